@@ -1,0 +1,2 @@
+//! neuron
+fn main() {}

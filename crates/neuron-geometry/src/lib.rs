@@ -1,0 +1,17 @@
+//! The arithmetic that ties a position of a feature map to the pixels it sees.
+//!
+//! A network knows the chain of (kernel, stride, padding) below each of its taps; a patch extractor needs to
+//! walk it backwards. Neither should know the other, so the one type they share lives here.
+//!
+//! ```
+//! use neuron_geometry::{ReceptiveField, Window};
+//!
+//! let stem = ReceptiveField::INPUT.then(Window { kernel: 7, stride: 2, padding: 3 });
+//! assert_eq!((stem.size_px, stem.stride_px, stem.start_px), (7, 2, -3));
+//! ```
+
+mod pixel_box;
+mod receptive_field;
+
+pub use pixel_box::PixelBox;
+pub use receptive_field::{ReceptiveField, Window};

@@ -1,0 +1,41 @@
+/// What happens to a convolution's sums while they are still in registers.
+#[derive(Clone, Copy, Debug)]
+pub enum Epilogue<'a> {
+    /// `relu?(conv + bias + residual?)`
+    Activation {
+        /// Added after the bias; laid out like the output.
+        residual: Option<&'a [f32]>,
+        /// Whether negative values become 0 (NaN stays NaN).
+        relu: bool,
+    },
+    /// `numerator / (conv + bias + eps)`: the quotient `R / z` of layer-wise relevance propagation.
+    Quotient {
+        /// Laid out like the output.
+        numerator: &'a [f32],
+        /// Keeps the divisor off 0.
+        eps: f32,
+    },
+}
+
+/// `output = gate(transpose + addend?)`
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TransposeEpilogue<'a> {
+    /// Added first: the gradient that arrives along another path. Laid out like the output.
+    pub addend: Option<&'a [f32]>,
+    /// Applied last.
+    pub gate: Gate<'a>,
+}
+
+/// How a signal passes the operation below a transposed convolution. The slices are laid out like the output.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Gate<'a> {
+    /// Unchanged.
+    #[default]
+    Open,
+    /// 0 where the forward ReLU's output, given here, is not above 0.
+    Relu(&'a [f32]),
+    /// As [`Gate::Relu`], then negative values become 0: guided backpropagation (Springenberg et al., 2015).
+    GuidedRelu(&'a [f32]),
+    /// The elementwise product: the `a * conv^T(s)` of layer-wise relevance propagation.
+    Product(&'a [f32]),
+}

@@ -1,0 +1,27 @@
+//! The arithmetic of frozen convolution networks on the CPU.
+//!
+//! Everything here works on channels-last `f32` activations in slices that the caller owns and reuses. Weights are
+//! packed once. All functions run on the ambient rayon pool: wrap a whole forward pass in `pool.install`.
+//!
+//! An item's result has the same bits whatever the batch it came in, the number of threads and the instruction set.
+//!
+//! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
+
+mod convolution;
+mod epilogue;
+mod naive;
+mod parallel;
+mod pool;
+mod reduce;
+mod shape;
+mod transpose;
+
+pub use convolution::{Algorithm, Convolution};
+pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
+pub use pool::{
+    average_pool, average_pool_backward, average_pool_positions, global_average_pool, max_pool,
+    max_pool_backward,
+};
+pub use reduce::{reduce_max, reduce_mean};
+pub use shape::{ConvGeometry, View};
+pub use transpose::ConvolutionTranspose;

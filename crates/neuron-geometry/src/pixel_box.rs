@@ -15,7 +15,12 @@ impl PixelBox {
     /// A square box centred on this one (rounded towards the top left where the difference is odd).
     pub fn centred_square(&self, side_px: usize) -> Self {
         let shrink = |start: i64, len: usize| start + (len as i64 - side_px as i64).div_euclid(2);
-        Self { y: shrink(self.y, self.height), x: shrink(self.x, self.width), height: side_px, width: side_px }
+        Self {
+            y: shrink(self.y, self.height),
+            x: shrink(self.x, self.width),
+            height: side_px,
+            width: side_px,
+        }
     }
 
     /// The box moved, and where it is larger than the image cut, so that it lies inside `height x width` pixels.

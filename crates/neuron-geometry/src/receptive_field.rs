@@ -70,9 +70,11 @@ mod tests {
     #[test]
     fn a_chain_composes() {
         // The stem of a ResNet: 7x7/2 pad 3, then 3x3/2 pad 1.
-        let field = ReceptiveField::INPUT
-            .then(Window { kernel: 7, stride: 2, padding: 3 })
-            .then(Window { kernel: 3, stride: 2, padding: 1 });
+        let field = ReceptiveField::INPUT.then(Window { kernel: 7, stride: 2, padding: 3 }).then(Window {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        });
         assert_eq!(field, ReceptiveField { size_px: 11, stride_px: 4, start_px: -5 });
         assert_eq!(field.pixels_of(2, 1), PixelBox { y: 3, x: -1, height: 11, width: 11 });
     }

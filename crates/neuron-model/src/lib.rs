@@ -1,1 +1,37 @@
-//! model
+//! Vision networks with named taps: forward pass, input gradient and relevance on frozen weights.
+//!
+//! A [`Network`] is a [`Graph`] of named operations and its [`Weights`]. Any module output that torchvision would
+//! name can be *tapped*; one pass serves several taps and stops at the deepest.
+//!
+//! ```no_run
+//! use candle_core::{DType, Device, Tensor};
+//! use neuron_model::Network;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let network = Network::open("resnet50", "weights/resnet50.safetensors".as_ref())?;
+//! let images = Tensor::zeros((2, 3, 224, 224), DType::F32, &Device::Cpu)?;
+//! let maps = network.activations(&images, &["layer3", "layer4.2.conv2"])?;
+//! assert_eq!(maps[0].dims(), [2, 1024, 14, 14]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod architecture;
+pub mod cpu;
+mod error;
+mod graph;
+mod images;
+mod kernels;
+mod network;
+mod plan;
+mod session;
+pub mod weights;
+
+pub use architecture::{Architecture, Block, ResNet};
+pub use error::ModelError;
+pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
+pub use images::{ChannelsFirst, ChannelsLast, Images};
+pub use network::Network;
+pub use plan::{Keep, Plan};
+pub use session::{Session, Tapped};
+pub use weights::Weights;

@@ -1,0 +1,100 @@
+//! Passes over whole maps that no convolution could take along.
+use super::parallel;
+
+/// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
+const CHUNK: usize = 8192;
+
+/// `relu?(input * scale + shift)` by channel: a batch norm that could not be folded.
+///
+/// # Shapes
+/// * `input`, `output`: `[.., channels]`
+/// * `scale`, `shift`: `[channels]`
+pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
+    let channels = scale.len();
+    let chunk = channels * (CHUNK / channels).max(1);
+    parallel::for_each_chunk(output, chunk, |index, values| {
+        let inputs = &input[index * chunk..][..values.len()];
+        for (values, inputs) in values.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
+            for (((value, input), scale), shift) in values.iter_mut().zip(inputs).zip(scale).zip(shift) {
+                let sum = input.mul_add(*scale, *shift);
+                *value = if relu { rectified(sum) } else { sum };
+            }
+        }
+    });
+}
+
+/// `output = relu(input)`.
+pub fn relu(input: &[f32], output: &mut [f32]) {
+    parallel::for_each_chunk(output, CHUNK, |index, values| {
+        let inputs = &input[index * CHUNK..][..values.len()];
+        values.iter_mut().zip(inputs).for_each(|(value, input)| *value = rectified(*input));
+    });
+}
+
+/// `output = relu?(left + right)`.
+pub fn add(left: &[f32], right: &[f32], relu: bool, output: &mut [f32]) {
+    parallel::for_each_chunk(output, CHUNK, |index, values| {
+        let at = index * CHUNK;
+        let pairs = left[at..][..values.len()].iter().zip(&right[at..][..values.len()]);
+        for (value, (left, right)) in values.iter_mut().zip(pairs) {
+            let sum = left + right;
+            *value = if relu { rectified(sum) } else { sum };
+        }
+    });
+}
+
+/// Changes every value by `change(value, other)`.
+pub fn update(values: &mut [f32], other: &[f32], change: impl Fn(f32, f32) -> f32 + Sync) {
+    parallel::for_each_chunk(values, CHUNK, |index, values| {
+        let others = &other[index * CHUNK..][..values.len()];
+        values.iter_mut().zip(others).for_each(|(value, other)| *value = change(*value, *other));
+    });
+}
+
+/// Divides a signal between the two terms of a sum: `(q * signal, (1 - q) * signal)` with
+/// `q = |main| / (|main| + |shortcut|)`, one half where both are 0.
+///
+/// `signal` becomes the part of `main`; the rest is written to `rest`.
+pub fn split_by_magnitude(main: &[f32], shortcut: &[f32], signal: &mut [f32], rest: &mut [f32]) {
+    parallel::for_each_chunk_pair(signal, rest, CHUNK, |index, signal, rest| {
+        let at = index * CHUNK;
+        let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
+        for ((signal, rest), (main, shortcut)) in signal.iter_mut().zip(rest).zip(terms) {
+            let sum = main.abs() + shortcut.abs();
+            let share = if sum == 0.0 { 0.5 } else { main.abs() / sum };
+            *rest = (1.0 - share) * *signal;
+            *signal *= share;
+        }
+    });
+}
+
+/// `max(value, 0)` that lets NaN through.
+fn rectified(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_survives_a_relu() {
+        let mut output = [0.0; 3];
+        relu(&[-1.0, f32::NAN, 2.0], &mut output);
+        assert!(output[0] == 0.0 && output[1].is_nan() && output[2] == 2.0);
+    }
+
+    #[test]
+    fn a_norm_is_applied_by_channel() {
+        let mut output = [0.0; 4];
+        scale_shift(&[1.0, 2.0, 3.0, 4.0], &[2.0, -1.0], &[0.5, 1.0], true, &mut output);
+        assert_eq!(output, [2.5, 0.0, 6.5, 0.0]);
+    }
+
+    #[test]
+    fn a_split_keeps_the_sum() {
+        let (mut signal, mut rest) = ([4.0, 1.0, 2.0], [0.0; 3]);
+        split_by_magnitude(&[1.0, 0.0, -3.0], &[-3.0, 0.0, 0.0], &mut signal, &mut rest);
+        assert_eq!((signal, rest), ([1.0, 0.5, 2.0], [3.0, 0.5, 0.0]));
+    }
+}

@@ -1,0 +1,148 @@
+//! A network as a graph of named operations: what a user lists and taps, and what plans are made from.
+
+mod builder;
+mod operation;
+mod shape;
+mod tap;
+
+pub use builder::GraphBuilder;
+pub use operation::Operation;
+pub use shape::MapShape;
+pub use tap::{Tap, TapInfo};
+
+use neuron_geometry::ReceptiveField;
+
+use crate::error::ModelError;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) usize);
+
+/// One operation and where its inputs come from.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Prefix of the operation's tensors in the weights (`layer1.0.conv1`); for operations without weights, a
+    /// name for messages.
+    pub name: String,
+    /// What is computed.
+    pub operation: Operation,
+    /// The values it reads, all earlier in the graph.
+    pub inputs: Vec<NodeId>,
+}
+
+/// A network: nodes in topological order, and the module names under which their outputs can be tapped.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    modules: Vec<(String, NodeId)>,
+    fields: Vec<Option<ReceptiveField>>,
+}
+
+impl Graph {
+    /// Every node, inputs before their readers; the first is the image.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The image.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// Every node's index, inputs before their readers.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// Number of nodes that read each node's value.
+    pub(crate) fn reader_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.nodes.len()];
+        for input in self.nodes.iter().flat_map(|node| &node.inputs) {
+            counts[input.0] += 1;
+        }
+        counts
+    }
+
+    /// Marks the nodes that `targets` depend on, the targets included.
+    pub(crate) fn ancestors(&self, targets: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        for target in targets {
+            needed[target.0] = true;
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if needed[index] {
+                self.nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
+        needed
+    }
+
+    /// The shape of every node's map for images of `height x width`; `None` for nodes that are not `needed`.
+    ///
+    /// # Errors
+    /// [`ModelError::ImageTooSmall`] where a window does not fit even once; it says the smallest size that works.
+    pub(crate) fn shapes(
+        &self,
+        needed: &[bool],
+        height: usize,
+        width: usize,
+    ) -> Result<Vec<Option<MapShape>>, ModelError> {
+        self.try_shapes(needed, height, width).map_err(|node| ModelError::ImageTooSmall {
+            layer: self.node(node).name.clone(),
+            height,
+            width,
+            smallest: self.smallest_image(needed),
+        })
+    }
+
+    /// As [`Graph::shapes`], with the node that does not fit as the error.
+    fn try_shapes(
+        &self,
+        needed: &[bool],
+        height: usize,
+        width: usize,
+    ) -> Result<Vec<Option<MapShape>>, NodeId> {
+        let mut shapes: Vec<Option<MapShape>> = vec![None; self.nodes.len()];
+        for id in self.ids().filter(|id| needed[id.0]) {
+            let node = self.node(id);
+            let input = node.inputs.first().and_then(|input| shapes[input.0]);
+            let input = input.unwrap_or(MapShape { channels: 0, height, width });
+            let shape = node.operation.output_shape(input);
+            if shape.height == 0 || shape.width == 0 {
+                return Err(id);
+            }
+            shapes[id.0] = Some(shape);
+        }
+        Ok(shapes)
+    }
+
+    /// The smallest square image for which every needed map has at least one position.
+    fn smallest_image(&self, needed: &[bool]) -> usize {
+        (1..).find(|side| self.try_shapes(needed, *side, *side).is_ok()).unwrap_or(usize::MAX)
+    }
+
+    /// The receptive field of a node's positions; `None` if each position sees the whole image.
+    pub fn receptive_field(&self, id: NodeId) -> Option<ReceptiveField> {
+        self.fields[id.0]
+    }
+
+    /// Channels of a node's map; known before the image size is.
+    pub fn channels(&self, id: NodeId) -> usize {
+        let node = self.node(id);
+        match (node.operation.channels(), node.inputs.first()) {
+            (Some(channels), _) => channels,
+            (None, Some(input)) => self.channels(*input),
+            (None, None) => 0,
+        }
+    }
+
+    /// Names and shapes of the tensors that the weights of this network hold.
+    pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.nodes.iter().flat_map(|node| node.operation.tensors(&node.name)).collect()
+    }
+}

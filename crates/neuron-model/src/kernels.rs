@@ -1,0 +1,188 @@
+//! The frozen operations of a network in the forms that its passes need.
+//!
+//! Weights are held once. Each form (batch norm folded in, only the positive part, transposed) is made and packed
+//! when it is first used, and kept.
+
+use std::sync::OnceLock;
+
+use crate::cpu::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
+use crate::error::ModelError;
+use crate::graph::{Graph, NodeId, Operation};
+use crate::weights::{self, WeightTensor, Weights};
+
+/// Added to the variance in a batch norm; the same in all of torchvision's residual networks.
+const NORM_EPSILON: f64 = 1e-5;
+
+/// A batch norm as `scale * x + shift`.
+#[derive(Clone, Debug)]
+pub(crate) struct Affine {
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+/// Which part of a convolution's kernel is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The kernel as it is in the weights.
+    Raw,
+    /// `max(w, 0)`.
+    Positive,
+    /// `min(w, 0)`.
+    Negative,
+}
+
+/// The forms of one convolution (or fully connected layer).
+#[derive(Default)]
+struct Forms {
+    folded: OnceLock<Convolution>,
+    folded_transpose: OnceLock<ConvolutionTranspose>,
+    parts: [OnceLock<Convolution>; 3],
+    transposed_parts: [OnceLock<ConvolutionTranspose>; 3],
+}
+
+/// Every frozen operation of a network.
+pub(crate) struct Kernels {
+    weights: Weights,
+    /// One entry a node; unused where the node has no weights.
+    forms: Vec<Forms>,
+    norms: Vec<Option<Affine>>,
+}
+
+impl Kernels {
+    /// Checks the weights against the graph and prepares what is cheap.
+    ///
+    /// # Errors
+    /// [`ModelError::WeightsMismatch`] with every missing, extra and misshapen tensor.
+    pub(crate) fn new(graph: &Graph, weights: Weights) -> Result<Self, ModelError> {
+        weights::check(&weights, &graph.expected_tensors())?;
+        let norm = |node: &crate::graph::Node| match node.operation {
+            Operation::BatchNorm { .. } => Some(Affine::from_norm(&weights, &node.name)),
+            _ => None,
+        };
+        let norms = graph.nodes().iter().map(norm).collect();
+        let forms = graph.nodes().iter().map(|_| Forms::default()).collect();
+        Ok(Self { weights, forms, norms })
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// A batch norm as a scale and a shift.
+    pub(crate) fn norm(&self, norm: NodeId) -> &Affine {
+        self.norms[norm.0].as_ref().expect("the graph says that this node is a batch norm")
+    }
+
+    /// A convolution with the batch norm that follows folded into it.
+    pub(crate) fn folded(&self, graph: &Graph, convolution: NodeId, norm: NodeId) -> &Convolution {
+        self.forms[convolution.0].folded.get_or_init(|| {
+            let (geometry, weight) = (geometry(graph, convolution), self.weight(graph, convolution));
+            let affine = self.norm(norm);
+            Convolution::new(geometry, &affine.fold(&weight.data), Some(&affine.shift), Algorithm::Auto)
+        })
+    }
+
+    /// The gradient of [`Kernels::folded`] with respect to its input.
+    pub(crate) fn folded_transpose(
+        &self,
+        graph: &Graph,
+        convolution: NodeId,
+        norm: NodeId,
+    ) -> &ConvolutionTranspose {
+        self.forms[convolution.0].folded_transpose.get_or_init(|| {
+            let (geometry, weight) = (geometry(graph, convolution), self.weight(graph, convolution));
+            ConvolutionTranspose::new(geometry, &self.norm(norm).fold(&weight.data), Algorithm::Auto)
+        })
+    }
+
+    /// A convolution by itself, or by a part of its kernel; a fully connected layer is a 1x1 convolution.
+    ///
+    /// Only the whole kernel has its bias: relevance leaves biases out.
+    pub(crate) fn part(&self, graph: &Graph, node: NodeId, part: Part) -> &Convolution {
+        self.forms[node.0].parts[part as usize].get_or_init(|| {
+            let weight = part.of(&self.weight(graph, node).data);
+            let bias = self.bias(graph, node).filter(|_| part == Part::Raw);
+            let bias = bias.map(|bias| &*bias.data);
+            Convolution::new(geometry(graph, node), &weight, bias, part.algorithm())
+        })
+    }
+
+    /// The transpose of [`Kernels::part`].
+    pub(crate) fn part_transpose(&self, graph: &Graph, node: NodeId, part: Part) -> &ConvolutionTranspose {
+        self.forms[node.0].transposed_parts[part as usize].get_or_init(|| {
+            let weight = part.of(&self.weight(graph, node).data);
+            ConvolutionTranspose::new(geometry(graph, node), &weight, part.algorithm())
+        })
+    }
+
+    fn weight(&self, graph: &Graph, node: NodeId) -> &WeightTensor {
+        let name = format!("{}.weight", graph.node(node).name);
+        self.weights.tensor(&name).expect("checked when the kernels were made")
+    }
+
+    fn bias(&self, graph: &Graph, node: NodeId) -> Option<&WeightTensor> {
+        match graph.node(node).operation {
+            Operation::Linear { .. } => self.weights.tensor(&format!("{}.bias", graph.node(node).name)),
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    fn of(self, weight: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Raw => weight.to_vec(),
+            Self::Positive => weight.iter().map(|w| w.max(0.0)).collect(),
+            Self::Negative => weight.iter().map(|w| w.min(0.0)).collect(),
+        }
+    }
+
+    /// Relevance divides by sums that may be small: it wants every output as one exact chain of products.
+    fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Raw => Algorithm::Auto,
+            Self::Positive | Self::Negative => Algorithm::Direct,
+        }
+    }
+}
+
+impl Affine {
+    fn from_norm(weights: &Weights, name: &str) -> Self {
+        let values = |tensor: &str| -> Vec<f64> {
+            let tensor = weights.tensor(&format!("{name}.{tensor}"));
+            tensor.expect("checked when the kernels were made").data.iter().map(|v| f64::from(*v)).collect()
+        };
+        let (weight, bias) = (values("weight"), values("bias"));
+        let (mean, variance) = (values("running_mean"), values("running_var"));
+        let scale: Vec<f64> = weight
+            .iter()
+            .zip(&variance)
+            .map(|(weight, variance)| weight / (variance + NORM_EPSILON).sqrt())
+            .collect();
+        let shift = (0..scale.len()).map(|c| (bias[c] - mean[c] * scale[c]) as f32).collect();
+        Self { scale: scale.into_iter().map(|scale| scale as f32).collect(), shift }
+    }
+
+    /// The kernel `[out_channels, ..]` with each output channel scaled.
+    fn fold(&self, weight: &[f32]) -> Vec<f32> {
+        let per_channel = weight.len() / self.scale.len();
+        let rows = weight.chunks_exact(per_channel).zip(&self.scale);
+        rows.flat_map(|(row, scale)| row.iter().map(move |w| w * scale)).collect()
+    }
+}
+
+/// The geometry of a convolution, or of a fully connected layer as one.
+fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
+    match graph.node(node).operation {
+        Operation::Convolution(geometry) => geometry,
+        Operation::Linear { in_features, out_features } => ConvGeometry {
+            in_channels: in_features,
+            out_channels: out_features,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            groups: 1,
+        },
+        other => unreachable!("{other:?} has no kernel"),
+    }
+}

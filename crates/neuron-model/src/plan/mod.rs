@@ -1,0 +1,98 @@
+//! What has to be computed for some taps, in which order, and where each value lives.
+//!
+//! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the batch norm, the
+//! residual addition and the ReLU that follow it into one step wherever nobody looks at the values in between;
+//! asking for an intermediate value splits the step at that place and changes no bit of any other value.
+
+mod layout;
+mod step;
+
+pub(crate) use layout::{Layout, Stage};
+pub(crate) use step::{Step, StepKind};
+
+use std::sync::Arc;
+
+use crate::graph::{Graph, Operation, Tap};
+
+/// What a forward pass remembers beside its taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: buffers are reused as soon as their last reader is done.
+    Taps,
+    /// What the gradients need: the outputs of ReLUs and the positions of maxima.
+    Gradient,
+    /// What gradients and layer-wise relevance propagation need: also the inputs of every operation and both
+    /// terms of every addition.
+    Relevance,
+}
+
+/// The steps that lead to some taps of a graph.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    graph: Arc<Graph>,
+    taps: Vec<Tap>,
+    keep: Keep,
+    needed: Vec<bool>,
+    retained: Vec<bool>,
+    steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Plans a forward pass to `taps` that stops at the deepest.
+    pub(crate) fn new(graph: Arc<Graph>, taps: Vec<Tap>, keep: Keep) -> Self {
+        let needed = graph.ancestors(taps.iter().map(|tap| tap.node));
+        let retained = retained(&graph, &needed, keep);
+        let mut visible = retained.clone();
+        taps.iter().for_each(|tap| visible[tap.node.0] = true);
+        let steps = step::steps(&graph, &needed, &visible);
+        Self { graph, taps, keep, needed, retained, steps }
+    }
+
+    /// The taps, in the order in which they were asked for.
+    pub fn taps(&self) -> &[Tap] {
+        &self.taps
+    }
+
+    /// What the pass remembers.
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// The graph that is run.
+    pub(crate) fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// Nodes below (and at) the taps.
+    pub(crate) fn needed(&self) -> &[bool] {
+        &self.needed
+    }
+
+    /// Nodes whose values outlive the pass.
+    pub(crate) fn retained(&self) -> &[bool] {
+        &self.retained
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+/// The nodes whose values a walk back through the graph reads.
+fn retained(graph: &Graph, needed: &[bool], keep: Keep) -> Vec<bool> {
+    let mut retained = vec![false; needed.len()];
+    for id in graph.ids().filter(|id| needed[id.0]) {
+        let node = graph.node(id);
+        let (output, inputs) = match (keep, node.operation) {
+            (Keep::Taps, _) | (_, Operation::Input { .. } | Operation::BatchNorm { .. }) => (false, false),
+            (_, Operation::Relu) => (true, false),
+            (Keep::Gradient, _) => (false, false),
+            (Keep::Relevance, _) => (false, true),
+        };
+        retained[id.0] |= output;
+        if inputs {
+            node.inputs.iter().for_each(|input| retained[input.0] = true);
+        }
+    }
+    retained
+}

@@ -1,0 +1,59 @@
+//! Every tap of the real ResNet-50 against what the published implementation computes.
+
+mod shared;
+
+use candle_core::{Device, IndexOp, Tensor};
+
+/// Float rounding differs between summation orders (and Winograd's transforms); measured: 7e-6.
+const TOLERANCE: f32 = 1e-4;
+
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// The reference's own crops, normalised: `[13, 3, 224, 224]`.
+fn crops(file: &candle_core::safetensors::MmapedSafetensors) -> candle_core::Result<Tensor> {
+    let pixels = file.load("crops_u8", &Device::Cpu)?.to_dtype(candle_core::DType::F32)?;
+    let pixels = (pixels.permute((0, 3, 1, 2))? / 255.0)?;
+    let mean = Tensor::new(&MEAN, &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+    let std = Tensor::new(&STD, &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+    pixels.broadcast_sub(&mean)?.broadcast_div(&std)
+}
+
+fn largest(tensor: &Tensor) -> f32 {
+    tensor.abs().and_then(|t| t.flatten_all()).and_then(|t| t.max(0)).and_then(|t| t.to_scalar()).unwrap()
+}
+
+#[test]
+fn tier2_every_tap_agrees_with_the_reference() {
+    let (Some(network), Some(want), Some(images)) =
+        (shared::resnet50(), shared::golden("activations"), shared::golden("preprocess"))
+    else {
+        return;
+    };
+    let names: Vec<String> = want.tensors().into_iter().map(|(name, _)| name).collect();
+    let taps: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".max")).chain(["fc"]).collect();
+    assert_eq!(taps.len(), 29);
+
+    let maps = network.activations(&crops(&images).unwrap(), &taps).unwrap();
+    for (tap, map) in taps.iter().zip(&maps) {
+        let mut checks = vec![];
+        if *tap == "fc" {
+            checks.push(("fc".to_owned(), map.flatten_from(1).unwrap()));
+        } else {
+            let flat = map.flatten_from(2).unwrap();
+            checks.push((format!("{tap}.max"), flat.max(2).unwrap()));
+            checks.push((format!("{tap}.mean"), flat.mean(2).unwrap()));
+        }
+        let full = format!("full.{tap}");
+        if names.contains(&full) {
+            let items = want.load(&full, &Device::Cpu).unwrap().dims()[0];
+            checks.push((full, map.i(..items).unwrap()));
+        }
+        for (name, got) in checks {
+            let want = want.load(&name, &Device::Cpu).unwrap();
+            assert_eq!(want.dims(), got.dims(), "{name}");
+            let error = largest(&(&got - &want).unwrap()) / largest(&want);
+            assert!(error < TOLERANCE, "{name}: relative error {error:e}");
+        }
+    }
+}

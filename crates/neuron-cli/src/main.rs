@@ -1,2 +1,26 @@
-//! neuron
-fn main() {}
+//! The `neuron` command: what does each unit of a vision network respond to?
+
+mod cli;
+mod commands;
+mod config;
+mod context;
+mod interrupt;
+mod outcome;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = cli::parse().and_then(|cli| {
+        interrupt::install()?;
+        commands::run(cli)
+    });
+    match result {
+        Ok(outcome) => outcome.exit_code(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            outcome::exit_code_of(&error)
+        }
+    }
+}

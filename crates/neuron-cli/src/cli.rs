@@ -1,0 +1,147 @@
+//! The command line as a whole.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use crate::{commands, config};
+
+/// What does each unit of a vision network respond to?
+///
+/// Four commands answer it, each from the files of the one before: `select-images` finds the images that excite
+/// a unit, `extract-patches` the patches in them that do it (`baseline`: patches from all images at once), and
+/// `fvis` optimises a picture whose features are distributed like those of the unit's images.
+#[derive(Debug, Parser)]
+#[command(name = "neuron", version, max_term_width = 100, args_override_self = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: commands::Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Flags that every command understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where to compute: auto takes a GPU where this build and the machine have one
+    #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N]")]
+    pub(crate) device: Device,
+    /// Number of threads that compute (0: one for each core)
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Weights, safetensors or .pth [default: weights/<arch>.safetensors, else what `weights fetch` got]
+    #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a file of paths (-: stdin)
+    #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Flags from a file; what is typed wins over it
+    #[arg(long, global = true, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more (-vv: even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Print one machine-readable summary on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print what would be done (images, forwards, memory, disk, time) and write nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Reproduce the quirks of the reference implementation (docs/parity.md lists them)
+    #[arg(long, global = true)]
+    pub(crate) reference_compat: bool,
+    /// Replace results that are there already
+    #[arg(long, global = true)]
+    pub(crate) overwrite: bool,
+    /// Fail at the first image that cannot be read, instead of skipping it
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+}
+
+/// A place to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Device {
+    Auto,
+    Cpu,
+    Cuda(usize),
+}
+
+impl std::str::FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda(0)),
+            Some(("cuda", index)) => {
+                index.parse().map(Self::Cuda).map_err(|_| format!("{index} is not the number of a GPU"))
+            }
+            _ => Err("expected auto, cpu, cuda or cuda:N".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Which part of a data set with `train/` and `val/` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Split {
+    Train,
+    Val,
+}
+
+/// The command line's definition, with every flag also in snake case.
+pub(crate) fn definition() -> clap::Command {
+    with_snake_case(Cli::command())
+}
+
+/// Parses the command line; ends the process for `--help` and for wrong usage.
+pub(crate) fn parse() -> anyhow::Result<Cli> {
+    let definition = definition();
+    let commands: Vec<String> =
+        definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let arguments = config::expand(std::env::args_os().collect(), &commands)?;
+    let matches = definition.get_matches_from(arguments);
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+/// Adds the snake_case spelling of every flag, so that command lines written for the reference run unchanged.
+fn with_snake_case(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        match argument.get_long().filter(|long| long.contains('-')).map(|long| long.replace('-', "_")) {
+            Some(snake) => argument.alias(snake),
+            None => argument,
+        }
+    });
+    command.mut_subcommands(with_snake_case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn devices_parse() {
+        assert_eq!("cuda:2".parse(), Ok(Device::Cuda(2)));
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        assert!("gpu".parse::<Device>().is_err());
+    }
+}

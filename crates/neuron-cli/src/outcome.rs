@@ -1,0 +1,52 @@
+//! How a command ended, as exit codes.
+
+use std::process::ExitCode;
+
+use neuron_model::ModelError;
+
+/// A command that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Done, but some inputs were skipped; the report lists them.
+    Skipped,
+    /// Stopped by a signal after a checkpoint.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Done, or done with gaps.
+    pub(crate) fn with_skipped(skipped: usize) -> Self {
+        if skipped == 0 { Self::Done } else { Self::Skipped }
+    }
+
+    pub(crate) fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::Skipped => 3,
+            Self::Interrupted => 130,
+        })
+    }
+}
+
+/// Something that can be known to be wrong from the command line alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+/// 2 for wrong usage, 1 for everything else that fails.
+pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
+    let wrong_usage = error.chain().any(|cause| {
+        cause.is::<WrongUsage>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(
+                    ModelError::UnknownArchitecture { .. }
+                        | ModelError::UnknownTap { .. }
+                        | ModelError::UnknownChannel { .. }
+                )
+            )
+    });
+    ExitCode::from(if wrong_usage { 2 } else { 1 })
+}

@@ -1,0 +1,79 @@
+//! Everything that is not a JPEG, through the `image` crate.
+
+use std::io::{Cursor, ErrorKind};
+
+use image::error::ImageError as DecoderError;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+
+use super::Extent;
+use crate::{ImageError, Limits};
+
+/// Name of a format that is decoded here, `None` for any other.
+pub(super) fn name(format: ImageFormat) -> Option<&'static str> {
+    match format {
+        ImageFormat::Png => Some("PNG"),
+        ImageFormat::WebP => Some("WebP"),
+        ImageFormat::Tiff => Some("TIFF"),
+        ImageFormat::Bmp => Some("BMP"),
+        ImageFormat::Gif => Some("GIF"),
+        ImageFormat::Pnm => Some("PNM"),
+        _ => None,
+    }
+}
+
+/// Decodes the whole picture into `pixels`.
+pub(super) fn decode(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+    pixels: &mut Vec<u8>,
+) -> Result<Extent, ImageError> {
+    let name = name(format).unwrap_or("image");
+    let explain = |error| explain(name, error);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut bounds = image::Limits::no_limits();
+    // The most that a picture within the limit can take: 16-bit RGBA twice, once decoded and once on the way.
+    bounds.max_alloc = Some((limits.max_pixels as u64).saturating_mul(16));
+    reader.limits(bounds);
+    let decoder = reader.into_decoder().map_err(explain)?;
+    let (width, height) = decoder.dimensions();
+    let (height, width) = (height as usize, width as usize);
+    limits.check(name, height, width)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    pixels.clear();
+    append_rgb8(&image, name, pixels)?;
+    Ok(((height, width), (0..height, 0..width)))
+}
+
+/// Converts as Pillow's `convert("RGB")`: alpha is dropped, of 16 bits the high byte is kept.
+fn append_rgb8(image: &DynamicImage, format: &'static str, out: &mut Vec<u8>) -> Result<(), ImageError> {
+    let high = |level: u16| (level >> 8) as u8;
+    match image {
+        DynamicImage::ImageRgb8(image) => out.extend_from_slice(image),
+        DynamicImage::ImageRgba8(image) => out.extend(image.pixels().flat_map(|p| [p[0], p[1], p[2]])),
+        DynamicImage::ImageLuma8(image) => out.extend(image.pixels().flat_map(|p| [p[0]; 3])),
+        DynamicImage::ImageLumaA8(image) => out.extend(image.pixels().flat_map(|p| [p[0]; 3])),
+        DynamicImage::ImageLuma16(image) => out.extend(image.pixels().flat_map(|p| [high(p[0]); 3])),
+        DynamicImage::ImageLumaA16(image) => out.extend(image.pixels().flat_map(|p| [high(p[0]); 3])),
+        DynamicImage::ImageRgb16(image) => {
+            out.extend(image.pixels().flat_map(|p| [high(p[0]), high(p[1]), high(p[2])]));
+        }
+        DynamicImage::ImageRgba16(image) => {
+            out.extend(image.pixels().flat_map(|p| [high(p[0]), high(p[1]), high(p[2])]));
+        }
+        other => {
+            return Err(ImageError::Unsupported { format, feature: format!("{:?} pixels", other.color()) });
+        }
+    }
+    Ok(())
+}
+
+fn explain(format: &'static str, error: DecoderError) -> ImageError {
+    match error {
+        DecoderError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ImageError::Truncated { format }
+        }
+        DecoderError::Unsupported(error) => ImageError::Unsupported { format, feature: error.to_string() },
+        error => ImageError::Corrupt { format, reason: error.to_string() },
+    }
+}

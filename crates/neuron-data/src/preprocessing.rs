@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CropGeometry, DataError, Interpolation};
+
+/// How a picture becomes the input of a network; belongs to the weights, which were trained with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Length of the shorter side after the resize, in pixels. Default 256.
+    pub resize: usize,
+    /// Side of the square cut from the centre, in pixels; at most `resize`. Default 224.
+    pub crop: usize,
+    /// Filter of the resize. Default bilinear.
+    pub interpolation: Interpolation,
+    /// Subtracted from each colour (red, green, blue; 0..1). Default (0.485, 0.456, 0.406).
+    pub mean: [f32; 3],
+    /// Divides each colour after that. Default (0.229, 0.224, 0.225).
+    pub std: [f32; 3],
+}
+
+impl Default for Preprocessing {
+    fn default() -> Self {
+        Self {
+            resize: 256,
+            crop: 224,
+            interpolation: Interpolation::Bilinear,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        }
+    }
+}
+
+impl Preprocessing {
+    /// Reads `resize`, `crop`, `interpolation`, `mean` and `std` from a safetensors file's metadata.
+    ///
+    /// Numbers are decimal, lists are JSON arrays or comma-separated; what is absent keeps its default.
+    ///
+    /// # Errors
+    /// [`DataError::Metadata`] if a value cannot be understood, a divisor is zero or the crop exceeds the resize.
+    pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, DataError> {
+        let mut preprocessing = Self::default();
+        if let Some(value) = metadata.get("resize") {
+            preprocessing.resize = parse_side("resize", value)?;
+        }
+        if let Some(value) = metadata.get("crop") {
+            preprocessing.crop = parse_side("crop", value)?;
+        }
+        if preprocessing.crop > preprocessing.resize {
+            let value = format!("{} (resize {})", preprocessing.crop, preprocessing.resize);
+            return Err(DataError::Metadata { key: "crop", value, expected: "at most `resize`" });
+        }
+        if let Some(value) = metadata.get("interpolation") {
+            preprocessing.interpolation = Interpolation::parse(value).ok_or_else(|| DataError::Metadata {
+                key: "interpolation",
+                value: value.clone(),
+                expected: "bilinear or bicubic",
+            })?;
+        }
+        if let Some(value) = metadata.get("mean") {
+            preprocessing.mean = parse_colours("mean", value, |number| number.is_finite())?;
+        }
+        if let Some(value) = metadata.get("std") {
+            preprocessing.std = parse_colours("std", value, |number| number.is_finite() && number > 0.0)?;
+        }
+        Ok(preprocessing)
+    }
+
+    /// Where the crop lies in a picture of this size.
+    ///
+    /// # Panics
+    /// If a side is 0.
+    pub fn geometry(&self, height: usize, width: usize) -> CropGeometry {
+        CropGeometry::new(height, width, self.resize, self.crop)
+    }
+
+    /// Bytes of one crop: `crop * crop * 3`.
+    pub fn crop_bytes(&self) -> usize {
+        self.crop * self.crop * 3
+    }
+
+    /// `(pixel / 255 - mean) / std`, in f32 and in this order of operations, as torchvision computes it.
+    ///
+    /// # Shapes
+    /// * `pixels`: `[.., 3]` RGB, interleaved
+    /// * `out`: the same number of values
+    ///
+    /// # Panics
+    /// If the lengths differ or are no multiple of 3.
+    pub fn normalize_into(&self, pixels: &[u8], out: &mut [f32]) {
+        assert_eq!(pixels.len(), out.len(), "one value for each byte");
+        assert_eq!(pixels.len() % 3, 0, "three colours for each pixel");
+        let table = |channel: usize| {
+            std::array::from_fn(|level| (level as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+        };
+        let tables: [[f32; 256]; 3] = std::array::from_fn(table);
+        for (out, rgb) in out.chunks_exact_mut(3).zip(pixels.chunks_exact(3)) {
+            for ((out, &level), table) in out.iter_mut().zip(rgb).zip(&tables) {
+                *out = table[usize::from(level)];
+            }
+        }
+    }
+}
+
+fn parse_side(key: &'static str, value: &str) -> Result<usize, DataError> {
+    let side = value.trim().parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
+    side.ok_or_else(|| DataError::Metadata {
+        key,
+        value: value.into(),
+        expected: "a number of pixels, 1 to 16384",
+    })
+}
+
+/// Keeps every product of lengths far from overflow.
+const MAX_SIDE: usize = 16_384;
+
+fn parse_colours(key: &'static str, value: &str, valid: fn(f32) -> bool) -> Result<[f32; 3], DataError> {
+    let numbers = value.trim().trim_matches(['[', ']', '(', ')']).split(',');
+    let numbers: Option<Vec<f32>> =
+        numbers.map(|number| number.trim().parse().ok().filter(|&number| valid(number))).collect();
+    let colours = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+    colours.ok_or_else(|| DataError::Metadata {
+        key,
+        value: value.into(),
+        expected: "three finite numbers (above 0 for `std`), such as [0.5, 0.5, 0.5]",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn absent_keys_keep_their_default() {
+        let found = Preprocessing::from_metadata(&metadata(&[("arch", "resnet50")])).unwrap();
+        assert_eq!(found, Preprocessing::default());
+    }
+
+    #[test]
+    fn both_ways_to_write_a_list_are_read() {
+        let written = [("mean", "[0.5, 0.25, 0.125]"), ("std", "1,2, 4"), ("crop", "288"), ("resize", "320")];
+        let found = Preprocessing::from_metadata(&metadata(&written)).unwrap();
+        assert_eq!((found.mean, found.std), ([0.5, 0.25, 0.125], [1.0, 2.0, 4.0]));
+        assert_eq!((found.crop, found.resize), (288, 320));
+    }
+
+    #[test]
+    fn nonsense_is_an_error_that_names_the_key() {
+        let cases = [
+            ("mean", "0.5,0.5"),
+            ("std", "1,0,1"),
+            ("std", "1,nan,1"),
+            ("crop", "0"),
+            ("crop", "300"),
+            ("resize", "many"),
+            ("interpolation", "magic"),
+        ];
+        for (key, value) in cases {
+            let error = Preprocessing::from_metadata(&metadata(&[(key, value)])).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn normalisation_follows_the_definition() {
+        let preprocessing = Preprocessing::default();
+        let mut out = [0.0; 6];
+        preprocessing.normalize_into(&[0, 128, 255, 7, 8, 9], &mut out);
+        assert_eq!(out[0], (0.0 - 0.485) / 0.229);
+        assert_eq!(out[1], (128.0 / 255.0 - 0.456) / 0.224);
+        assert_eq!(out[2], (1.0 - 0.406) / 0.225);
+        assert_eq!(out[5], (9.0 / 255.0 - 0.406) / 0.225);
+    }
+}

@@ -1,0 +1,97 @@
+use super::*;
+use proptest::prelude::*;
+
+fn noise(height: usize, width: usize) -> Rgb8Image {
+    let level = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 21) as u8;
+    Rgb8Image { height, width, pixels: (0..height * width * 3).map(level).collect() }
+}
+
+/// The weights of one output position over all input positions.
+fn weigh(from: usize, to: usize, at: usize, bicubic: bool) -> Vec<f64> {
+    let scale = from as f64 / to as f64;
+    let stretch = scale.max(1.0);
+    let centre = (at as f64 + 0.5) * scale;
+    let filter = if bicubic { cubic } else { triangle };
+    let weights: Vec<f64> = (0..from).map(|i| filter((i as f64 + 0.5 - centre).abs() / stretch)).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / sum).collect()
+}
+
+/// The definition: weighted sums over all rows and columns, rounded to 8 bits between the two passes only.
+fn by_definition(image: &Rgb8Image, height: usize, width: usize, bicubic: bool) -> Vec<f64> {
+    let level =
+        |y: usize, x: usize, channel: usize| f64::from(image.pixels[(y * image.width + x) * 3 + channel]);
+    let mut out = Vec::new();
+    for y in 0..height {
+        let rows = weigh(image.height, height, y, bicubic);
+        for x in 0..width {
+            let columns = weigh(image.width, width, x, bicubic);
+            for channel in 0..3 {
+                let across =
+                    |v: usize| columns.iter().enumerate().map(|(u, w)| w * level(v, u, channel)).sum::<f64>();
+                let rounded = |v: usize| across(v).round().clamp(0.0, 255.0);
+                out.push(rows.iter().enumerate().map(|(v, weight)| weight * rounded(v)).sum::<f64>());
+            }
+        }
+    }
+    out
+}
+
+fn triangle(x: f64) -> f64 {
+    (1.0 - x).max(0.0)
+}
+
+fn cubic(x: f64) -> f64 {
+    match x {
+        x if x < 1.0 => 1.5 * x * x * x - 2.5 * x * x + 1.0,
+        x if x < 2.0 => -0.5 * x * x * x + 2.5 * x * x - 4.0 * x + 2.0,
+        _ => 0.0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn follows_the_definition(
+        from in (1usize..24, 1usize..40), to in (1usize..24, 1usize..40), bicubic: bool,
+    ) {
+        let image = noise(from.0, from.1);
+        let interpolation = if bicubic { Interpolation::Bicubic } else { Interpolation::Bilinear };
+        let found = resize_rgb8(&image, to.0, to.1, interpolation);
+        for (&found, exact) in found.pixels.iter().zip(by_definition(&image, to.0, to.1, bicubic)) {
+            // Half a level from the last rounding, and up to one where a tie between the passes fell otherwise.
+            prop_assert!((f64::from(found) - exact.clamp(0.0, 255.0)).abs() <= 1.51, "{found} for {exact}");
+        }
+    }
+
+    #[test]
+    fn a_part_equals_the_whole(
+        from in (1usize..60, 1usize..60), to in (1usize..60, 1usize..60), cut in (0usize..60, 0usize..60),
+    ) {
+        let image = noise(from.0, from.1);
+        let whole = resize_rgb8(&image, to.0, to.1, Interpolation::Bilinear);
+        let (top, left) = (cut.0 % to.0, cut.1 % to.1);
+        let plan = Resize::new(from, to, top..to.0, left..to.1, Interpolation::Bilinear);
+        // Hand over no more of the source than was asked for.
+        let (rows, columns) = plan.source();
+        let mut pixels = Vec::new();
+        for y in rows.clone() {
+            pixels.extend_from_slice(&image.pixels[(y * from.1 + columns.start) * 3..(y * from.1 + columns.end) * 3]);
+        }
+        let mut part = vec![0; (to.0 - top) * (to.1 - left) * 3];
+        plan.run(&Raster { pixels: &pixels, rows, columns }, &mut Vec::new(), &mut part);
+        for (y, line) in part.chunks_exact((to.1 - left) * 3).enumerate() {
+            let start = ((top + y) * to.1 + left) * 3;
+            prop_assert_eq!(line, &whole.pixels[start..start + line.len()]);
+        }
+    }
+}
+
+#[test]
+fn a_resize_to_the_same_size_changes_nothing() {
+    let image = noise(13, 29);
+    for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+        assert_eq!(resize_rgb8(&image, 13, 29, interpolation), image);
+    }
+}

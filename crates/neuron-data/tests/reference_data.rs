@@ -1,0 +1,108 @@
+//! Tier 2: crops against those of Pillow, and a folder of odd and broken files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use neuron_data::{CropDecoder, Dataset, DatasetOptions, Limits, Preprocessing, decode_rgb8};
+use safetensors::SafeTensors;
+
+/// The folder of reference data, or a line that says what is left out without it.
+fn shared(left_out: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("NEURON_SHARED").map_or_else(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("left out: {left_out} (no reference data: set NEURON_SHARED)");
+    None
+}
+
+fn crop(path: &Path) -> Result<Vec<u8>, neuron_data::ImageError> {
+    let preprocessing = Preprocessing::default();
+    let mut pixels = vec![0; preprocessing.crop_bytes()];
+    let bytes = fs::read(path).expect("the reference data can be read");
+    CropDecoder::new(preprocessing, Limits::default()).decode_crop(&bytes, &mut pixels)?;
+    Ok(pixels)
+}
+
+/// Mean and largest absolute difference, in levels.
+fn differences(found: &[u8], expected: &[u8]) -> (f64, u8) {
+    assert_eq!(found.len(), expected.len());
+    let each = || found.iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+    (each().map(f64::from).sum::<f64>() / found.len() as f64, each().max().unwrap_or(0))
+}
+
+#[test]
+fn tier2_crops_agree_with_pillow() {
+    let Some(shared) = shared("crops against Pillow's") else { return };
+    let bytes = fs::read(shared.join("goldens/preprocess.safetensors")).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let files: Vec<String> = serde_json::from_str(&header.metadata().as_ref().unwrap()["files"]).unwrap();
+    let goldens = SafeTensors::deserialize(&bytes).unwrap();
+    let expected = goldens.tensor("crops_u8").unwrap();
+    let each = Preprocessing::default().crop_bytes();
+    assert_eq!(expected.data().len(), files.len() * each);
+    for (file, expected) in files.iter().zip(expected.data().chunks_exact(each)) {
+        let found = crop(&shared.join("imagenet-sample/train").join(file)).unwrap();
+        let (mean, largest) = differences(&found, expected);
+        println!("{file}: mean {mean:.3}, largest {largest}");
+        assert!(mean <= 0.3 && largest <= 5, "{file}: mean {mean}, largest {largest}");
+    }
+}
+
+#[test]
+fn tier2_odd_images_load_and_broken_ones_are_reported() {
+    let Some(shared) = shared("odd and broken files") else { return };
+    let bytes = fs::read(shared.join("fixtures/odd_images_expected.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let folder = shared.join("fixtures/odd-images");
+    let (mut loaded, mut refused) = (0, BTreeMap::new());
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let start = Instant::now();
+        let found = crop(&folder.join(&name));
+        assert!(start.elapsed() < Duration::from_secs(2), "{name} took {:?}", start.elapsed());
+        match found {
+            Ok(found) => {
+                let (mean, largest) = differences(&found, expected.tensor(&name).unwrap().data());
+                println!("{name}: mean {mean:.3}, largest {largest}");
+                // Conversions from CMYK differ between decoders.
+                let (mean_limit, limit) = if name.contains("cmyk") { (2.0, 12) } else { (0.5, 4) };
+                assert!(mean < mean_limit && largest <= limit, "{name}: mean {mean}, largest {largest}");
+                loaded += 1;
+            }
+            Err(reason) => {
+                refused.insert(name, reason.to_string());
+            }
+        }
+    }
+    println!("{refused:#?}");
+    assert_eq!(loaded, expected.len());
+    let reasons = [
+        ("bad_bomb_50000x50000.png", "more than the limit"),
+        ("bad_empty.JPEG", "empty"),
+        ("bad_gzip.JPEG", "gzip"),
+        ("bad_header_only.JPEG", "JPEG"),
+        ("bad_html.JPEG", "HTML"),
+        ("bad_random.JPEG", ""),
+        ("bad_text.JPEG", "text"),
+        ("bad_truncated.JPEG", "JPEG"),
+    ];
+    assert_eq!(refused.len(), reasons.len());
+    for (name, reason) in reasons {
+        assert!(refused[name].contains(reason), "{name}: {}", refused[name]);
+    }
+}
+
+#[test]
+fn tier2_the_sample_is_listed_with_its_labels() {
+    let Some(shared) = shared("the listing of the sample") else { return };
+    let dataset = Dataset::open(&shared.join("imagenet-sample"), &DatasetOptions::default()).unwrap();
+    assert_eq!(dataset.len(), 800);
+    assert_eq!(dataset.relative(1), "train/n01443537/n01443537_goldfish.JPEG");
+    assert_eq!(dataset.class(1).unwrap().label(), "goldfish");
+    let image = decode_rgb8(&fs::read(dataset.path(1)).unwrap(), &Limits::default()).unwrap();
+    assert_eq!(image.pixels.len(), image.height * image.width * 3);
+}

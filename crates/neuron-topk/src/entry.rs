@@ -29,7 +29,12 @@ impl Ranked {
     /// One wide integer makes the comparison free of branches. The payload takes part only so that even an item
     /// pushed twice has a deterministic place.
     pub(crate) fn key(self) -> u128 {
-        (u128::from(!self.score) << 64) | (u128::from(self.index) << 32) | u128::from(self.payload)
+        (u128::from(self.demerit()) << 64) | (u128::from(self.index) << 32) | u128::from(self.payload)
+    }
+
+    /// The score as an integer that ascends from best to worst.
+    pub(crate) fn demerit(self) -> u32 {
+        !self.score
     }
 
     pub(crate) fn index(self) -> u32 {

@@ -3,11 +3,14 @@ use std::num::NonZeroUsize;
 use crate::{
     Entry, TopkError,
     entry::Ranked,
-    list::{Bounds, List},
+    list::{Bounds, List, Scratch},
 };
 
 /// Scores compared at once; two registers of the widest vector units, eight of the narrowest.
 const LANES: usize = 32;
+
+/// Channels that a batch passes before it turns to the next ones, so that the ends of their lists stay in cache.
+const TILE: usize = 256;
 
 /// The best `keep` items of every channel of a stream of scores.
 ///
@@ -26,7 +29,7 @@ pub struct TopK {
     /// Per channel, the last index that may still enter with exactly that score.
     floor_indices: Vec<u32>,
     lists: Vec<List>,
-    scratch: Vec<Ranked>,
+    scratch: Scratch,
 }
 
 impl TopK {
@@ -44,7 +47,7 @@ impl TopK {
             floors: Vec::new(),
             floor_indices: Vec::new(),
             lists: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -104,9 +107,12 @@ impl TopK {
         for (&index, row) in indices.iter().zip(scores.chunks_exact(channels)) {
             check_numbers(index, row)?;
         }
-        for (item, (&index, row)) in indices.iter().zip(scores.chunks_exact(channels)).enumerate() {
-            let payloads = payloads.map(|payloads| &payloads[item * channels..][..channels]);
-            self.absorb(index, row, payloads);
+        for first in (0..channels).step_by(TILE) {
+            let width = TILE.min(channels - first);
+            for (item, &index) in indices.iter().enumerate() {
+                let part = item * channels + first..item * channels + first + width;
+                self.absorb(first, index, &scores[part.clone()], payloads.map(|payloads| &payloads[part]));
+            }
         }
         Ok(())
     }
@@ -163,22 +169,21 @@ impl TopK {
         &self.lists
     }
 
-    /// `push` of a row that was checked.
-    fn absorb(&mut self, index: u32, scores: &[f32], payloads: Option<&[u32]>) {
+    /// Offers the scores of one item for the channels from `first` on.
+    fn absorb(&mut self, first: usize, index: u32, scores: &[f32], payloads: Option<&[u32]>) {
         for start in (0..scores.len()).step_by(LANES) {
             let end = scores.len().min(start + LANES);
-            if !any_reaches(&scores[start..end], &self.floors[start..end]) {
-                continue;
-            }
-            for channel in start..end {
-                if scores[channel] >= self.floors[channel] {
-                    let payload = payloads.map_or(0, |payloads| payloads[channel]);
-                    self.offer(channel, Entry { score: scores[channel], index, payload });
-                }
+            let mut candidates = reaching(&scores[start..end], &self.floors[first + start..first + end]);
+            while candidates != 0 {
+                let place = start + candidates.trailing_zeros() as usize;
+                candidates &= candidates - 1;
+                let payload = payloads.map_or(0, |payloads| payloads[place]);
+                self.offer(first + place, Entry { score: scores[place], index, payload });
             }
         }
     }
 
+    #[inline]
     fn offer(&mut self, channel: usize, entry: Entry) {
         let floor = self.floors[channel];
         if entry.score < floor || (entry.score == floor && entry.index > self.floor_indices[channel]) {
@@ -194,11 +199,22 @@ impl TopK {
     }
 }
 
-/// Whether any of up to [`LANES`] scores reaches its channel's floor.
-///
-/// Without an early exit, so that it compiles to vector comparisons.
-fn any_reaches(scores: &[f32], floors: &[f32]) -> bool {
-    scores.iter().zip(floors).fold(false, |any, (score, floor)| any | (score >= floor))
+/// The lanes, as bits, whose scores reach their channels' floors.
+fn reaching(scores: &[f32], floors: &[f32]) -> u32 {
+    match (<&[f32; LANES]>::try_from(scores), <&[f32; LANES]>::try_from(floors)) {
+        // The length known, the fold becomes vector comparisons.
+        (Ok(scores), Ok(floors)) => lanes(scores, floors),
+        _ => lanes(scores, floors),
+    }
+}
+
+#[inline(always)]
+fn lanes(scores: &[f32], floors: &[f32]) -> u32 {
+    scores
+        .iter()
+        .zip(floors)
+        .zip(0..)
+        .fold(0, |lanes, ((score, floor), lane)| lanes | (u32::from(score >= floor) << lane))
 }
 
 fn sorted(list: &List, keep: usize) -> Vec<Entry> {

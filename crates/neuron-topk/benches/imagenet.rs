@@ -19,7 +19,10 @@ use std::{
 use neuron_topk::TopK;
 
 const BATCH: usize = 512;
-const CASES: [(&str, fn(u32, u32) -> f32); 4] = [
+/// The score of an image in a channel.
+type Score = fn(u32, u32) -> f32;
+
+const CASES: [(&str, Score); 4] = [
     ("uniform", |image, channel| hash(image, channel) as f32 / u32::MAX as f32),
     // Every image beats all before it: everything is accepted.
     ("ascending", |image, _| image as f32),
@@ -101,7 +104,7 @@ fn run(name: &str, size: &Size) -> ExitCode {
 }
 
 /// Time in `push_batch` alone, without the making of the scores.
-fn absorb(top_k: &mut TopK, size: &Size, score: fn(u32, u32) -> f32) -> Duration {
+fn absorb(top_k: &mut TopK, size: &Size, score: Score) -> Duration {
     let mut scores = vec![0.0; BATCH * size.channels];
     let mut absorbing = Duration::ZERO;
     for start in (0..size.images).step_by(BATCH) {
@@ -118,7 +121,7 @@ fn absorb(top_k: &mut TopK, size: &Size, score: fn(u32, u32) -> f32) -> Duration
 }
 
 /// One channel against a sort of all its scores.
-fn check(top_k: &TopK, size: &Size, score: fn(u32, u32) -> f32) {
+fn check(top_k: &TopK, size: &Size, score: Score) {
     let channel = size.channels - 1;
     let mut all: Vec<u32> = (0..size.images).collect();
     let score_of = |image: u32| score(image, channel as u32);

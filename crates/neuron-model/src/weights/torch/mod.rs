@@ -1,28 +1,47 @@
-//! Torch checkpoints (`.pth`).
+//! Torch checkpoints (`.pth`), read without running anything.
+//!
+//! A checkpoint is a pickle of Python objects and the numbers they refer to. [`archive`] takes the file apart,
+//! [`pickle`] reads the objects with a closed list of operations and names, [`state_dict`] finds the tensors.
+//! Format: `torch/serialization.py` of PyTorch 1.0 to 2.x.
+
+mod archive;
+mod error;
+mod pickle;
+mod state_dict;
+mod value;
 
 use std::path::Path;
 
+pub use error::TorchError;
+
+use self::archive::Parts;
+use self::state_dict::Refusal;
 use super::Contents;
 use crate::ModelError;
 
-/// What can be wrong with a torch checkpoint.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TorchError {
-    /// The pickle asks for something that is not needed to hold tensors; it was not run.
-    #[error(
-        "it asks for the Python object {global}, which is not a tensor and was not run; save the state_dict alone"
-    )]
-    UnknownGlobal {
-        /// `module.name`.
-        global: String,
-    },
+/// A zip archive's first entry.
+const ZIP_START: &[u8] = b"PK\x03\x04";
+
+/// A pickle of protocol 2 or later: the operation that names the protocol.
+const PICKLE_START: u8 = 0x80;
+
+/// Whether the bytes begin as a torch checkpoint does.
+pub(super) fn recognise(bytes: &[u8]) -> bool {
+    bytes.starts_with(ZIP_START) || bytes.first() == Some(&PICKLE_START)
 }
 
-pub(super) fn recognise(_bytes: &[u8]) -> bool {
-    false
+/// The tensors of a checkpoint.
+pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents, ModelError> {
+    let refused = |source| ModelError::Torch { path: path.into(), source };
+    let open = if bytes.starts_with(ZIP_START) { archive::open_zip } else { archive::open_legacy };
+    let Parts { pickle, storages } = open(bytes).map_err(refused)?;
+    state_dict::extract(&pickle, &storages, bytes.len()).map_err(|refusal| match refusal {
+        Refusal::Torch(source) => refused(source),
+        Refusal::Unsupported { tensor, dtype } => {
+            ModelError::UnsupportedDtype { tensor: tensor.escape_debug().to_string(), dtype: dtype.into() }
+        }
+    })
 }
 
-pub(super) fn read(_bytes: &[u8], path: &Path) -> Result<Contents, ModelError> {
-    Err(ModelError::Torch { path: path.into(), source: TorchError::UnknownGlobal { global: String::new() } })
-}
+#[cfg(test)]
+mod tests;

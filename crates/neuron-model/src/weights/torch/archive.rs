@@ -1,0 +1,129 @@
+//! The two forms of a checkpoint: a zip archive (torch 1.6 and later), and pickles one after the other (before).
+
+use std::collections::HashMap;
+use std::io::{self, Cursor};
+
+use zip::CompressionMethod;
+use zip::read::ZipArchive;
+use zip::result::ZipError;
+
+use super::TorchError;
+use super::pickle::Pickle;
+use super::state_dict::Storages;
+use super::value::Value;
+
+/// The first object of a legacy file, and the only version of it.
+const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
+const LEGACY_VERSION: i128 = 1001;
+
+/// A checkpoint taken apart: its objects, and the bytes of its storages where they lie in the file.
+pub(super) struct Parts<'a> {
+    pub(super) pickle: Pickle<'a>,
+    pub(super) storages: Storages<'a>,
+}
+
+/// Takes a zip archive apart: `<root>/data.pkl` is the pickle, `<root>/data/<key>` a storage.
+///
+/// Every entry's checksum is verified, and nothing is copied: torch stores entries as they are.
+pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
+    let entries = entries(bytes)?;
+    let is_pickle = |name: &&String| name.rsplit('/').next() == Some("data.pkl");
+    let name = entries.keys().filter(is_pickle).min_by_key(|name| name.len()).ok_or(TorchError::NoPickle)?;
+    let root = name.strip_suffix("data.pkl").unwrap_or_default();
+    if entries.get(&format!("{root}byteorder")).is_some_and(|order| order.trim_ascii() == b"big") {
+        return Err(TorchError::BigEndian);
+    }
+    let pickle = Pickle::read(entries[name])?;
+    let key = |name: &str| Some(name.strip_prefix(root)?.strip_prefix("data/")?.to_string());
+    let storages = entries.iter().filter_map(|(name, &data)| Some((key(name)?, data))).collect();
+    Ok(Parts { pickle, storages })
+}
+
+/// The bytes of every entry, where they lie in the archive.
+fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, TorchError> {
+    let zip = |source| TorchError::Zip { source };
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(zip)?;
+    let mut entries = HashMap::new();
+    let mut budget_bytes = bytes.len();
+    for index in 0..archive.len() {
+        let raw = archive.by_index_raw(index).map_err(zip)?;
+        let name = raw.name().map_err(zip)?.into_owned();
+        if raw.compression() != CompressionMethod::Stored || raw.encrypted() {
+            return Err(TorchError::Compressed { entry: name.escape_debug().to_string() });
+        }
+        let outside = || zip(ZipError::InvalidArchive("an entry lies outside the file".into()));
+        let start = raw.data_start().and_then(|start| usize::try_from(start).ok()).ok_or_else(outside)?;
+        let length = usize::try_from(raw.size()).map_err(|_| outside())?;
+        drop(raw);
+        let data = start.checked_add(length).and_then(|end| bytes.get(start..end)).ok_or_else(outside)?;
+        budget_bytes = budget_bytes.checked_sub(length).ok_or(TorchError::Overlap)?;
+        // Reading to the end is what compares the checksum.
+        let mut checked = archive.by_index(index).map_err(zip)?;
+        io::copy(&mut checked, &mut io::sink()).map_err(|source| {
+            let entry = name.escape_debug().to_string();
+            TorchError::DamagedEntry { entry, source }
+        })?;
+        drop(checked);
+        entries.insert(name, data);
+    }
+    Ok(entries)
+}
+
+/// Takes a legacy file apart: magic number, version and machine, then the objects, the storages' keys in order, and
+/// for every key the number of its elements (eight bytes) and the elements.
+pub(super) fn open_legacy(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
+    let mut rest = bytes;
+    let mut next = || -> Result<Pickle<'_>, TorchError> {
+        let pickle = Pickle::read(rest)?;
+        rest = &rest[pickle.length..];
+        Ok(pickle)
+    };
+    if integer(&next()?) != Some(LEGACY_MAGIC) || integer(&next()?) != Some(LEGACY_VERSION) {
+        return Err(TorchError::NotTorch);
+    }
+    if is_big_endian(&next()?) {
+        return Err(TorchError::BigEndian);
+    }
+    let pickle = next()?;
+    let keys = next()?;
+    let (Value::List(keys_in_order) | Value::Tuple(keys_in_order)) = keys.get(keys.root) else {
+        return Err(TorchError::NotTorch);
+    };
+    let sizes = element_sizes(&pickle);
+    let mut storages = Storages::new();
+    for &id in keys_in_order {
+        let &Value::Text(key) = keys.get(id) else { return Err(TorchError::NotTorch) };
+        let &size = sizes.get(key).ok_or(TorchError::NotTorch)?;
+        let (count, data) = rest.split_first_chunk::<8>().ok_or(TorchError::Truncated)?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).map_err(|_| TorchError::Truncated)?;
+        let length = count.checked_mul(size).ok_or(TorchError::Truncated)?;
+        let (data, after) = data.split_at_checked(length).ok_or(TorchError::Truncated)?;
+        storages.insert(key.to_string(), data);
+        rest = after;
+    }
+    Ok(Parts { pickle, storages })
+}
+
+fn integer(pickle: &Pickle<'_>) -> Option<i128> {
+    match *pickle.get(pickle.root) {
+        Value::Int(integer) => Some(integer),
+        _ => None,
+    }
+}
+
+/// What the machine that wrote a legacy file says of itself.
+fn is_big_endian(system: &Pickle<'_>) -> bool {
+    let Value::Dict(entries) = system.get(system.root) else { return false };
+    entries.iter().any(|&(key, value)| {
+        matches!((system.get(key), system.get(value)), (Value::Text("little_endian"), Value::Bool(false)))
+    })
+}
+
+/// Bytes per element of every storage the objects refer to.
+fn element_sizes<'a>(pickle: &Pickle<'a>) -> HashMap<&'a str, usize> {
+    let storage = |value: &Value<'a>| match value {
+        Value::Storage(storage) => Some((storage.key, storage.element.size_bytes())),
+        _ => None,
+    };
+    pickle.values().iter().filter_map(storage).collect()
+}

@@ -1,0 +1,109 @@
+//! What can be wrong with a torch checkpoint.
+
+/// What can be wrong with a torch checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TorchError {
+    /// The zip archive around the checkpoint is damaged or cut short.
+    #[error("its zip archive is damaged or truncated ({source}); fetch it again")]
+    Zip {
+        /// What is wrong with the archive.
+        source: zip::result::ZipError,
+    },
+    /// An entry of the archive does not match its checksum.
+    #[error("its entry {entry} is damaged ({source}); fetch it again")]
+    DamagedEntry {
+        /// The entry of the archive.
+        entry: String,
+        /// What the check found.
+        source: std::io::Error,
+    },
+    /// torch stores its entries as they are; this one was packed by something else.
+    #[error(
+        "its entry {entry} is compressed or encrypted, which torch.save never does; save it again with torch"
+    )]
+    Compressed {
+        /// The entry of the archive.
+        entry: String,
+    },
+    /// The entries of the archive together are longer than the file: they overlap.
+    #[error("the entries of its zip archive overlap")]
+    Overlap,
+    /// A zip archive, but not one of torch.
+    #[error("it is a zip archive without the data.pkl that torch.save writes")]
+    NoPickle,
+    /// A pickle, but not one of torch.
+    #[error("it is a Python pickle that torch.save did not write")]
+    NotTorch,
+    /// The numbers are stored with the most significant byte first.
+    #[error("it was written on a big-endian machine; save it again on a little-endian one")]
+    BigEndian,
+    /// The data ends in the middle of something.
+    #[error("it ends too early: it is truncated; fetch it again")]
+    Truncated,
+    /// An operation of the pickle language that no state_dict needs.
+    #[error("its pickle uses the operation 0x{opcode:02x} at byte {offset}, which no state_dict needs")]
+    UnknownOpcode {
+        /// The operation's code.
+        opcode: u8,
+        /// Where in the pickle it stands.
+        offset: usize,
+    },
+    /// The pickle contradicts itself.
+    #[error("its pickle is damaged at byte {offset}: {problem}")]
+    Malformed {
+        /// What does not hold.
+        problem: &'static str,
+        /// Where in the pickle.
+        offset: usize,
+    },
+    /// The pickle asks for something that is not needed to hold tensors; it was not run.
+    #[error(
+        "it asks for the Python object {global}, which no state_dict needs (nothing was run); \
+         save the tensors alone: torch.save(model.state_dict(), file)"
+    )]
+    UnknownGlobal {
+        /// `module.name`, with control characters escaped.
+        global: String,
+    },
+    /// More of something than any network needs.
+    #[error("it holds more than {limit} {things}, more than any network needs")]
+    TooMany {
+        /// What there is too much of.
+        things: &'static str,
+        /// How many are accepted.
+        limit: usize,
+    },
+    /// Views of few numbers that pretend to be many.
+    #[error("its tensors together are more than {limit} times as large as the file")]
+    Inflated {
+        /// How many times the size of the file is accepted.
+        limit: usize,
+    },
+    /// The outermost object is not a dictionary.
+    #[error("it holds {found} instead of a state_dict")]
+    NotADictionary {
+        /// What it holds.
+        found: &'static str,
+    },
+    /// A dictionary without tensors.
+    #[error("it holds no tensors at its top, under state_dict or under model; it holds {keys}")]
+    NoTensors {
+        /// The names it holds instead.
+        keys: String,
+    },
+    /// A tensor's numbers are not in the file.
+    #[error("the numbers of tensor {tensor} are not in the file (storage {storage}); it is truncated")]
+    MissingStorage {
+        /// The tensor.
+        tensor: String,
+        /// The key of its storage.
+        storage: String,
+    },
+    /// A tensor reaches beyond the end of its storage.
+    #[error("tensor {tensor} reaches beyond the end of its storage; the file is damaged")]
+    OutOfStorage {
+        /// The tensor.
+        tensor: String,
+    },
+}

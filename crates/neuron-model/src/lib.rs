@@ -24,6 +24,7 @@ mod images;
 mod kernels;
 mod network;
 mod plan;
+mod reverse;
 mod session;
 pub mod weights;
 
@@ -33,5 +34,9 @@ pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, Tap
 pub use images::{ChannelsFirst, ChannelsLast, Images};
 pub use network::Network;
 pub use plan::{Keep, Plan};
+pub use reverse::{
+    ConvolutionSite, Gradient, GuidedBackprop, LrpZPlus, PixelRange, RelevanceMethod, Reversal, Rule,
+    Scratch, relevance,
+};
 pub use session::{Session, Tapped};
 pub use weights::Weights;

@@ -117,6 +117,27 @@ impl Session {
         Some(View::new(self.batch, shape.height, shape.width, shape.channels, data))
     }
 
+    /// The values of a node that the plan says were kept.
+    pub(crate) fn kept_data(&self, id: NodeId) -> &[f32] {
+        self.kept(id).expect("the plan keeps this value").data
+    }
+
+    /// The map of a tap for the whole of the last batch, channels-last; `None` unless the session keeps values.
+    pub fn map(&self, tap: &Tap) -> Option<View<'_>> {
+        self.kept(tap.node)
+    }
+
+    /// Height and width of a node's map in the last run.
+    pub(crate) fn map_size(&self, id: NodeId) -> (usize, usize) {
+        let shape = self.layout.as_ref().map(|sized| sized.layout.shape(id));
+        shape.map_or((0, 0), |shape| (shape.height, shape.width))
+    }
+
+    /// Length of a node's map for the whole of the last batch.
+    pub(crate) fn map_len(&self, id: NodeId) -> usize {
+        self.layout.as_ref().map_or(0, |sized| sized.layout.shape(id).len()) * self.batch
+    }
+
     /// The positions of a max-pool's maxima after a run that kept them.
     pub(crate) fn kept_argmax(&self, pool: NodeId) -> &[u8] {
         &self.argmax[pool.0]

@@ -3,21 +3,10 @@
 mod shared;
 
 use candle_core::{Device, IndexOp, Tensor};
+use shared::crops;
 
 /// Float rounding differs between summation orders (and Winograd's transforms); measured: 7e-6.
 const TOLERANCE: f32 = 1e-4;
-
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const STD: [f32; 3] = [0.229, 0.224, 0.225];
-
-/// The reference's own crops, normalised: `[13, 3, 224, 224]`.
-fn crops(file: &candle_core::safetensors::MmapedSafetensors) -> candle_core::Result<Tensor> {
-    let pixels = file.load("crops_u8", &Device::Cpu)?.to_dtype(candle_core::DType::F32)?;
-    let pixels = (pixels.permute((0, 3, 1, 2))? / 255.0)?;
-    let mean = Tensor::new(&MEAN, &Device::Cpu)?.reshape((1, 3, 1, 1))?;
-    let std = Tensor::new(&STD, &Device::Cpu)?.reshape((1, 3, 1, 1))?;
-    pixels.broadcast_sub(&mean)?.broadcast_div(&std)
-}
 
 fn largest(tensor: &Tensor) -> f32 {
     tensor.abs().and_then(|t| t.flatten_all()).and_then(|t| t.max(0)).and_then(|t| t.to_scalar()).unwrap()

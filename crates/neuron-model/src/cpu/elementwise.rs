@@ -51,6 +51,27 @@ pub fn update(values: &mut [f32], other: &[f32], change: impl Fn(f32, f32) -> f3
     });
 }
 
+/// Multiplies every value by the scale of its channel.
+///
+/// # Shapes
+/// * `values`: `[.., channels]`
+/// * `scale`: `[channels]`
+pub fn scale_by_channel(values: &mut [f32], scale: &[f32]) {
+    let channels = scale.len();
+    parallel::for_each_chunk(values, channels * (CHUNK / channels).max(1), |_, values| {
+        for position in values.chunks_exact_mut(channels) {
+            position.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale);
+        }
+    });
+}
+
+/// Replaces negative values by 0; NaN stays.
+pub fn clamp_negative(values: &mut [f32]) {
+    parallel::for_each_chunk(values, CHUNK, |_, values| {
+        values.iter_mut().for_each(|value| *value = rectified(*value));
+    });
+}
+
 /// Divides a signal between the two terms of a sum: `(q * signal, (1 - q) * signal)` with
 /// `q = |main| / (|main| + |shortcut|)`, one half where both are 0.
 ///

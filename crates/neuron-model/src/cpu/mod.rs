@@ -8,6 +8,7 @@
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
 mod convolution;
+mod elementwise;
 mod epilogue;
 mod naive;
 mod parallel;
@@ -17,6 +18,7 @@ mod shape;
 mod transpose;
 
 pub use convolution::{Algorithm, Convolution};
+pub use elementwise::{add, clamp_negative, relu, scale_by_channel, scale_shift, split_by_magnitude, update};
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use pool::{
     average_pool, average_pool_backward, average_pool_positions, global_average_pool, max_pool,

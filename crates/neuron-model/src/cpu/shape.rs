@@ -69,6 +69,11 @@ impl ConvGeometry {
         self.window().positions(len)
     }
 
+    /// Shape of the weights, `[out_channels, in_channels / groups, kernel, kernel]`.
+    pub fn weight_shape(&self) -> [usize; 4] {
+        [self.out_channels, self.in_channels / self.groups, self.kernel, self.kernel]
+    }
+
     /// Number of weights.
     pub fn weight_len(&self) -> usize {
         self.out_channels * (self.in_channels / self.groups) * self.kernel * self.kernel

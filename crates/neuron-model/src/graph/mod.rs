@@ -59,15 +59,6 @@ impl Graph {
         (0..self.nodes.len()).map(NodeId)
     }
 
-    /// Number of nodes that read each node's value.
-    pub(crate) fn reader_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.nodes.len()];
-        for input in self.nodes.iter().flat_map(|node| &node.inputs) {
-            counts[input.0] += 1;
-        }
-        counts
-    }
-
     /// Marks the nodes that `targets` depend on, the targets included.
     pub(crate) fn ancestors(&self, targets: impl IntoIterator<Item = NodeId>) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::graph::{Graph, Operation, Tap};
 
 /// What a forward pass remembers beside its taps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Keep {
     /// Nothing: buffers are reused as soon as their last reader is done.
     Taps,

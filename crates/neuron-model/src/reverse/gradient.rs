@@ -1,0 +1,143 @@
+use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
+use crate::cpu::{self, ConvolutionTranspose, Gate, TransposeEpilogue, View};
+use crate::kernels::Part;
+use crate::plan::Keep;
+
+/// The gradient, as automatic differentiation computes it; where several places of a max-pool's window hold the
+/// maximum, the first gets it all.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradient;
+
+/// Guided backpropagation: the gradient, with negative signals stopped at every ReLU (Springenberg et al.,
+/// "Striving for Simplicity: The All Convolutional Net", 2015).
+#[derive(Clone, Copy, Debug)]
+pub struct GuidedBackprop;
+
+impl Rule for Gradient {
+    fn keep(&self) -> Keep {
+        Keep::Gradient
+    }
+
+    fn norm(&self, scale: &[f32], signal: &mut [f32]) {
+        cpu::scale_by_channel(signal, scale);
+    }
+
+    fn relu(&self, output: &[f32], signal: &mut [f32]) {
+        cpu::update(signal, output, |signal, output| if output > 0.0 { signal } else { 0.0 });
+    }
+
+    fn add(&self, _: Option<View<'_>>, _: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
+        rest.copy_from_slice(signal);
+    }
+
+    fn convolution(
+        &self,
+        site: &ConvolutionSite<'_>,
+        signal: View<'_>,
+        addend: Option<&[f32]>,
+        _: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        site.transpose(signal, addend, site.relu.map_or(Gate::Open, Gate::Relu), output);
+    }
+
+    fn max_pool(
+        &self,
+        site: &PoolSite<'_>,
+        signal: View<'_>,
+        (height, width): (usize, usize),
+        _: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        cpu::max_pool_backward(site.window, signal, site.argmax, height, width, output);
+    }
+
+    fn global_average_pool(
+        &self,
+        _: Option<View<'_>>,
+        signal: View<'_>,
+        _: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        spread_mean(signal, output);
+    }
+}
+
+impl Rule for GuidedBackprop {
+    fn keep(&self) -> Keep {
+        Gradient.keep()
+    }
+
+    fn norm(&self, scale: &[f32], signal: &mut [f32]) {
+        Gradient.norm(scale, signal);
+    }
+
+    fn relu(&self, output: &[f32], signal: &mut [f32]) {
+        cpu::update(signal, output, |signal, output| if output > 0.0 { signal.max(0.0) } else { 0.0 });
+    }
+
+    fn add(&self, main: Option<View<'_>>, shortcut: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
+        Gradient.add(main, shortcut, signal, rest);
+    }
+
+    fn convolution(
+        &self,
+        site: &ConvolutionSite<'_>,
+        signal: View<'_>,
+        addend: Option<&[f32]>,
+        _: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        site.transpose(signal, addend, site.relu.map_or(Gate::Open, Gate::GuidedRelu), output);
+    }
+
+    fn max_pool(
+        &self,
+        site: &PoolSite<'_>,
+        signal: View<'_>,
+        input_size: (usize, usize),
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        Gradient.max_pool(site, signal, input_size, scratch, output);
+    }
+
+    fn global_average_pool(
+        &self,
+        input: Option<View<'_>>,
+        signal: View<'_>,
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    ) {
+        Gradient.global_average_pool(input, signal, scratch, output);
+    }
+}
+
+impl ConvolutionSite<'_> {
+    /// The gradient with respect to the convolution's input.
+    fn transpose(&self, signal: View<'_>, addend: Option<&[f32]>, gate: Gate<'_>, output: &mut [f32]) {
+        let (graph, kernels) = (self.network.graph(), self.network.kernels());
+        let transpose: &ConvolutionTranspose = match self.norm {
+            Some(norm) => kernels.folded_transpose(graph, self.convolution, norm),
+            None => kernels.part_transpose(graph, self.convolution, Part::Raw),
+        };
+        let (height, width) = self.input_size;
+        transpose.forward(signal, height, width, TransposeEpilogue { addend, gate }, output);
+    }
+}
+
+/// The transpose of a mean over all positions.
+///
+/// # Shapes
+/// * `signal`: `[batch, 1, 1, channels]`
+/// * `output`: `[batch, height, width, channels]`
+pub(super) fn spread_mean(signal: View<'_>, output: &mut [f32]) {
+    let Some(item_len) = output.len().checked_div(signal.batch).filter(|len| *len > 0) else { return };
+    let share = 1.0 / (item_len / signal.channels) as f32;
+    let items = output.chunks_exact_mut(item_len).zip(signal.data.chunks_exact(signal.channels));
+    for (item, signal) in items {
+        for position in item.chunks_exact_mut(signal.len()) {
+            position.iter_mut().zip(signal).for_each(|(value, signal)| *value = signal * share);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+use crate::graph::{Graph, NodeId, Operation};
+
+/// The part of a graph that signals from some starts pass on their way to the wanted nodes.
+pub(super) struct Route {
+    active: Vec<bool>,
+    wanted: Vec<bool>,
+    /// For each node, the first of its active readers in graph order: the last one that a walk back meets.
+    last_readers: Vec<Option<NodeId>>,
+    /// For each batch norm, the convolution below it that nobody else reads and nobody looks at.
+    folded: Vec<Option<NodeId>>,
+}
+
+impl Route {
+    pub(super) fn new(graph: &Graph, starts: &[NodeId], wanted_nodes: &[NodeId]) -> Self {
+        let len = graph.nodes().len();
+        let mut wanted = vec![false; len];
+        wanted_nodes.iter().for_each(|id| wanted[id.0] = true);
+        // On the way: above a wanted node and below a start.
+        let mut above = wanted.clone();
+        for id in graph.ids() {
+            above[id.0] |= graph.node(id).inputs.iter().any(|input| above[input.0]);
+        }
+        let below = graph.ancestors(starts.iter().copied());
+        let active: Vec<bool> = above.iter().zip(&below).map(|(above, below)| *above && *below).collect();
+
+        let mut last_readers = vec![None; len];
+        for id in graph.ids().filter(|id| active[id.0]) {
+            for input in &graph.node(id).inputs {
+                last_readers[input.0].get_or_insert(id);
+            }
+        }
+        let mut route = Self { active, wanted, last_readers, folded: vec![None; len] };
+        for id in graph.ids().filter(|id| route.active[id.0]) {
+            route.folded[id.0] = route.foldable(graph, starts, id);
+        }
+        route
+    }
+
+    /// The convolution below a batch norm, if their two steps back can be one.
+    fn foldable(&self, graph: &Graph, starts: &[NodeId], id: NodeId) -> Option<NodeId> {
+        let Operation::BatchNorm { .. } = graph.node(id).operation else { return None };
+        let below = graph.node(id).inputs[0];
+        let alone = self.active[below.0] && !self.wanted[below.0] && !starts.contains(&below);
+        let is_convolution = matches!(graph.node(below).operation, Operation::Convolution(_));
+        let readers = graph.ids().filter(|reader| graph.node(*reader).inputs.contains(&below)).count();
+        (alone && is_convolution && readers == 1).then_some(below)
+    }
+
+    pub(super) fn is_active(&self, id: NodeId) -> bool {
+        self.active[id.0]
+    }
+
+    pub(super) fn is_wanted(&self, id: NodeId) -> bool {
+        self.wanted[id.0]
+    }
+
+    /// Whether `reader` is the last one from which a signal arrives at `id`.
+    pub(super) fn is_last_reader(&self, id: NodeId, reader: NodeId) -> bool {
+        self.last_readers[id.0] == Some(reader)
+    }
+
+    pub(super) fn folded(&self, norm: NodeId) -> Option<NodeId> {
+        self.folded[norm.0]
+    }
+}

@@ -1,0 +1,92 @@
+use neuron_geometry::Window;
+
+use crate::cpu::View;
+use crate::graph::NodeId;
+use crate::network::Network;
+use crate::plan::Keep;
+
+/// How a signal passes each kind of operation on its way back.
+///
+/// All values and signals are channels-last. `scratch` is memory for intermediate maps.
+pub trait Rule: Sync {
+    /// What the forward pass must have kept.
+    fn keep(&self) -> Keep;
+
+    /// Through a batch norm, in place; `scale` is by channel.
+    fn norm(&self, scale: &[f32], signal: &mut [f32]);
+
+    /// Through a ReLU whose output is given, in place.
+    fn relu(&self, output: &[f32], signal: &mut [f32]);
+
+    /// Through an addition: `signal` becomes the main path's, `rest` is overwritten with the shortcut's.
+    fn add(&self, main: Option<View<'_>>, shortcut: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]);
+
+    /// Through a convolution (a fully connected layer is one): writes the signal at its input plus `addend`,
+    /// passed through the ReLU of the site where it has one.
+    fn convolution(
+        &self,
+        site: &ConvolutionSite<'_>,
+        signal: View<'_>,
+        addend: Option<&[f32]>,
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    );
+
+    /// Through a max-pool over a map of `input_size` (height, width).
+    fn max_pool(
+        &self,
+        site: &PoolSite<'_>,
+        signal: View<'_>,
+        input_size: (usize, usize),
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    );
+
+    /// Through the mean over all positions.
+    fn global_average_pool(
+        &self,
+        input: Option<View<'_>>,
+        signal: View<'_>,
+        scratch: &mut Scratch,
+        output: &mut [f32],
+    );
+}
+
+/// A convolution that a signal passes, and what surrounds it.
+pub struct ConvolutionSite<'a> {
+    pub(super) network: &'a Network,
+    pub(super) convolution: NodeId,
+    /// The batch norm that the signal passes in the same step.
+    pub(super) norm: Option<NodeId>,
+    /// The convolution's input, where it was kept.
+    pub(super) input: Option<View<'a>>,
+    /// Height and width of the input.
+    pub(super) input_size: (usize, usize),
+    /// The output of the ReLU that the signal passes in the same step.
+    pub(super) relu: Option<&'a [f32]>,
+}
+
+/// A max-pool that a signal passes.
+pub struct PoolSite<'a> {
+    pub(super) window: Window,
+    /// The pool's input, where it was kept.
+    pub(super) input: Option<View<'a>>,
+    /// Which place of each window held its maximum.
+    pub(super) argmax: &'a [u8],
+}
+
+/// Memory for intermediate maps, reused from operation to operation.
+#[derive(Default)]
+pub struct Scratch {
+    buffer: Vec<f32>,
+}
+
+impl Scratch {
+    /// `len` arbitrary values.
+    pub(super) fn get(&mut self, len: usize) -> &mut [f32] {
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0.0);
+        }
+        &mut self.buffer[..len]
+    }
+}

@@ -1,0 +1,75 @@
+//! Relevance inside the real ResNet-50 against the published implementation, for all methods.
+
+mod shared;
+
+use candle_core::{Device, IndexOp, Tensor};
+use neuron_model::{ChannelsFirst, Keep, PixelRange, RelevanceMethod, Reversal, Tap, relevance};
+
+/// Relative to the largest value of each map; LRP divides by small sums, so it is wider than the activations'.
+const MAP_TOLERANCE: f32 = 1e-3;
+const TOTAL_TOLERANCE: f32 = 1e-4;
+
+fn largest(tensor: &Tensor) -> f32 {
+    tensor.abs().and_then(|t| t.flatten_all()).and_then(|t| t.max(0)).and_then(|t| t.to_scalar()).unwrap()
+}
+
+fn total(tensor: &Tensor) -> f32 {
+    tensor.sum_all().and_then(|t| t.to_scalar()).unwrap()
+}
+
+#[test]
+fn tier2_relevance_agrees_with_the_reference() {
+    let (Some(network), Some(want), Some(images)) =
+        (shared::resnet50(), shared::golden("attributions"), shared::golden("preprocess"))
+    else {
+        return;
+    };
+    let load = |name: &str| want.load(name, &Device::Cpu).unwrap();
+    // The photo of the reference is the fourth of the crops.
+    let image = shared::crops(&images).unwrap().i(3..4).unwrap().flatten_all().unwrap();
+    let image = image.to_vec1::<f32>().unwrap();
+    let target = network.tap("layer4_2").unwrap();
+    let wanted: Vec<Tap> =
+        ["layer3", "layer2", "layer1", "conv1"].map(|name| network.tap(name).unwrap()).to_vec();
+    let taps = [&wanted[..], std::slice::from_ref(&target)].concat();
+
+    let mut session = network.session(&taps, Keep::Relevance);
+    session.run(&ChannelsFirst::new(&image, 224, 224), &mut |_| {}).unwrap();
+    let mut reversal = Reversal::new();
+    for method in RelevanceMethod::ALL {
+        relevance(&session, &mut reversal, method, (&target, &[1935]), &wanted, PixelRange::default())
+            .unwrap();
+        for tap in &wanted {
+            let side = session.map(tap).unwrap().height;
+            let channels = network.channels(tap);
+            let signal = reversal.signal(tap).expect("every wanted tap lies below the target");
+            let got = Tensor::from_slice(signal, (1, side, side, channels), &Device::Cpu).unwrap();
+            let got = got.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+            let flat = got.flatten_from(2).unwrap();
+            let name = |what: &str| format!("{method}.{}{what}", tap.name);
+
+            let mut checks = vec![
+                (name(".amax"), flat.max(2).unwrap(), MAP_TOLERANCE),
+                (name(".sum"), flat.sum(2).unwrap(), MAP_TOLERANCE),
+            ];
+            if tap.name == "layer3" || tap.name == "layer2" {
+                checks.push((name(""), got.clone(), MAP_TOLERANCE));
+            } else {
+                let index: Vec<u32> = (0..channels as u32).step_by(16).collect();
+                let index = Tensor::new(&index[..], &Device::Cpu).unwrap();
+                checks.push((name(".every16th"), got.index_select(&index, 1).unwrap(), MAP_TOLERANCE));
+            }
+            for (name, got, tolerance) in checks {
+                let want = load(&name);
+                assert_eq!(want.dims(), got.dims(), "{name}");
+                let error = largest(&(&got - &want).unwrap()) / largest(&want);
+                println!("{name}: {error:e}");
+                assert!(error < tolerance, "{name}: relative error {error:e}");
+            }
+            let (got, want) = (total(&got), total(&load(&name(".sum"))));
+            let error = (got - want).abs() / want.abs();
+            println!("{}: total {error:e}", name(""));
+            assert!(error < TOTAL_TOLERANCE, "{}: total {got} instead of {want}", name(""));
+        }
+    }
+}

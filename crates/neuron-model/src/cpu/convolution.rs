@@ -1,4 +1,8 @@
-use super::{ConvGeometry, Epilogue, View, naive};
+use super::direct::{Direct, Sampling};
+use super::kernel::{Finish, Isa, Operation, Size};
+use super::winograd::Winograd;
+use super::{ConvGeometry, Epilogue, View};
+use std::sync::OnceLock;
 
 /// How sums may be arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,8 +18,12 @@ pub enum Algorithm {
 #[derive(Debug)]
 pub struct Convolution {
     geometry: ConvGeometry,
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
+    algorithm: Algorithm,
+    bias: Vec<f32>,
+    direct: Direct,
+    /// Four and nine times the weights' memory (relative to 9): made when a map first asks for them.
+    winograd2: OnceLock<Winograd>,
+    winograd4: OnceLock<Winograd>,
 }
 
 impl Convolution {
@@ -28,9 +36,25 @@ impl Convolution {
     /// # Panics
     /// If a length does not fit the geometry.
     pub fn new(geometry: ConvGeometry, weight: &[f32], bias: Option<&[f32]>, algorithm: Algorithm) -> Self {
+        Self::for_isa(Isa::detected(), geometry, weight, bias, algorithm)
+    }
+
+    pub(super) fn for_isa(
+        isa: &'static Isa,
+        geometry: ConvGeometry,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        algorithm: Algorithm,
+    ) -> Self {
         geometry.check(weight);
-        let _ = algorithm;
-        Self { geometry, weight: weight.to_vec(), bias: bias.map(<[f32]>::to_vec) }
+        let ConvGeometry { in_channels, out_channels, kernel, groups, .. } = geometry;
+        let channels = (in_channels / groups, out_channels / groups);
+        let direct = Direct::new(isa, groups, channels, (kernel, kernel), |out, channel, y, x| {
+            weight[((out * channels.0 + channel) * kernel + y) * kernel + x]
+        });
+        let bias = bias.map_or_else(|| vec![0.0; out_channels], <[f32]>::to_vec);
+        assert_eq!(bias.len(), out_channels, "bias of {geometry:?}");
+        Self { geometry, algorithm, bias, direct, winograd2: OnceLock::new(), winograd4: OnceLock::new() }
     }
 
     /// Overwrites `output` with `epilogue(conv(input) + bias)`.
@@ -42,7 +66,65 @@ impl Convolution {
     /// # Panics
     /// If a length does not fit.
     pub fn forward(&self, input: View<'_>, epilogue: Epilogue<'_>, output: &mut [f32]) {
+        let (addend, operation) = match epilogue {
+            Epilogue::Activation { residual, relu } => {
+                (residual, if relu { Operation::Relu } else { Operation::Keep })
+            }
+            Epilogue::Quotient { numerator, eps } => (None, Operation::Quotient { numerator, eps }),
+        };
+        self.finish(input, addend, operation, output);
+    }
+
+    /// `operation(conv(input) + bias + addend?)`
+    pub(super) fn finish(
+        &self,
+        input: View<'_>,
+        addend: Option<&[f32]>,
+        operation: Operation<'_>,
+        output: &mut [f32],
+    ) {
         input.check();
-        naive::convolution(self.geometry, &self.weight, self.bias.as_deref(), input, epilogue, output);
+        let ConvGeometry { in_channels, out_channels, stride, padding, .. } = self.geometry;
+        let positions = (self.geometry.positions(input.height), self.geometry.positions(input.width));
+        assert_eq!(input.channels, in_channels, "channels of the input");
+        let expected = input.batch * positions.0 * positions.1 * out_channels;
+        assert_eq!(
+            output.len(),
+            expected,
+            "output of {:?} for {:?}",
+            self.geometry,
+            (input.height, input.width)
+        );
+        let finish = Finish { bias: &self.bias, addend, operation };
+        finish.check(output.len());
+        let origin = (-(padding as isize), -(padding as isize));
+        match self.tile_size(positions) {
+            Some(size) => self.winograd(size).forward(input, origin, positions, &finish, output),
+            None => self.direct.forward(input, &Sampling { stride, origin, positions }, &finish, output),
+        }
+    }
+
+    /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
+    fn tile_size(&self, (height, width): (usize, usize)) -> Option<Size> {
+        let ConvGeometry { kernel, stride, in_channels, .. } = self.geometry;
+        let applies = self.algorithm == Algorithm::Auto && (kernel, stride) == (3, 1) && in_channels >= 16;
+        // On maps of up to 2x2 the direct path leaves out what lies in the padding and has no more to do.
+        if !applies || height * width <= 4 {
+            return None;
+        }
+        let weights = 36 * self.direct.weight_len() / 9;
+        Some(if weights * size_of::<f32>() > LARGE_BYTES { Size::F2 } else { Size::F4 })
+    }
+
+    fn winograd(&self, size: Size) -> &Winograd {
+        let form = match size {
+            Size::F2 => &self.winograd2,
+            Size::F4 => &self.winograd4,
+        };
+        form.get_or_init(|| Winograd::new(&self.direct, size))
     }
 }
+
+/// Transformed weights larger than this are streamed from memory once a batch: for a single item that takes longer than
+/// the multiplications that they save.
+const LARGE_BYTES: usize = 16 << 20;

@@ -8,14 +8,21 @@
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
 mod convolution;
+mod direct;
 mod elementwise;
 mod epilogue;
+mod kernel;
+#[cfg(test)]
 mod naive;
+mod packed;
 mod parallel;
 mod pool;
 mod reduce;
+mod scatter;
 mod shape;
+mod strided;
 mod transpose;
+mod winograd;
 
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{add, clamp_negative, relu, scale_by_channel, scale_shift, split_by_magnitude, update};
@@ -27,3 +34,6 @@ pub use pool::{
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};
 pub use transpose::ConvolutionTranspose;
+
+#[cfg(test)]
+mod tests;

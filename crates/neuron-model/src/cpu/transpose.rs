@@ -1,11 +1,27 @@
-use super::{Algorithm, ConvGeometry, TransposeEpilogue, View, naive};
+use super::kernel::{Isa, Operation};
+use super::scatter::Scatter;
+use super::strided::Strided;
+use super::{Algorithm, ConvGeometry, Convolution, Gate, TransposeEpilogue, View};
 
 /// The gradient of a convolution with respect to its input, on frozen weights.
 #[derive(Debug)]
 pub struct ConvolutionTranspose {
     geometry: ConvGeometry,
-    weight: Vec<f32>,
+    form: Form,
 }
+
+#[derive(Debug)]
+enum Form {
+    /// Stride 1: a convolution with the kernel turned by half a turn.
+    Convolution(Box<Convolution>),
+    /// Larger strides: one small convolution for each remainder of the position.
+    Strided(Strided),
+    /// Few channels to write: products scattered over the positions.
+    Scatter(Scatter),
+}
+
+/// With fewer channels to write, the columns of a product would leave most of a register tile empty.
+const FEW_CHANNELS: usize = 16;
 
 impl ConvolutionTranspose {
     /// Packs the weights of the *forward* convolution.
@@ -16,14 +32,37 @@ impl ConvolutionTranspose {
     /// # Panics
     /// If a length does not fit the geometry.
     pub fn new(geometry: ConvGeometry, weight: &[f32], algorithm: Algorithm) -> Self {
+        Self::for_isa(Isa::detected(), geometry, weight, algorithm)
+    }
+
+    pub(super) fn for_isa(
+        isa: &'static Isa,
+        geometry: ConvGeometry,
+        weight: &[f32],
+        algorithm: Algorithm,
+    ) -> Self {
         geometry.check(weight);
-        let _ = algorithm;
-        Self { geometry, weight: weight.to_vec() }
+        let ConvGeometry { in_channels, kernel, stride, padding, groups, .. } = geometry;
+        let form = if groups == 1 && in_channels < FEW_CHANNELS && kernel > 1 {
+            Form::Scatter(Scatter::new(isa, geometry, weight))
+        } else if stride == 1 && padding < kernel {
+            let turned = turn(geometry, weight);
+            let reverse = ConvGeometry {
+                in_channels: geometry.out_channels,
+                out_channels: in_channels,
+                padding: kernel - 1 - padding,
+                ..geometry
+            };
+            Form::Convolution(Box::new(Convolution::for_isa(isa, reverse, &turned, None, algorithm)))
+        } else {
+            Form::Strided(Strided::new(isa, geometry, weight))
+        };
+        Self { geometry, form }
     }
 
     /// Overwrites `output` with `epilogue(conv^T(gradient))`.
     ///
-    /// `height` and `width` are those of the forward convolution's input, which several sizes share one output of.
+    /// `height` and `width` are those of the forward convolution's input: inputs of several sizes share one output's.
     ///
     /// # Shapes
     /// * `gradient`: `[batch, positions(height), positions(width), out_channels]`
@@ -40,6 +79,40 @@ impl ConvolutionTranspose {
         output: &mut [f32],
     ) {
         gradient.check();
-        naive::transpose(self.geometry, &self.weight, gradient, (height, width), epilogue, output);
+        let expected =
+            (self.geometry.positions(height), self.geometry.positions(width), self.geometry.out_channels);
+        assert_eq!(
+            (gradient.height, gradient.width, gradient.channels),
+            expected,
+            "gradient of {:?}",
+            self.geometry
+        );
+        let expected = gradient.batch * height * width * self.geometry.in_channels;
+        assert_eq!(output.len(), expected, "gradient of the input of {:?}", self.geometry);
+        let TransposeEpilogue { addend, gate } = epilogue;
+        let operation = match gate {
+            Gate::Open => Operation::Keep,
+            Gate::Relu(forward) => Operation::Mask(forward),
+            Gate::GuidedRelu(forward) => Operation::MaskRelu(forward),
+            Gate::Product(factor) => Operation::Multiply(factor),
+        };
+        match &self.form {
+            Form::Convolution(reverse) => reverse.finish(gradient, addend, operation, output),
+            Form::Strided(strided) => strided.forward(gradient, (height, width), addend, operation, output),
+            Form::Scatter(scatter) => scatter.forward(gradient, (height, width), addend, operation, output),
+        }
     }
+}
+
+/// `[in_channels, out_channels / groups, kernel, kernel]`: the weights with inputs and outputs exchanged and the kernel
+/// turned by half a turn.
+fn turn(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
+    let ConvGeometry { in_channels, out_channels, kernel, groups, .. } = geometry;
+    let (group_in, group_out, taps) = (in_channels / groups, out_channels / groups, kernel * kernel);
+    let mut turned = Vec::with_capacity(weight.len());
+    for (channel, out) in (0..in_channels).flat_map(|channel| (0..group_out).map(move |out| (channel, out))) {
+        let filter = (channel / group_in * group_out + out) * group_in + channel % group_in;
+        turned.extend(weight[filter * taps..][..taps].iter().rev());
+    }
+    turned
 }

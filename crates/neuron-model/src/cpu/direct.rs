@@ -1,0 +1,286 @@
+//! Direct convolution: a matrix product over output positions whose rows are read in place or gathered a block at a
+//! time, never laid out as a whole.
+use super::kernel::{Axis, Finish, Isa, MatrixMut, Rows, Split, Stage, gemm, with_scratch};
+use super::packed::Packed;
+use super::{View, parallel};
+
+mod by_position;
+mod few_channels;
+
+/// Output positions a task: a gathered block of them stays in the second-level cache. A multiple of every tile's height.
+pub(super) const ROWS: usize = 168;
+/// Columns a task: the sums of its rows stay in the second-level cache, too.
+const COLUMNS: usize = 512;
+/// Maps of up to this many positions run position by position.
+const TINY: usize = 4;
+/// Inputs of fewer channels are read from a padded copy.
+const FEW_CHANNELS: usize = 16;
+/// Output lines a task on such inputs.
+const LINES: usize = 8;
+
+/// Where a convolution reads: output position `(y, x)` sees the input from `stride * (y, x) + origin` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sampling {
+    pub(super) stride: usize,
+    pub(super) origin: (isize, isize),
+    /// Height and width of the output.
+    pub(super) positions: (usize, usize),
+}
+
+impl Sampling {
+    /// The window of an output position that is counted over all items.
+    fn corner(&self, position: usize) -> Corner {
+        let (height, width) = self.positions;
+        let (item, y, x) = (position / (height * width), position / width % height, position % width);
+        let start = |at: usize, origin: isize| (at * self.stride) as isize + origin;
+        Corner { item, top: start(y, self.origin.0), left: start(x, self.origin.1) }
+    }
+}
+
+/// How channels hang together: `blocks` independent dense convolutions side by side.
+///
+/// A group narrower than a panel would leave most of a register tile empty; neighbouring groups share a block then,
+/// with zero weights between them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocks {
+    pub(super) count: usize,
+    /// Channels in and out of a block.
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+}
+
+impl Blocks {
+    pub(super) fn new(isa: &Isa, groups: usize, (inputs, outputs): (usize, usize)) -> Self {
+        let fits = |merged: &usize| groups.is_multiple_of(*merged) && merged * outputs <= isa.panel;
+        let merged = (1..=groups).filter(fits).max().unwrap_or(1);
+        Self { count: groups / merged, inputs: merged * inputs, outputs: merged * outputs }
+    }
+}
+
+/// A convolution's weights, packed.
+#[derive(Debug)]
+pub(super) struct Direct {
+    pub(super) isa: &'static Isa,
+    pub(super) blocks: Blocks,
+    /// Height and width of the kernel.
+    kernel: (usize, usize),
+    /// One matrix a block, `[kernel row, kernel column, channel] x [channel out]`.
+    pub(super) weight: Vec<Packed>,
+}
+
+/// Where in the input an output position's window begins; may lie beyond its border.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Corner {
+    pub(super) item: usize,
+    pub(super) top: isize,
+    pub(super) left: isize,
+}
+
+impl Direct {
+    /// Packs `weight(channel out, channel in of its group, kernel row, kernel column)`.
+    ///
+    /// `channels` are those in and out of each group.
+    pub(super) fn new(
+        isa: &'static Isa,
+        groups: usize,
+        channels: (usize, usize),
+        kernel: (usize, usize),
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+    ) -> Self {
+        let (group_in, group_out) = channels;
+        let blocks = Blocks::new(isa, groups, channels);
+        let pack = |block: usize| {
+            let at = |step: usize, column: usize| {
+                let (tap, channel) = (step / blocks.inputs, step % blocks.inputs);
+                if channel / group_in != column / group_out {
+                    return 0.0;
+                }
+                weight(block * blocks.outputs + column, channel % group_in, tap / kernel.1, tap % kernel.1)
+            };
+            let taps = kernel.0 * kernel.1;
+            if few_channels(&blocks) {
+                Packed::unblocked(isa, taps * blocks.inputs, blocks.outputs, at)
+            } else {
+                Packed::new(isa, (taps, blocks.inputs), blocks.outputs, at)
+            }
+        };
+        Self { isa, blocks, kernel, weight: (0..blocks.count).map(pack).collect() }
+    }
+
+    pub(super) fn in_channels(&self) -> usize {
+        self.blocks.count * self.blocks.inputs
+    }
+
+    /// Number of weights, zeros between merged groups included.
+    pub(super) fn weight_len(&self) -> usize {
+        self.weight.iter().map(Packed::depth).sum::<usize>() * self.blocks.outputs
+    }
+
+    pub(super) fn out_channels(&self) -> usize {
+        self.blocks.count * self.blocks.outputs
+    }
+
+    /// Overwrites `output` `[batch, positions, out_channels]`.
+    pub(super) fn forward(
+        &self,
+        input: View<'_>,
+        sampling: &Sampling,
+        finish: &Finish<'_>,
+        output: &mut [f32],
+    ) {
+        if output.is_empty() {
+            return;
+        }
+        let one_position = self.kernel == (1, 1);
+        if few_channels(&self.blocks) && !one_position {
+            self.by_lines(input, sampling, finish, output);
+        } else if !one_position && self.runs_by_position(input, sampling) {
+            self.by_position(input, sampling, finish, output);
+        } else {
+            self.by_rows(input, sampling, finish, output);
+        }
+    }
+
+    /// Tasks of neighbouring positions and columns.
+    fn by_rows(&self, input: View<'_>, sampling: &Sampling, finish: &Finish<'_>, output: &mut [f32]) {
+        let rows = input.batch * sampling.positions.0 * sampling.positions.1;
+        let (row_parts, column_parts) = self.partition(rows);
+        let one = Axis::whole(1, 1);
+        let channels = self.out_channels();
+        let split = Split::new(
+            [
+                Axis::whole(rows, channels).shares(1, row_parts),
+                Axis::whole(self.blocks.count, self.blocks.outputs).every(1),
+                one,
+                Axis::whole(self.blocks.outputs, 1).shares(self.isa.panel, column_parts),
+            ],
+            3,
+        );
+        let in_place = self.reads_in_place(input, sampling);
+        split.for_each(output, |_, mut cell| {
+            let ([row, block, _, column], [count, ..]) = (cell.first, cell.extent);
+            let finish = finish.at_column(block * self.blocks.outputs + column);
+            let mut sums = cell.matrix(0);
+            if in_place {
+                self.sums_in_place(input, row, (block, column), finish, &mut sums);
+            } else {
+                let corners: Vec<_> = (row..row + count).map(|position| sampling.corner(position)).collect();
+                self.gathered_sums(input, (block, column), &corners, Some(finish), &mut sums);
+            }
+        });
+    }
+
+    /// The sums of a pointwise convolution from input position `row` on.
+    fn sums_in_place(
+        &self,
+        input: View<'_>,
+        row: usize,
+        (block, column): (usize, usize),
+        finish: Finish<'_>,
+        output: &mut MatrixMut<'_>,
+    ) {
+        let weight = &self.weight[block];
+        let first = row * input.channels + block * self.blocks.inputs;
+        for steps in weight.blocks() {
+            let rows = Rows::new(&input.data[first + steps.start..], input.channels);
+            let stage = Stage::of(&steps, weight.depth(), Some(finish));
+            gemm(self.isa, rows, weight.panels(&steps, column), output, stage);
+        }
+    }
+
+    /// The sums of the windows at `corners`, one a row, from `column` of a block on. The finish begins there, too.
+    pub(super) fn gathered_sums(
+        &self,
+        input: View<'_>,
+        (block, column): (usize, usize),
+        corners: &[Corner],
+        finish: Option<Finish<'_>>,
+        output: &mut MatrixMut<'_>,
+    ) {
+        let weight = &self.weight[block];
+        // Off a power of two: rows would compete for the same few places of the first-level cache.
+        let pitch = weight.block_len() + 16;
+        with_scratch(corners.len() * pitch, |gathered| {
+            for steps in weight.blocks() {
+                for (corner, row) in corners.iter().zip(gathered.chunks_exact_mut(pitch)) {
+                    self.gather(input, block, *corner, steps.start, &mut row[..steps.len()]);
+                }
+                let stage = Stage::of(&steps, weight.depth(), finish);
+                gemm(self.isa, Rows::new(gathered, pitch), weight.panels(&steps, column), output, stage);
+            }
+        });
+    }
+
+    fn reads_in_place(&self, input: View<'_>, sampling: &Sampling) -> bool {
+        let same = sampling.positions == (input.height, input.width);
+        self.kernel == (1, 1) && sampling.stride == 1 && sampling.origin == (0, 0) && same
+    }
+
+    /// Copies what the window at `corner` sees of a block's channels, from step `from` of the depth on.
+    ///
+    /// A kernel row is contiguous in channels-last memory unless the channels are split into blocks.
+    fn gather(&self, input: View<'_>, block: usize, corner: Corner, from: usize, mut row: &mut [f32]) {
+        let View { height, width, channels, data, .. } = input;
+        let Corner { item, top, left } = corner;
+        let (run, runs) = match self.blocks.count {
+            1 => (self.kernel.1 * channels, 1),
+            _ => (self.blocks.inputs, self.kernel.1),
+        };
+        let (mut index, mut skip) = (from / run, from % run);
+        while !row.is_empty() {
+            let (values, rest) = row.split_at_mut((run - skip).min(row.len()));
+            let line = top + (index / runs) as isize;
+            if (0..height as isize).contains(&line) {
+                let start = (left + (index % runs) as isize) * channels as isize;
+                let start = start + (block * self.blocks.inputs + skip) as isize;
+                let pitch = width * channels;
+                copy_clipped(&data[(item * height + line as usize) * pitch..][..pitch], start, values);
+            } else {
+                values.fill(0.0);
+            }
+            (row, index, skip) = (rest, index + 1, 0);
+        }
+    }
+
+    /// Shares of the rows and of each block's columns, so that every thread gets several tasks.
+    fn partition(&self, rows: usize) -> (usize, usize) {
+        let (threads, panel) = (parallel::threads(), self.isa.panel);
+        let panels = self.blocks.outputs.div_ceil(panel);
+        let wanted = if threads == 1 { 1 } else { 4 * threads };
+        let (mut height, mut group) = (ROWS.min(rows), panels.min(COLUMNS / panel));
+        while rows.div_ceil(height) * panels.div_ceil(group) * self.blocks.count < wanted {
+            let thin = height <= 4 * self.isa.tile_rows();
+            // Tasks that share rows stream different weights, tasks that share columns the same ones: where there are
+            // few rows, the weights are what takes time.
+            if group * panel > 128 || (thin && group > 1) {
+                group = group.div_ceil(2);
+            } else if !thin {
+                height = height.div_ceil(2);
+            } else {
+                break;
+            }
+        }
+        (rows.div_ceil(height), panels.div_ceil(group))
+    }
+}
+
+fn few_channels(blocks: &Blocks) -> bool {
+    blocks.count == 1 && blocks.inputs < FEW_CHANNELS
+}
+
+/// `to = line[start..][..to.len()]`, zeros where that lies beyond the line.
+fn copy_clipped(line: &[f32], start: isize, to: &mut [f32]) {
+    let (len, wanted) = (line.len() as isize, to.len() as isize);
+    if start >= 0 && start + wanted <= len {
+        return to.copy_from_slice(&line[start as usize..][..to.len()]);
+    }
+    let head = (-start).clamp(0, wanted);
+    let tail = (start + wanted - len).clamp(0, wanted - head);
+    let (before, rest) = to.split_at_mut(head as usize);
+    let (inside, after) = rest.split_at_mut((wanted - head - tail) as usize);
+    before.fill(0.0);
+    after.fill(0.0);
+    if !inside.is_empty() {
+        inside.copy_from_slice(&line[(start + head) as usize..][..inside.len()]);
+    }
+}

@@ -1,0 +1,200 @@
+//! What follows the sums: bias, addend and one elementwise operation, the same for vectors and for single values.
+use super::isa::Isa;
+use super::lanes::Lanes;
+use std::ptr::null;
+
+/// `operation(sum + bias + addend?)`; the slices are laid out like the whole output, apart from the bias.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cpu) struct Finish<'a> {
+    /// One value a column, padded with zeros to whole panels.
+    pub(in crate::cpu) bias: &'a [f32],
+    pub(in crate::cpu) addend: Option<&'a [f32]>,
+    pub(in crate::cpu) operation: Operation<'a>,
+}
+
+/// The last step of a [`Finish`].
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cpu) enum Operation<'a> {
+    Keep,
+    Relu,
+    /// `numerator / (value + eps)`
+    Quotient {
+        numerator: &'a [f32],
+        eps: f32,
+    },
+    /// `if gate > 0 { value } else { 0 }`
+    Mask(&'a [f32]),
+    /// As `Mask`, then negative values become 0.
+    MaskRelu(&'a [f32]),
+    /// `value * factor`
+    Multiply(&'a [f32]),
+}
+
+impl<'a> Operation<'a> {
+    /// The slice that takes part, if there is one.
+    fn operand(&self) -> Option<&'a [f32]> {
+        match *self {
+            Self::Keep | Self::Relu => None,
+            Self::Quotient { numerator: slice, .. }
+            | Self::Mask(slice)
+            | Self::MaskRelu(slice)
+            | Self::Multiply(slice) => Some(slice),
+        }
+    }
+}
+
+impl<'a> Finish<'a> {
+    /// The same for a part of the output that begins at column `from` of a row.
+    pub(in crate::cpu) fn at_column(&self, from: usize) -> Self {
+        Self { bias: &self.bias[from..], ..*self }
+    }
+
+    /// # Panics
+    /// If a slice is not as long as the whole output.
+    pub(in crate::cpu) fn check(&self, output: usize) {
+        let mut slices = self.addend.into_iter().chain(self.operation.operand());
+        assert!(slices.all(|slice| slice.len() == output), "epilogue of an output of {output} values");
+    }
+
+    /// # Panics
+    /// If a slice ends before index `end` of the output.
+    pub(super) fn check_covers(&self, end: usize) {
+        let mut slices = self.addend.into_iter().chain(self.operation.operand());
+        assert!(slices.all(|slice| slice.len() >= end), "epilogue of an output of at least {end} values");
+    }
+
+    /// The finished value at `column` of the bias and index `at` of the output.
+    #[inline(always)]
+    pub(super) fn value(&self, sum: f32, column: usize, at: usize) -> f32 {
+        let value = sum + self.bias[column];
+        let value = self.addend.map_or(value, |addend| value + addend[at]);
+        match self.operation {
+            Operation::Keep => value,
+            Operation::Relu => relu(value),
+            Operation::Quotient { numerator, eps } => numerator[at] / (value + eps),
+            Operation::Mask(gate) => where_positive(value, gate[at]),
+            Operation::MaskRelu(gate) => relu(where_positive(value, gate[at])),
+            Operation::Multiply(factor) => value * factor[at],
+        }
+    }
+
+    /// The slices as pointers, for the kernels.
+    pub(super) fn raw(&self) -> RawFinish {
+        let pointer = |slice: Option<&[f32]>| slice.map_or(null(), <[f32]>::as_ptr);
+        RawFinish {
+            bias: self.bias.as_ptr(),
+            addend: pointer(self.addend),
+            operand: pointer(self.operation.operand()),
+            operation: match self.operation {
+                Operation::Keep => RawOperation::Keep,
+                Operation::Relu => RawOperation::Relu,
+                Operation::Quotient { eps, .. } => RawOperation::Quotient(eps),
+                Operation::Mask(_) => RawOperation::Mask,
+                Operation::MaskRelu(_) => RawOperation::MaskRelu,
+                Operation::Multiply(_) => RawOperation::Multiply,
+            },
+        }
+    }
+}
+
+fn relu(value: f32) -> f32 {
+    if value < 0.0 { 0.0 } else { value }
+}
+
+fn where_positive(value: f32, gate: f32) -> f32 {
+    if gate > 0.0 { value } else { 0.0 }
+}
+
+/// A [`Finish`] without lifetimes. Null pointers stand for what is absent.
+#[derive(Clone, Copy)]
+pub(super) struct RawFinish {
+    pub(super) bias: *const f32,
+    pub(super) addend: *const f32,
+    pub(super) operand: *const f32,
+    pub(super) operation: RawOperation,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum RawOperation {
+    Keep,
+    Relu,
+    Quotient(f32),
+    Mask,
+    MaskRelu,
+    Multiply,
+}
+
+impl RawFinish {
+    /// The same for a part that begins `columns` further in the bias and `at` further in the output.
+    pub(super) fn offset(&self, columns: usize, at: usize) -> Self {
+        let moved = |pointer: *const f32| if pointer.is_null() { pointer } else { pointer.wrapping_add(at) };
+        Self {
+            bias: self.bias.wrapping_add(columns),
+            addend: moved(self.addend),
+            operand: moved(self.operand),
+            operation: self.operation,
+        }
+    }
+
+    /// The finished vector at `column` of the bias and index `at` of the output.
+    ///
+    /// # Safety
+    /// As for [`Lanes`]; the slices cover `LEN` values from there on.
+    #[inline(always)]
+    pub(super) unsafe fn vector<S: Lanes>(&self, sums: S, column: usize, at: usize) -> S {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let mut value = sums.add(S::load(self.bias.add(column)));
+            if !self.addend.is_null() {
+                value = value.add(S::load(self.addend.add(at)));
+            }
+            match self.operation {
+                RawOperation::Keep => value,
+                RawOperation::Relu => value.relu(),
+                RawOperation::Quotient(eps) => S::load(self.operand.add(at)).div(value.add(S::splat(eps))),
+                RawOperation::Mask => value.where_positive(S::load(self.operand.add(at))),
+                RawOperation::MaskRelu => value.where_positive(S::load(self.operand.add(at))).relu(),
+                RawOperation::Multiply => value.mul(S::load(self.operand.add(at))),
+            }
+        }
+    }
+}
+
+/// `output = finish(sums)` for whole vectors.
+///
+/// # Safety
+/// As for [`Lanes`]; the sums, the output and the slices cover `len` values, a multiple of `LEN`. Only to be inlined
+/// into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn finish_vectors<S: Lanes>(
+    sums: *const f32,
+    output: *mut f32,
+    len: usize,
+    finish: &RawFinish,
+) {
+    for at in (0..len).step_by(S::LEN) {
+        // SAFETY: passed on to the caller.
+        unsafe { finish.vector(S::load(sums.add(at)), at, at).store(output.add(at)) };
+    }
+}
+
+/// `line = finish(sums)`, where `line` begins at index `at` of the output and at the first column of the bias.
+///
+/// # Panics
+/// If a slice is too short.
+pub(in crate::cpu) fn finish_line(
+    isa: &Isa,
+    sums: &[f32],
+    finish: &Finish<'_>,
+    (line, at): (&mut [f32], usize),
+) {
+    let len = line.len();
+    assert!(sums.len() >= len && finish.bias.len() >= len, "sums and bias of a line of {len} values");
+    finish.check_covers(at + len);
+    let whole = len - len % isa.lanes;
+    // SAFETY: the instruction set was detected, and all slices cover the line.
+    unsafe { (isa.finish)(sums.as_ptr(), line.as_mut_ptr(), whole, &finish.raw().offset(0, at)) };
+    for column in whole..len {
+        line[column] = finish.value(sums[column], column, at + column);
+    }
+}

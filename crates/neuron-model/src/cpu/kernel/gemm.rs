@@ -1,0 +1,146 @@
+//! Matrix products on packed panels, in place in whatever memory rows and results lie.
+use super::block::MatrixMut;
+use super::finish::Finish;
+use super::isa::Isa;
+use super::tile::Tile;
+use std::ops::Range;
+
+/// Rows of A, readable in place: row `r` begins at `r * pitch` and consists of `segments` runs with gaps between them.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Rows<'a> {
+    pub(in crate::cpu) data: &'a [f32],
+    /// Distance of rows in values.
+    pub(in crate::cpu) pitch: usize,
+    /// Number of runs. The depth of the product is shared out evenly among them.
+    pub(in crate::cpu) segments: usize,
+    /// Values between two runs that do not belong to the row.
+    pub(in crate::cpu) gap: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows in one piece.
+    pub(in crate::cpu) fn new(data: &'a [f32], pitch: usize) -> Self {
+        Self { data, pitch, segments: 1, gap: 0 }
+    }
+}
+
+/// Neighbouring panels of a packed B, `[panel][depth][columns of a panel]`.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Panels<'a> {
+    pub(in crate::cpu) data: &'a [f32],
+    pub(in crate::cpu) depth: usize,
+}
+
+/// Where a product stands in the sum over all blocks of the depth.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Stage<'a> {
+    /// C holds the sums over earlier blocks; otherwise they start from 0.
+    pub(in crate::cpu) resume: bool,
+    /// After the last block, what becomes of the sums. The bias begins at C's first column.
+    pub(in crate::cpu) finish: Option<Finish<'a>>,
+}
+
+impl<'a> Stage<'a> {
+    /// The stage of block `steps` of a product of `depth`: the finish follows the last one.
+    pub(in crate::cpu) fn of(steps: &Range<usize>, depth: usize, finish: Option<Finish<'a>>) -> Self {
+        Self { resume: steps.start > 0, finish: finish.filter(|_| steps.end == depth) }
+    }
+}
+
+/// More values than the largest tile has.
+const EDGE: usize = 512;
+
+/// `C (+)= A B`, then the finish.
+///
+/// A panel of B stays in L1 over the rows, which come from L2. C may end within the last panel.
+///
+/// # Panics
+/// If a slice is too short for the others' shapes.
+pub(in crate::cpu) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>, stage: Stage<'_>) {
+    let (rows, panels) = (c.rows, c.columns.div_ceil(isa.panel));
+    if rows == 0 || panels == 0 {
+        return;
+    }
+    let run = b.depth / a.segments;
+    assert_eq!(run * a.segments, b.depth, "a depth in {} runs", a.segments);
+    assert!(b.data.len() >= panels * b.depth * isa.panel, "{panels} panels of depth {}", b.depth);
+    let last = (rows - 1) * a.pitch + a.segments * run + (a.segments - 1) * a.gap;
+    assert!(last <= a.data.len(), "{rows} rows of depth {}", b.depth);
+    let end = c.offset + (rows - 1) * c.pitch + c.columns;
+    if let Some(finish) = &stage.finish {
+        assert!(finish.bias.len() >= c.columns, "bias of {} columns", c.columns);
+        finish.check_covers(end);
+    }
+    let tiles = rows.div_ceil(isa.tile_rows());
+    for panel in 0..panels {
+        let column = panel * isa.panel;
+        let packed = b.data[panel * b.depth * isa.panel..].as_ptr();
+        let next = packed.wrapping_add(b.depth * isa.panel);
+        let whole = c.columns - column >= isa.panel;
+        // The first tiles fetch the next panel, or the next block of the depth, a line each step; the others fetch what
+        // they are reading, which is free.
+        let ahead = |tile: usize| {
+            let fetched = tile * b.depth * 16;
+            if fetched < b.depth * isa.panel { next.wrapping_add(fetched) } else { packed }
+        };
+        let mut row = 0;
+        for index in 0..tiles {
+            // Tiles of nearly equal height: a thin last one would waste most of its registers.
+            let height = (rows - row).div_ceil(tiles - index);
+            let at = row * c.pitch + column;
+            let tile = Tile {
+                a: a.data[row * a.pitch..].as_ptr(),
+                a_pitch: a.pitch,
+                segments: a.segments,
+                run,
+                gap: a.gap,
+                b: packed,
+                c: c.start.wrapping_add(at),
+                c_pitch: c.pitch,
+                resume: stage.resume,
+                finish: stage.finish.map(|finish| finish.raw().offset(column, c.offset + at)),
+                ahead: ahead(index),
+            };
+            let kernel = isa.tiles[height - 1];
+            if whole {
+                // SAFETY: the instruction set was detected; `height` rows of A, a panel of B and of the bias are in
+                // bounds as asserted, C's are exclusively borrowed, and the finish's slices reach as far as C does.
+                unsafe { kernel(&tile) };
+            } else {
+                edge(isa, height, &tile, c, (row, column), stage);
+            }
+            row += height;
+        }
+    }
+}
+
+/// A tile that ends within a panel: computed beside C, then its columns are finished one by one.
+fn edge(
+    isa: &Isa,
+    height: usize,
+    tile: &Tile,
+    c: &mut MatrixMut<'_>,
+    (row, column): (usize, usize),
+    stage: Stage<'_>,
+) {
+    let columns = column..c.columns;
+    let mut sums = [0f32; EDGE];
+    assert!(height * isa.panel <= EDGE && columns.len() < isa.panel);
+    if stage.resume {
+        for (r, sums) in sums.chunks_exact_mut(isa.panel).take(height).enumerate() {
+            sums[..columns.len()].copy_from_slice(c.values(row + r, columns.clone()).0);
+        }
+    }
+    let beside = Tile { c: sums.as_mut_ptr(), c_pitch: isa.panel, finish: None, ..*tile };
+    // SAFETY: as for a whole tile, with `sums` for C.
+    unsafe { isa.tiles[height - 1](&beside) };
+    for (r, sums) in sums.chunks_exact(isa.panel).take(height).enumerate() {
+        let (values, at) = c.values(row + r, columns.clone());
+        for (j, (value, sum)) in values.iter_mut().zip(sums).enumerate() {
+            *value = match &stage.finish {
+                Some(finish) => finish.value(*sum, column + j, at + j),
+                None => *sum,
+            };
+        }
+    }
+}

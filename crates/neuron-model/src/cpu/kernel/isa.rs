@@ -1,0 +1,148 @@
+//! The kernels of each instruction set, and which of them this machine has.
+use super::finish::{RawFinish, finish_vectors};
+use super::lanes::{Lanes, Portable};
+use super::minimal::{F2, F4};
+use super::tile::{Tile, TileKernel, tile};
+use super::winograd::{self, Inverse, Size, input_tile, output_tile};
+use std::{fmt, sync::OnceLock};
+
+/// The kernels for one instruction set.
+pub(in crate::cpu) struct Isa {
+    pub(in crate::cpu) name: &'static str,
+    /// Values of a vector.
+    pub(in crate::cpu) lanes: usize,
+    /// Columns of a packed panel.
+    pub(in crate::cpu) panel: usize,
+    /// Kernels for 1, 2, ... rows.
+    pub(super) tiles: &'static [TileKernel],
+    /// See [`finish_vectors`].
+    pub(super) finish: unsafe fn(*const f32, *mut f32, usize, &RawFinish),
+    winograd2: (winograd::Input, winograd::Output),
+    winograd4: (winograd::Input, winograd::Output),
+    /// Whether this machine can run them.
+    detect: fn() -> bool,
+}
+
+impl Isa {
+    /// Most rows of a tile.
+    pub(in crate::cpu) fn tile_rows(&self) -> usize {
+        self.tiles.len()
+    }
+
+    pub(super) fn winograd(&self, size: Size) -> (winograd::Input, winograd::Output) {
+        match size {
+            Size::F2 => self.winograd2,
+            Size::F4 => self.winograd4,
+        }
+    }
+
+    /// Those that this machine has, the fastest first.
+    pub(in crate::cpu) fn available() -> impl Iterator<Item = &'static Isa> {
+        ALL.iter().copied().filter(|isa| (isa.detect)())
+    }
+
+    /// The fastest that this machine has, or the one that the environment variable `NEURON_ISA` names.
+    ///
+    /// # Panics
+    /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
+    pub(in crate::cpu) fn detected() -> &'static Isa {
+        static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
+        DETECTED.get_or_init(|| {
+            let wanted = std::env::var("NEURON_ISA").ok();
+            let found = Self::available().find(|isa| wanted.as_ref().is_none_or(|wanted| wanted == isa.name));
+            found.unwrap_or_else(|| {
+                let names: Vec<_> = Self::available().map(|isa| isa.name).collect();
+                panic!("NEURON_ISA={}: this machine has {}", wanted.unwrap_or_default(), names.join(", "))
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Compiles the generic kernels for one instruction set: `$lanes` in tiles of `$rows x ($vectors * LEN)`.
+macro_rules! isa {
+    ($module:ident, $name:literal, $lanes:ty, $vectors:literal, [$($rows:literal)*], $detect:expr $(, #[$enable:meta])?) => {
+        mod $module {
+            use super::*;
+
+            $(#[$enable])?
+            unsafe fn kernel<const MR: usize>(t: &Tile) {
+                // SAFETY: the instruction set is enabled here; the rest is passed on to the caller.
+                unsafe { tile::<$lanes, MR, $vectors>(t) }
+            }
+
+            $(#[$enable])?
+            unsafe fn finish(sums: *const f32, output: *mut f32, len: usize, finish: &RawFinish) {
+                // SAFETY: as for `kernel`.
+                unsafe { finish_vectors::<$lanes>(sums, output, len, finish) }
+            }
+
+            $(#[$enable])?
+            unsafe fn input2(pixels: &[*const f32; 36], channels: usize, slabs: *mut f32, pitch: usize) {
+                // SAFETY: as for `kernel`.
+                unsafe { input_tile::<$lanes, F2, 4, 2>(pixels, channels, slabs, pitch) }
+            }
+
+            $(#[$enable])?
+            unsafe fn output2(t: &Inverse) {
+                // SAFETY: as for `kernel`.
+                unsafe { output_tile::<$lanes, F2, 4, 2>(t) }
+            }
+
+            $(#[$enable])?
+            unsafe fn input4(pixels: &[*const f32; 36], channels: usize, slabs: *mut f32, pitch: usize) {
+                // SAFETY: as for `kernel`.
+                unsafe { input_tile::<$lanes, F4, 6, 4>(pixels, channels, slabs, pitch) }
+            }
+
+            $(#[$enable])?
+            unsafe fn output4(t: &Inverse) {
+                // SAFETY: as for `kernel`.
+                unsafe { output_tile::<$lanes, F4, 6, 4>(t) }
+            }
+
+            pub(super) static ISA: Isa = Isa {
+                name: $name,
+                lanes: <$lanes>::LEN,
+                panel: $vectors * <$lanes>::LEN,
+                tiles: &[$(kernel::<$rows>),*],
+                finish,
+                winograd2: (input2, output2),
+                winograd4: (input4, output4),
+                detect: $detect,
+            };
+        }
+    };
+}
+
+// 28 of 32 registers for sums, 2 for the row of B.
+#[cfg(target_arch = "x86_64")]
+isa!(avx512, "avx512", std::arch::x86_64::__m512, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+    || is_x86_feature_detected!("avx512f"), #[target_feature(enable = "avx512f")]);
+
+// 12 of 16 registers for sums, 2 for the row of B.
+#[cfg(target_arch = "x86_64")]
+isa!(avx2, "avx2", std::arch::x86_64::__m256, 2, [1 2 3 4 5 6],
+    || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"), #[target_feature(enable = "avx2,fma")]);
+
+// 24 of 32 registers for sums, 4 for the row of B.
+#[cfg(target_arch = "aarch64")]
+isa!(neon, "neon", std::arch::aarch64::float32x4_t, 4, [1 2 3 4 5 6],
+    || std::arch::is_aarch64_feature_detected!("neon"), #[target_feature(enable = "neon")]);
+
+isa!(portable, "portable", Portable, 2, [1 2 3 4], || true);
+
+static ALL: &[&Isa] = &[
+    #[cfg(target_arch = "x86_64")]
+    &avx512::ISA,
+    #[cfg(target_arch = "x86_64")]
+    &avx2::ISA,
+    #[cfg(target_arch = "aarch64")]
+    &neon::ISA,
+    &portable::ISA,
+];

@@ -1,0 +1,66 @@
+use super::Lanes;
+use std::arch::aarch64::*;
+
+impl Lanes for float32x4_t {
+    const LEN: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: the caller enables the instruction set, as for every method below.
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: `from` is valid for `LEN` values; no alignment is asked for.
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: `to` is valid for `LEN` values; no alignment is asked for.
+        unsafe { vst1q_f32(to, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vfmaq_f32(addend, self, factor) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vaddq_f32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vsubq_f32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vmulq_f32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vdivq_f32(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vbslq_f32(vcltq_f32(self, vdupq_n_f32(0.0)), vdupq_n_f32(0.0), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, gate: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vbslq_f32(vcgtq_f32(gate, vdupq_n_f32(0.0)), self, vdupq_n_f32(0.0)) }
+    }
+}

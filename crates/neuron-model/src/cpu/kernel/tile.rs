@@ -1,0 +1,125 @@
+//! The register tile: `C[MR x NR] (+)= A[MR x k] B[k x NR]`.
+//!
+//! Every output value is one chain of fused multiply-adds in ascending k that starts from 0. Neither the shape of the
+//! tile, nor the blocking, nor the instruction set changes the chain, so none of them changes a bit of the result.
+use super::finish::{RawFinish, RawOperation};
+use super::lanes::{L1, L1_WRITE, L2, Lanes, prefetch};
+
+/// Floats in a cache line.
+const LINE: usize = 16;
+
+/// One call of a kernel.
+pub(super) struct Tile {
+    /// First value of the first row of A, and the distance of rows.
+    pub(super) a: *const f32,
+    pub(super) a_pitch: usize,
+    /// The steps come in `segments` runs of `run`; A skips `gap` values between runs.
+    pub(super) segments: usize,
+    pub(super) run: usize,
+    pub(super) gap: usize,
+    /// A packed panel, `[segments * run][NR]`.
+    pub(super) b: *const f32,
+    /// First value of C, and the distance of rows.
+    pub(super) c: *mut f32,
+    pub(super) c_pitch: usize,
+    /// Whether C holds the partial sums of earlier steps.
+    pub(super) resume: bool,
+    /// What to do with complete sums; the slices begin where C does.
+    pub(super) finish: Option<RawFinish>,
+    /// Memory that is needed soon: fetched into L2, a line each step.
+    pub(super) ahead: *const f32,
+}
+
+/// A kernel for a fixed number of rows.
+///
+/// # Safety
+/// The machine has the kernel's instruction set. A and B are readable as described; C and the finish's slices are
+/// valid for all rows of a whole panel, C exclusively.
+pub(super) type TileKernel = unsafe fn(&Tile);
+
+/// Does `$body` for every accumulator. LLVM keeps an array in registers only where every loop over it is unrolled
+/// completely, and it unrolls short bodies only: one pass for each stage is three times faster than one for all.
+macro_rules! each {
+    ($r:ident, $j:ident: $body:expr) => {
+        for $r in 0..MR {
+            for $j in 0..NV {
+                $body;
+            }
+        }
+    };
+}
+
+/// The kernel for `MR` rows of `NV` vectors.
+///
+/// # Safety
+/// As for [`TileKernel`]; only to be inlined into a function that enables `S`.
+#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
+#[inline(always)]
+pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) {
+    let at = |r: usize, j: usize| r * t.c_pitch + j * S::LEN;
+    // Side inputs are fetched while the sums are formed. Where there are none, C is fetched twice, which is free.
+    let (addend, operand) = match &t.finish {
+        Some(finish) => (or(finish.addend, t.c), or(finish.operand, t.c)),
+        None => (t.c.cast_const(), t.c.cast_const()),
+    };
+    // SAFETY: the caller vouches for the instruction set and for A, B, C and the slices; `at` stays in MR rows of NV
+    // vectors, A is read at MR rows of `segments` runs, B at `segments * run` steps of NV vectors.
+    unsafe {
+        let mut sums = [[S::splat(0.0); NV]; MR];
+        if t.resume {
+            each!(r, j: sums[r][j] = S::load(t.c.add(at(r, j))));
+        }
+        let (mut a, mut b, mut ahead) = (t.a, t.b, t.ahead);
+        for _ in 0..t.segments {
+            for step in 0..t.run {
+                prefetch::<L2>(ahead);
+                ahead = ahead.wrapping_add(LINE);
+                if step < MR {
+                    for column in (0..NV * S::LEN).step_by(LINE) {
+                        let line = step * t.c_pitch + column;
+                        prefetch::<L1_WRITE>(t.c.wrapping_add(line));
+                        prefetch::<L1>(addend.wrapping_add(line));
+                        prefetch::<L1>(operand.wrapping_add(line));
+                    }
+                }
+                let mut row = [S::splat(0.0); NV];
+                for j in 0..NV {
+                    row[j] = S::load(b.add(j * S::LEN));
+                }
+                for r in 0..MR {
+                    let value = S::splat(*a.add(r * t.a_pitch));
+                    for j in 0..NV {
+                        sums[r][j] = value.mul_add(row[j], sums[r][j]);
+                    }
+                }
+                a = a.add(1);
+                b = b.add(NV * S::LEN);
+            }
+            a = a.wrapping_add(t.gap);
+        }
+        if let Some(RawFinish { bias, addend, operand, operation }) = t.finish {
+            each!(r, j: sums[r][j] = sums[r][j].add(S::load(bias.add(j * S::LEN))));
+            if !addend.is_null() {
+                each!(r, j: sums[r][j] = sums[r][j].add(S::load(addend.add(at(r, j)))));
+            }
+            let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
+            match operation {
+                RawOperation::Keep => {}
+                RawOperation::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
+                RawOperation::Quotient(eps) => {
+                    each!(r, j: sums[r][j] = operand(r, j).div(sums[r][j].add(S::splat(eps))));
+                }
+                RawOperation::Mask => each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j))),
+                RawOperation::MaskRelu => {
+                    each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j)).relu());
+                }
+                RawOperation::Multiply => each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j))),
+            }
+        }
+        each!(r, j: sums[r][j].store(t.c.add(at(r, j))));
+    }
+}
+
+fn or(pointer: *const f32, fallback: *mut f32) -> *const f32 {
+    if pointer.is_null() { fallback } else { pointer }
+}

@@ -1,0 +1,127 @@
+//! Frozen matrices in the order that the kernels read them.
+use super::kernel::{Buffer, Isa, Panels};
+use std::ops::Range;
+
+/// Longest block of the depth: a panel of it stays in the first-level cache beside a tile's rows.
+const BLOCK: usize = 256;
+
+/// A matrix `[depth, columns]` as `[block of the depth][panel of columns][depth][column]`, read strictly in sequence.
+/// The last panel is filled up with zeros.
+#[derive(Debug)]
+pub(super) struct Packed {
+    depth: usize,
+    columns: usize,
+    block: usize,
+    panel: usize,
+    values: Buffer,
+}
+
+impl Packed {
+    /// Packs the values of `at(step, column)`, in blocks of nearly equal length.
+    ///
+    /// Where the depth consists of runs (the channels of one kernel position), blocks hold whole runs or whole runs
+    /// hold blocks, so that a block reads from neighbouring positions only.
+    pub(super) fn new(
+        isa: &Isa,
+        (runs, run): (usize, usize),
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let block = if run >= BLOCK {
+            run.div_ceil(run.div_ceil(BLOCK))
+        } else {
+            let most = (BLOCK / run).max(1);
+            runs.div_ceil(runs.div_ceil(most)) * run
+        };
+        Self::with_block(isa, runs * run, block, columns, at)
+    }
+
+    /// As [`Packed::new`], the whole depth in one block.
+    pub(super) fn unblocked(
+        isa: &Isa,
+        depth: usize,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        Self::with_block(isa, depth, depth, columns, at)
+    }
+
+    fn with_block(
+        isa: &Isa,
+        depth: usize,
+        block: usize,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let (panel, block) = (isa.panel, block.max(1));
+        let mut values = Buffer::zeros(depth * columns.next_multiple_of(panel));
+        let mut rows = values.chunks_exact_mut(panel);
+        for start in (0..depth).step_by(block) {
+            for first in (0..columns).step_by(panel) {
+                for step in start..(start + block).min(depth) {
+                    let row = rows.next().expect("as many rows as were reserved");
+                    for (column, value) in (first..columns).zip(row) {
+                        *value = at(step, column);
+                    }
+                }
+            }
+        }
+        Self { depth, columns, block, panel, values }
+    }
+
+    /// The value that was packed from `at(step, column)`.
+    pub(super) fn value(&self, step: usize, column: usize) -> f32 {
+        let start = step - step % self.block;
+        let length = self.block.min(self.depth - start);
+        let panels = start * self.padded() + column / self.panel * length * self.panel;
+        self.values[panels + (step - start) * self.panel + column % self.panel]
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Blocks of the depth, in order.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        (0..self.depth).step_by(self.block).map(|start| start..(start + self.block).min(self.depth))
+    }
+
+    /// Length of every block but the last.
+    pub(super) fn block_len(&self) -> usize {
+        self.block
+    }
+
+    /// The panels of a block from `first_column` (a multiple of the panel) on.
+    pub(super) fn panels(&self, block: &Range<usize>, first_column: usize) -> Panels<'_> {
+        debug_assert!(first_column.is_multiple_of(self.panel));
+        let start = block.start * self.padded() + first_column * block.len();
+        Panels { data: &self.values[start..], depth: block.len() }
+    }
+
+    fn padded(&self) -> usize {
+        self.columns.next_multiple_of(self.panel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_found_again() {
+        for isa in Isa::available() {
+            for (runs, run, columns) in [(1, 3, 1), (9, 64, 40), (4, 300, 33), (9, 4, 4), (1, 1000, 16)] {
+                let packed =
+                    Packed::new(isa, (runs, run), columns, |step, column| (step * columns + column) as f32);
+                assert_eq!(packed.blocks().map(|block| block.len()).sum::<usize>(), runs * run);
+                let block = packed.block_len();
+                assert!(block.is_multiple_of(run) || run.is_multiple_of(block) || runs == 1);
+                for (step, column) in
+                    (0..runs * run).flat_map(|step| (0..columns).map(move |column| (step, column)))
+                {
+                    assert_eq!(packed.value(step, column), (step * columns + column) as f32);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Convolutions of 3x3 kernels with stride 1 in fewer multiplications: Winograd's minimal filtering.
+//!
+//! Each tile of inputs is transformed, multiplied by the transformed kernels frequency by frequency (as many matrix
+//! products with rows = tiles), and transformed back. Tiles are anchored to the item, and a tile's numbers depend on
+//! nothing else, so the result is the same in any batch.
+use super::direct::{Blocks, Direct};
+use super::kernel::{
+    Axis, F2_KERNEL, F4_KERNEL, Finish, Isa, Map, MatrixMut, Rows, Size, Split, Stage, gemm, winograd_input,
+    winograd_output, with_scratch,
+};
+use super::packed::Packed;
+use super::{View, parallel};
+use std::ops::Range;
+
+/// Transformed inputs and products of a task, in values: about what the second-level cache holds.
+const TASK_VALUES: usize = 600 * 256;
+/// Tiles a chunk where tasks share the transformed inputs: the weights are read once a chunk, the rest stays in the
+/// third-level cache.
+const CHUNK: usize = 128;
+/// Channels are padded to whole vectors of the widest instruction set.
+const LANES: usize = 16;
+
+/// A 3x3 convolution's weights, transformed and packed.
+#[derive(Debug)]
+pub(super) struct Winograd {
+    isa: &'static Isa,
+    size: Size,
+    blocks: Blocks,
+    /// `[frequency][block]`
+    weight: Vec<Packed>,
+    zeros: Vec<f32>,
+}
+
+/// A batch cut into tiles.
+struct Tiling<'a> {
+    input: View<'a>,
+    /// Where the first window begins.
+    origin: (isize, isize),
+    /// Height and width of the output, in positions and in tiles.
+    positions: (usize, usize),
+    tiles: (usize, usize),
+}
+
+/// Distances in a buffer of `[frequency][tile][channel]`.
+#[derive(Clone, Copy)]
+struct Slabs {
+    frequency: usize,
+    tile: usize,
+}
+
+impl Slabs {
+    /// One line off the powers of two, where all frequencies of a value would compete for one place in the cache.
+    fn new(tiles: usize, channels: usize) -> Self {
+        let tile = channels.next_multiple_of(LANES);
+        Self { frequency: tiles * tile + LANES, tile }
+    }
+
+    fn len(&self, size: Size) -> usize {
+        size.frequencies() * self.frequency
+    }
+}
+
+impl Winograd {
+    /// Transforms the weights of a direct 3x3 convolution, in f64.
+    pub(super) fn new(direct: &Direct, size: Size) -> Self {
+        let Direct { isa, blocks, .. } = *direct;
+        let rows: &[[f64; 3]] = match size {
+            Size::F2 => &F2_KERNEL,
+            Size::F4 => &F4_KERNEL,
+        };
+        let transform = |frequency: usize, block: usize| {
+            let (column, row) = (rows[frequency / size.inputs()], rows[frequency % size.inputs()]);
+            let factor: [f64; 9] = std::array::from_fn(|tap| column[tap / 3] * row[tap % 3]);
+            Packed::new(isa, (1, blocks.inputs), blocks.outputs, |channel, out| {
+                let value =
+                    |tap: usize| f64::from(direct.weight[block].value(tap * blocks.inputs + channel, out));
+                factor.iter().enumerate().map(|(tap, factor)| factor * value(tap)).sum::<f64>() as f32
+            })
+        };
+        let mut weight: Vec<Option<Packed>> = Vec::new();
+        weight.resize_with(size.frequencies() * blocks.count, || None);
+        parallel::for_each_chunk(&mut weight, 1, |index, packed| {
+            packed[0] = Some(transform(index / blocks.count, index % blocks.count));
+        });
+        let weight = weight.into_iter().flatten().collect();
+        Self { isa, size, blocks, weight, zeros: vec![0.0; direct.in_channels()] }
+    }
+
+    /// Overwrites `output` `[batch, positions, out_channels]`.
+    pub(super) fn forward(
+        &self,
+        input: View<'_>,
+        origin: (isize, isize),
+        positions: (usize, usize),
+        finish: &Finish<'_>,
+        output: &mut [f32],
+    ) {
+        if output.is_empty() {
+            return;
+        }
+        let side = self.size.outputs();
+        let tiles = (positions.0.div_ceil(side), positions.1.div_ceil(side));
+        let tiling = Tiling { input, origin, positions, tiles };
+        let (inputs, outputs) = (input.channels, self.blocks.count * self.blocks.outputs);
+        let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
+        let count = input.batch * tiles.0 * tiles.1;
+        if inputs * outputs <= 128 * 128 && count >= a_task * parallel::threads() {
+            self.tile_by_tile(&tiling, a_task, finish, output);
+        } else {
+            self.frequency_by_frequency(&tiling, finish, output);
+        }
+    }
+
+    /// Small weights: a task takes its tiles through all three steps in its own cache.
+    fn tile_by_tile(&self, tiling: &Tiling<'_>, a_task: usize, finish: &Finish<'_>, output: &mut [f32]) {
+        let split = self.tiles(tiling);
+        let count = split.cells();
+        split.for_each_run(output, 0..count, count.div_ceil(a_task), |mut cells| {
+            let tiles = cells.range.clone();
+            let (inputs, products) = self.slabs(tiles.len());
+            with_scratch(inputs.len(self.size) + products.len(self.size), |scratch| {
+                let (transformed, multiplied) = scratch.split_at_mut(inputs.len(self.size));
+                for (index, tile) in tiles.clone().enumerate() {
+                    let values = &mut transformed[index * inputs.tile..];
+                    let mut values =
+                        MatrixMut::new(values, self.size.frequencies(), inputs.tile, inputs.frequency);
+                    self.transform(tiling, tile, &mut values);
+                }
+                for frequency in 0..self.size.frequencies() {
+                    for block in 0..self.blocks.count {
+                        let from = frequency * products.frequency + block * self.blocks.outputs;
+                        let (rows, columns) = (tiles.len(), self.blocks.outputs);
+                        let mut values =
+                            MatrixMut::new(&mut multiplied[from..], rows, columns, products.tile);
+                        self.multiply(
+                            &transformed[frequency * inputs.frequency..],
+                            inputs,
+                            (frequency, block, 0),
+                            &mut values,
+                        );
+                    }
+                }
+                for (index, tile) in tiles.enumerate() {
+                    let values = (&multiplied[index * products.tile..], products.frequency);
+                    winograd_output(self.isa, self.size, values, finish, &mut cells.block(tile));
+                }
+            });
+        });
+    }
+
+    /// Large weights, or few tiles: three phases over buffers that the tasks share, so that each weight is read once a
+    /// chunk of tiles.
+    fn frequency_by_frequency(&self, tiling: &Tiling<'_>, finish: &Finish<'_>, output: &mut [f32]) {
+        let split = self.tiles(tiling);
+        let count = split.cells();
+        let chunks = count.div_ceil(CHUNK);
+        let (inputs, products) = self.slabs(count.div_ceil(chunks));
+        with_scratch(inputs.len(self.size) + products.len(self.size), |scratch| {
+            let (transformed, multiplied) = scratch.split_at_mut(inputs.len(self.size));
+            for chunk in 0..chunks {
+                let tiles = super::kernel::share(count, chunk, chunks);
+                self.transform_all(tiling, tiles.clone(), inputs, transformed);
+                self.multiply_all(tiles.len(), (inputs, transformed), (products, multiplied));
+                let tasks = 8 * parallel::threads();
+                split.for_each_run(output, tiles.clone(), tasks, |mut cells| {
+                    for tile in cells.range.clone() {
+                        let values =
+                            (&multiplied[(tile - tiles.start) * products.tile..], products.frequency);
+                        winograd_output(self.isa, self.size, values, finish, &mut cells.block(tile));
+                    }
+                });
+            }
+        });
+    }
+
+    /// The first phase: a task transforms some tiles.
+    fn transform_all(&self, tiling: &Tiling<'_>, tiles: Range<usize>, slabs: Slabs, transformed: &mut [f32]) {
+        let split = Split::new(
+            [
+                Axis::whole(tiles.len(), slabs.tile).every(1),
+                Axis::whole(1, 1),
+                Axis::whole(self.size.frequencies(), slabs.frequency),
+                Axis::whole(slabs.tile, 1),
+            ],
+            3,
+        );
+        split.for_each_run(transformed, 0..tiles.len(), 8 * parallel::threads(), |mut cells| {
+            for index in cells.range.clone() {
+                self.transform(tiling, tiles.start + index, &mut cells.block(index).matrix(2));
+            }
+        });
+    }
+
+    /// The second phase: a task multiplies one frequency of all tiles by some columns of one block.
+    fn multiply_all(
+        &self,
+        tiles: usize,
+        (inputs, transformed): (Slabs, &[f32]),
+        (products, multiplied): (Slabs, &mut [f32]),
+    ) {
+        let Blocks { count, outputs, .. } = self.blocks;
+        let column_parts = (outputs / 256).max(1);
+        let split = Split::new(
+            [
+                Axis::whole(self.size.frequencies(), products.frequency).every(1),
+                Axis::whole(count, outputs).every(1),
+                Axis::whole(tiles, products.tile),
+                Axis::whole(outputs, 1).shares(self.isa.panel, column_parts),
+            ],
+            3,
+        );
+        split.for_each(multiplied, |_, mut cell| {
+            let [frequency, block, _, column] = cell.first;
+            let values = &transformed[frequency * inputs.frequency..];
+            self.multiply(values, inputs, (frequency, block, column), &mut cell.matrix(2));
+        });
+    }
+
+    /// Transforms one tile into the rows (frequencies) of `values`.
+    fn transform(&self, tiling: &Tiling<'_>, tile: usize, values: &mut MatrixMut<'_>) {
+        let Tiling { input, origin, tiles, .. } = tiling;
+        let (item, y, x) = (tile / (tiles.0 * tiles.1), tile / tiles.1 % tiles.0, tile % tiles.1);
+        let map = Map {
+            data: &input.data[item * input.item_len()..][..input.item_len()],
+            height: input.height,
+            width: input.width,
+            channels: input.channels,
+            zeros: &self.zeros,
+        };
+        let start = |index: usize, origin: isize| (index * self.size.outputs()) as isize + origin;
+        winograd_input(self.isa, self.size, map, (start(y, origin.0), start(x, origin.1)), values);
+    }
+
+    /// The products of one frequency: rows are the tiles of `transformed`, which begins with that frequency.
+    fn multiply(
+        &self,
+        transformed: &[f32],
+        slabs: Slabs,
+        (frequency, block, column): (usize, usize, usize),
+        products: &mut MatrixMut<'_>,
+    ) {
+        let weight = &self.weight[frequency * self.blocks.count + block];
+        for steps in weight.blocks() {
+            let rows = Rows::new(&transformed[block * self.blocks.inputs + steps.start..], slabs.tile);
+            let stage = Stage { resume: steps.start > 0, finish: None };
+            gemm(self.isa, rows, weight.panels(&steps, column), products, stage);
+        }
+    }
+
+    /// Layouts of the transformed inputs and of the products of some tiles.
+    fn slabs(&self, tiles: usize) -> (Slabs, Slabs) {
+        let Blocks { count, inputs, outputs } = self.blocks;
+        (Slabs::new(tiles, count * inputs), Slabs::new(tiles, count * outputs))
+    }
+
+    /// The output cut into tiles, in the order in which tiles are counted.
+    fn tiles(&self, tiling: &Tiling<'_>) -> Split {
+        let ((height, width), side) = (tiling.positions, self.size.outputs());
+        let channels = self.blocks.count * self.blocks.outputs;
+        Split::new(
+            [
+                Axis::whole(tiling.input.batch, height * width * channels).every(1),
+                Axis::whole(height, width * channels).every(side),
+                Axis::whole(width, channels).every(side),
+                Axis::whole(channels, 1),
+            ],
+            3,
+        )
+    }
+}

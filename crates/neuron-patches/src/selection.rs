@@ -1,5 +1,7 @@
 //! Which windows of an image are worth keeping.
 
+use std::collections::HashSet;
+
 use crate::PatchError;
 
 /// The best window of one image, for every channel.
@@ -28,7 +30,7 @@ impl BestWindows {
         if channels == 0 {
             return Err(PatchError::Zero { what: "the number of channels" });
         }
-        if scores.is_empty() || scores.len() % channels != 0 {
+        if scores.is_empty() || !scores.len().is_multiple_of(channels) {
             let expected = scores.len().next_multiple_of(channels).max(channels);
             return Err(PatchError::Length { what: "the windows' scores", expected, found: scores.len() });
         }
@@ -111,7 +113,7 @@ impl ReferenceBaseline {
         // -0.0 and 0.0 tie; NaN was refused.
         self.patches.sort_by(|a, b| (b.score + 0.0).total_cmp(&(a.score + 0.0)));
         self.patches.truncate(self.keep);
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         self.patches.retain(|patch| seen.insert(patch.image));
     }
 

@@ -77,6 +77,7 @@ fn run(name: &str, size: &Size) -> ExitCode {
     let mut top_k = TopK::new(size.channels, size.keep);
     let absorbing = absorb(&mut top_k, size, score);
     let peak = peak_bytes();
+    assert!(peak.is_none_or(|peak| peak <= memory_bound(size)), "the peak exceeds {}", memory_bound(size));
     check(&top_k, size, score);
 
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -118,6 +119,12 @@ fn absorb(top_k: &mut TopK, size: &Size, score: Score) -> Duration {
         absorbing += begin.elapsed();
     }
     absorbing
+}
+
+/// The promise of [`TopK`]'s documentation, and what the process and its batch of scores take besides.
+fn memory_bound(size: &Size) -> u64 {
+    let entries = size.channels * (size.keep.get() * 5 / 4 + 256);
+    (entries * 12 + BATCH * size.channels * 4 + (16 << 20)) as u64
 }
 
 /// One channel against a sort of all its scores.

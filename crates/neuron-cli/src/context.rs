@@ -6,6 +6,7 @@ use anyhow::Context;
 use neuron_model::{Architecture, Network, Weights};
 
 use crate::cli::{Device, Global};
+use crate::hub;
 use crate::outcome::WrongUsage;
 
 impl Global {
@@ -20,7 +21,7 @@ impl Global {
             .with_context(|| format!("{} does not fit {arch}", path.display()))
     }
 
-    /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`.
+    /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
     pub(crate) fn weights_path(&self, arch: &str) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.weights {
             return Ok(path.clone());
@@ -28,6 +29,9 @@ impl Global {
         let usual = Path::new("weights").join(arch).with_extension("safetensors");
         if usual.is_file() {
             return Ok(usual);
+        }
+        if let Some(fetched) = hub::fetched(arch) {
+            return Ok(fetched);
         }
         let message = format!(
             "no weights for {arch}: {} is not there; pass --weights FILE, set NEURON_WEIGHTS, or run `neuron weights fetch {arch}`",

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod context;
+mod hub;
 mod interrupt;
 mod outcome;
 mod output;

@@ -36,6 +36,20 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_atomically(path, |writer| writer.write_all(bytes))
 }
 
+/// Prints results on stdout. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// If stdout cannot take them for another reason: a full disk, a closed file.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A name beside `path` that no other process uses.
 fn sibling(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use crate::weights::{TorchError, WeightsProblems};
 
 /// Everything this crate can fail with.
+///
+/// A message does not repeat that of its [`source`](std::error::Error::source): print the whole chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// A weights file could not be read.
-    #[error("cannot read the weights file {}: {source}", path.display())]
+    #[error("cannot read the weights file {}", path.display())]
     ReadWeights {
         /// The file.
         path: PathBuf,
@@ -17,7 +19,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A weights file could not be written; nothing was left behind.
-    #[error("cannot write the weights file {}: {source}", path.display())]
+    #[error("cannot write the weights file {}", path.display())]
     WriteWeights {
         /// The file that should have been written.
         path: PathBuf,
@@ -36,7 +38,7 @@ pub enum ModelError {
         found: String,
     },
     /// The file begins like safetensors but its content is not valid.
-    #[error("{} is a damaged or truncated safetensors file ({source}); fetch or convert it again", path.display())]
+    #[error("{} is a damaged or truncated safetensors file; fetch or convert it again", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
@@ -44,7 +46,7 @@ pub enum ModelError {
         source: safetensors::SafeTensorError,
     },
     /// The file is a torch checkpoint that cannot be read.
-    #[error("cannot read the torch checkpoint {}: {source}", path.display())]
+    #[error("cannot read the torch checkpoint {}", path.display())]
     Torch {
         /// The file.
         path: PathBuf,
@@ -116,7 +118,7 @@ pub enum ModelError {
         channels: usize,
     },
     /// The threads of the network could not be started.
-    #[error("cannot start {threads} threads: {source}")]
+    #[error("cannot start {threads} threads")]
     Threads {
         /// How many were asked for.
         threads: usize,
@@ -124,7 +126,7 @@ pub enum ModelError {
         source: rayon::ThreadPoolBuildError,
     },
     /// A tensor that was passed in has the wrong shape or type.
-    #[error("images must be f32 of shape [batch, 3, height, width]: {source}")]
+    #[error("images must be f32 of shape [batch, 3, height, width]")]
     Images {
         /// What candle said.
         source: candle_core::Error,

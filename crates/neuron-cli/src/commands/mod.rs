@@ -2,6 +2,7 @@
 
 mod completions;
 mod man;
+mod weights;
 
 use clap::Subcommand;
 
@@ -12,6 +13,7 @@ use crate::outcome::Outcome;
 pub(crate) enum Command {
     Completions(completions::Args),
     Man(man::Args),
+    Weights(weights::Args),
 }
 
 /// Runs the command that was asked for.
@@ -20,5 +22,6 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match command {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, &global),
+        Command::Weights(args) => weights::run(&args, &global),
     }
 }

@@ -118,6 +118,11 @@ impl Weights {
         self.inner.tensors.keys().map(String::as_str)
     }
 
+    /// All tensors with their names, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightTensor)> {
+        self.inner.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
     /// Entries of the file that are no floating-point tensors: name and what each is, sorted by name.
     pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         self.inner.left_out.iter().map(|(name, kind)| (name.as_str(), kind.as_str()))

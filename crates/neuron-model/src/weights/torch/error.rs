@@ -5,13 +5,13 @@
 #[non_exhaustive]
 pub enum TorchError {
     /// The zip archive around the checkpoint is damaged or cut short.
-    #[error("its zip archive is damaged or truncated ({source}); fetch it again")]
+    #[error("its zip archive is damaged or truncated; fetch it again")]
     Zip {
         /// What is wrong with the archive.
         source: zip::result::ZipError,
     },
     /// An entry of the archive does not match its checksum.
-    #[error("its entry {entry} is damaged ({source}); fetch it again")]
+    #[error("its entry {entry} is damaged; fetch it again")]
     DamagedEntry {
         /// The entry of the archive.
         entry: String,

@@ -1,0 +1,53 @@
+use std::io;
+use std::path::PathBuf;
+
+use neuron_data::DataError;
+use neuron_model::ModelError;
+
+/// Why weights could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum HubError {
+    #[error("no place for fetched weights: set HF_HOME to a folder")]
+    NoHome,
+    #[error(
+        "HF_HUB_OFFLINE is set, so the network is not used, and {} is not there; \
+         unset it, or pass --weights FILE instead of fetching {arch}",
+        place.display()
+    )]
+    Offline { arch: String, place: PathBuf },
+    #[error("cannot reach {url}; check the connection, HF_ENDPOINT and the proxy")]
+    Connect { url: String, source: Box<ureq::Error> },
+    #[error("{url} does not exist (status 404)")]
+    NotFound { url: String },
+    #[error(
+        "the hub refuses {url} (status {status}): it does not exist, or it needs a token that may read it (HF_TOKEN)"
+    )]
+    Refused { url: String, status: u16 },
+    #[error("the hub answers {url} with status {status}; try again later")]
+    Status { url: String, status: u16 },
+    #[error("{url} redirects too often, or to no address")]
+    Redirect { url: String },
+    #[error("the hub did not say the size and the SHA-256 of {url}, so the download could not be verified")]
+    Unverifiable { url: String },
+    #[error("{url} broke off after {received} of {expected} bytes; nothing was kept, try again")]
+    Truncated { url: String, received: u64, expected: u64 },
+    #[error("{url} is longer than the {limit} bytes it may have")]
+    TooLong { url: String, limit: u64 },
+    #[error("cannot read the answer to {url}")]
+    Read { url: String, source: io::Error },
+    #[error("{url} arrived with SHA-256 {found} instead of {expected}; nothing was kept, try again")]
+    Hash { url: String, found: String, expected: String },
+    #[error("{url} is not the configuration of a timm model")]
+    Config { url: String, source: serde_json::Error },
+    #[error("{url} wants {what}, which is not supported")]
+    UnsupportedConfig { url: String, what: String },
+    #[error("{url} describes a preprocessing that is not supported")]
+    Preprocessing { url: String, source: DataError },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("interrupted; nothing was kept")]
+    Interrupted,
+    #[error(transparent)]
+    Weights(#[from] ModelError),
+}

@@ -18,8 +18,8 @@ pub enum ModelError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// A weights file could not be written; nothing was left behind.
-    #[error("cannot write the weights file {}", path.display())]
+    /// A file of tensors could not be written; nothing was left behind.
+    #[error("cannot write {}", path.display())]
     WriteWeights {
         /// The file that should have been written.
         path: PathBuf,

@@ -9,6 +9,7 @@ mod safetensors_file;
 mod torch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -24,7 +25,7 @@ use crate::ModelError;
 const MAX_FILE_BYTES: u64 = 16 << 30;
 
 /// One tensor of a checkpoint.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct WeightTensor {
     /// The length of every axis, in torch's order (a convolution: `[out, in / groups, height, width]`).
     pub shape: Vec<usize>,
@@ -36,6 +37,13 @@ impl WeightTensor {
     /// A tensor of `shape` that holds `data`, row-major.
     pub fn new(shape: impl Into<Vec<usize>>, data: impl Into<Arc<[f32]>>) -> Self {
         Self { shape: shape.into(), data: data.into() }
+    }
+}
+
+/// Its shape: the elements are too many to read.
+impl fmt::Debug for WeightTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeightTensor").field("shape", &self.shape).finish_non_exhaustive()
     }
 }
 
@@ -189,10 +197,65 @@ fn describe(bytes: &[u8]) -> String {
 
 /// Lower-case hex.
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
+    use fmt::Write;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_weights_file_is_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w");
+        for (bytes, found) in [
+            (&b""[..], "nothing"),
+            (b"\n <html>", "a web page, perhaps an error page that was saved in its place"),
+            (
+                b"version https://git-lfs.github.com/spec/v1",
+                "a Git LFS pointer (run `git lfs pull` where it came from)",
+            ),
+            (b"hello world", "text beginning with \"hello world\""),
+            (b"\x7fELF\x02\x01\x01\x00\x00\x00", "bytes beginning with 7f454c4602010100"),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            match Weights::open(&path).unwrap_err() {
+                ModelError::NotWeights { found: described, .. } => assert_eq!(described, found),
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), &folder.path().join("absent"), Path::new("/dev/zero")] {
+            assert!(matches!(Weights::open(path), Err(ModelError::ReadWeights { .. })), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_bytes_and_belongs_to_them_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w");
+        let bytes = b"\x02\0\0\0\0\0\0\0{}";
+        fs::write(&path, bytes).unwrap();
+        let weights = Weights::open(&path).unwrap();
+        let expected: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(weights.sha256(), Some(expected.as_str()));
+        assert_eq!(weights.with_metadata(BTreeMap::new()).sha256(), None);
+    }
+
+    #[test]
+    fn debugging_shows_shapes_not_millions_of_numbers() {
+        let tensor = WeightTensor::new([2, 3], vec![0.123_456; 6]);
+        assert_eq!(format!("{tensor:?}"), "WeightTensor { shape: [2, 3], .. }");
+    }
 }

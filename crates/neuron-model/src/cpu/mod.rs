@@ -27,6 +27,7 @@ mod winograd;
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{add, clamp_negative, relu, scale_by_channel, scale_shift, split_by_magnitude, update};
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
+pub use kernel::Buffer;
 pub use pool::{
     average_pool, average_pool_backward, average_pool_positions, global_average_pool, max_pool,
     max_pool_backward,

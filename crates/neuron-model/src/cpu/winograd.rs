@@ -104,7 +104,7 @@ impl Winograd {
         let (inputs, outputs) = (input.channels, self.blocks.count * self.blocks.outputs);
         let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
         let count = input.batch * tiles.0 * tiles.1;
-        if inputs * outputs <= 128 * 128 && count >= a_task * parallel::threads() {
+        if inputs * outputs <= 256 * 256 && count >= a_task * parallel::threads() {
             self.tile_by_tile(&tiling, a_task, finish, output);
         } else {
             self.frequency_by_frequency(&tiling, finish, output);

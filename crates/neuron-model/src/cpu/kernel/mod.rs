@@ -14,7 +14,8 @@ mod tile;
 mod winograd;
 
 pub(super) use block::{Axis, BlockMut, Cells, MatrixMut, Split, share};
-pub(super) use buffer::{Buffer, with_scratch};
+pub use buffer::Buffer;
+pub(super) use buffer::with_scratch;
 pub(super) use finish::{Finish, Operation, finish_line};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use isa::Isa;

@@ -4,6 +4,7 @@ use super::finish::{Finish, RawFinish};
 use super::isa::Isa;
 use super::lanes::Lanes;
 use super::minimal::Filtering;
+use std::array::from_fn;
 
 /// Which of the two algorithms: tiles of 2x2 or of 4x4 outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +79,39 @@ pub(super) unsafe fn input_tile<S: Lanes, F: Filtering<IN, OUT>, const IN: usize
     slabs: *mut f32,
     pitch: usize,
 ) {
-    for channel in (0..channels).step_by(S::LEN) {
-        let rest = channels - channel;
-        // SAFETY: the caller vouches for the instruction set, for `channels` values at each pixel, and for whole
-        // vectors of them in each slab.
-        unsafe {
-            let mut columns = [[S::splat(0.0); IN]; IN];
+    let (whole, rest) = (channels - channels % S::LEN, channels % S::LEN);
+    // SAFETY: the caller vouches for the instruction set, for `channels` values at each pixel, and for whole vectors of
+    // them in each slab.
+    unsafe {
+        for channel in (0..whole).step_by(S::LEN) {
+            let load = |pixel: usize| S::load(pixels[pixel].add(channel));
+            input_vector::<S, F, IN, OUT>(load, slabs.add(channel), pitch);
+        }
+        if rest > 0 {
+            let load = |pixel: usize| S::load_first(pixels[pixel].add(whole), rest);
+            input_vector::<S, F, IN, OUT>(load, slabs.add(whole), pitch);
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Input`], with one vector at each of the pixels that `load` knows.
+#[inline(always)]
+unsafe fn input_vector<S: Lanes, F: Filtering<IN, OUT>, const IN: usize, const OUT: usize>(
+    load: impl Fn(usize) -> S,
+    slabs: *mut f32,
+    pitch: usize,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut columns = [[S::splat(0.0); IN]; IN];
+        for x in 0..IN {
+            columns[x] = F::input(from_fn(|y| load(y * IN + x)));
+        }
+        for y in 0..IN {
+            let row = F::input(from_fn(|x| columns[x][y]));
             for x in 0..IN {
-                let mut values = [S::splat(0.0); IN];
-                for (y, value) in values.iter_mut().enumerate() {
-                    let from = pixels[y * IN + x].add(channel);
-                    *value = if rest >= S::LEN { S::load(from) } else { S::load_first(from, rest) };
-                }
-                columns[x] = F::input(values);
-            }
-            for y in 0..IN {
-                let row = F::input(columns.map(|column| column[y]));
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(slabs.add((y * IN + x) * pitch + channel));
-                }
+                row[x].store(slabs.add((y * IN + x) * pitch));
             }
         }
     }
@@ -112,22 +127,21 @@ pub(super) unsafe fn output_tile<S: Lanes, F: Filtering<IN, OUT>, const IN: usiz
         // SAFETY: the caller vouches for the instruction set, the slabs and the pixels.
         unsafe {
             let mut columns = [[S::splat(0.0); OUT]; IN];
-            for (x, column) in columns.iter_mut().enumerate() {
-                let mut values = [S::splat(0.0); IN];
-                for (y, value) in values.iter_mut().enumerate() {
-                    *value = S::load(t.products.add((y * IN + x) * t.pitch + channel));
-                }
-                *column = F::output(values);
+            for x in 0..IN {
+                let product = |y: usize| S::load(t.products.add((y * IN + x) * t.pitch + channel));
+                columns[x] = F::output(from_fn(product));
             }
-            for y in 0..t.lines.min(OUT) {
-                let row = F::output(columns.map(|column| column[y]));
-                for (x, sum) in row.into_iter().enumerate().take(t.pixels) {
-                    let at = y * t.line + x * t.pixel + channel;
-                    let value = match &t.finish {
-                        Some(finish) => finish.vector(sum, channel, at),
-                        None => sum,
-                    };
-                    value.store(t.output.add(at));
+            for y in 0..OUT {
+                let row = F::output(from_fn(|x| columns[x][y]));
+                for x in 0..OUT {
+                    if y < t.lines && x < t.pixels {
+                        let at = y * t.line + x * t.pixel + channel;
+                        let value = match &t.finish {
+                            Some(finish) => finish.vector(row[x], channel, at),
+                            None => row[x],
+                        };
+                        value.store(t.output.add(at));
+                    }
                 }
             }
         }
@@ -171,7 +185,7 @@ pub(in crate::cpu) fn input(
             _ => map.zeros[..channels].as_ptr(),
         }
     };
-    let pixels = std::array::from_fn(|index| pixel(index.min(size.frequencies() - 1)));
+    let pixels = from_fn(|index| pixel(index.min(size.frequencies() - 1)));
     // SAFETY: the instruction set was detected; each pixel was sliced to `channels` values, `slabs` checked above.
     unsafe { (isa.winograd(size).0)(&pixels, channels, slabs.start, slabs.pitch) }
 }

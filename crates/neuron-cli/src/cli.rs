@@ -103,6 +103,15 @@ pub(crate) enum Split {
     Val,
 }
 
+impl From<Split> for neuron_data::Split {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::Train => Self::Train,
+            Split::Val => Self::Val,
+        }
+    }
+}
+
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {
     with_snake_case(Cli::command())

@@ -1,5 +1,6 @@
 //! The `neuron` command: what does each unit of a vision network respond to?
 
+mod channels;
 mod cli;
 mod commands;
 mod config;
@@ -9,6 +10,8 @@ mod interrupt;
 mod outcome;
 mod output;
 mod progress;
+mod scan;
+mod table;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,11 @@
 //! One file per command: its flags and its execution.
 
+mod activations;
 mod completions;
+mod layers;
 mod man;
+mod merge;
+mod select_images;
 mod weights;
 
 use clap::Subcommand;
@@ -11,8 +15,12 @@ use crate::outcome::Outcome;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Activations(activations::Args),
     Completions(completions::Args),
+    Layers(layers::Args),
     Man(man::Args),
+    Merge(merge::Args),
+    SelectImages(select_images::Args),
     Weights(weights::Args),
 }
 
@@ -20,8 +28,12 @@ pub(crate) enum Command {
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { command, global } = cli;
     match command {
+        Command::Activations(args) => activations::run(&args, &global),
         Command::Completions(args) => completions::run(&args),
+        Command::Layers(args) => layers::run(&args, &global),
         Command::Man(args) => man::run(&args, &global),
+        Command::Merge(args) => merge::run(&args, &global),
+        Command::SelectImages(args) => select_images::run(&args, &global),
         Command::Weights(args) => weights::run(&args, &global),
     }
 }

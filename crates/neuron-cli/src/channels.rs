@@ -1,0 +1,77 @@
+//! Lists of channels as they are typed: `162`, `0-63,162`, `all`.
+
+use std::str::FromStr;
+
+use neuron_model::{ModelError, Tap};
+
+/// Which channels of a layer are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Channels {
+    All,
+    /// In the order in which they were typed, each once.
+    Listed(Vec<usize>),
+}
+
+impl Channels {
+    /// The channels of `tap`, which has `count`.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownChannel`] if one does not exist.
+    pub(crate) fn of(&self, tap: &Tap, count: usize) -> Result<Vec<usize>, ModelError> {
+        let listed = match self {
+            Self::All => return Ok((0..count).collect()),
+            Self::Listed(listed) => listed,
+        };
+        match listed.iter().find(|channel| **channel >= count) {
+            Some(channel) => {
+                Err(ModelError::UnknownChannel { tap: tap.name.clone(), channel: *channel, channels: count })
+            }
+            None => Ok(listed.clone()),
+        }
+    }
+}
+
+/// No layer of any known network has more channels; keeps a mistyped range from filling the memory.
+const MOST: usize = 1 << 20;
+
+impl FromStr for Channels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let number = |text: &str| match text.trim().parse::<usize>() {
+            Ok(number) if number < MOST => Ok(number),
+            _ => Err(format!("{text:?} is not a channel; expected a list such as 0-63,162, or all")),
+        };
+        let mut listed = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = match part.split_once('-') {
+                Some((first, last)) => (number(first)?, number(last)?),
+                None => (number(part)?, number(part)?),
+            };
+            if first > last {
+                return Err(format!("the range {part} is backwards"));
+            }
+            listed.extend(first..=last);
+        }
+        let mut seen = std::collections::HashSet::new();
+        listed.retain(|channel| seen.insert(*channel));
+        Ok(Self::Listed(listed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_numbers_mix() {
+        assert_eq!("5,0-2,1".parse(), Ok(Channels::Listed(vec![5, 0, 1, 2])));
+        assert_eq!("all".parse(), Ok(Channels::All));
+        for wrong in ["", "a", "3-1", "1,,2", "-1", "0-99999999999"] {
+            assert!(wrong.parse::<Channels>().is_err(), "{wrong:?}");
+        }
+    }
+}

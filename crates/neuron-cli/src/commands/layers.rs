@@ -1,0 +1,70 @@
+use std::fmt::Write;
+
+use anyhow::Context;
+use neuron_data::Preprocessing;
+use neuron_model::{Architecture, TapInfo, Weights, weights};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::outcome::Outcome;
+use crate::output;
+
+/// List the layers of a network: channels, map size, stride and receptive field
+///
+/// Every name in the list is accepted wherever a command takes a layer, with dots or with underscores. With
+/// --weights the list is that of those weights (number of classes, place of the strides, size of the input).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  neuron layers --arch resnet18")]
+pub(crate) struct Args {
+    /// The network
+    #[arg(long, default_value = "resnet50")]
+    arch: String,
+}
+
+/// The layers of a network.
+#[derive(Serialize)]
+struct Layers<'a> {
+    arch: &'a str,
+    /// Side of the square input, in pixels.
+    input_px: usize,
+    layers: Vec<TapInfo>,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let Args { arch } = args;
+    let architecture = Architecture::from_name(arch)?;
+    let weights = global.weights.as_deref().map(Weights::open).transpose()?;
+    let graph = architecture.graph(weights.as_ref().unwrap_or(&Weights::default()));
+    let input_px = match &weights {
+        Some(weights) => {
+            weights::check(weights, &graph.expected_tensors())
+                .with_context(|| format!("the weights do not fit {arch}"))?;
+            Preprocessing::from_metadata(weights.metadata())?.crop
+        }
+        None => Preprocessing::default().crop,
+    };
+    let layers = Layers { arch, input_px, layers: graph.tap_infos(input_px, input_px)? };
+    let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };
+    output::print(&text)?;
+    Ok(Outcome::Done)
+}
+
+impl Layers<'_> {
+    fn table(&self) -> Result<String, std::fmt::Error> {
+        let width = self.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+        let mut text = format!("{} on {input} x {input} pixels\n", self.arch, input = self.input_px);
+        writeln!(text, "{:width$}  channels  map        stride  receptive field", "layer")?;
+        for layer in &self.layers {
+            let map = format!("{} x {}", layer.height, layer.width);
+            // A layer behind the global pool sees everything, and has no stride.
+            let pixels = |value: Option<usize>| value.map_or("-".to_owned(), |px| format!("{px} px"));
+            let (stride, field) = (pixels(layer.stride_px), pixels(layer.receptive_field_px));
+            writeln!(
+                text,
+                "{:width$}  {:>8}  {map:9}  {stride:>6}  {field:>15}",
+                layer.name, layer.channels
+            )?;
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,137 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::select_images;
+use crate::cli::Global;
+use crate::outcome::Outcome;
+use crate::output;
+use crate::scan::{Checkpoint, Shard, SkippedImage};
+
+/// Merge the shards of select-images or baseline into the result of one run
+///
+/// A shard is the file that a run with --shard I/N left in <out>/<arch>, or a folder that holds such files. All N
+/// must be there, each once, from runs with the same weights, data and settings; the result has the same bytes
+/// as one unsharded run's.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  neuron select-images --data imagenet --shard 1/2 --out shards
+  neuron select-images --data imagenet --shard 2/2 --out shards
+  neuron merge results shards/resnet50")]
+pub(crate) struct Args {
+    /// Folder for the merged results
+    out: PathBuf,
+    /// Shards: files, or folders that hold them
+    #[arg(required = true, value_name = "SHARD")]
+    shards: Vec<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let mut files = Vec::new();
+    for path in &args.shards {
+        files.extend(shard_files(path)?);
+    }
+    let merged = merge(&files)?;
+    let skipped = merged.skipped.len();
+    let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
+    let place = match command {
+        "select-images" => select_images::write_merged(merged, &args.out)?,
+        other => bail!("shards of {other:?} cannot be merged"),
+    };
+    global.say(0, || format!("{} shards merged, {skipped} images skipped: {}", files.len(), place.display()));
+    if global.json {
+        let summary =
+            json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place });
+        output::print(&format!("{summary:#}\n"))?;
+    }
+    Ok(Outcome::with_skipped(skipped))
+}
+
+/// The shards that a path names: itself, or what lies below it.
+fn shard_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            let is_shard = entry.extension().is_some_and(|part| part.to_string_lossy().starts_with("shard-"));
+            let is_channel =
+                entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with("neuron_"));
+            if entry.is_dir() && !is_channel {
+                folders.push(entry);
+            } else if is_shard {
+                found.push(entry);
+            }
+        }
+    }
+    if found.is_empty() {
+        bail!("{} holds no shards: files such as select-images_layer4.shard-1-of-3", path.display());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Joins the shards' states into that of one run.
+fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
+    let mut merged: Option<Checkpoint> = None;
+    let mut seen: Vec<(Shard, &PathBuf)> = Vec::new();
+    for path in files {
+        let checkpoint =
+            Checkpoint::open(path)?.with_context(|| format!("there is no shard {}", path.display()))?;
+        let shard = checkpoint.shard.with_context(|| {
+            format!("{} is the checkpoint of an unsharded run; resume that run instead", path.display())
+        })?;
+        if !checkpoint.complete {
+            bail!(
+                "shard {shard} is not finished ({}): run it again with --resume, then merge",
+                path.display()
+            );
+        }
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == shard) {
+            bail!("shard {shard} is there twice: {} and {}", first.display(), path.display());
+        }
+        seen.push((shard, path));
+        match &mut merged {
+            None => merged = Some(checkpoint),
+            Some(sum) => join(sum, checkpoint, path)?,
+        }
+    }
+    let mut merged = merged.context("no shards were named")?;
+    let count = seen[0].0.count;
+    if let Some((other, path)) = seen.iter().find(|(shard, _)| shard.count != count) {
+        bail!("{} is shard {other}, but the others are of {count}", path.display());
+    }
+    let missing = (1..=count).map(|index| Shard { index, count });
+    let missing: Vec<String> = missing
+        .filter(|shard| !seen.iter().any(|(other, _)| other == shard))
+        .map(|s| s.to_string())
+        .collect();
+    if !missing.is_empty() {
+        bail!("missing: shard {}", missing.join(", "));
+    }
+    merged.shard = None;
+    merged.skipped.sort_by_key(|item: &SkippedImage| item.index);
+    Ok(merged)
+}
+
+fn join(sum: &mut Checkpoint, part: Checkpoint, path: &Path) -> anyhow::Result<()> {
+    let differences = sum.identity.differences(&part.identity);
+    if !differences.is_empty() {
+        bail!(
+            "{} was made with other weights, data or settings than the first shard:\n  {}",
+            path.display(),
+            differences.join("\n  ")
+        );
+    }
+    for (list, more) in sum.lists.iter_mut().zip(part.lists) {
+        list.merge(more).with_context(|| path.display().to_string())?;
+    }
+    sum.skipped.extend(part.skipped);
+    Ok(())
+}

@@ -1,0 +1,246 @@
+mod job;
+mod plan;
+mod results;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use neuron_data::{Dataset, DatasetOptions, Preprocessing};
+use neuron_model::{Network, Tap};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::channels::Channels;
+use crate::cli::{Global, Split};
+use crate::outcome::{Outcome, WrongUsage};
+use crate::output;
+use crate::scan::{Identity, Leftovers, Scan, ScanFlags, Scanned, Start};
+
+pub(super) use results::write_merged;
+
+/// Find the images that excite each unit most, in one pass over a data set
+///
+/// A unit's score on an image is the maximum of its activation map. For every channel of every asked layer the
+/// best images are kept, best first, in <out>/<arch>/neuron_<layer>/<channel>/files_all.txt, and all of them with
+/// their scores in topk.parquet. Memory does not grow with the data set. A run that is interrupted (Ctrl-C,
+/// SIGTERM, a crash) goes on with --resume, to the same bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron select-images --data imagenet --target-layer layer4
+  neuron select-images --data imagenet --target-layer layer2,layer3,layer4.2 --topk-images 1000
+  neuron select-images --data imagenet --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
+pub(crate) struct Args {
+    /// Layers, separated by commas; `neuron layers` lists them
+    #[arg(long, default_value = "layer4", value_name = "LAYERS", value_delimiter = ',')]
+    target_layer: Vec<String>,
+    /// Architecture
+    #[arg(long, default_value = "resnet50")]
+    arch: String,
+    /// The most images to work on at once; results do not depend on it
+    #[arg(long, default_value = "512", value_name = "N")]
+    batch_size: NonZeroUsize,
+    /// Images to keep for each channel
+    #[arg(long, default_value = "10000", value_name = "N")]
+    topk_images: NonZeroUsize,
+    /// Only the first N images of each class
+    #[arg(long, value_name = "N", alias = "split_N")]
+    split_n: Option<usize>,
+    /// Which part of a data folder with train/ and val/
+    #[arg(long, default_value = "train")]
+    split: Split,
+    /// Channels, such as 0-63,162, or all
+    #[arg(long, default_value = "all")]
+    channels: Channels,
+    /// Folder for the results
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    scan: ScanFlags,
+}
+
+/// What decides the result; kept in checkpoints, so that shards can be merged without repeating the flags.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Settings {
+    pub(super) arch: String,
+    pub(super) layers: Vec<Layer>,
+    pub(super) topk_images: usize,
+    pub(super) split: String,
+    pub(super) split_n: Option<usize>,
+    pub(super) data: PathBuf,
+    pub(super) reduction: String,
+}
+
+/// A layer of which the units are scored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Layer {
+    /// As it was typed: part of the folder's name.
+    pub(super) typed: String,
+    /// The canonical name.
+    pub(super) tap: String,
+    /// Channels that are kept.
+    pub(super) channels: Vec<usize>,
+    /// Width of the map, which turns a position into (y, x).
+    pub(super) map_width: usize,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let network = global.network(&args.arch)?;
+    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let taps = taps(&network, &args.target_layer)?;
+    let settings = settings(args, global, &network, &preprocessing, &taps)?;
+    let shard = args.scan.shard()?;
+    let dataset = Arc::new(open(&settings)?);
+    if global.dry_run {
+        return plan::print(&plan::Request {
+            args,
+            global,
+            network: &network,
+            preprocessing: &preprocessing,
+            settings: &settings,
+            dataset: &dataset,
+            shard,
+        });
+    }
+    if settings.topk_images > dataset.len() {
+        global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
+    }
+
+    let identity = identity(&network, &preprocessing, &settings, &dataset);
+    let results =
+        results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };
+    let checkpoint = results.checkpoint_path(shard);
+    let manifests = if shard.is_some() { Vec::new() } else { results.manifest_paths() };
+    let leftovers = Leftovers { checkpoint: &checkpoint, manifests: &manifests, identity: &identity };
+
+    let mut job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
+    let scanned = match leftovers.decide(args.scan.resume, global.overwrite)? {
+        Start::Complete => {
+            global.say(0, || format!("complete already: {}", results.folder().display()));
+            return Ok(Outcome::Done);
+        }
+        Start::Write(finished) => {
+            use crate::scan::Job;
+            job.restore(finished.lists)?;
+            Scanned { complete: true, skipped: finished.skipped, timing: crate::scan::Timing::default() }
+        }
+        Start::Scan(resume) => {
+            let scan = Scan {
+                label: "select-images",
+                dataset: dataset.clone(),
+                preprocessing: preprocessing.clone(),
+                shard,
+                identity: identity.clone(),
+                checkpoint: checkpoint.clone(),
+                checkpoint_every: args.scan.checkpoint_every(),
+                batch_size: args.batch_size.get(),
+                strict: global.strict,
+                quiet: global.quiet,
+            };
+            scan.run(&mut job, resume)?
+        }
+    };
+    if !scanned.complete {
+        global.say(0, || format!("interrupted; continue with --resume (state: {})", checkpoint.display()));
+        return Ok(Outcome::Interrupted);
+    }
+    let forwards = crate::scan::Job::forwards(&job);
+    if shard.is_none() {
+        results.write(job.into_lists(), &scanned.skipped)?;
+        output::remove(&checkpoint)?;
+    }
+    let place = if shard.is_some() { checkpoint } else { results.folder() };
+    report(global, &scanned, forwards, &place)
+}
+
+/// Says what was done: one line on stderr, or JSON on stdout.
+fn report(
+    global: &Global,
+    scanned: &Scanned,
+    forwards: u64,
+    place: &std::path::Path,
+) -> anyhow::Result<Outcome> {
+    let Scanned { skipped, timing, .. } = scanned;
+    global.say(0, || {
+        format!(
+            "{} images, {} skipped, {:.1} s, {:.1} images/s, bound by {}: {}",
+            timing.images,
+            skipped.len(),
+            timing.seconds,
+            timing.images_per_second(),
+            timing.bound_by(),
+            place.display()
+        )
+    });
+    if global.json {
+        let summary = json!({
+            "command": "select-images",
+            "images": timing.images,
+            "skipped": skipped,
+            "forwards": forwards,
+            "seconds": timing.seconds,
+            "images_per_second": timing.images_per_second(),
+            "bound_by": timing.bound_by(),
+            "output": place,
+        });
+        output::print(&format!("{summary:#}\n"))?;
+    }
+    Ok(Outcome::with_skipped(skipped.len()))
+}
+
+fn taps(network: &Network, names: &[String]) -> anyhow::Result<Vec<Tap>> {
+    let taps = names.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
+    for (index, tap) in taps.iter().enumerate() {
+        if taps[..index].iter().any(|earlier| earlier.name == tap.name) {
+            return Err(WrongUsage(format!("--target-layer names {} twice", tap.name)).into());
+        }
+    }
+    Ok(taps)
+}
+
+fn settings(
+    args: &Args,
+    global: &Global,
+    network: &Network,
+    preprocessing: &Preprocessing,
+    taps: &[Tap],
+) -> anyhow::Result<Settings> {
+    let infos = network.tap_infos(preprocessing.crop, preprocessing.crop)?;
+    let layer = |(typed, tap): (&String, &Tap)| -> anyhow::Result<Layer> {
+        let channels = args.channels.of(tap, network.channels(tap))?;
+        let map_width = infos.iter().find(|info| info.name == tap.name).map_or(1, |info| info.width);
+        Ok(Layer { typed: typed.trim().to_owned(), tap: tap.name.clone(), channels, map_width })
+    };
+    Ok(Settings {
+        arch: args.arch.clone(),
+        layers: args.target_layer.iter().zip(taps).map(layer).collect::<Result<_, _>>()?,
+        topk_images: args.topk_images.get(),
+        split: neuron_data::Split::from(args.split).name().to_owned(),
+        split_n: args.split_n,
+        data: global.data()?.to_owned(),
+        reduction: "max".to_owned(),
+    })
+}
+
+/// The data set that the settings name.
+pub(super) fn open(settings: &Settings) -> anyhow::Result<Dataset> {
+    let is_val = settings.split == neuron_data::Split::Val.name();
+    let split = if is_val { neuron_data::Split::Val } else { neuron_data::Split::Train };
+    let options = DatasetOptions { split, split_n: settings.split_n };
+    Ok(Dataset::open(&settings.data, &options)?)
+}
+
+fn identity(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    settings: &Settings,
+    dataset: &Dataset,
+) -> Identity {
+    Identity::new("select-images")
+        .with("settings", settings)
+        .with("weights_sha256", network.weights().sha256())
+        .with("weights_metadata", network.weights().metadata())
+        .with("preprocessing", preprocessing)
+        .with("images", dataset.len())
+        .with("dataset_fingerprint", dataset.fingerprint())
+}

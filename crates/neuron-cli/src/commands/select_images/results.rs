@@ -1,0 +1,164 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use neuron_data::Dataset;
+use neuron_topk::{Entry, TopK};
+use parquet::data_type::ByteArray;
+use serde_json::json;
+
+use super::{Layer, Settings};
+use crate::output;
+use crate::scan::{Checkpoint, Identity, Shard, SkippedImage};
+use crate::table::{self, Column, RowGroup};
+
+/// Rows of a table that are built in memory at once.
+const ROWS_TOGETHER: usize = 1 << 20;
+
+const SCHEMA: &str = "message topk {
+    required binary layer (UTF8);
+    required int32 channel;
+    required int32 rank;
+    required binary image (UTF8);
+    required int32 index;
+    optional binary class (UTF8);
+    required float score;
+    required int32 y;
+    required int32 x;
+}";
+
+/// Where the results of a scan go, and what names the images in them.
+pub(super) struct Results<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) identity: &'a Identity,
+    pub(super) dataset: &'a Dataset,
+    pub(super) out: &'a Path,
+}
+
+impl Results<'_> {
+    /// `<out>/<arch>`, which holds one folder for each layer.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.out.join(&self.settings.arch)
+    }
+
+    fn layer_folder(&self, layer: &Layer) -> PathBuf {
+        self.folder().join(format!("neuron_{}", layer.typed))
+    }
+
+    /// Where the scan's state is kept: beside the layers' folders, so that scans of other layers have their own.
+    pub(super) fn checkpoint_path(&self, shard: Option<Shard>) -> PathBuf {
+        let layers: Vec<&str> = self.settings.layers.iter().map(|layer| &*layer.typed).collect();
+        let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
+        self.folder().join(format!("select-images_{}.{part}", layers.join("+")))
+    }
+
+    /// The files that are written last.
+    pub(super) fn manifest_paths(&self) -> Vec<PathBuf> {
+        let manifest = |layer| self.layer_folder(layer).join("manifest.json");
+        self.settings.layers.iter().map(manifest).collect()
+    }
+
+    /// Writes every layer's folder; the manifest, last, says that the rest is complete.
+    pub(super) fn write(&self, lists: Vec<TopK>, skipped: &[SkippedImage]) -> anyhow::Result<()> {
+        for manifest in self.manifest_paths() {
+            output::remove(&manifest)?;
+        }
+        for (layer, list) in self.settings.layers.iter().zip(lists) {
+            let folder = self.layer_folder(layer);
+            for (place, channel) in layer.channels.iter().enumerate() {
+                self.write_files(&folder.join(channel.to_string()), &list.channel(place))?;
+            }
+            table::write(&folder.join("topk.parquet"), SCHEMA, self.row_groups(layer, &list))?;
+            write_skipped(&folder.join("skipped.tsv"), skipped)?;
+            let manifest = json!({
+                "scan": self.identity,
+                "layer": layer.tap,
+                "channels": layer.channels.len(),
+                "kept_per_channel": self.settings.topk_images.min(self.dataset.len() - skipped.len()),
+                "scanned": self.dataset.len() - skipped.len(),
+                "skipped": skipped,
+            });
+            output::write_bytes(&folder.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// One path a line, best first.
+    fn write_files(&self, folder: &Path, entries: &[Entry]) -> anyhow::Result<()> {
+        output::write_atomically(&folder.join("files_all.txt"), |writer| {
+            for entry in entries {
+                writeln!(writer, "{}", self.dataset.path(entry.index as usize).display())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The rows of a layer, some channels at a time.
+    fn row_groups<'l>(&'l self, layer: &'l Layer, list: &'l TopK) -> impl Iterator<Item = RowGroup> + 'l {
+        let per_channel = list.keep().min(self.dataset.len()).max(1);
+        let together = (ROWS_TOGETHER / per_channel).max(1);
+        let places: Vec<usize> = (0..layer.channels.len()).collect();
+        let groups: Vec<Vec<usize>> = places.chunks(together).map(<[usize]>::to_vec).collect();
+        groups.into_iter().map(move |places| {
+            let ranked = places.into_iter().flat_map(|place| {
+                let entries = list.channel(place).into_iter().enumerate();
+                entries.map(move |(rank, entry)| (layer.channels[place], rank, entry))
+            });
+            self.row_group(layer, &ranked.collect::<Vec<_>>())
+        })
+    }
+
+    fn row_group(&self, layer: &Layer, rows: &[(usize, usize, Entry)]) -> RowGroup {
+        let ints = |of: &dyn Fn(&(usize, usize, Entry)) -> usize| {
+            Column::Int(rows.iter().map(|row| of(row) as i32).collect())
+        };
+        let image =
+            |row: &(usize, usize, Entry)| ByteArray::from(self.dataset.relative(row.2.index as usize));
+        let class = |row: &(usize, usize, Entry)| {
+            self.dataset.class(row.2.index as usize).map(|class| ByteArray::from(class.name.as_str()))
+        };
+        let tap = ByteArray::from(layer.tap.as_str());
+        vec![
+            Column::Text(vec![tap; rows.len()]),
+            ints(&|row| row.0),
+            ints(&|row| row.1),
+            Column::Text(rows.iter().map(image).collect()),
+            ints(&|row| row.2.index as usize),
+            Column::OptionalText(rows.iter().map(class).collect()),
+            Column::Float(rows.iter().map(|row| row.2.score).collect()),
+            ints(&|row| row.2.payload as usize / layer.map_width),
+            ints(&|row| row.2.payload as usize % layer.map_width),
+        ]
+    }
+}
+
+/// The list of files that were left out; no file if there are none.
+fn write_skipped(path: &Path, skipped: &[SkippedImage]) -> anyhow::Result<()> {
+    if skipped.is_empty() {
+        return output::remove(path);
+    }
+    output::write_atomically(path, |writer| {
+        writeln!(writer, "index\timage\treason")?;
+        for item in skipped {
+            let plain = |text: &str| text.replace(['\t', '\n', '\r'], " ");
+            writeln!(writer, "{}\t{}\t{}", item.index, plain(&item.image), plain(&item.reason))?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes what merged shards amount to; the same bytes as one run's.
+pub(in crate::commands) fn write_merged(merged: Checkpoint, out: &Path) -> anyhow::Result<PathBuf> {
+    let settings = merged.identity.get("settings").context("the shards do not say what was scanned")?;
+    let settings: Settings = serde_json::from_value(settings.clone()).context("the shards' settings")?;
+    let dataset = super::open(&settings)?;
+    let fingerprint = json!(dataset.fingerprint());
+    ensure!(
+        merged.identity.get("dataset_fingerprint") == Some(&fingerprint),
+        "the images in {} are not those that were scanned",
+        settings.data.display()
+    );
+    let results = Results { settings: &settings, identity: &merged.identity, dataset: &dataset, out };
+    results.write(merged.lists, &merged.skipped)?;
+    Ok(results.folder())
+}

@@ -1,0 +1,147 @@
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use neuron_topk::TopK;
+use serde::{Deserialize, Serialize};
+
+use super::{Identity, Shard, SkippedImage};
+use crate::output;
+
+const MAGIC: [u8; 8] = *b"neurscan";
+const VERSION: u32 = 1;
+/// A longer header is damage: it lists skipped files, and a data set of which a quarter of a million cannot be
+/// read is not one.
+const MAX_HEADER_BYTES: u64 = 64 << 20;
+
+/// The state of a scan, as it was saved.
+pub(crate) struct Checkpoint {
+    pub(crate) identity: Identity,
+    pub(crate) shard: Option<Shard>,
+    /// First image that was not taken up yet.
+    pub(crate) next: usize,
+    /// Whether all images of the scan (or its shard) were.
+    pub(crate) complete: bool,
+    pub(crate) skipped: Vec<SkippedImage>,
+    pub(crate) lists: Vec<TopK>,
+}
+
+/// All of a checkpoint but its lists.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) identity: Identity,
+    pub(super) shard: Option<Shard>,
+    pub(super) next: usize,
+    pub(super) complete: bool,
+    pub(super) skipped: Vec<SkippedImage>,
+}
+
+/// Writes a checkpoint atomically; `docs/formats.md` specifies the bytes.
+pub(super) fn save(path: &Path, header: &Header, lists: &[&TopK]) -> anyhow::Result<()> {
+    let json = serde_json::to_vec(header).context("cannot describe the scan")?;
+    output::write_atomically(path, |writer| {
+        use io::Write;
+        writer.write_all(&MAGIC)?;
+        writer.write_all(&VERSION.to_le_bytes())?;
+        writer.write_all(&(json.len() as u64).to_le_bytes())?;
+        writer.write_all(&json)?;
+        writer.write_all(&crc32fast::hash(&json).to_le_bytes())?;
+        writer.write_all(&(lists.len() as u64).to_le_bytes())?;
+        for list in lists {
+            list.write_to(&mut *writer).map_err(io::Error::other)?;
+        }
+        Ok(())
+    })
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the file is no checkpoint or is damaged: it says how to start over.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Option<Self>> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let read = Self::read(BufReader::new(file));
+        let way_out = || format!("{} cannot be used; remove it to start over", path.display());
+        read.with_context(way_out).map(Some)
+    }
+
+    fn read(mut reader: impl Read) -> anyhow::Result<Self> {
+        if array(&mut reader)? != MAGIC {
+            bail!("it is not a scan's checkpoint");
+        }
+        let version = u32::from_le_bytes(array(&mut reader)?);
+        if version != VERSION {
+            bail!("it has format version {version}, this build reads version {VERSION}");
+        }
+        let len = u64::from_le_bytes(array(&mut reader)?);
+        if len > MAX_HEADER_BYTES {
+            bail!("it is damaged: a header of {len} bytes");
+        }
+        let mut json = vec![0; len as usize];
+        reader.read_exact(&mut json).context("it is truncated")?;
+        if u32::from_le_bytes(array(&mut reader)?) != crc32fast::hash(&json) {
+            bail!("it is damaged: the header's checksum does not match");
+        }
+        let Header { identity, shard, next, complete, skipped } =
+            serde_json::from_slice(&json).context("its header is not understood")?;
+        let count = u64::from_le_bytes(array(&mut reader)?);
+        let lists = (0..count).map(|_| TopK::read_from(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { identity, shard, next, complete, skipped, lists })
+    }
+}
+
+fn array<const N: usize>(reader: &mut impl Read) -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes).context("it is truncated")?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    fn saved(folder: &Path) -> std::path::PathBuf {
+        let mut list = TopK::new(2, NonZeroUsize::MIN);
+        list.push(4, &[1.0, 2.0], None).unwrap();
+        let header = Header {
+            identity: Identity::new("baseline"),
+            shard: Some(Shard { index: 1, count: 2 }),
+            next: 5,
+            complete: false,
+            skipped: vec![SkippedImage { index: 3, image: "a/b".into(), reason: "empty".into() }],
+        };
+        let path = folder.join("state");
+        save(&path, &header, &[&list, &list]).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_was_saved_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = Checkpoint::open(&saved(folder.path())).unwrap().unwrap();
+        assert_eq!((read.next, read.complete, read.skipped.len(), read.lists.len()), (5, false, 1, 2));
+        assert_eq!(read.shard, Some(Shard { index: 1, count: 2 }));
+        assert_eq!(read.lists[1].channel(1)[0].index, 4);
+        assert!(Checkpoint::open(&folder.path().join("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn any_flipped_bit_and_any_cut_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path());
+        let bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(Checkpoint::read(&damaged[..]).is_err(), "byte {at} may be anything");
+            assert!(Checkpoint::read(&bytes[..at]).is_err(), "{at} bytes are enough");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Everything that decides a scan's result: two scans with equal identities give equal bytes.
+///
+/// Threads, batch size and shards are left out: they change nothing. It is also the body of `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Identity(Map<String, Value>);
+
+impl Identity {
+    /// The identity of a run of `command`; the rest is added by [`Identity::with`].
+    pub(crate) fn new(command: &str) -> Self {
+        Self(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
+    }
+
+    pub(crate) fn with(mut self, key: &str, value: impl Serialize) -> Self {
+        self.0.insert(key.to_owned(), json!(value));
+        self
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// One line for each setting that is not the same, `key: old -> new`.
+    pub(crate) fn differences(&self, new: &Self) -> Vec<String> {
+        let keys = self.0.keys().chain(new.0.keys().filter(|key| !self.0.contains_key(*key)));
+        let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), ToString::to_string);
+        let line = |key: &String| format!("{key}: {} -> {}", show(self.0.get(key)), show(new.0.get(key)));
+        keys.filter(|key| self.0.get(*key) != new.0.get(*key)).map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_both_sides() {
+        let old = Identity::new("baseline").with("patch_size", 64).with("only_old", true);
+        let new = Identity::new("baseline").with("patch_size", 32);
+        assert_eq!(old.differences(&new), ["only_old: true -> nothing", "patch_size: 64 -> 32"]);
+        assert!(old.differences(&old).is_empty());
+    }
+}

@@ -1,0 +1,180 @@
+//! The loop behind every command that goes through a data set: load, compute, keep the best, save, stop, resume.
+//!
+//! A [`Job`] says what is computed for a batch of crops and owns what is kept; everything else (which images are
+//! left, checkpoints, shards, signals, progress, skipped files) is here, once.
+
+mod checkpoint;
+mod crops;
+mod identity;
+mod shard;
+mod start;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
+use neuron_topk::TopK;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use checkpoint::Checkpoint;
+pub(crate) use crops::Crops;
+pub(crate) use identity::Identity;
+pub(crate) use shard::{Shard, ShardFlag};
+pub(crate) use start::{Leftovers, ScanFlags, Start};
+
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// Images that are loaded and computed together; results do not depend on it, latency and memory do.
+const LOADED_TOGETHER: usize = 32;
+
+/// What a scan computes, and the lists that it fills.
+pub(crate) trait Job {
+    /// Absorbs a batch of crops.
+    fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()>;
+
+    /// The lists so far, in an order of the job's own.
+    fn lists(&self) -> Vec<&TopK>;
+
+    /// Takes up lists that a checkpoint held.
+    fn restore(&mut self, lists: Vec<TopK>) -> anyhow::Result<()>;
+
+    /// Images that went through the network (a window is an image) since the command started.
+    fn forwards(&self) -> u64;
+}
+
+/// A file that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SkippedImage {
+    /// Index in the data set.
+    pub(crate) index: usize,
+    /// Name below the data folder.
+    pub(crate) image: String,
+    pub(crate) reason: String,
+}
+
+/// How a data set is gone through.
+pub(crate) struct Scan {
+    pub(crate) label: &'static str,
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) preprocessing: Preprocessing,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) identity: Identity,
+    /// Where the state is kept meanwhile.
+    pub(crate) checkpoint: PathBuf,
+    pub(crate) checkpoint_every: Duration,
+    /// The most images that are loaded at once.
+    pub(crate) batch_size: usize,
+    pub(crate) strict: bool,
+    pub(crate) quiet: bool,
+}
+
+/// How far a scan came.
+pub(crate) struct Scanned {
+    /// False if a signal stopped the scan; the checkpoint then holds what was done.
+    pub(crate) complete: bool,
+    pub(crate) skipped: Vec<SkippedImage>,
+    pub(crate) timing: Timing,
+}
+
+/// Where the time of this run of the command went.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Timing {
+    /// Images that this run took up (those of a resumed one not counted).
+    pub(crate) images: usize,
+    pub(crate) seconds: f64,
+    /// Seconds in which the network waited for images.
+    pub(crate) waited_for_images: f64,
+}
+
+impl Timing {
+    pub(crate) fn images_per_second(&self) -> f64 {
+        self.images as f64 / self.seconds.max(1e-9)
+    }
+
+    /// What more of would make the scan faster.
+    pub(crate) fn bound_by(&self) -> &'static str {
+        if self.waited_for_images > 0.5 * self.seconds { "loading" } else { "computing" }
+    }
+}
+
+impl Scan {
+    /// Goes through the images that are left after `resume`, or all.
+    pub(crate) fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
+        let range = self.shard.map_or(0..self.dataset.len(), |shard| shard.range(self.dataset.len()));
+        let (mut next, mut skipped) = (range.start, Vec::new());
+        if let Some(checkpoint) = resume {
+            (next, skipped) = (checkpoint.next, checkpoint.skipped);
+            job.restore(checkpoint.lists)?;
+        }
+        let started = Instant::now();
+        let mut timing = Timing::default();
+        let mut saved = Instant::now();
+        let mut progress = Progress::new(self.label, "images", range.len(), next - range.start, self.quiet);
+        let mut loader = self.loader(next..range.end)?;
+        while next < range.end && !interrupt::requested() {
+            let waiting = Instant::now();
+            let Some(batch) = loader.next() else { break };
+            timing.waited_for_images += waiting.elapsed().as_secs_f64();
+            self.note_skipped(&batch, &mut skipped)?;
+            job.absorb(&batch)?;
+            let taken = batch.items.len() + batch.skipped.len();
+            loader.recycle(batch);
+            next += taken;
+            timing.images += taken;
+            progress.update(next - range.start, "");
+            if saved.elapsed() >= self.checkpoint_every && next < range.end {
+                self.save(job, next, false, &skipped)?;
+                saved = Instant::now();
+            }
+        }
+        progress.finish();
+        let complete = next == range.end;
+        // Written also when all is done: if writing the results is interrupted, the scan need not run again.
+        self.save(job, next, complete, &skipped)?;
+        timing.seconds = started.elapsed().as_secs_f64();
+        Ok(Scanned { complete, skipped, timing })
+    }
+
+    fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
+        let options = LoaderOptions {
+            batch_size: self.batch_size.clamp(1, LOADED_TOGETHER),
+            ..LoaderOptions::default()
+        };
+        let loader = Loader::new(self.dataset.clone(), items, &self.preprocessing, &options);
+        loader.context("cannot start loading images")
+    }
+
+    fn note_skipped(&self, batch: &Batch, skipped: &mut Vec<SkippedImage>) -> anyhow::Result<()> {
+        for item in &batch.skipped {
+            if self.strict {
+                bail!("{}: {} (leave out --strict to skip such files)", item.path.display(), item.reason);
+            }
+            skipped.push(SkippedImage {
+                index: item.index,
+                image: self.dataset.relative(item.index).to_owned(),
+                reason: item.reason.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn save(
+        &self,
+        job: &dyn Job,
+        next: usize,
+        complete: bool,
+        skipped: &[SkippedImage],
+    ) -> anyhow::Result<()> {
+        let header = checkpoint::Header {
+            identity: self.identity.clone(),
+            shard: self.shard,
+            next,
+            complete,
+            skipped: skipped.to_vec(),
+        };
+        checkpoint::save(&self.checkpoint, &header, &job.lists())
+    }
+}

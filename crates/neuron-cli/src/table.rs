@@ -1,0 +1,77 @@
+//! Parquet files, one column at a time.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
+
+use crate::output;
+
+/// The values of one column for some neighbouring rows.
+pub(crate) enum Column {
+    Int(Vec<i32>),
+    Float(Vec<f32>),
+    Text(Vec<ByteArray>),
+    /// Text that may be missing.
+    OptionalText(Vec<Option<ByteArray>>),
+}
+
+/// Rows that are written together, column by column.
+pub(crate) type RowGroup = Vec<Column>;
+
+/// Writes a table atomically.
+///
+/// `schema` is a Parquet message type (`message rows { required int32 channel; }`); the row groups must hold its
+/// columns in order. Equal rows give equal bytes.
+pub(crate) fn write(
+    path: &Path,
+    schema: &str,
+    groups: impl IntoIterator<Item = RowGroup>,
+) -> anyhow::Result<()> {
+    let schema = Arc::new(parse_message_type(schema).context("the table's schema is not valid")?);
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("neuron ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::SNAPPY)
+        .build();
+    output::write_atomically(path, |file| {
+        let written = (|| {
+            let mut writer: SerializedFileWriter<&mut BufWriter<File>> =
+                SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+            for group in groups {
+                let mut rows = writer.next_row_group()?;
+                for column in &group {
+                    let mut column_writer = rows
+                        .next_column()?
+                        .ok_or_else(|| ParquetError::General("more columns than the schema has".into()))?;
+                    write_column(&mut column_writer, column)?;
+                    column_writer.close()?;
+                }
+                rows.close()?;
+            }
+            writer.close().map(|_| ())
+        })();
+        written.map_err(std::io::Error::other)
+    })
+}
+
+fn write_column(writer: &mut SerializedColumnWriter<'_>, column: &Column) -> Result<(), ParquetError> {
+    match column {
+        Column::Int(values) => writer.typed::<Int32Type>().write_batch(values, None, None)?,
+        Column::Float(values) => writer.typed::<FloatType>().write_batch(values, None, None)?,
+        Column::Text(values) => writer.typed::<ByteArrayType>().write_batch(values, None, None)?,
+        Column::OptionalText(values) => {
+            let present: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
+            let values: Vec<ByteArray> = values.iter().flatten().cloned().collect();
+            writer.typed::<ByteArrayType>().write_batch(&values, Some(&present), None)?
+        }
+    };
+    Ok(())
+}

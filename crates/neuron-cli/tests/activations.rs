@@ -1,0 +1,232 @@
+//! `neuron layers` and `neuron activations` through the real binary.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use image::{Rgb, RgbImage};
+use neuron_model::weights::WeightTensor;
+use neuron_model::{Architecture, Weights};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn neuron(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neuron"));
+    command.env_remove("NEURON_WEIGHTS").env_remove("NEURON_DATA").env("HF_HOME", folder);
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A ResNet-18 of three classes whose numbers are arbitrary but fixed.
+fn small_network() -> Weights {
+    let classes = [("fc.weight", vec![3, 512]), ("fc.bias", vec![3])];
+    let architecture = Architecture::from_name("resnet18").unwrap();
+    let sized = classes.map(|(name, shape)| {
+        let count = shape.iter().product();
+        (name.to_owned(), WeightTensor::new(shape, vec![0.0; count]))
+    });
+    let expected = architecture.graph(&Weights::from_tensors(sized, [].into())).expected_tensors();
+    let mut state = 1u32;
+    let mut next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    };
+    let tensors = expected.into_iter().map(|(name, shape)| {
+        let count = shape.iter().product::<usize>();
+        let fan_in = shape.iter().skip(1).product::<usize>().max(1) as f32;
+        // Variances are positive; the kernels keep the size of what goes through them.
+        let value = |uniform: f32| {
+            if shape.len() == 1 { 0.5 + uniform } else { (uniform - 0.5) * 4.0 / fan_in.sqrt() }
+        };
+        let data: Vec<f32> = (0..count).map(|_| value(next())).collect();
+        (name, WeightTensor::new(shape, data))
+    });
+    let metadata = [("labels", r#"["ant","bee","cat"]"#), ("crop", "64"), ("resize", "72")];
+    Weights::from_tensors(tensors, metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+}
+
+/// A folder with weights, two pictures and a file that is none.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    fs::create_dir(file("weights")).unwrap();
+    small_network().save(&file("weights/resnet18.safetensors")).unwrap();
+    let wide = |x: u32, y: u32| Rgb([(x * 3) as u8, (y * 2) as u8, (x ^ y) as u8]);
+    let tall = |x: u32, y: u32| Rgb([(x * y) as u8, 200, (255 - y) as u8]);
+    RgbImage::from_fn(90, 75, wide).save(file("wide.png")).unwrap();
+    RgbImage::from_fn(80, 130, tall).save(file("tall.png")).unwrap();
+    fs::write(file("broken.png"), b"\x89PNG\r\n\x1a\nnothing").unwrap();
+    folder
+}
+
+fn tensor<'a>(file: &'a Weights, name: &str, shape: &[usize]) -> &'a [f32] {
+    let tensor = file.tensor(name).unwrap();
+    assert_eq!(tensor.shape, shape, "{name}");
+    &tensor.data
+}
+
+#[test]
+fn every_layer_is_listed_with_its_geometry() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = stdout(&neuron(folder.path(), &["layers", "--arch", "resnet18"]), 0);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "resnet18 on 224 x 224 pixels");
+    assert_eq!(lines[1], "layer                  channels  map        stride  receptive field");
+    assert!(
+        lines.contains(&"conv1                        64  112 x 112    2 px             7 px"),
+        "{table}"
+    );
+    assert!(
+        lines.contains(&"layer4                      512  7 x 7       32 px           435 px"),
+        "{table}"
+    );
+    assert!(
+        lines.contains(&"fc                         1000  1 x 1           -                -"),
+        "{table}"
+    );
+}
+
+#[test]
+fn the_list_of_layers_follows_the_weights() {
+    let folder = folder();
+    let arguments = ["layers", "--arch", "resnet18", "--weights", "weights/resnet18.safetensors", "--json"];
+    let value: Value = serde_json::from_str(&stdout(&neuron(folder.path(), &arguments), 0)).unwrap();
+    assert_eq!((&value["arch"], &value["input_px"]), (&"resnet18".into(), &64.into()));
+    let layers = value["layers"].as_array().unwrap();
+    let layer = |name: &str| layers.iter().find(|layer| layer["name"] == name).unwrap();
+    assert_eq!(layer("fc")["channels"], 3);
+    assert_eq!(
+        (&layer("layer2.0.conv1")["height"], &layer("layer2.0.conv1")["stride_px"]),
+        (&8.into(), &8.into())
+    );
+}
+
+#[test]
+fn maps_and_their_reductions_agree() {
+    let folder = folder();
+    let run = |reduce: &str, out: &str| {
+        let arguments = ["activations", "wide.png", "tall.png", "--arch", "resnet18"];
+        let rest = ["--taps", "layer4,layer1_0_conv1,fc", "--reduce", reduce, "--out", out];
+        stdout(&neuron(folder.path(), &[&arguments[..], &rest[..]].concat()), 0);
+        Weights::open(&folder.path().join(out)).unwrap()
+    };
+    let (maps, max, mean) = (run("none", "maps.st"), run("max", "new/max.st"), run("mean", "mean.st"));
+    assert_eq!(maps.metadata()["images"], r#"["wide.png","tall.png"]"#);
+    assert_eq!(maps.metadata()["arch"], "resnet18");
+    assert!(maps.names().eq(["fc", "layer1.0.conv1", "layer4"]));
+    assert_eq!(tensor(&maps, "fc", &[2, 3]), tensor(&max, "fc", &[2, 3]));
+    for (name, channels, side) in [("layer4", 512, 2), ("layer1.0.conv1", 64, 16)] {
+        let full = tensor(&maps, name, &[2, channels, side, side]);
+        let (max, mean) = (tensor(&max, name, &[2, channels]), tensor(&mean, name, &[2, channels]));
+        assert!(full.iter().any(|value| *value != full[0]), "the map says something");
+        for (at, map) in full.chunks_exact(side * side).enumerate() {
+            assert_eq!(map.iter().copied().fold(f32::NEG_INFINITY, f32::max), max[at]);
+            let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
+            assert!(
+                (sum / map.len() as f64 - f64::from(mean[at])).abs()
+                    <= 1e-6 * f64::from(max[at].abs()).max(1.0)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_strongest_channels_have_names() {
+    let folder = folder();
+    let arguments = ["activations", "wide.png", "--arch", "resnet18", "--taps", "fc,layer4", "--top", "2"];
+    let value = stdout(&neuron(folder.path(), &[&arguments[..], &["--json"]].concat()), 0);
+    let value: Value = serde_json::from_str(&value).unwrap();
+    let fc = value["images"][0]["top"]["fc"].as_array().unwrap();
+    assert_eq!(fc.len(), 2);
+    assert!(fc[0]["value"].as_f64() >= fc[1]["value"].as_f64());
+    let channel = fc[0]["channel"].as_u64().unwrap() as usize;
+    assert_eq!(fc[0]["class"], ["ant", "bee", "cat"][channel]);
+    assert!(value["images"][0]["top"]["layer4"][0].get("class").is_none());
+
+    let table = stdout(&neuron(folder.path(), &arguments), 0);
+    assert!(table.starts_with("wide.png\n  fc\n"), "{table}");
+    assert_eq!(table.lines().count(), 1 + 2 * 3);
+}
+
+#[test]
+fn a_broken_image_is_skipped_and_reported() {
+    let folder = folder();
+    let arguments =
+        ["activations", "broken.png", "tall.png", "--arch", "resnet18", "--taps", "fc", "--out", "a.st"];
+    let output = neuron(folder.path(), &arguments);
+    stdout(&output, 3);
+    assert!(stderr(&output).contains("skipped broken.png: "), "{}", stderr(&output));
+    let file = Weights::open(&folder.path().join("a.st")).unwrap();
+    assert_eq!(file.metadata()["images"], r#"["tall.png"]"#);
+    tensor(&file, "fc", &[1, 3]);
+
+    let strict = neuron(folder.path(), &[&arguments[..], &["--strict", "--overwrite"]].concat());
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(stderr(&strict).contains("broken.png: "), "{}", stderr(&strict));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let folder = folder();
+    let run = |rest: &[&str]| {
+        let output = neuron(folder.path(), &[&["activations", "--arch", "resnet18"], rest].concat());
+        (output.status.code(), stderr(&output))
+    };
+    let (code, message) = run(&["absent.png", "--taps", "fc", "--top", "1"]);
+    assert_eq!(code, Some(1));
+    assert!(message.starts_with("error: cannot read absent.png: No such file"), "{message}");
+    let (code, message) = run(&["wide.png", "--taps", "layer5", "--top", "1"]);
+    assert_eq!(
+        (code, message.lines().next()),
+        (Some(2), Some("error: unknown layer layer5; the nearest names are layer1, layer2, layer3"))
+    );
+    let (code, message) = run(&["wide.png", "--taps", "fc"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("--out"), "{message}");
+    let (code, message) = run(&["wide.png", "--taps", "fc", "--out", "wide.png"]);
+    assert_eq!(
+        (code, message.as_str()),
+        (Some(1), "error: wide.png is there already; pass --overwrite to replace it\n")
+    );
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = folder();
+    let arguments =
+        ["activations", "wide.png", "--arch", "resnet18", "--taps", "layer4", "--out", "a.st", "--dry-run"];
+    let output = neuron(folder.path(), &arguments);
+    stdout(&output, 0);
+    assert_eq!(stderr(&output), "1 images, 1 forwards, 1 layers, 8192 bytes\n");
+    assert!(!folder.path().join("a.st").exists());
+}
+
+#[test]
+fn tier2_a_photo_of_a_tench_is_one() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
+    if !shared.is_dir() {
+        println!("left out: no reference data (set NEURON_SHARED to its folder)");
+        return;
+    }
+    let photos = shared.join("imagenet-sample/train/n01440764");
+    let mut photos: Vec<String> =
+        fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect();
+    photos.sort();
+    let weights = shared.join("weights/resnet50-v1.safetensors").display().to_string();
+    let mut arguments = vec!["activations", "--weights", &weights, "--taps", "fc", "--top", "1", "--json"];
+    arguments.extend(photos.iter().map(String::as_str));
+    let folder = tempfile::tempdir().unwrap();
+    let value: Value = serde_json::from_str(&stdout(&neuron(folder.path(), &arguments), 0)).unwrap();
+    let images = value["images"].as_array().unwrap();
+    let right = images.iter().filter(|image| image["top"]["fc"][0]["class"] == "tench").count();
+    assert!(right * 4 >= images.len() * 3, "{right} of {} photos of a tench", images.len());
+}

@@ -50,7 +50,8 @@ impl Preprocessing {
     pub fn crop_into(&self, image: &Rgb8Image, out: &mut [u8]) -> CropGeometry {
         assert_eq!(out.len(), self.crop_bytes(), "the crop has its size");
         let (resize, geometry) = self.plan(image.height, image.width);
-        let source = Raster { pixels: &image.pixels, rows: 0..image.height, columns: 0..image.width };
+        let pixels = image.padded();
+        let source = Raster { pixels: &pixels, rows: 0..image.height, columns: 0..image.width };
         resize.run(&source, &mut Vec::new(), out);
         geometry
     }

@@ -24,13 +24,20 @@ pub struct Rgb8Image {
     pub pixels: Vec<u8>,
 }
 
+impl Rgb8Image {
+    /// The pixels with a fourth byte each.
+    pub(crate) fn padded(&self) -> Vec<[u8; 4]> {
+        self.pixels.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 0]).collect()
+    }
+}
+
 /// What a single file may cost; beyond it the file is an error, found before the memory is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest file that is read. Default 256 MiB.
     pub max_file_bytes: u64,
     /// Largest picture that is decoded, in pixels. Default 89,478,485, where Pillow starts to warn of
-    /// decompression bombs. Decoding takes up to 12 bytes a pixel.
+    /// decompression bombs. Decoding takes up to 16 bytes a pixel.
     pub max_pixels: usize,
 }
 
@@ -62,9 +69,10 @@ impl Limits {
 /// Any [`ImageError`] but `Read` and `FileTooLarge`.
 pub fn decode_rgb8(bytes: &[u8], limits: &Limits) -> Result<Rgb8Image, ImageError> {
     let mut decoder = Decoder::default();
-    let (height, width) = decoder.decode(bytes, limits, |height, width| (0..height, 0..width))?.whole;
-    decoder.pixels.truncate(height * width * 3);
-    Ok(Rgb8Image { height, width, pixels: decoder.pixels })
+    let decoded = decoder.decode(bytes, limits, |height, width| (0..height, 0..width))?;
+    let (height, width) = decoded.whole;
+    let colours = |&[red, green, blue, _]: &[u8; 4]| [red, green, blue];
+    Ok(Rgb8Image { height, width, pixels: decoded.raster.pixels.iter().flat_map(colours).collect() })
 }
 
 /// Reads and decodes a file, see [`decode_rgb8`].
@@ -100,7 +108,8 @@ pub(crate) fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Re
 /// Decodes one picture after the other into the same memory.
 #[derive(Default)]
 pub(crate) struct Decoder {
-    pixels: Vec<u8>,
+    pixels: Vec<[u8; 4]>,
+    jpeg: jpeg::Scratch,
 }
 
 /// A decoded picture, or the part of it that was wanted.
@@ -120,9 +129,9 @@ impl Decoder {
         wanted: impl FnOnce(usize, usize) -> (Range<usize>, Range<usize>),
     ) -> Result<Decoded<'_>, ImageError> {
         let format = Format::of(bytes)?;
-        // The buffer holds plain bytes: whatever a panic left in it, the next picture overwrites.
+        // The buffers hold plain numbers: whatever a panic left in them, the next picture overwrites.
         let decode = AssertUnwindSafe(|| match format {
-            Format::Jpeg => jpeg::decode(bytes, limits, wanted, &mut self.pixels),
+            Format::Jpeg => jpeg::decode(bytes, limits, wanted, &mut self.jpeg, &mut self.pixels),
             Format::Other(format) => other::decode(bytes, format, limits, &mut self.pixels),
         });
         let (whole, (rows, columns)) = catch_unwind(decode).unwrap_or(Err(ImageError::Panicked))?;
@@ -132,4 +141,3 @@ impl Decoder {
 
 /// Size of a whole picture and the part of it that was decoded.
 type Extent = ((usize, usize), (Range<usize>, Range<usize>));
-

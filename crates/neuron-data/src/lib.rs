@@ -34,6 +34,7 @@ mod ordered;
 mod parallel;
 mod preprocessing;
 mod resize;
+mod simd;
 
 pub use classes::ImagenetClass;
 pub use crop::CropDecoder;

@@ -225,9 +225,7 @@ impl<W: Work> Shared<W> {
     fn take(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if queue.items.is_none() {
-                return None;
-            }
+            queue.items.as_ref()?;
             if let Some(job) = queue.take(&self.shape) {
                 return Some(job);
             }

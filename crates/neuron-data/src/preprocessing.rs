@@ -58,7 +58,7 @@ impl Preprocessing {
             })?;
         }
         if let Some(value) = metadata.get("mean") {
-            preprocessing.mean = parse_colours("mean", value, |number| number.is_finite())?;
+            preprocessing.mean = parse_colours("mean", value, f32::is_finite)?;
         }
         if let Some(value) = metadata.get("std") {
             preprocessing.std = parse_colours("std", value, |number| number.is_finite() && number > 0.0)?;

@@ -16,8 +16,8 @@ use crate::Rgb8Image;
 
 /// A rectangle of pixels cut from a larger picture, rows one after the other.
 pub(crate) struct Raster<'a> {
-    /// RGB, interleaved; at least `rows.len() * columns.len() * 3` bytes.
-    pub(crate) pixels: &'a [u8],
+    /// Red, green, blue and a byte that means nothing: four are what fits registers.
+    pub(crate) pixels: &'a [[u8; 4]],
     /// Rows of the whole picture that are held.
     pub(crate) rows: Range<usize>,
     /// Columns of the whole picture that are held.
@@ -25,11 +25,11 @@ pub(crate) struct Raster<'a> {
 }
 
 impl Raster<'_> {
-    /// The held part of row `y` (of the whole picture) from column `x` on.
-    fn row_from(&self, y: usize, x: usize) -> &[u8] {
-        let stride = self.columns.len() * 3;
-        let start = (y - self.rows.start) * stride;
-        &self.pixels[start..start + stride][(x - self.columns.start) * 3..]
+    /// Some held pixels of row `y`; both are counted in the whole picture.
+    fn row(&self, y: usize, columns: &Range<usize>) -> &[[u8; 4]] {
+        let stride = self.columns.len();
+        let row = &self.pixels[(y - self.rows.start) * stride..][..stride];
+        &row[columns.start - self.columns.start..columns.end - self.columns.start]
     }
 }
 
@@ -67,11 +67,10 @@ impl Resize {
     /// * `out`: `[rows, columns, 3]`
     pub(crate) fn run(&self, source: &Raster<'_>, between: &mut Vec<u8>, out: &mut [u8]) {
         let stride = self.columns.len() * 3;
-        let needed = self.rows.source();
-        between.resize(needed.len() * stride, 0);
-        let first_column = self.columns.source().start;
-        for (y, line) in needed.clone().zip(between.chunks_exact_mut(stride)) {
-            kernel::across(source.row_from(y, first_column), &self.columns, line);
+        let (rows, columns) = self.source();
+        between.resize(rows.len() * stride, 0);
+        for (y, line) in rows.zip(between.chunks_exact_mut(stride)) {
+            kernel::across(source.row(y, &columns), &self.columns, line);
         }
         for (y, line) in out.chunks_exact_mut(stride).enumerate() {
             let (start, weights) = self.rows.of(y);
@@ -92,7 +91,8 @@ pub fn resize_rgb8(
 ) -> Rgb8Image {
     let from = (image.height, image.width);
     let plan = Resize::new(from, (height, width), 0..height, 0..width, interpolation);
-    let source = Raster { pixels: &image.pixels, rows: 0..image.height, columns: 0..image.width };
+    let padded = image.padded();
+    let source = Raster { pixels: &padded, rows: 0..image.height, columns: 0..image.width };
     let mut pixels = vec![0; height * width * 3];
     plan.run(&source, &mut Vec::new(), &mut pixels);
     Rgb8Image { height, width, pixels }

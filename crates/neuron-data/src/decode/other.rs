@@ -26,7 +26,7 @@ pub(super) fn decode(
     bytes: &[u8],
     format: ImageFormat,
     limits: &Limits,
-    pixels: &mut Vec<u8>,
+    pixels: &mut Vec<[u8; 4]>,
 ) -> Result<Extent, ImageError> {
     let name = name(format).unwrap_or("image");
     let explain = |error| explain(name, error);
@@ -41,26 +41,24 @@ pub(super) fn decode(
     limits.check(name, height, width)?;
     let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
     pixels.clear();
-    append_rgb8(&image, name, pixels)?;
+    append(&image, name, pixels)?;
     Ok(((height, width), (0..height, 0..width)))
 }
 
 /// Converts as Pillow's `convert("RGB")`: alpha is dropped, of 16 bits the high byte is kept.
-fn append_rgb8(image: &DynamicImage, format: &'static str, out: &mut Vec<u8>) -> Result<(), ImageError> {
+fn append(image: &DynamicImage, format: &'static str, out: &mut Vec<[u8; 4]>) -> Result<(), ImageError> {
     let high = |level: u16| (level >> 8) as u8;
     match image {
-        DynamicImage::ImageRgb8(image) => out.extend_from_slice(image),
-        DynamicImage::ImageRgba8(image) => out.extend(image.pixels().flat_map(|p| [p[0], p[1], p[2]])),
-        DynamicImage::ImageLuma8(image) => out.extend(image.pixels().flat_map(|p| [p[0]; 3])),
-        DynamicImage::ImageLumaA8(image) => out.extend(image.pixels().flat_map(|p| [p[0]; 3])),
-        DynamicImage::ImageLuma16(image) => out.extend(image.pixels().flat_map(|p| [high(p[0]); 3])),
-        DynamicImage::ImageLumaA16(image) => out.extend(image.pixels().flat_map(|p| [high(p[0]); 3])),
+        DynamicImage::ImageRgb8(image) => out.extend(image.pixels().map(|p| [p[0], p[1], p[2], 0])),
+        DynamicImage::ImageRgba8(image) => out.extend(image.pixels().map(|p| p.0)),
+        DynamicImage::ImageLuma8(image) => out.extend(image.pixels().map(|p| [p[0]; 4])),
+        DynamicImage::ImageLumaA8(image) => out.extend(image.pixels().map(|p| [p[0]; 4])),
+        DynamicImage::ImageLuma16(image) => out.extend(image.pixels().map(|p| [high(p[0]); 4])),
+        DynamicImage::ImageLumaA16(image) => out.extend(image.pixels().map(|p| [high(p[0]); 4])),
         DynamicImage::ImageRgb16(image) => {
-            out.extend(image.pixels().flat_map(|p| [high(p[0]), high(p[1]), high(p[2])]));
+            out.extend(image.pixels().map(|p| [high(p[0]), high(p[1]), high(p[2]), 0]));
         }
-        DynamicImage::ImageRgba16(image) => {
-            out.extend(image.pixels().flat_map(|p| [high(p[0]), high(p[1]), high(p[2])]));
-        }
+        DynamicImage::ImageRgba16(image) => out.extend(image.pixels().map(|p| p.0.map(high))),
         other => {
             return Err(ImageError::Unsupported { format, feature: format!("{:?} pixels", other.color()) });
         }

@@ -1,83 +1,83 @@
-//! The two inner loops, written so that the compiler vectorises them, and compiled twice: with AVX2 and without.
+//! The two inner loops.
 
 use super::Taps;
 use super::filter::WEIGHT_BITS;
+use crate::simd::by_processor;
 
 /// Half of the last bit that is kept: rounds to nearest.
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
+#[inline(always)]
 fn to_level(sum: i32) -> u8 {
     (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
-/// Resizes one row: `out[x] = sum of weight * row[x']`.
-///
-/// # Shapes
-/// * `row`: `[>= taps.source().len(), 3]`, starting at `taps.source().start`
-/// * `out`: `[taps.len(), 3]`
-pub(super) fn across(row: &[u8], taps: &Taps, out: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: AVX2 was found a line above.
-        return unsafe { across_avx2(row, taps, out) };
+by_processor! {
+    /// Resizes one row: `out[x] = sum over x' of weights[x, x'] * row[x']`.
+    ///
+    /// # Shapes
+    /// * `row`: `[taps.source().len(), 4]`, starting at `taps.source().start`; three of a pixel's four bytes count
+    /// * `out`: `[taps.len(), 3]`
+    pub(super) fn across(row: &[[u8; 4]], taps: &Taps, out: &mut [u8]) {
+        wide: across_avx2, portable: portable_across
     }
-    across_body(row, taps, out);
 }
 
-/// Adds weighted rows: `out[x] = sum over y of weights[y] * rows[y][x]`.
-///
-/// # Shapes
-/// * `rows`: `[weights.len(), out.len()]`
-pub(super) fn down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: AVX2 was found a line above.
-        return unsafe { down_avx2(rows, weights, out) };
-    }
-    down_body(rows, weights, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn across_avx2(row: &[u8], taps: &Taps, out: &mut [u8]) {
-    across_body(row, taps, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn down_avx2(rows: &[u8], weights: &[i32], out: &mut [u8]) {
-    down_body(rows, weights, out);
-}
-
-#[inline(always)]
-fn across_body(row: &[u8], taps: &Taps, out: &mut [u8]) {
+fn portable_across(row: &[[u8; 4]], taps: &Taps, out: &mut [u8]) {
     for (x, out) in out.chunks_exact_mut(3).enumerate() {
         let (start, weights) = taps.of(x);
         let mut sums = [HALF; 3];
-        for (rgb, &weight) in row[start * 3..].chunks_exact(3).zip(weights) {
-            for (sum, &level) in sums.iter_mut().zip(rgb) {
-                *sum += i32::from(level) * weight;
+        for (pixel, &weight) in row[start..].iter().zip(weights) {
+            for (sum, &level) in sums.iter_mut().zip(pixel) {
+                *sum = sum.wrapping_add(i32::from(level).wrapping_mul(weight));
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = to_level(sum);
+        out.copy_from_slice(&sums.map(to_level));
+    }
+}
+
+/// One register holds the four sums of a pixel: left to itself the compiler would spread taps over it.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn across_avx2(row: &[[u8; 4]], taps: &Taps, out: &mut [u8]) {
+    use std::arch::x86_64::*;
+    for (x, out) in out.chunks_exact_mut(3).enumerate() {
+        let (start, weights) = taps.of(x);
+        let mut sums = _mm_set1_epi32(HALF);
+        for (&pixel, &weight) in row[start..].iter().zip(weights) {
+            let levels = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(i32::from_le_bytes(pixel)));
+            sums = _mm_add_epi32(sums, _mm_mullo_epi32(levels, _mm_set1_epi32(weight)));
         }
+        let levels = _mm_srai_epi32::<{ WEIGHT_BITS as i32 }>(sums);
+        // Both packings clamp, the second one to 0..=255.
+        let bytes = _mm_packus_epi16(_mm_packs_epi32(levels, levels), levels);
+        let [red, green, blue, _] = _mm_cvtsi128_si32(bytes).to_le_bytes();
+        out.copy_from_slice(&[red, green, blue]);
     }
 }
 
 /// Columns summed at once: their sums stay in registers over all rows.
 const STRIP: usize = 32;
 
+by_processor! {
+    /// Adds weighted rows: `out[x] = sum over y of weights[y] * rows[y][x]`.
+    ///
+    /// # Shapes
+    /// * `rows`: `[weights.len(), out.len()]`
+    pub(super) fn down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+        wide: portable_down, portable: portable_down
+    }
+}
+
 #[inline(always)]
-fn down_body(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+fn portable_down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
     let stride = out.len();
     let whole = stride - stride % STRIP;
     for (at, out) in (0..whole).step_by(STRIP).zip(out.chunks_exact_mut(STRIP)) {
         let mut sums = [HALF; STRIP];
         for (row, &weight) in rows.chunks_exact(stride).zip(weights) {
-            let levels: &[u8; STRIP] = row[at..].first_chunk().expect("a strip lies inside the row");
-            for (sum, &level) in sums.iter_mut().zip(levels) {
-                *sum += i32::from(level) * weight;
+            for (sum, &level) in sums.iter_mut().zip(&row[at..at + STRIP]) {
+                *sum = sum.wrapping_add(i32::from(level).wrapping_mul(weight));
             }
         }
         for (out, sum) in out.iter_mut().zip(sums) {
@@ -86,6 +86,8 @@ fn down_body(rows: &[u8], weights: &[i32], out: &mut [u8]) {
     }
     for (at, out) in (whole..).zip(&mut out[whole..]) {
         let column = rows.chunks_exact(stride).zip(weights);
-        *out = to_level(column.fold(HALF, |sum, (row, &weight)| sum + i32::from(row[at]) * weight));
+        let sum = column
+            .fold(HALF, |sum, (row, &weight)| sum.wrapping_add(i32::from(row[at]).wrapping_mul(weight)));
+        *out = to_level(sum);
     }
 }

@@ -75,10 +75,9 @@ proptest! {
         let plan = Resize::new(from, to, top..to.0, left..to.1, Interpolation::Bilinear);
         // Hand over no more of the source than was asked for.
         let (rows, columns) = plan.source();
-        let mut pixels = Vec::new();
-        for y in rows.clone() {
-            pixels.extend_from_slice(&image.pixels[(y * from.1 + columns.start) * 3..(y * from.1 + columns.end) * 3]);
-        }
+        let padded = image.padded();
+        let held = |y: usize| &padded[y * from.1 + columns.start..y * from.1 + columns.end];
+        let pixels: Vec<_> = rows.clone().flat_map(held).copied().collect();
         let mut part = vec![0; (to.0 - top) * (to.1 - left) * 3];
         plan.run(&Raster { pixels: &pixels, rows, columns }, &mut Vec::new(), &mut part);
         for (y, line) in part.chunks_exact((to.1 - left) * 3).enumerate() {

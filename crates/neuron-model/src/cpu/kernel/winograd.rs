@@ -96,6 +96,7 @@ pub(super) unsafe fn input_tile<S: Lanes, F: Filtering<IN, OUT>, const IN: usize
 
 /// # Safety
 /// As for [`Input`], with one vector at each of the pixels that `load` knows.
+#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
 #[inline(always)]
 unsafe fn input_vector<S: Lanes, F: Filtering<IN, OUT>, const IN: usize, const OUT: usize>(
     load: impl Fn(usize) -> S,
@@ -119,6 +120,7 @@ unsafe fn input_vector<S: Lanes, F: Filtering<IN, OUT>, const IN: usize, const O
 
 /// # Safety
 /// As for [`Output`]; only to be inlined into a function that enables `S`.
+#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
 #[inline(always)]
 pub(super) unsafe fn output_tile<S: Lanes, F: Filtering<IN, OUT>, const IN: usize, const OUT: usize>(
     t: &Inverse,

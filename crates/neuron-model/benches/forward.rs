@@ -1,0 +1,209 @@
+//! Whole networks to layer4 against ONNX Runtime, alternating with it in the same minutes.
+//!
+//! ```text
+//! cargo bench -p neuron-model --bench forward                    # every case, some minutes
+//! cargo bench -p neuron-model --bench forward -- resnet50 b=8    # the cases whose line holds all of these words
+//! ```
+//!
+//! The peer is `peers/onnx_runtime.py`, run by `python3` (or `$PYTHON`) with the packages onnx and onnxruntime. Where it
+//! cannot be run the table says so and shows our own times alone. Only ratios mean something: on shared machines
+//! absolute times drift by a factor of three.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use neuron_model::weights::WeightTensor;
+use neuron_model::{Architecture, ChannelsLast, Keep, Network, Session, Weights};
+
+/// Measurements of each side.
+const RUNS: usize = 9;
+/// Before each measurement: the peer's threads spin for a while after a run and would take our cores, and ours theirs.
+const PAUSE: Duration = Duration::from_millis(150);
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/onnx_runtime.py");
+
+#[derive(Clone, Copy)]
+struct Case {
+    architecture: &'static str,
+    batch: usize,
+    size_px: usize,
+    threads: usize,
+}
+
+/// The windows are those of one 224 px image with half a window's stride.
+const CASES: [Case; 10] = [
+    case("resnet50", 1, 224, 2),
+    case("resnet50", 8, 224, 2),
+    case("resnet50", 32, 224, 2),
+    case("resnet50", 169, 32, 2),
+    case("resnet50", 1, 224, 1),
+    case("resnet50", 8, 224, 1),
+    case("resnet18", 1, 224, 2),
+    case("resnet18", 8, 224, 2),
+    case("resnext50_32x4d", 1, 224, 2),
+    case("resnext50_32x4d", 8, 224, 2),
+];
+
+const fn case(architecture: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
+    Case { architecture, batch, size_px, threads }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { architecture, batch, size_px, threads } = self;
+        write!(f, "{architecture} b={batch} {size_px}px t={threads}")
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    println!("{:34} {:>12} {:>12} {:>7}   medians of {RUNS}", "to layer4", "neuron", "peer", "ratio");
+    for case in CASES.iter().filter(|case| words.iter().all(|word| case.to_string().contains(word.as_str())))
+    {
+        let ours = Ours::new(case);
+        match Peer::start(case) {
+            Ok(peer) => compare(case, ours, peer),
+            Err(missing) => alone(case, ours, &missing),
+        }
+    }
+}
+
+fn compare(case: &Case, mut ours: Ours, mut peer: Peer) {
+    ours.run();
+    let (mut our_secs, mut peer_secs) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        sleep(PAUSE);
+        our_secs.push(ours.run());
+        sleep(PAUSE);
+        peer_secs.push(peer.run());
+    }
+    let (our_secs, peer_secs) = (median(our_secs), median(peer_secs));
+    println!(
+        "{:34} {:>10.2}/s {:>10.2}/s {:>6.2}x   {}",
+        case.to_string(),
+        case.batch as f64 / our_secs,
+        case.batch as f64 / peer_secs,
+        peer_secs / our_secs,
+        peer.version
+    );
+}
+
+fn alone(case: &Case, mut ours: Ours, missing: &str) {
+    ours.run();
+    let secs = median((0..RUNS).map(|_| ours.run()).collect());
+    println!("{:34} {:>10.2}/s   no peer: {missing}", case.to_string(), case.batch as f64 / secs);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Our side of a case.
+struct Ours {
+    session: Session,
+    pixels: Vec<f32>,
+    size_px: usize,
+}
+
+impl Ours {
+    fn new(case: &Case) -> Self {
+        let weights = random_weights(case.architecture);
+        let network = Network::new(case.architecture, weights, case.threads).expect("random weights fit");
+        let tap = network.tap("layer4").expect("a residual network has a layer4");
+        let pixels = noise(case.batch * case.size_px * case.size_px * 3, 7);
+        Self { session: network.session(&[tap], Keep::Taps), pixels, size_px: case.size_px }
+    }
+
+    /// Seconds of one run.
+    fn run(&mut self) -> f64 {
+        let images = ChannelsLast::new(&self.pixels, self.size_px, self.size_px);
+        let start = Instant::now();
+        let mut seen = 0.0;
+        self.session
+            .run(&images, &mut |tapped| seen += tapped.map.data[0])
+            .expect("the images are large enough");
+        let secs = start.elapsed().as_secs_f64();
+        assert!(seen.is_finite());
+        secs
+    }
+}
+
+/// Weights that keep activations in range; their values change no time.
+fn random_weights(architecture: &str) -> Weights {
+    let graph = Architecture::from_name(architecture).expect("a known network").graph(&Weights::default());
+    let tensors = graph.expected_tensors().into_iter().enumerate().map(|(index, (name, shape))| {
+        let len: usize = shape.iter().product();
+        let values = if shape.len() > 1 {
+            let scale = (6.0 / (len / shape[0]) as f32).sqrt();
+            noise(len, index as u64).into_iter().map(|value| value * scale).collect()
+        } else if name.ends_with("running_mean") || name.ends_with("bias") {
+            vec![0.0; len]
+        } else {
+            vec![1.0; len]
+        };
+        (name, WeightTensor::new(shape, values))
+    });
+    Weights::from_tensors(tensors, BTreeMap::new())
+}
+
+/// Values in (-1, 1).
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// The peer's process.
+struct Peer {
+    process: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    version: String,
+}
+
+impl Peer {
+    fn start(case: &Case) -> Result<Self, String> {
+        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let numbers = [case.batch, case.size_px, case.threads].map(|number| number.to_string());
+        let mut command = Command::new(&python);
+        command.args([PEER, case.architecture]).args(numbers);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().map_err(|error| format!("{python}: {error}"))?;
+        let input = process.stdin.take();
+        let output = BufReader::new(process.stdout.take().expect("the output is piped"));
+        let mut peer = Self { process, input, output, version: String::new() };
+        let first = peer.line();
+        let version =
+            first.strip_prefix("ready ").ok_or("python3 with numpy, onnx and onnxruntime is needed")?;
+        peer.version = format!("ONNX Runtime {version}");
+        Ok(peer)
+    }
+
+    /// Seconds of one run.
+    fn run(&mut self) -> f64 {
+        writeln!(self.input.as_mut().expect("open until it is dropped")).expect("the peer listens");
+        self.line().parse().expect("the peer answers with seconds")
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the peer answers in text");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Peer {
+    /// The end of its input ends the peer.
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // An error leaves nothing to do: the process is gone already.
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,206 @@
+//! The kernels one by one: each distinct layer of ResNet-50, and the layers of other networks and of the reverse walk.
+//!
+//! ```text
+//! cargo bench -p neuron-model --bench layers                          # 1 thread, batch 1
+//! cargo bench -p neuron-model --bench layers -- --threads 2 --batch 8
+//! ```
+//!
+//! `share` is a layer's part of ResNet-50's forward pass, its repetitions included. `peak` relates the arithmetic of the
+//! definition (not what Winograd makes of it) to that of a product which stays in the cache, on as many threads.
+
+use std::time::Instant;
+
+use neuron_geometry::Window;
+use neuron_model::cpu::{
+    Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, TransposeEpilogue,
+    View, max_pool,
+};
+
+/// Measurements of each kernel, of which the fastest counts: what disturbs only ever slows down.
+const RUNS: usize = 25;
+
+/// A layer: channels in and out, groups; kernel, stride, padding; size of the map; residual; times in ResNet-50.
+struct Layer {
+    name: &'static str,
+    channels: (usize, usize, usize),
+    window: (usize, usize, usize),
+    map: usize,
+    residual: bool,
+    count: usize,
+}
+
+const fn layer(
+    name: &'static str,
+    channels: (usize, usize, usize),
+    window: (usize, usize, usize),
+    map: usize,
+    residual: bool,
+    count: usize,
+) -> Layer {
+    Layer { name, channels, window, map, residual, count }
+}
+
+/// ResNet-50 with the stride in the 3x3 convolutions, as torchvision has it.
+const RESNET50: [Layer; 20] = [
+    layer("conv1", (3, 64, 1), (7, 2, 3), 224, false, 1),
+    layer("layer1.0.conv1", (64, 64, 1), (1, 1, 0), 56, false, 1),
+    layer("layer1.*.conv1", (256, 64, 1), (1, 1, 0), 56, false, 2),
+    layer("layer1.*.conv2", (64, 64, 1), (3, 1, 1), 56, false, 3),
+    layer("layer1.*.conv3, downsample", (64, 256, 1), (1, 1, 0), 56, true, 4),
+    layer("layer2.0.conv1", (256, 128, 1), (1, 1, 0), 56, false, 1),
+    layer("layer2.0.conv2", (128, 128, 1), (3, 2, 1), 56, false, 1),
+    layer("layer2.0.downsample", (256, 512, 1), (1, 2, 0), 56, false, 1),
+    layer("layer2.*.conv1", (512, 128, 1), (1, 1, 0), 28, false, 3),
+    layer("layer2.*.conv2", (128, 128, 1), (3, 1, 1), 28, false, 3),
+    layer("layer2.*.conv3", (128, 512, 1), (1, 1, 0), 28, true, 4),
+    layer("layer3.0.conv2", (256, 256, 1), (3, 2, 1), 28, false, 1),
+    layer("layer3.0.downsample", (512, 1024, 1), (1, 2, 0), 28, false, 1),
+    layer("layer3.*.conv1", (1024, 256, 1), (1, 1, 0), 14, false, 6),
+    layer("layer3.*.conv2", (256, 256, 1), (3, 1, 1), 14, false, 5),
+    layer("layer3.*.conv3", (256, 1024, 1), (1, 1, 0), 14, true, 6),
+    layer("layer4.0.conv2", (512, 512, 1), (3, 2, 1), 14, false, 1),
+    layer("layer4.*.conv1", (2048, 512, 1), (1, 1, 0), 7, false, 3),
+    layer("layer4.*.conv2", (512, 512, 1), (3, 1, 1), 7, false, 2),
+    layer("layer4.*.conv3", (512, 2048, 1), (1, 1, 0), 7, true, 4),
+];
+
+/// ResNeXt's grouped convolutions.
+const GROUPED: [Layer; 5] = [
+    layer("resnext layer1 32x4", (128, 128, 32), (3, 1, 1), 56, false, 0),
+    layer("resnext layer2.0 32x8", (256, 256, 32), (3, 2, 1), 56, false, 0),
+    layer("resnext layer2 32x8", (256, 256, 32), (3, 1, 1), 28, false, 0),
+    layer("resnext layer3 32x16", (512, 512, 32), (3, 1, 1), 14, false, 0),
+    layer("resnext layer4 32x32", (1024, 1024, 32), (3, 1, 1), 7, false, 0),
+];
+
+impl Layer {
+    fn geometry(&self) -> ConvGeometry {
+        let ((in_channels, out_channels, groups), (kernel, stride, padding)) = (self.channels, self.window);
+        ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups }
+    }
+
+    /// Floating-point operations of the definition, for one item.
+    fn operations(&self) -> f64 {
+        let positions = self.geometry().positions(self.map);
+        2.0 * (self.geometry().weight_len() * positions * positions) as f64
+    }
+}
+
+struct Bench {
+    batch: usize,
+    /// Operations a second of a product in the cache.
+    peak: f64,
+}
+
+fn main() {
+    let (mut batch, mut threads) = (1, 1);
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(flag) = arguments.next() {
+        let value = arguments.next().and_then(|value| value.parse().ok());
+        let value = value.unwrap_or_else(|| panic!("{flag} needs a number"));
+        match flag.as_str() {
+            "--batch" => batch = value,
+            "--threads" => threads = value,
+            _ => panic!("unknown flag {flag}: there are --batch and --threads"),
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+    pool.install(|| {
+        let peak = Bench { batch: threads, peak: 1.0 };
+        let cached = layer("in cache", (256, 512, 1), (1, 1, 0), 13, false, 0);
+        let peak = cached.operations() * threads as f64 / peak.forward(&cached, Algorithm::Auto);
+        println!("batch {batch}, {threads} threads, a product in the cache {:.0} GFLOP/s", peak / 1e9);
+        Bench { batch, peak }.run();
+    });
+}
+
+impl Bench {
+    fn run(&self) {
+        println!("\n{:38} {:>9} {:>8} {:>6} {:>6}", "forward", "ms", "GFLOP/s", "peak", "share");
+        let secs: Vec<f64> = RESNET50.iter().map(|layer| self.forward(layer, Algorithm::Auto)).collect();
+        let pool = self.max_pool();
+        let total: f64 =
+            pool + RESNET50.iter().zip(&secs).map(|(layer, secs)| layer.count as f64 * secs).sum::<f64>();
+        for (layer, secs) in RESNET50.iter().zip(&secs) {
+            self.line(layer, *secs, Some(layer.count as f64 * secs / total));
+        }
+        println!("{:38} {:9.3} {:>22.1}%", "max-pool", pool * 1e3, 100.0 * pool / total);
+        println!("{:38} {:9.3}", "sum", total * 1e3);
+        GROUPED.iter().for_each(|layer| self.line(layer, self.forward(layer, Algorithm::Auto), None));
+
+        println!("\n{:38} {:>9} {:>8} {:>6}", "forward, direct", "ms", "GFLOP/s", "peak");
+        let squares = || RESNET50.iter().filter(|layer| layer.window.0 == 3);
+        squares().for_each(|layer| self.line(layer, self.forward(layer, Algorithm::Direct), None));
+
+        println!("\n{:38} {:>9} {:>8} {:>6}", "transpose", "ms", "GFLOP/s", "peak");
+        let layers = || RESNET50.iter().chain(&GROUPED);
+        layers().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Auto), None));
+        println!("\n{:38} {:>9} {:>8} {:>6}", "transpose, direct", "ms", "GFLOP/s", "peak");
+        squares().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Direct), None));
+    }
+
+    fn line(&self, layer: &Layer, secs: f64, share: Option<f64>) {
+        let rate = self.batch as f64 * layer.operations() / secs;
+        let share = share.map_or(String::new(), |share| format!("{:5.1}%", 100.0 * share));
+        let times = if layer.count > 1 { format!(" x{}", layer.count) } else { String::new() };
+        let name = format!("{}{times}", layer.name);
+        println!("{name:38} {:9.3} {:8.1} {:5.0}% {share}", secs * 1e3, rate / 1e9, 100.0 * rate / self.peak);
+    }
+
+    fn forward(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
+        let geometry = layer.geometry();
+        let positions = geometry.positions(layer.map);
+        let convolution = Convolution::new(geometry, &noise(geometry.weight_len()), None, algorithm);
+        let input = noise(self.batch * layer.map * layer.map * geometry.in_channels);
+        let mut output = Buffer::zeros(self.batch * positions * positions * geometry.out_channels);
+        let residual = noise(output.len());
+        let residual = layer.residual.then_some(&*residual);
+        fastest(|| {
+            let input = View::new(self.batch, layer.map, layer.map, geometry.in_channels, &input);
+            convolution.forward(input, Epilogue::Activation { residual, relu: true }, &mut output);
+        })
+    }
+
+    fn transpose(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
+        let geometry = layer.geometry();
+        let positions = geometry.positions(layer.map);
+        let transpose = ConvolutionTranspose::new(geometry, &noise(geometry.weight_len()), algorithm);
+        let gradient = noise(self.batch * positions * positions * geometry.out_channels);
+        let mut output = Buffer::zeros(self.batch * layer.map * layer.map * geometry.in_channels);
+        let gate = noise(output.len());
+        fastest(|| {
+            let gradient = View::new(self.batch, positions, positions, geometry.out_channels, &gradient);
+            let epilogue = TransposeEpilogue { addend: None, gate: Gate::Relu(&gate) };
+            transpose.forward(gradient, layer.map, layer.map, epilogue, &mut output);
+        })
+    }
+
+    fn max_pool(&self) -> f64 {
+        let input = noise(self.batch * 112 * 112 * 64);
+        let mut output = Buffer::zeros(self.batch * 56 * 56 * 64);
+        let window = Window { kernel: 3, stride: 2, padding: 1 };
+        fastest(|| max_pool(window, View::new(self.batch, 112, 112, 64, &input), &mut output, None))
+    }
+}
+
+fn fastest(mut run: impl FnMut()) -> f64 {
+    run();
+    let mut best = f64::INFINITY;
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Small values, so that sums of thousands of products stay in range.
+fn noise(len: usize) -> Buffer {
+    let mut state = 1u64;
+    let mut buffer = Buffer::zeros(len);
+    for value in buffer.iter_mut() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *value = ((state >> 40) as f32 / (1 << 23) as f32 - 1.0) * 0.05;
+    }
+    buffer
+}

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::{self, Epilogue, View};
+use crate::cpu::{self, Buffer, Epilogue, View};
 use crate::error::ModelError;
 use crate::graph::{Graph, NodeId, Tap};
 use crate::images::Images;
@@ -29,7 +29,7 @@ pub struct Session {
     network: Network,
     plan: Plan,
     layout: Option<SizedLayout>,
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Buffer>,
     /// Positions of the maxima of each max-pool, where they are kept.
     argmax: Vec<Vec<u8>>,
     batch: usize,
@@ -98,11 +98,9 @@ impl Session {
         });
         if !fits {
             let layout = Layout::new(&self.plan, size.0, size.1, batch)?;
-            self.buffers.resize(layout.buffer_lens.len(), Vec::new());
-            for (buffer, len) in self.buffers.iter_mut().zip(&layout.buffer_lens) {
-                buffer.resize(*len, 0.0);
-                buffer.shrink_to_fit();
-            }
+            // The old ones go first: nothing in them is needed beside the new.
+            self.buffers.clear();
+            self.buffers.extend(layout.buffer_lens.iter().map(|len| Buffer::zeros(*len)));
             self.layout = Some(SizedLayout { layout, size, batch });
         }
         Ok(())
@@ -154,7 +152,7 @@ struct Pass<'a> {
     network: &'a Network,
     plan: &'a Plan,
     layout: &'a Layout,
-    buffers: &'a mut [Vec<f32>],
+    buffers: &'a mut [Buffer],
     argmax: &'a mut [Vec<u8>],
 }
 

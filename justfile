@@ -1,0 +1,35 @@
+# Everything a developer runs; `just` lists it.
+
+default:
+    @just --list
+
+# Tests that need nothing but the repository
+test:
+    cargo nextest run --workspace -E 'not test(tier2_)'
+    cargo test --workspace --doc
+
+# Tests against the reference data in $NEURON_SHARED
+tier2:
+    cargo nextest run --workspace -E 'test(tier2_)'
+
+# Format
+fmt:
+    cargo fmt --all
+
+# What the gate denies
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licenses and advisories of dependencies (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Benches; some compare with peers (ONNX Runtime, Pillow) where python3 has them
+bench *ARGS:
+    cargo bench --workspace {{ARGS}}
+
+# The gate
+ci:
+    bash .ci/run

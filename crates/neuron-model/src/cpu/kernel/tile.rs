@@ -56,7 +56,8 @@ macro_rules! each {
 #[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
 #[inline(always)]
 pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) {
-    let at = |r: usize, j: usize| r * t.c_pitch + j * S::LEN;
+    // Wrapping: an overflow check each step would be most of a build that checks. The caller has checked the bounds.
+    let at = |r: usize, j: usize| r.wrapping_mul(t.c_pitch).wrapping_add(j * S::LEN);
     // Side inputs are fetched while the sums are formed. Where there are none, C is fetched twice, which is free.
     let (addend, operand) = match &t.finish {
         Some(finish) => (or(finish.addend, t.c), or(finish.operand, t.c)),
@@ -76,7 +77,7 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
                 ahead = ahead.wrapping_add(LINE);
                 if step < MR {
                     for column in (0..NV * S::LEN).step_by(LINE) {
-                        let line = step * t.c_pitch + column;
+                        let line = step.wrapping_mul(t.c_pitch).wrapping_add(column);
                         prefetch::<L1_WRITE>(t.c.wrapping_add(line));
                         prefetch::<L1>(addend.wrapping_add(line));
                         prefetch::<L1>(operand.wrapping_add(line));
@@ -87,7 +88,7 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
                     row[j] = S::load(b.add(j * S::LEN));
                 }
                 for r in 0..MR {
-                    let value = S::splat(*a.add(r * t.a_pitch));
+                    let value = S::splat(*a.add(r.wrapping_mul(t.a_pitch)));
                     for j in 0..NV {
                         sums[r][j] = value.mul_add(row[j], sums[r][j]);
                     }

@@ -72,9 +72,8 @@ impl Resize {
         for (y, line) in rows.zip(between.chunks_exact_mut(stride)) {
             kernel::across(source.row(y, &columns), &self.columns, line);
         }
-        for (y, line) in out.chunks_exact_mut(stride).enumerate() {
-            let (start, weights) = self.rows.of(y);
-            kernel::down(&between[start * stride..][..weights.len() * stride], weights, line);
+        for ((span, weights), line) in self.rows.iter().zip(out.chunks_exact_mut(stride)) {
+            kernel::down(&between[span.start * stride..span.end * stride], weights, line);
         }
     }
 }

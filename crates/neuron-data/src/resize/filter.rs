@@ -51,14 +51,14 @@ impl Interpolation {
 const A: f64 = -0.5;
 
 /// The weights with which each output position of one axis reads its input positions.
+///
+/// All outputs read equally many positions, some with weight 0: loops of one length are what processors predict.
 pub(crate) struct Taps {
     /// First input position that any output reads.
     first: usize,
-    /// One past the last.
-    end: usize,
-    /// For each output: first input position, relative to `first`, and number of weights.
-    spans: Vec<(usize, usize)>,
-    /// `reach` weights for each output, in units of `2^-WEIGHT_BITS`; the unused ones are 0.
+    /// For each output, the first position it reads, counted from `first`.
+    starts: Vec<usize>,
+    /// `reach` weights for each output, in units of `2^-WEIGHT_BITS`.
     weights: Vec<i32>,
     reach: usize,
 }
@@ -70,61 +70,57 @@ impl Taps {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let support = interpolation.support() * stretch;
-        let reach = support.ceil() as usize * 2 + 1;
-
-        let mut taps = Self {
-            first: 0,
-            end: 0,
-            spans: Vec::with_capacity(wanted.len()),
-            weights: Vec::with_capacity(wanted.len() * reach),
-            reach,
-        };
         // Pillow multiplies by the inverse; a division would round differently.
         let shrink = 1.0 / stretch;
-        let mut exact = Vec::with_capacity(reach);
-        for position in wanted {
-            let centre = (position as f64 + 0.5) * scale;
+        let span = |centre: f64| {
             // Casts to unsigned saturate at 0, which is Pillow's clamp.
             let start = (centre - support + 0.5) as usize;
-            let end = ((centre + support + 0.5) as usize).min(from);
-            exact.clear();
-            exact.extend((start..end).map(|at| interpolation.value((at as f64 - centre + 0.5) * shrink)));
-            taps.push(start, &exact);
-        }
-        taps.first = taps.spans.iter().map(|&(start, _)| start).min().unwrap_or(0);
-        taps.end = taps.spans.iter().map(|&(start, len)| start + len).max().unwrap_or(0);
-        for (start, _) in &mut taps.spans {
-            *start -= taps.first;
-        }
-        taps
-    }
+            start..((centre + support + 0.5) as usize).min(from)
+        };
+        let centres = wanted.map(|position| (position as f64 + 0.5) * scale);
+        let longest = centres.clone().map(|centre| span(centre).len()).max().unwrap_or(0);
+        // Even where the axis is long enough: kernels take two at a time.
+        let reach = longest.next_multiple_of(2).min(from);
 
-    /// Normalises the weights of one output, rounds them to fixed point and appends them.
-    fn push(&mut self, start: usize, exact: &[f64]) {
-        let sum: f64 = exact.iter().sum();
-        let one = f64::from(1u32 << WEIGHT_BITS);
-        let fixed = exact.iter().map(|&weight| {
-            let scaled = if sum == 0.0 { weight } else { weight / sum } * one;
-            (scaled + 0.5f64.copysign(scaled)) as i32
-        });
-        self.weights.extend(fixed);
-        self.spans.push((start, exact.len()));
-        self.weights.resize(self.spans.len() * self.reach, 0);
+        let mut taps = Self { first: 0, starts: Vec::new(), weights: vec![0; centres.len() * reach], reach };
+        let mut exact = Vec::with_capacity(longest);
+        for (centre, weights) in centres.zip(taps.weights.chunks_exact_mut(reach)) {
+            let span = span(centre);
+            let start = span.start.min(from - reach);
+            exact.clear();
+            exact.extend(span.clone().map(|at| interpolation.value((at as f64 - centre + 0.5) * shrink)));
+            round_to_fixed(&exact, &mut weights[span.start - start..]);
+            taps.starts.push(start);
+        }
+        taps.first = taps.starts.first().copied().unwrap_or(0);
+        taps.starts.iter_mut().for_each(|start| *start -= taps.first);
+        taps
     }
 
     /// Number of outputs.
     pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+        self.starts.len()
     }
 
     /// Input positions that any output reads.
     pub(crate) fn source(&self) -> Range<usize> {
-        self.first..self.end
+        // Starts ascend.
+        self.first..self.first + self.starts.last().map_or(0, |last| last + self.reach)
     }
 
-    /// First input position of an output, counted from `source().start`, and its weights.
-    pub(super) fn of(&self, output: usize) -> (usize, &[i32]) {
-        let (start, len) = self.spans[output];
-        (start, &self.weights[output * self.reach..][..len])
+    /// For each output, the positions it reads, counted from `source().start`, and their weights.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[i32])> {
+        let spans = self.starts.iter().map(|&start| start..start + self.reach);
+        spans.zip(self.weights.chunks_exact(self.reach.max(1)))
+    }
+}
+
+/// Normalises weights and rounds them to fixed point.
+fn round_to_fixed(exact: &[f64], out: &mut [i32]) {
+    let sum: f64 = exact.iter().sum();
+    let one = f64::from(1u32 << WEIGHT_BITS);
+    for (out, &weight) in out.iter_mut().zip(exact) {
+        let scaled = if sum == 0.0 { weight } else { weight / sum } * one;
+        *out = (scaled + 0.5f64.copysign(scaled)) as i32;
     }
 }

@@ -6,6 +6,9 @@ use super::truncated;
 /// that ends it.
 ///
 /// Behind the end zeros follow; [`BitReader::overran`] tells whether any of them was used.
+///
+/// A copy that is not lent out stays in registers: hot loops work on one and write it back.
+#[derive(Clone, Copy)]
 pub(super) struct BitReader<'a> {
     data: &'a [u8],
     /// Next byte to be taken; stays at the `FF` of a marker.
@@ -40,21 +43,22 @@ impl<'a> BitReader<'a> {
                 return;
             }
         }
-        self.refill_bytewise();
+        *self = self.refilled_bytewise();
     }
 
     #[inline(never)]
-    fn refill_bytewise(&mut self) {
+    fn refilled_bytewise(mut self) -> Self {
         while self.held <= 56 {
             let Some(byte) = self.next_byte() else {
                 self.used_padding |= self.held < self.padding;
                 self.padding = self.padding.min(self.held) + 64 - self.held;
                 self.held = 64;
-                return;
+                return self;
             };
             self.buffer |= u64::from(byte) << (56 - self.held);
             self.held += 8;
         }
+        self
     }
 
     /// The next byte of data, `None` at a marker and at the end of the file.

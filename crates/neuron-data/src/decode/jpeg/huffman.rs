@@ -82,7 +82,7 @@ impl HuffmanTable {
 
     /// The next symbol; needs a [`BitReader::refill`] before.
     ///
-    /// Bits that are no code count as symbol 0, as in libjpeg.
+    /// Bits that are no code count as one of 17 bits for symbol 0, as in libjpeg.
     #[inline(always)]
     pub(super) fn symbol(&self, bits: &mut BitReader<'_>) -> u8 {
         let code = self.codes[bits.peek(LOOKAHEAD)];
@@ -90,21 +90,21 @@ impl HuffmanTable {
             bits.consume(u32::from(code.length));
             return code.symbol;
         }
-        self.long_symbol(bits)
+        let (length, symbol) = self.long_code(bits.peek(16) as u32);
+        bits.consume(length);
+        symbol
     }
 
+    /// Length and symbol of a code that is longer than what is looked up, at the top of 16 bits.
     #[inline(never)]
-    fn long_symbol(&self, bits: &mut BitReader<'_>) -> u8 {
-        let next = bits.peek(16) as u32;
+    fn long_code(&self, next: u32) -> (u32, u8) {
         for length in LOOKAHEAD + 1..=16 {
             if next < self.ends[length as usize] {
-                bits.consume(length);
                 let index = (next >> (16 - length)) as i32 + self.offsets[length as usize];
-                return self.symbols[(index & 0xff) as usize];
+                return (length, self.symbols[(index & 0xff) as usize]);
             }
         }
-        bits.consume(16);
-        0
+        (17, 0)
     }
 
     /// The next AC coefficient, if it can be looked up in one step; needs a refill before, takes its bits.

@@ -90,8 +90,9 @@ impl<'a> Reader<'a> {
                 return;
             }
             k += run as usize;
-            if size > 0 && k <= last {
-                block[k] = (bits.signed(size) << self.low_bit) as i16;
+            if size > 0 {
+                // A run that leads out of the block is nonsense; libjpeg's ends at its last coefficient.
+                block[k.min(63)] = (bits.signed(size) << self.low_bit) as i16;
             }
             k += 1;
         }
@@ -116,14 +117,13 @@ impl<'a> Reader<'a> {
                 _ => -one,
             };
             k = skip_zeros(bits, block, k..=last, run, one);
-            if k <= last {
-                if new != 0 {
-                    block[k] = new;
-                }
-                k += 1;
+            if new != 0 {
+                block[k.min(63)] = new;
             }
+            k += 1;
         }
         if self.empty_blocks > 0 {
+            // Not to be reached by any run: all of the band is refined.
             skip_zeros(bits, block, k..=last, u32::MAX, one);
             self.empty_blocks -= 1;
         }

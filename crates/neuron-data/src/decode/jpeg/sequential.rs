@@ -48,15 +48,17 @@ impl ReadBlock for Reader<'_> {
     #[inline(always)]
     fn read(&mut self, bits: &mut BitReader<'_>, place: Place) {
         let component = &mut self.components[place.component];
+        let mut local = *bits;
         if component.plane.wants(place.row, place.column) {
             let mut block = [0; 64];
-            let is_flat = component.read_block(bits, |k, value, steps| {
+            let is_flat = component.read_block(&mut local, |k, value, steps| {
                 block[usize::from(ZIGZAG[k])] = value.wrapping_mul(steps[k]);
             });
             component.plane.transform(place.row, place.column, &block, is_flat);
         } else {
-            component.read_block(bits, |_, _, _| {});
+            component.read_block(&mut local, |_, _, _| {});
         }
+        *bits = local;
     }
 }
 
@@ -83,17 +85,18 @@ impl Component<'_> {
                 None => self.long_coefficient(bits),
             };
             k += usize::from(run);
-            if k > 63 {
+            if k > 63 && value == 0 {
                 break;
             }
-            store(k, value, &self.quantisation);
+            // A run that leads out of the block is nonsense; libjpeg's ends at its last coefficient.
+            store(k.min(63), value, &self.quantisation);
             is_flat = false;
             k += 1;
         }
         is_flat
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn long_coefficient(&self, bits: &mut BitReader<'_>) -> (u8, i32) {
         let symbol = self.ac.symbol(bits);
         let (run, size) = (symbol >> 4, symbol & 15);

@@ -16,7 +16,6 @@ const LINES: usize = 32;
 pub(super) struct Scatter {
     geometry: ConvGeometry,
     isa: &'static Isa,
-    zeros: Vec<f32>,
     /// `[channel out] x [kernel row, kernel column, channel in]`
     weight: Packed,
 }
@@ -30,7 +29,7 @@ impl Scatter {
             let (tap, channel) = (column / in_channels, column % in_channels);
             weight[(out * in_channels + channel) * taps + tap]
         });
-        Self { geometry, isa, zeros: vec![0.0; in_channels], weight }
+        Self { geometry, isa, weight }
     }
 
     /// Overwrites `output` `[batch, height, width, in_channels]`.
@@ -43,12 +42,14 @@ impl Scatter {
         output: &mut [f32],
     ) {
         let ConvGeometry { in_channels, kernel, stride, padding, .. } = self.geometry;
-        let finish = Finish { bias: &self.zeros, addend, operation };
+        let line = width * in_channels;
+        // A line is finished as a whole.
+        let zeros = vec![0.0; line];
+        let finish = Finish { bias: &zeros, addend, operation };
         finish.check(output.len());
         if output.is_empty() {
             return;
         }
-        let line = width * in_channels;
         let one = Axis::whole(1, 1);
         let split = Split::new(
             [
@@ -66,7 +67,7 @@ impl Scatter {
             // Windows in ascending order, so that every value is one sum in one order, whoever computes it.
             let first = (top + padding + 1).saturating_sub(kernel).div_ceil(stride);
             let end = ((top + lines - 1 + padding) / stride + 1).min(gradient.height);
-            with_scratch(gradient.width * columns, |products| {
+            with_scratch((gradient.width * columns).max(line), |products| {
                 for window in first..end {
                     self.multiply_line(gradient, item * gradient.height + window, products);
                     for tap in 0..kernel {
@@ -80,12 +81,10 @@ impl Scatter {
                     }
                 }
                 (0..lines).for_each(|y| {
-                    let (line, at) = cell.line([0, 0, y, 0]);
-                    products[..line.len()].copy_from_slice(line);
-                    for (x, values) in line.chunks_exact_mut(in_channels).enumerate() {
-                        let sums = &products[x * in_channels..][..in_channels];
-                        finish_line(self.isa, sums, &finish, (values, at + x * in_channels));
-                    }
+                    let (values, at) = cell.line([0, 0, y, 0]);
+                    let sums = &mut products[..line];
+                    sums.copy_from_slice(values);
+                    finish_line(self.isa, sums, &finish, (values, at));
                 });
             });
         });
@@ -108,13 +107,14 @@ impl Scatter {
         let ConvGeometry { in_channels, kernel, stride, padding, .. } = self.geometry;
         let row = kernel * in_channels;
         for (window, products) in products.enumerate() {
-            let products = &products[tap * row..][..row];
             // A kernel row is contiguous in the output line, apart from clipping at its ends.
             let start = (window * stride * in_channels) as isize - (padding * in_channels) as isize;
-            let skip = (-start).clamp(0, row as isize) as usize;
-            let from = (start + skip as isize) as usize;
-            let to = line.iter_mut().skip(from);
-            to.zip(&products[skip..]).for_each(|(value, product)| *value += product);
+            let inside = |at: isize| at.clamp(0, line.len() as isize);
+            let (from, to) = (inside(start), inside(start + row as isize));
+            let skipped = (from - start).min(row as isize) as usize;
+            let products = &products[tap * row..][skipped..][..(to - from) as usize];
+            let values = &mut line[from as usize..to as usize];
+            values.iter_mut().zip(products).for_each(|(value, product)| *value += product);
         }
     }
 }

@@ -111,7 +111,7 @@ impl Scatter {
             let start = (window * stride * in_channels) as isize - (padding * in_channels) as isize;
             let inside = |at: isize| at.clamp(0, line.len() as isize);
             let (from, to) = (inside(start), inside(start + row as isize));
-            let skipped = (from - start).min(row as isize) as usize;
+            let skipped = (from - start).clamp(0, row as isize) as usize;
             let products = &products[tap * row..][skipped..][..(to - from) as usize];
             let values = &mut line[from as usize..to as usize];
             values.iter_mut().zip(products).for_each(|(value, product)| *value += product);

@@ -302,7 +302,11 @@ fn an_items_bits_depend_on_the_item_alone() {
 #[test]
 fn nan_survives_to_the_output() {
     for isa in Isa::available() {
-        for geometry in CASES.iter().map(|case| case.geometry).filter(|geometry| geometry.groups == 1) {
+        for geometry in CASES
+            .iter()
+            .map(|case| case.geometry)
+            .filter(|geometry| geometry.groups == 1 && geometry.padding < geometry.kernel)
+        {
             let case = Case { geometry, batch: 1, height: 7, width: 8 };
             let mut input = noise(case.input_len(), 8);
             input[0] = f32::NAN;

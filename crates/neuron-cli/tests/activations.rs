@@ -1,20 +1,21 @@
 //! `neuron layers` and `neuron activations` through the real binary.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
+use candle_core::{Device, Tensor};
 use image::{Rgb, RgbImage};
-use neuron_data::ImagenetClass;
+use neuron_data::{ImagenetClass, Limits, Preprocessing, read_rgb8};
 use neuron_model::weights::WeightTensor;
-use neuron_model::{Architecture, Weights};
+use neuron_model::{Network, Weights};
 use serde_json::Value;
 use tempfile::TempDir;
 
 fn neuron(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neuron"));
-    command.env_remove("NEURON_WEIGHTS").env_remove("NEURON_DATA").env("HF_HOME", folder);
-    command.current_dir(folder).args(arguments).output().unwrap()
+    support::neuron(arguments).current_dir(folder).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -26,40 +27,11 @@ fn stdout(output: &Output, code: i32) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// A ResNet-18 of three classes whose numbers are arbitrary but fixed.
-fn small_network() -> Weights {
-    let classes = [("fc.weight", vec![3, 512]), ("fc.bias", vec![3])];
-    let architecture = Architecture::from_name("resnet18").unwrap();
-    let sized = classes.map(|(name, shape)| {
-        let count = shape.iter().product();
-        (name.to_owned(), WeightTensor::new(shape, vec![0.0; count]))
-    });
-    let expected = architecture.graph(&Weights::from_tensors(sized, [].into())).expected_tensors();
-    let mut state = 1u32;
-    let mut next = move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32
-    };
-    let tensors = expected.into_iter().map(|(name, shape)| {
-        let count = shape.iter().product::<usize>();
-        let fan_in = shape.iter().skip(1).product::<usize>().max(1) as f32;
-        // Variances are positive; the kernels keep the size of what goes through them.
-        let value = |uniform: f32| {
-            if shape.len() == 1 { 0.5 + uniform } else { (uniform - 0.5) * 4.0 / fan_in.sqrt() }
-        };
-        let data: Vec<f32> = (0..count).map(|_| value(next())).collect();
-        (name, WeightTensor::new(shape, data))
-    });
-    let metadata = [("labels", r#"["ant","bee","cat"]"#), ("crop", "64"), ("resize", "72")];
-    Weights::from_tensors(tensors, metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
-}
-
 /// A folder with weights, two pictures and a file that is none.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    fs::create_dir(file("weights")).unwrap();
-    small_network().save(&file("weights/resnet18.safetensors")).unwrap();
+    support::random_weights(folder.path());
     let wide = |x: u32, y: u32| Rgb([(x * 3) as u8, (y * 2) as u8, (x ^ y) as u8]);
     let tall = |x: u32, y: u32| Rgb([(x * y) as u8, 200, (255 - y) as u8]);
     RgbImage::from_fn(90, 75, wide).save(file("wide.png")).unwrap();
@@ -81,75 +53,111 @@ fn every_layer_is_listed_with_its_geometry() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "resnet18 on 224 x 224 pixels");
     assert_eq!(lines[1], "layer                  channels  map        stride  receptive field");
-    assert!(
-        lines.contains(&"conv1                        64  112 x 112    2 px             7 px"),
-        "{table}"
-    );
-    assert!(
-        lines.contains(&"layer4                      512  7 x 7       32 px           435 px"),
-        "{table}"
-    );
-    assert!(
-        lines.contains(&"fc                         1000  1 x 1           -                -"),
-        "{table}"
-    );
+    for line in [
+        "conv1                        64  112 x 112    2 px             7 px",
+        "layer4                      512  7 x 7       32 px           435 px",
+        "fc                         1000  1 x 1           -                -",
+    ] {
+        assert!(lines.contains(&line), "{table}");
+    }
 }
 
 #[test]
 fn the_list_of_layers_follows_the_weights() {
     let folder = folder();
-    let arguments = ["layers", "--arch", "resnet18", "--weights", "weights/resnet18.safetensors", "--json"];
+    let path = folder.path().join("random.safetensors");
+    let weights = Weights::open(&path).unwrap();
+    let of_three = [("fc.weight", vec![3, 128]), ("fc.bias", vec![3])].map(|(name, shape)| {
+        let count = shape.iter().product();
+        (name.to_owned(), WeightTensor::new(shape, vec![0.0; count]))
+    });
+    let tensors = weights.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).chain(of_three);
+    Weights::from_tensors(tensors.collect::<Vec<_>>(), weights.metadata().clone()).save(&path).unwrap();
+
+    let arguments = ["layers", "--arch", support::ARCH, "--weights", "random.safetensors", "--json"];
     let value: Value = serde_json::from_str(&stdout(&neuron(folder.path(), &arguments), 0)).unwrap();
-    assert_eq!((&value["arch"], &value["input_px"]), (&"resnet18".into(), &64.into()));
+    assert_eq!((&value["arch"], &value["input_px"]), (&support::ARCH.into(), &64.into()));
     let layers = value["layers"].as_array().unwrap();
     let layer = |name: &str| layers.iter().find(|layer| layer["name"] == name).unwrap();
     assert_eq!(layer("fc")["channels"], 3);
-    assert_eq!(
-        (&layer("layer2.0.conv1")["height"], &layer("layer2.0.conv1")["stride_px"]),
-        (&8.into(), &8.into())
-    );
+    let conv = layer("layer2.0.conv1");
+    assert_eq!((&conv["height"], &conv["stride_px"]), (&8.into(), &8.into()));
+}
+
+/// The map of a layer as the library computes it.
+fn by_the_library(folder: &Path, image: &str, layer: &str) -> Vec<f32> {
+    let network = Network::open(support::ARCH, &folder.join("random.safetensors")).unwrap();
+    let preprocessing = Preprocessing::from_metadata(network.weights().metadata()).unwrap();
+    let picture = read_rgb8(&folder.join(image), &Limits::default()).unwrap();
+    let mut pixels = vec![0; preprocessing.crop_bytes()];
+    preprocessing.crop_into(&picture, &mut pixels);
+    let mut input = vec![0.0; pixels.len()];
+    preprocessing.normalize_into(&pixels, &mut input);
+    let side = preprocessing.crop;
+    let input = Tensor::from_vec(input, (1, side, side, 3), &Device::Cpu).unwrap();
+    let input = input.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+    let map = network.activations(&input, &[layer]).unwrap().remove(0);
+    map.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]
 fn maps_and_their_reductions_agree() {
     let folder = folder();
     let run = |reduce: &str, out: &str| {
-        let arguments = ["activations", "wide.png", "tall.png", "--arch", "resnet18"];
+        let arguments = [
+            "activations",
+            "wide.png",
+            "tall.png",
+            "--arch",
+            support::ARCH,
+            "--weights",
+            "random.safetensors",
+        ];
         let rest = ["--taps", "layer4,layer1_0_conv1,fc", "--reduce", reduce, "--out", out];
         stdout(&neuron(folder.path(), &[&arguments[..], &rest[..]].concat()), 0);
         Weights::open(&folder.path().join(out)).unwrap()
     };
     let (maps, max, mean) = (run("none", "maps.st"), run("max", "new/max.st"), run("mean", "mean.st"));
     assert_eq!(maps.metadata()["images"], r#"["wide.png","tall.png"]"#);
-    assert_eq!(maps.metadata()["arch"], "resnet18");
+    assert_eq!(maps.metadata()["arch"], support::ARCH);
     assert!(maps.names().eq(["fc", "layer1.0.conv1", "layer4"]));
-    assert_eq!(tensor(&maps, "fc", &[2, 3]), tensor(&max, "fc", &[2, 3]));
-    for (name, channels, side) in [("layer4", 512, 2), ("layer1.0.conv1", 64, 16)] {
+    assert_eq!(tensor(&maps, "fc", &[2, 1000]), tensor(&max, "fc", &[2, 1000]));
+    for (name, channels, side) in [("layer4", 128, 2), ("layer1.0.conv1", 16, 16)] {
         let full = tensor(&maps, name, &[2, channels, side, side]);
         let (max, mean) = (tensor(&max, name, &[2, channels]), tensor(&mean, name, &[2, channels]));
-        assert!(full.iter().any(|value| *value != full[0]), "the map says something");
+        let one = channels * side * side;
+        assert_eq!(full[..one], by_the_library(folder.path(), "wide.png", name));
+        assert_eq!(full[one..], by_the_library(folder.path(), "tall.png", name));
         for (at, map) in full.chunks_exact(side * side).enumerate() {
             assert_eq!(map.iter().copied().fold(f32::NEG_INFINITY, f32::max), max[at]);
-            let sum: f64 = map.iter().map(|&value| f64::from(value)).sum();
-            assert!(
-                (sum / map.len() as f64 - f64::from(mean[at])).abs()
-                    <= 1e-6 * f64::from(max[at].abs()).max(1.0)
-            );
+            let exact = map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len() as f64;
+            assert_eq!(exact as f32, mean[at]);
         }
     }
 }
 
 #[test]
-fn the_strongest_channels_have_names() {
+fn the_strongest_channels_are_printed_with_their_classes() {
     let folder = folder();
-    let arguments = ["activations", "wide.png", "--arch", "resnet18", "--taps", "fc,layer4", "--top", "2"];
+    let arguments = [
+        "activations",
+        "wide.png",
+        "--arch",
+        support::ARCH,
+        "--weights",
+        "random.safetensors",
+        "--taps",
+        "fc,layer4",
+        "--top",
+        "2",
+    ];
     let value = stdout(&neuron(folder.path(), &[&arguments[..], &["--json"]].concat()), 0);
     let value: Value = serde_json::from_str(&value).unwrap();
     let fc = value["images"][0]["top"]["fc"].as_array().unwrap();
     assert_eq!(fc.len(), 2);
     assert!(fc[0]["value"].as_f64() >= fc[1]["value"].as_f64());
     let channel = fc[0]["channel"].as_u64().unwrap() as usize;
-    assert_eq!(fc[0]["class"], ["ant", "bee", "cat"][channel]);
+    assert_eq!(fc[0]["class"], ImagenetClass::all()[channel].label);
     assert!(value["images"][0]["top"]["layer4"][0].get("class").is_none());
 
     let table = stdout(&neuron(folder.path(), &arguments), 0);
@@ -160,14 +168,25 @@ fn the_strongest_channels_have_names() {
 #[test]
 fn a_broken_image_is_skipped_and_reported() {
     let folder = folder();
-    let arguments =
-        ["activations", "broken.png", "tall.png", "--arch", "resnet18", "--taps", "fc", "--out", "a.st"];
+    let arguments = [
+        "activations",
+        "broken.png",
+        "tall.png",
+        "--arch",
+        support::ARCH,
+        "--weights",
+        "random.safetensors",
+        "--taps",
+        "fc",
+        "--out",
+        "a.st",
+    ];
     let output = neuron(folder.path(), &arguments);
     stdout(&output, 3);
     assert!(stderr(&output).contains("skipped broken.png: "), "{}", stderr(&output));
     let file = Weights::open(&folder.path().join("a.st")).unwrap();
     assert_eq!(file.metadata()["images"], r#"["tall.png"]"#);
-    tensor(&file, "fc", &[1, 3]);
+    tensor(&file, "fc", &[1, 1000]);
 
     let strict = neuron(folder.path(), &[&arguments[..], &["--strict", "--overwrite"]].concat());
     assert_eq!(strict.status.code(), Some(1));
@@ -178,7 +197,10 @@ fn a_broken_image_is_skipped_and_reported() {
 fn mistakes_are_named() {
     let folder = folder();
     let run = |rest: &[&str]| {
-        let output = neuron(folder.path(), &[&["activations", "--arch", "resnet18"], rest].concat());
+        let output = neuron(
+            folder.path(),
+            &[&["activations", "--arch", support::ARCH, "--weights", "random.safetensors"], rest].concat(),
+        );
         (output.status.code(), stderr(&output))
     };
     let (code, message) = run(&["absent.png", "--taps", "fc", "--top", "1"]);
@@ -202,22 +224,28 @@ fn mistakes_are_named() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let folder = folder();
-    let arguments =
-        ["activations", "wide.png", "--arch", "resnet18", "--taps", "layer4", "--out", "a.st", "--dry-run"];
+    let arguments = [
+        "activations",
+        "wide.png",
+        "--arch",
+        support::ARCH,
+        "--weights",
+        "random.safetensors",
+        "--taps",
+        "layer4",
+        "--out",
+        "a.st",
+        "--dry-run",
+    ];
     let output = neuron(folder.path(), &arguments);
     stdout(&output, 0);
-    assert_eq!(stderr(&output), "1 images, 1 forwards, 1 layers, 8192 bytes\n");
+    assert_eq!(stderr(&output), "1 images, 1 forwards, 1 layers, 2048 bytes\n");
     assert!(!folder.path().join("a.st").exists());
 }
 
 #[test]
 fn tier2_the_classes_of_photos_are_recognised() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
-    if !shared.is_dir() {
-        println!("left out: no reference data (set NEURON_SHARED to its folder)");
-        return;
-    }
+    let Some(shared) = support::reference_data() else { return };
     let paths = |folder: &Path| -> Vec<PathBuf> {
         let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();

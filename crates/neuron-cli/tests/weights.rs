@@ -1,17 +1,17 @@
 //! `neuron weights convert` and `inspect` through the real binary.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use tempfile::TempDir;
 
 fn neuron(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neuron"));
-    command.env_remove("NEURON_WEIGHTS").env_remove("NEURON_DATA");
-    command.current_dir(folder).arg("weights").args(arguments).output().unwrap()
+    support::neuron(&["weights"]).args(arguments).current_dir(folder).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -113,15 +113,18 @@ fn what_is_no_weights_file_is_named_once() {
 
 #[test]
 fn tier2_a_hostile_checkpoint_is_refused_by_name() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
-    if !shared.is_dir() {
-        println!("left out: no reference data (set NEURON_SHARED to its folder)");
-        return;
-    }
+    let Some(shared) = support::reference_data() else { return };
     let (folder, _) = folder();
     let evil = shared.join("fixtures/checkpoints/bad_evil.pth");
     let message = failure(&neuron(folder.path(), &["convert", evil.to_str().unwrap(), "out.safetensors"]));
     assert!(message.contains("asks for the Python object posix.system"), "{message}");
     assert!(!folder.path().join("out.safetensors").exists());
+}
+
+#[test]
+fn every_help_shows_an_example() {
+    for action in ["convert", "inspect", "fetch"] {
+        let (help, _) = support::run_expecting(0, &["weights", action, "--help"]);
+        assert!(help.contains(&format!("Example:\n  neuron weights {action} ")), "{help}");
+    }
 }

@@ -1,11 +1,13 @@
 //! `neuron weights fetch` against a hub that the test plays.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
@@ -13,13 +15,13 @@ use neuron_model::{Architecture, Weights};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-const CONFIG: &str = r#"{"architecture": "resnet18", "pretrained_cfg": {"input_size": [3, 224, 224],
+const CONFIG: &str = r#"{"architecture": "resnet", "pretrained_cfg": {"input_size": [3, 224, 224],
     "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": "center",
     "mean": [0.5, 0.25, 0.125], "std": [0.2, 0.3, 0.4]}}"#;
 
-/// The smallest architecture with all its tensors, in f16, as the bytes of a safetensors file.
+/// A small architecture with all its tensors, in f16, as the bytes of a safetensors file.
 static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let graph = Architecture::from_name("resnet18").unwrap().graph(&Weights::default());
+    let graph = Architecture::from_name(support::ARCH).unwrap().graph(&Weights::default());
     let (mut header, mut end) = (serde_json::Map::new(), 0);
     for (name, shape) in graph.expected_tensors() {
         let begin = end;
@@ -114,8 +116,10 @@ fn serve(
 fn hub(storage: &Server, size: usize, sha256: String) -> Server {
     let location = format!("{}/blob", storage.address);
     Server::new(move |path| match path {
-        "/timm/resnet18.tv_in1k/resolve/main/config.json" => ok(CONFIG.as_bytes()),
-        "/timm/resnet18.tv_in1k/resolve/main/model.safetensors" => linked(location.clone(), size, &sha256),
+        "/timm/resnet10_demo.tv_in1k/resolve/main/config.json" => ok(CONFIG.as_bytes()),
+        "/timm/resnet10_demo.tv_in1k/resolve/main/model.safetensors" => {
+            linked(location.clone(), size, &sha256)
+        }
         _ => not_found(),
     })
 }
@@ -128,9 +132,9 @@ impl Home {
     }
 
     fn fetch(&self, endpoint: &str, environment: &[(&str, &str)], flags: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_neuron"));
-        command.args(["weights", "fetch", "resnet18"]).args(flags).current_dir(self.0.path());
-        for name in ["HF_TOKEN", "HF_HUB_OFFLINE", "NEURON_WEIGHTS", "NEURON_DATA"] {
+        let mut command = support::neuron(&["weights", "fetch", support::ARCH]);
+        command.args(flags).current_dir(self.0.path());
+        for name in ["HF_TOKEN", "HF_HUB_OFFLINE"] {
             command.env_remove(name);
         }
         for name in ["http_proxy", "https_proxy", "all_proxy"] {
@@ -141,7 +145,7 @@ impl Home {
     }
 
     fn place(&self) -> PathBuf {
-        self.0.path().join("neuron/resnet18.safetensors")
+        self.0.path().join("neuron/resnet10_demo.safetensors")
     }
 
     /// Everything in the folder of fetched weights.
@@ -176,7 +180,7 @@ fn what_the_hub_announced_is_fetched_with_its_preprocessing() {
     assert_eq!(home.files(), [home.place()]);
     let metadata = metadata(&home.place());
     for (key, value) in [
-        ("arch", "resnet18"),
+        ("arch", support::ARCH),
         ("crop", "224"),
         ("resize", "236"),
         ("interpolation", "bicubic"),
@@ -238,7 +242,10 @@ fn a_model_that_is_not_there_is_named() {
     let hub = Server::new(|_| not_found());
     let home = Home::new();
     let output = home.fetch(&hub.address, &[], &[]);
-    home.assert_fails(&output, "/timm/resnet18.tv_in1k/resolve/main/config.json does not exist (status 404)");
+    home.assert_fails(
+        &output,
+        "/timm/resnet10_demo.tv_in1k/resolve/main/config.json does not exist (status 404)",
+    );
 }
 
 #[test]
@@ -325,10 +332,6 @@ fn the_weights_of_another_network_are_not_kept() {
 
 #[test]
 fn an_unknown_architecture_is_wrong_usage() {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_neuron")).args(["weights", "fetch", "resnet99"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("unknown architecture resnet99; known are resnet18")
-    );
+    let (_, stderr) = support::run_expecting(2, &["weights", "fetch", "resnet99"]);
+    assert!(stderr.contains("unknown architecture resnet99; known are resnet18"));
 }

@@ -1,5 +1,11 @@
 //! The `neuron` command: what does each unit of a vision network respond to?
 
+#![allow(
+    rustdoc::invalid_html_tags,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on commands and flags are help texts for a terminal, not Markdown"
+)]
+
 mod channels;
 mod cli;
 mod commands;

@@ -87,8 +87,8 @@ fn stages(steps: &[Step], shapes: &[Option<MapShape>], pixels: usize, batch: usi
 fn is_wide(plan: &Plan, stages: &[Stage], id: NodeId) -> bool {
     let stage_of = |step: usize| stages.iter().position(|stage| stage.steps.contains(&step));
     let written = plan.steps().iter().position(|step| step.output == id).and_then(stage_of).unwrap_or(0);
-    let reads = (0..plan.steps().len()).filter(|step| plan.steps()[*step].reads().any(|read| read == id));
-    let last_read = reads.last().and_then(stage_of).unwrap_or(0);
+    let mut reads = (0..plan.steps().len()).filter(|step| plan.steps()[*step].reads().any(|read| read == id));
+    let last_read = reads.next_back().and_then(stage_of).unwrap_or(0);
     // The image is written at the start of the first stage.
     let exists = id == plan.graph().input() || plan.steps().iter().any(|step| step.output == id);
     let tapped = plan.keep() != Keep::Taps && plan.taps().iter().any(|tap| tap.node == id);

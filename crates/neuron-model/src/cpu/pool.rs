@@ -16,56 +16,75 @@ fn clipped(window: Window, index: usize, len: usize) -> Range<usize> {
 /// * `output`, `argmax`: `[batch, positions(height), positions(width), channels]`
 ///
 /// # Panics
-/// If a length does not fit, a window can lie in the padding alone, or has more than 256 places.
+/// If a length does not fit, a window could lie in the padding alone, or it has more than 256 places.
 pub fn max_pool(window: Window, input: View<'_>, output: &mut [f32], argmax: Option<&mut [u8]>) {
     input.check();
     assert!(window.padding < window.kernel && window.kernel <= 16, "unsupported max-pool {window:?}");
-    let View { batch, height, width, channels, data } = input;
-    let (rows, columns) = (window.positions(height), window.positions(width));
-    assert_eq!(output.len(), batch * rows * columns * channels, "output of the max-pool");
+    let (rows, columns) = (window.positions(input.height), window.positions(input.width));
+    assert_eq!(output.len(), input.batch * rows * columns * input.channels, "output of the max-pool");
     if output.is_empty() {
         return;
     }
-    let line = columns * channels;
-    let pool_line = |index: usize, output: &mut [f32], mut argmax: Option<&mut [u8]>| {
-        let (item, y) = (index / rows, index % rows);
-        output.fill(f32::NEG_INFINITY);
-        for x in 0..columns {
-            let best = &mut output[x * channels..][..channels];
-            let mut places = argmax.as_deref_mut().map(|places| &mut places[x * channels..][..channels]);
-            let mut first = true;
-            for row in clipped(window, y, height) {
-                for column in clipped(window, x, width) {
-                    let values = &data[((item * height + row) * width + column) * channels..][..channels];
-                    let place = (row + window.padding - y * window.stride) * window.kernel
-                        + (column + window.padding - x * window.stride);
-                    match places.as_deref_mut() {
-                        Some(places) => {
-                            for ((best, at), value) in best.iter_mut().zip(places).zip(values) {
-                                let better = first || *value > *best || (value.is_nan() && !best.is_nan());
-                                *best = if better { *value } else { *best };
-                                *at = if better { place as u8 } else { *at };
-                            }
-                        }
-                        None => {
-                            for (best, value) in best.iter_mut().zip(values) {
-                                *best = if *value > *best || value.is_nan() { *value } else { *best };
-                            }
-                        }
-                    }
-                    first = false;
-                }
-            }
-        }
-    };
+    let line = columns * input.channels;
+    let places = |index: usize, x: usize| places(window, input, (index / rows, index % rows, x));
     match argmax {
         Some(argmax) => {
             assert_eq!(argmax.len(), output.len(), "argmax of the max-pool");
-            parallel::for_each_chunk_pair(output, argmax, line, |i, output, argmax| {
-                pool_line(i, output, Some(argmax));
+            parallel::for_each_chunk_pair(output, argmax, line, |index, output, argmax| {
+                let pixels =
+                    output.chunks_exact_mut(input.channels).zip(argmax.chunks_exact_mut(input.channels));
+                for (x, (best, argmax)) in pixels.enumerate() {
+                    best_and_where(places(index, x), best, argmax);
+                }
             });
         }
-        None => parallel::for_each_chunk(output, line, |i, output| pool_line(i, output, None)),
+        None => parallel::for_each_chunk(output, line, |index, output| {
+            for (x, best) in output.chunks_exact_mut(input.channels).enumerate() {
+                best_alone(places(index, x), best);
+            }
+        }),
+    }
+}
+
+/// The places of window (`y`, `x`) of an item that lie inside of the map, row by row: number and channels of each.
+fn places(
+    window: Window,
+    input: View<'_>,
+    (item, y, x): (usize, usize, usize),
+) -> impl Iterator<Item = (usize, &[f32])> {
+    let View { height, width, channels, data, .. } = input;
+    clipped(window, y, height).flat_map(move |row| {
+        let first = (row + window.padding - y * window.stride) * window.kernel;
+        clipped(window, x, width).map(move |column| {
+            let values = &data[((item * height + row) * width + column) * channels..][..channels];
+            (first + column + window.padding - x * window.stride, values)
+        })
+    })
+}
+
+fn best_alone<'a>(places: impl Iterator<Item = (usize, &'a [f32])>, best: &mut [f32]) {
+    best.fill(f32::NEG_INFINITY);
+    for (_, values) in places {
+        for (best, value) in best.iter_mut().zip(values) {
+            *best = if *value > *best || value.is_nan() { *value } else { *best };
+        }
+    }
+}
+
+fn best_and_where<'a>(
+    mut places: impl Iterator<Item = (usize, &'a [f32])>,
+    best: &mut [f32],
+    argmax: &mut [u8],
+) {
+    let (place, values) = places.next().expect("no window lies in the padding alone");
+    best.copy_from_slice(values);
+    argmax.fill(place as u8);
+    for (place, values) in places {
+        for ((best, at), value) in best.iter_mut().zip(&mut *argmax).zip(values) {
+            let better = *value > *best || (value.is_nan() && !best.is_nan());
+            *best = if better { *value } else { *best };
+            *at = if better { place as u8 } else { *at };
+        }
     }
 }
 
@@ -217,4 +236,121 @@ pub fn average_pool_backward(
 /// If a length does not fit or the maps are empty.
 pub fn global_average_pool(input: View<'_>, output: &mut [f32]) {
     reduce_mean(input, output);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The places of each window that lie inside of the map, as (place in the window, index of its pixel in the batch).
+    fn windows(
+        window: Window,
+        [batch, height, width]: [usize; 3],
+        positions: (usize, usize),
+    ) -> Vec<Vec<(usize, usize)>> {
+        let inside = |at: usize, tap: usize, len: usize| {
+            (at * window.stride + tap).checked_sub(window.padding).filter(|at| *at < len)
+        };
+        let mut all = Vec::new();
+        for (item, at) in (0..batch).flat_map(|item| (0..positions.0 * positions.1).map(move |at| (item, at)))
+        {
+            let places = (0..window.kernel * window.kernel).filter_map(|place| {
+                let y = inside(at / positions.1, place / window.kernel, height)?;
+                let x = inside(at % positions.1, place % window.kernel, width)?;
+                Some((place, (item * height + y) * width + x))
+            });
+            all.push(places.collect());
+        }
+        all
+    }
+
+    fn check_max_pool(window: Window, [batch, height, width, channels]: [usize; 4], data: &[f32]) {
+        let positions = (window.positions(height), window.positions(width));
+        let input = View::new(batch, height, width, channels, data);
+        let windows = windows(window, [batch, height, width], positions);
+        let len = windows.len() * channels;
+        let (mut maxima, mut argmax, mut alone) = (vec![0.0; len], vec![99; len], vec![0.0; len]);
+        max_pool(window, input, &mut maxima, Some(&mut argmax));
+        max_pool(window, input, &mut alone, None);
+        let mut expected = vec![0.0; data.len()];
+        for (at, places) in windows.iter().enumerate() {
+            for channel in 0..channels {
+                let value = |pixel: usize| data[pixel * channels + channel];
+                let nan = places.iter().find(|(_, pixel)| value(*pixel).is_nan());
+                let best = nan.unwrap_or_else(|| {
+                    places
+                        .iter()
+                        .reduce(|best, next| if value(next.1) > value(best.1) { next } else { best })
+                        .unwrap()
+                });
+                let index = at * channels + channel;
+                assert_eq!(usize::from(argmax[index]), best.0);
+                assert_eq!(maxima[index].to_bits(), value(best.1).to_bits());
+                assert_eq!(alone[index].is_nan(), nan.is_some());
+                assert!(nan.is_some() || alone[index] == maxima[index]);
+                expected[best.1 * channels + channel] += index as f32;
+            }
+        }
+        let gradient: Vec<f32> = (0..len).map(|index| index as f32).collect();
+        let gradient = View::new(batch, positions.0, positions.1, channels, &gradient);
+        let mut back = vec![f32::NAN; data.len()];
+        max_pool_backward(window, gradient, &argmax, height, width, &mut back);
+        assert_eq!(back, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn max_pools_are_what_they_are_defined_to_be(
+            kernel in 1usize..5, stride in 1usize..4, padding in 0usize..3,
+            batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in 1usize..5, seed in 0usize..1000,
+        ) {
+            prop_assume!(padding < kernel && height + 2 * padding >= kernel && width + 2 * padding >= kernel);
+            let window = Window { kernel, stride, padding };
+            // Few values, so that there are ties, and some NaN.
+            let value = |index: usize| match (index * 7919 + seed * 104_729) % 23 {
+                0 => f32::NAN,
+                other => other as f32 % 5.0 - 2.0,
+            };
+            let data: Vec<f32> = (0..batch * height * width * channels).map(value).collect();
+            check_max_pool(window, [batch, height, width, channels], &data);
+        }
+
+        #[test]
+        fn average_pools_and_their_gradients_are_what_they_are_defined_to_be(
+            kernel in 1usize..5, stride in 1usize..5,
+            batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in 1usize..5,
+        ) {
+            let window = Window { kernel, stride, padding: 0 };
+            let positions = (average_pool_positions(window, height), average_pool_positions(window, width));
+            let data: Vec<f32> = (0..batch * height * width * channels).map(|i| (i * 37 % 101) as f32).collect();
+            let windows = windows(window, [batch, height, width], positions);
+            let mut means = vec![f32::NAN; windows.len() * channels];
+            average_pool(window, View::new(batch, height, width, channels, &data), &mut means);
+            let mut expected_back = vec![0.0; data.len()];
+            for (index, mean) in means.iter().enumerate() {
+                let places = &windows[index / channels];
+                prop_assert!(!places.is_empty());
+                let sum: f32 = places.iter().map(|(_, pixel)| data[pixel * channels + index % channels]).sum();
+                prop_assert_eq!(*mean, sum / places.len() as f32);
+                for (_, pixel) in places {
+                    expected_back[pixel * channels + index % channels] += index as f32 / places.len() as f32;
+                }
+            }
+            let gradient: Vec<f32> = (0..means.len()).map(|index| index as f32).collect();
+            let gradient = View::new(batch, positions.0, positions.1, channels, &gradient);
+            let mut back = vec![f32::NAN; data.len()];
+            average_pool_backward(window, gradient, height, width, &mut back);
+            prop_assert_eq!(back, expected_back);
+        }
+    }
+
+    #[test]
+    fn the_last_window_may_hang_over_but_not_lie_beyond() {
+        let positions =
+            |kernel, stride, len| average_pool_positions(Window { kernel, stride, padding: 0 }, len);
+        // As torch's AvgPool2d(kernel, stride, ceil_mode=True).
+        assert_eq!([positions(2, 2, 7), positions(2, 2, 8), positions(2, 2, 1)], [4, 4, 1]);
+        assert_eq!([positions(3, 2, 6), positions(1, 2, 2), positions(2, 3, 4)], [3, 1, 2]);
+    }
 }

@@ -166,7 +166,7 @@ impl Dataset {
         self.items.len()
     }
 
-    /// Whether there are no images; never true of a data set that could be opened.
+    /// Whether there are no images; never true of a data set that was opened.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

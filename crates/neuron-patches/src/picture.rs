@@ -46,23 +46,26 @@ impl<'a, T: Copy> Picture<'a, T> {
         self.width
     }
 
-    /// Appends the pixels of a box, `[box height, box width, 3]`.
+    /// Writes the pixels of a box where the caller wants them, such as into a network's input.
     ///
-    /// Appending lets the windows of an image gather in one batch without a copy of each.
+    /// # Shapes
+    /// * `out`: `[box height, box width, 3]`
     ///
     /// # Errors
-    /// [`PatchError::OutsidePicture`] unless the whole box lies in the picture; `out` is then untouched.
-    pub fn crop_to(&self, window: PixelBox, out: &mut Vec<T>) -> Result<(), PatchError> {
-        let (y, x) = self.corner(window).ok_or(PatchError::OutsidePicture {
-            y: window.y,
-            x: window.x,
-            box_height: window.height,
-            box_width: window.width,
-            height: self.height,
-            width: self.width,
-        })?;
-        for row in y..y + window.height {
-            out.extend_from_slice(&self.pixels[(row * self.width + x) * COLOURS..][..window.width * COLOURS]);
+    /// [`PatchError::OutsidePicture`] unless the whole box lies in the picture, [`PatchError::Length`] unless
+    /// `out` has the box's shape; `out` is then untouched.
+    pub fn crop_into(&self, window: PixelBox, out: &mut [T]) -> Result<(), PatchError> {
+        let (y, x) = self.corner(window)?;
+        let expected = window.height * window.width * COLOURS;
+        if out.len() != expected {
+            return Err(PatchError::Length { what: "the pixels of a crop", expected, found: out.len() });
+        }
+        for row in 0..window.height {
+            out[row * window.width * COLOURS..][..window.width * COLOURS].copy_from_slice(self.row(
+                y + row,
+                x,
+                window.width,
+            ));
         }
         Ok(())
     }
@@ -72,18 +75,32 @@ impl<'a, T: Copy> Picture<'a, T> {
     /// # Errors
     /// [`PatchError::OutsidePicture`] unless the whole box lies in the picture.
     pub fn crop(&self, window: PixelBox) -> Result<Vec<T>, PatchError> {
-        let mut out = Vec::new();
-        self.crop_to(window, &mut out)?;
-        Ok(out)
+        let (y, x) = self.corner(window)?;
+        let rows = (y..y + window.height).flat_map(|row| self.row(row, x, window.width));
+        Ok(rows.copied().collect())
+    }
+
+    /// Some neighbouring pixels of a row.
+    fn row(&self, y: usize, x: usize, width: usize) -> &'a [T] {
+        &self.pixels[(y * self.width + x) * COLOURS..][..width * COLOURS]
     }
 
     /// Row and column of a box's corner, if all of the box lies inside.
-    fn corner(&self, window: PixelBox) -> Option<(usize, usize)> {
+    fn corner(&self, window: PixelBox) -> Result<(usize, usize), PatchError> {
         let start = |start: i64, len: usize, side: usize| {
             let start = usize::try_from(start).ok()?;
             (start.checked_add(len)? <= side).then_some(start)
         };
-        Some((start(window.y, window.height, self.height)?, start(window.x, window.width, self.width)?))
+        let corner =
+            start(window.y, window.height, self.height).zip(start(window.x, window.width, self.width));
+        corner.ok_or(PatchError::OutsidePicture {
+            y: window.y,
+            x: window.x,
+            box_height: window.height,
+            box_width: window.width,
+            height: self.height,
+            width: self.width,
+        })
     }
 }
 
@@ -99,10 +116,14 @@ mod tests {
         let crop = picture.crop(PixelBox { y: 1, x: 3, height: 2, width: 2 }).expect("inside");
         assert_eq!(crop, [130, 131, 132, 140, 141, 142, 230, 231, 232, 240, 241, 242]);
 
-        let mut batch = crop.clone();
-        picture.crop_to(PixelBox { y: 0, x: 0, height: 1, width: 1 }, &mut batch).expect("inside");
-        assert_eq!(batch[..12], crop);
-        assert_eq!(batch[12..], [0, 1, 2]);
+        let mut out = [0; 3];
+        picture.crop_into(PixelBox { y: 0, x: 0, height: 1, width: 1 }, &mut out).expect("inside");
+        assert_eq!(out, [0, 1, 2]);
+        let mut out = [7; 12];
+        picture.crop_into(PixelBox { y: 1, x: 3, height: 2, width: 2 }, &mut out).expect("inside");
+        assert_eq!(out[..], crop);
+        let wrong = picture.crop_into(PixelBox { y: 0, x: 0, height: 2, width: 1 }, &mut out);
+        assert_eq!(wrong, Err(PatchError::Length { what: "the pixels of a crop", expected: 6, found: 12 }));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Weights {
     ///
     /// f32, f16 and bf16 tensors become f32. Of a checkpoint, the dictionary under `state_dict` or `model` is
     /// taken where there is one, and a `module.` before every name is dropped. Nothing in a checkpoint is ever
-    /// executed, and memory stays within a small multiple of the file's size.
+    /// executed, and memory is bounded by a small multiple of the file's size (and some 100 MB for its pickle).
     ///
     /// # Errors
     /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],

@@ -10,7 +10,7 @@ use super::TorchError;
 use super::value::{Global, Id, Storage, Value, View};
 
 /// The values one pickle may make: a ResNet-152 needs some ten thousand.
-const MAX_VALUES: usize = 1 << 22;
+const MAX_VALUES: usize = 1 << 20;
 
 /// A pickle that was read to its end.
 #[derive(Debug)]
@@ -101,6 +101,8 @@ struct Machine<'a> {
     /// Heights of the stack where an operation began that takes everything since.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Entries of dictionaries that were copied from lists: the one way in which few bytes could make many.
+    copied: usize,
 }
 
 /// The bytes of the program.
@@ -148,7 +150,7 @@ impl<'a> Machine<'a> {
 impl<'a> Machine<'a> {
     fn push(&mut self, value: Value<'a>) -> Result<(), TorchError> {
         if self.values.len() == MAX_VALUES {
-            return Err(TorchError::TooMany { things: "objects", limit: MAX_VALUES });
+            return Err(too_many());
         }
         let id = Id(self.values.len() as u32);
         self.values.push(value);
@@ -349,7 +351,12 @@ impl<'a> Machine<'a> {
             },
             _ => Err(self.malformed("a key lacks its value")),
         };
+        let copied = self.copied + pairs.len();
+        if copied > MAX_VALUES {
+            return Err(too_many());
+        }
         let entries = pairs.iter().map(pair).collect::<Result<_, _>>()?;
+        self.copied = copied;
         self.push(Value::Dict(entries))
     }
 
@@ -393,6 +400,10 @@ impl<'a> Machine<'a> {
         };
         usize::try_from(count).map_err(|_| self.malformed("a count is negative or too large"))
     }
+}
+
+fn too_many() -> TorchError {
+    TorchError::TooMany { things: "objects", limit: MAX_VALUES }
 }
 
 /// A Python name fit for a message: its control characters are escaped, its length is bounded.

@@ -102,8 +102,7 @@ fn texts<'a>(pickle: &Pickle<'a>, id: Id) -> Result<BTreeMap<&'a str, Id>, Torch
                     limit: MAX_NAME_BYTES,
                 });
             }
-            // An optimiser's state is keyed by number; a state_dict never is.
-            _ => {}
+            _ => return Err(TorchError::NotADictionary { found: "a dictionary whose keys are no names" }),
         }
     }
     Ok(names)

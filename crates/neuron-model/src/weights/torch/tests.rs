@@ -255,8 +255,8 @@ fn few_numbers_do_not_become_many() {
 
 #[test]
 fn endless_nests_and_cycles_end() {
-    // One tuple in the other, a million times: dropped without recursion.
-    let nest = Assembler(vec![0x85; 1 << 20]);
+    // One tuple in the other, half a million times: dropped without recursion.
+    let nest = Assembler(vec![0x85; 1 << 19]);
     let pickle = [Assembler::new().op(b')').0, nest.0, vec![b'.']].concat();
     assert!(matches!(torch_error(&zip_checkpoint(&pickle)), TorchError::NotADictionary { found: "a tuple" }));
 
@@ -264,8 +264,35 @@ fn endless_nests_and_cycles_end() {
     let cycle = Assembler::new().op(b'}').op(b'q').op(0).text("model").op(b'h').op(0).op(b's').stop();
     assert!(matches!(torch_error(&zip_checkpoint(&cycle)), TorchError::NoTensors { .. }));
 
-    let many = [vec![0x80, 2], vec![b']'; (1 << 22) + 1], vec![b'.']].concat();
+    let many = [vec![0x80, 2], vec![b']'; (1 << 20) + 1], vec![b'.']].concat();
     assert!(matches!(torch_error(&zip_checkpoint(&many)), TorchError::TooMany { things: "objects", .. }));
+}
+
+#[test]
+fn one_list_does_not_become_many_dictionaries() {
+    let pairs = 1 << 10;
+    let pair = Assembler::new()
+        .global("collections", "OrderedDict")
+        .op(b'q')
+        .op(0)
+        .int(1)
+        .int(2)
+        .op(0x86)
+        .op(b'q')
+        .op(1);
+    let list = (0..pairs).fold(pair.op(b']').op(b'q').op(2).op(b'('), |list, _| list.op(b'h').op(1)).op(b'e');
+    let dict = |pickle: Assembler| pickle.op(b'h').op(0).op(b'h').op(2).op(0x85).op(b'R');
+    let few = (0..4).fold(list.clone(), |pickle, _| dict(pickle)).stop();
+    assert!(matches!(torch_error(&zip_checkpoint(&few)), TorchError::NotADictionary { .. }));
+    let many = (0..(1 << 11)).fold(list, |pickle, _| dict(pickle)).stop();
+    assert!(matches!(torch_error(&zip_checkpoint(&many)), TorchError::TooMany { things: "objects", .. }));
+}
+
+#[test]
+fn a_dictionary_by_number_is_no_state_dict() {
+    let pickle = Assembler::new().op(b'}').int(0).tensor(&FLOATS, 0, &[6], &[1]).op(b's').stop();
+    let error = torch_error(&zip_checkpoint(&pickle));
+    assert_eq!(error.to_string(), "it holds a dictionary whose keys are no names instead of a state_dict");
 }
 
 #[test]

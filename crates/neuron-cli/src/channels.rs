@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
+use anyhow::bail;
 use neuron_model::{ModelError, Tap};
+use sha2::{Digest, Sha256};
 
 /// Which channels of a layer are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,34 @@ impl Channels {
             None => Ok(listed.clone()),
         }
     }
+}
+
+/// Channels as they would be typed, runs as ranges: `0-63,162`.
+pub(crate) fn as_typed(channels: &[usize]) -> String {
+    let runs = channels.chunk_by(|channel, next| channel + 1 == *next);
+    let typed = runs.map(|run| match (run.first(), run.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first}-{last}"),
+        _ => run.iter().map(ToString::to_string).collect(),
+    });
+    typed.collect::<Vec<_>>().join(",")
+}
+
+/// Reads what [`as_typed`] made.
+pub(crate) fn listed(typed: &str) -> anyhow::Result<Vec<usize>> {
+    match typed.parse() {
+        Ok(Channels::Listed(listed)) => Ok(listed),
+        Ok(Channels::All) => bail!("the recorded channels are not numbers"),
+        Err(problem) => bail!("the recorded channels: {problem}"),
+    }
+}
+
+/// Channels as a part of a file's name: as typed, or a hash where that is too long.
+pub(crate) fn in_file_name(typed: &str) -> String {
+    const LONGEST: usize = 48;
+    if typed.len() <= LONGEST {
+        return typed.to_owned();
+    }
+    Sha256::digest(typed).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// No layer of any known network has more channels; keeps a mistyped range from filling the memory.
@@ -65,6 +95,13 @@ impl FromStr for Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_is_read_again() {
+        for typed in ["7", "0-63,162", "5,4,3", "3-4,9-11,0"] {
+            assert_eq!(as_typed(&listed(typed).unwrap()), typed);
+        }
+    }
 
     #[test]
     fn ranges_and_numbers_mix() {

@@ -15,6 +15,7 @@ mod hub;
 mod interrupt;
 mod outcome;
 mod output;
+mod patches;
 mod progress;
 mod scan;
 mod table;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use neuron_model::ModelError;
+use neuron_patches::PatchError;
 
 /// A command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,10 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
                     ModelError::UnknownArchitecture { .. }
                         | ModelError::UnknownTap { .. }
                         | ModelError::UnknownChannel { .. }
+                        | ModelError::ImageTooSmall { .. }
                 )
             )
+            || matches!(cause.downcast_ref(), Some(PatchError::LargerThanCrop { .. }))
     });
     ExitCode::from(if wrong_usage { 2 } else { 1 })
 }

@@ -22,6 +22,8 @@ pub(crate) enum Column {
     Text(Vec<ByteArray>),
     /// Text that may be missing.
     OptionalText(Vec<Option<ByteArray>>),
+    /// Numbers that may be missing.
+    OptionalFloat(Vec<Option<f32>>),
 }
 
 /// Rows that are written together, column by column.
@@ -68,10 +70,19 @@ fn write_column(writer: &mut SerializedColumnWriter<'_>, column: &Column) -> Res
         Column::Float(values) => writer.typed::<FloatType>().write_batch(values, None, None)?,
         Column::Text(values) => writer.typed::<ByteArrayType>().write_batch(values, None, None)?,
         Column::OptionalText(values) => {
-            let present: Vec<i16> = values.iter().map(|value| i16::from(value.is_some())).collect();
-            let values: Vec<ByteArray> = values.iter().flatten().cloned().collect();
+            let (present, values) = definitions(values);
             writer.typed::<ByteArrayType>().write_batch(&values, Some(&present), None)?
+        }
+        Column::OptionalFloat(values) => {
+            let (present, values) = definitions(values);
+            writer.typed::<FloatType>().write_batch(&values, Some(&present), None)?
         }
     };
     Ok(())
+}
+
+/// Which values are present, and those that are.
+fn definitions<T: Clone>(values: &[Option<T>]) -> (Vec<i16>, Vec<T>) {
+    let present = values.iter().map(|value| i16::from(value.is_some())).collect();
+    (present, values.iter().flatten().cloned().collect())
 }

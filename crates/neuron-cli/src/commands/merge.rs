@@ -3,15 +3,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::select_images;
+use super::{baseline, extract_patches, select_images};
 use crate::cli::Global;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::scan::{Checkpoint, Shard, SkippedImage};
 
-/// Merge the shards of select-images or baseline into the result of one run
+/// Merge the shards of select-images, extract-patches or baseline into the result of one run
 ///
-/// A shard is the file that a run with --shard I/N left in <out>/<arch>, or a folder that holds such files. All N
+/// A shard is the file that a run with --shard I/N left in <out>/<arch> (extract-patches: in <save-dir>), or a folder that holds such files. All N
 /// must be there, each once, from runs with the same weights, data and settings; the result has the same bytes
 /// as one unsharded run's.
 #[derive(Debug, clap::Args)]
@@ -35,10 +35,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let merged = merge(&files)?;
     let skipped = merged.skipped.len();
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
-    let place = match command {
+    let (place, written) = match command {
         "select-images" => select_images::write_merged(merged, &args.out)?,
+        "extract-patches" => extract_patches::write_merged(&merged, &args.out, global.quiet)?,
+        "baseline" => baseline::write_merged(&merged, &args.out, global.quiet)?,
         other => bail!("shards of {other:?} cannot be merged"),
     };
+    if written == Outcome::Interrupted {
+        global.say(0, || "interrupted; merge again".to_owned());
+        return Ok(written);
+    }
     global.say(0, || format!("{} shards merged, {skipped} images skipped: {}", files.len(), place.display()));
     if global.json {
         let summary =
@@ -61,8 +67,10 @@ fn shard_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         for entry in entries {
             let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
             let is_shard = entry.extension().is_some_and(|part| part.to_string_lossy().starts_with("shard-"));
-            let is_channel =
-                entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with("neuron_"));
+            // A layer's folder can hold thousands of these.
+            let is_channel = entry
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()));
             if entry.is_dir() && !is_channel {
                 folders.push(entry);
             } else if is_shard {

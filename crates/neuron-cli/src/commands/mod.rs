@@ -1,7 +1,9 @@
 //! One file per command: its flags and its execution.
 
 mod activations;
+mod baseline;
 mod completions;
+mod extract_patches;
 mod layers;
 mod man;
 mod merge;
@@ -16,7 +18,9 @@ use crate::outcome::Outcome;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Activations(activations::Args),
+    Baseline(baseline::Args),
     Completions(completions::Args),
+    ExtractPatches(extract_patches::Args),
     Layers(layers::Args),
     Man(man::Args),
     Merge(merge::Args),
@@ -29,7 +33,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { command, global } = cli;
     match command {
         Command::Activations(args) => activations::run(&args, &global),
+        Command::Baseline(args) => baseline::run(&args, &global),
         Command::Completions(args) => completions::run(&args),
+        Command::ExtractPatches(args) => extract_patches::run(&args, &global),
         Command::Layers(args) => layers::run(&args, &global),
         Command::Man(args) => man::run(&args, &global),
         Command::Merge(args) => merge::run(&args, &global),

@@ -9,13 +9,11 @@ use std::sync::Arc;
 use neuron_data::{Dataset, DatasetOptions, Preprocessing};
 use neuron_model::{Network, Tap};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::channels::Channels;
 use crate::cli::{Global, Split};
 use crate::outcome::{Outcome, WrongUsage};
-use crate::output;
-use crate::scan::{Identity, Leftovers, Scan, ScanFlags, Scanned, Start};
+use crate::scan::{Identity, LOADED_TOGETHER, Scan, ScanFlags};
 
 pub(super) use results::write_merged;
 
@@ -92,15 +90,17 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let shard = args.scan.shard()?;
     let dataset = Arc::new(open(&settings)?);
     if global.dry_run {
-        return plan::print(&plan::Request {
+        let (network, settings) = (&network, &settings);
+        let request = plan::Request {
             args,
-            global,
-            network: &network,
+            network,
+            taps: &taps,
             preprocessing: &preprocessing,
-            settings: &settings,
+            settings,
             dataset: &dataset,
             shard,
-        });
+        };
+        return plan::plan(&request)?.print(network, global.json);
     }
     if settings.topk_images > dataset.len() {
         global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
@@ -109,83 +109,24 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results =
         results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };
-    let checkpoint = results.checkpoint_path(shard);
-    let manifests = if shard.is_some() { Vec::new() } else { results.manifest_paths() };
-    let leftovers = Leftovers { checkpoint: &checkpoint, manifests: &manifests, identity: &identity };
-
-    let mut job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
-    let scanned = match leftovers.decide(args.scan.resume, global.overwrite)? {
-        Start::Complete => {
-            global.say(0, || format!("complete already: {}", results.folder().display()));
-            return Ok(Outcome::Done);
-        }
-        Start::Write(finished) => {
-            use crate::scan::Job;
-            job.restore(finished.lists)?;
-            Scanned { complete: true, skipped: finished.skipped, timing: crate::scan::Timing::default() }
-        }
-        Start::Scan(resume) => {
-            let scan = Scan {
-                label: "select-images",
-                dataset: dataset.clone(),
-                preprocessing: preprocessing.clone(),
-                shard,
-                identity: identity.clone(),
-                checkpoint: checkpoint.clone(),
-                checkpoint_every: args.scan.checkpoint_every(),
-                batch_size: args.batch_size.get(),
-                strict: global.strict,
-                quiet: global.quiet,
-            };
-            scan.run(&mut job, resume)?
-        }
+    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
+    let scan = Scan {
+        label: "select-images",
+        dataset: dataset.clone(),
+        preprocessing: preprocessing.clone(),
+        shard,
+        identity: identity.clone(),
+        destination: results.destination(shard),
+        checkpoint_every: args.scan.checkpoint_every(),
+        batch_size: args.batch_size.get().min(LOADED_TOGETHER),
+        threads: network.threads(),
+        strict: global.strict,
+        quiet: global.quiet,
     };
-    if !scanned.complete {
-        global.say(0, || format!("interrupted; continue with --resume (state: {})", checkpoint.display()));
-        return Ok(Outcome::Interrupted);
-    }
-    let forwards = crate::scan::Job::forwards(&job);
-    if shard.is_none() {
-        results.write(job.into_lists(), &scanned.skipped)?;
-        output::remove(&checkpoint)?;
-    }
-    let place = if shard.is_some() { checkpoint } else { results.folder() };
-    report(global, &scanned, forwards, &place)
-}
-
-/// Says what was done: one line on stderr, or JSON on stdout.
-fn report(
-    global: &Global,
-    scanned: &Scanned,
-    forwards: u64,
-    place: &std::path::Path,
-) -> anyhow::Result<Outcome> {
-    let Scanned { skipped, timing, .. } = scanned;
-    global.say(0, || {
-        format!(
-            "{} images, {} skipped, {:.1} s, {:.1} images/s, bound by {}: {}",
-            timing.images,
-            skipped.len(),
-            timing.seconds,
-            timing.images_per_second(),
-            timing.bound_by(),
-            place.display()
-        )
-    });
-    if global.json {
-        let summary = json!({
-            "command": "select-images",
-            "images": timing.images,
-            "skipped": skipped,
-            "forwards": forwards,
-            "seconds": timing.seconds,
-            "images_per_second": timing.images_per_second(),
-            "bound_by": timing.bound_by(),
-            "output": place,
-        });
-        output::print(&format!("{summary:#}\n"))?;
-    }
-    Ok(Outcome::with_skipped(skipped.len()))
+    scan.conduct(job, &args.scan, global, |job, skipped| {
+        results.write(job.into_lists(), skipped)?;
+        Ok(Outcome::Done)
+    })
 }
 
 fn taps(network: &Network, names: &[String]) -> anyhow::Result<Vec<Tap>> {

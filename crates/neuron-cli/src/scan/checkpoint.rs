@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use neuron_topk::TopK;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Identity, Shard, SkippedImage};
 use crate::output;
@@ -25,6 +26,8 @@ pub(crate) struct Checkpoint {
     pub(crate) complete: bool,
     pub(crate) skipped: Vec<SkippedImage>,
     pub(crate) lists: Vec<TopK>,
+    /// What the job keeps beside the lists.
+    pub(crate) rest: Value,
 }
 
 /// All of a checkpoint but its lists.
@@ -35,6 +38,7 @@ pub(super) struct Header {
     pub(super) next: usize,
     pub(super) complete: bool,
     pub(super) skipped: Vec<SkippedImage>,
+    pub(super) rest: Value,
 }
 
 /// Writes a checkpoint atomically; `docs/formats.md` specifies the bytes.
@@ -87,11 +91,11 @@ impl Checkpoint {
         if u32::from_le_bytes(array(&mut reader)?) != crc32fast::hash(&json) {
             bail!("it is damaged: the header's checksum does not match");
         }
-        let Header { identity, shard, next, complete, skipped } =
+        let Header { identity, shard, next, complete, skipped, rest } =
             serde_json::from_slice(&json).context("its header is not understood")?;
         let count = u64::from_le_bytes(array(&mut reader)?);
         let lists = (0..count).map(|_| TopK::read_from(&mut reader)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { identity, shard, next, complete, skipped, lists })
+        Ok(Self { identity, shard, next, complete, skipped, lists, rest })
     }
 }
 
@@ -116,6 +120,7 @@ mod tests {
             next: 5,
             complete: false,
             skipped: vec![SkippedImage { index: 3, image: "a/b".into(), reason: "empty".into() }],
+            rest: [1, 2].into(),
         };
         let path = folder.join("state");
         save(&path, &header, &[&list, &list]).unwrap();
@@ -128,7 +133,7 @@ mod tests {
         let read = Checkpoint::open(&saved(folder.path())).unwrap().unwrap();
         assert_eq!((read.next, read.complete, read.skipped.len(), read.lists.len()), (5, false, 1, 2));
         assert_eq!(read.shard, Some(Shard { index: 1, count: 2 }));
-        assert_eq!(read.lists[1].channel(1)[0].index, 4);
+        assert_eq!((read.lists[1].channel(1)[0].index, read.rest), (4, [1, 2].into()));
         assert!(Checkpoint::open(&folder.path().join("none")).unwrap().is_none());
     }
 

@@ -1,3 +1,5 @@
+use anyhow::Context;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,12 @@ impl Identity {
 
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
+    }
+
+    /// What a checkpoint says about `key`.
+    pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> anyhow::Result<T> {
+        let value = self.get(key).with_context(|| format!("the scan's {key} are not recorded"))?;
+        serde_json::from_value(value.clone()).with_context(|| format!("the scan's {key} are not understood"))
     }
 
     /// One line for each setting that is not the same, `key: old -> new`.

@@ -4,31 +4,37 @@
 //! left, checkpoints, shards, signals, progress, skipped files) is here, once.
 
 mod checkpoint;
+mod conduct;
 mod crops;
 mod identity;
+mod plan;
 mod shard;
+mod skipped;
 mod start;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_topk::TopK;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 pub(crate) use checkpoint::Checkpoint;
+pub(crate) use conduct::Destination;
 pub(crate) use crops::Crops;
 pub(crate) use identity::Identity;
+pub(crate) use plan::{Plan, seconds_of};
 pub(crate) use shard::{Shard, ShardFlag};
-pub(crate) use start::{Leftovers, ScanFlags, Start};
+pub(crate) use skipped::{SkippedImage, write_skipped};
+pub(crate) use start::ScanFlags;
 
 use crate::interrupt;
 use crate::progress::Progress;
 
-/// Images that are loaded and computed together; results do not depend on it, latency and memory do.
-const LOADED_TOGETHER: usize = 32;
+/// The most images that are worth loading together; more only adds latency and memory.
+pub(crate) const LOADED_TOGETHER: usize = 32;
 
 /// What a scan computes, and the lists that it fills.
 pub(crate) trait Job {
@@ -38,21 +44,16 @@ pub(crate) trait Job {
     /// The lists so far, in an order of the job's own.
     fn lists(&self) -> Vec<&TopK>;
 
-    /// Takes up lists that a checkpoint held.
-    fn restore(&mut self, lists: Vec<TopK>) -> anyhow::Result<()>;
+    /// What a checkpoint must hold beside the lists.
+    fn rest(&self) -> Value {
+        Value::Null
+    }
+
+    /// Takes up what a checkpoint held.
+    fn restore(&mut self, lists: Vec<TopK>, rest: Value) -> anyhow::Result<()>;
 
     /// Images that went through the network (a window is an image) since the command started.
     fn forwards(&self) -> u64;
-}
-
-/// A file that was left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SkippedImage {
-    /// Index in the data set.
-    pub(crate) index: usize,
-    /// Name below the data folder.
-    pub(crate) image: String,
-    pub(crate) reason: String,
 }
 
 /// How a data set is gone through.
@@ -62,11 +63,12 @@ pub(crate) struct Scan {
     pub(crate) preprocessing: Preprocessing,
     pub(crate) shard: Option<Shard>,
     pub(crate) identity: Identity,
-    /// Where the state is kept meanwhile.
-    pub(crate) checkpoint: PathBuf,
+    pub(crate) destination: Destination,
     pub(crate) checkpoint_every: Duration,
-    /// The most images that are loaded at once.
+    /// Images that the job gets at once; at least 1.
     pub(crate) batch_size: usize,
+    /// Threads that decode; they sleep while enough images are waiting, so that the network has the cores.
+    pub(crate) threads: usize,
     pub(crate) strict: bool,
     pub(crate) quiet: bool,
 }
@@ -102,12 +104,12 @@ impl Timing {
 
 impl Scan {
     /// Goes through the images that are left after `resume`, or all.
-    pub(crate) fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
+    fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
         let range = self.shard.map_or(0..self.dataset.len(), |shard| shard.range(self.dataset.len()));
         let (mut next, mut skipped) = (range.start, Vec::new());
         if let Some(checkpoint) = resume {
             (next, skipped) = (checkpoint.next, checkpoint.skipped);
-            job.restore(checkpoint.lists)?;
+            job.restore(checkpoint.lists, checkpoint.rest)?;
         }
         let started = Instant::now();
         let mut timing = Timing::default();
@@ -139,10 +141,8 @@ impl Scan {
     }
 
     fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
-        let options = LoaderOptions {
-            batch_size: self.batch_size.clamp(1, LOADED_TOGETHER),
-            ..LoaderOptions::default()
-        };
+        let options =
+            LoaderOptions { batch_size: self.batch_size, threads: self.threads, ..LoaderOptions::default() };
         let loader = Loader::new(self.dataset.clone(), items, &self.preprocessing, &options);
         loader.context("cannot start loading images")
     }
@@ -174,7 +174,8 @@ impl Scan {
             next,
             complete,
             skipped: skipped.to_vec(),
+            rest: job.rest(),
         };
-        checkpoint::save(&self.checkpoint, &header, &job.lists())
+        checkpoint::save(&self.destination.checkpoint, &header, &job.lists())
     }
 }

@@ -25,10 +25,15 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 /// Runs the command, which must exit with `code`; returns stdout and stderr.
 pub(crate) fn run_expecting(code: i32, arguments: &[&str]) -> (String, String) {
-    let output = run(arguments);
+    expecting(code, &mut neuron(arguments))
+}
+
+/// As [`run_expecting`], for a command that was prepared.
+pub(crate) fn expecting(code: i32, command: &mut Command) -> (String, String) {
+    let output = command.output().expect("the binary starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "neuron {}\n{stdout}{stderr}", arguments.join(" "));
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{stdout}{stderr}");
     (stdout, stderr)
 }
 

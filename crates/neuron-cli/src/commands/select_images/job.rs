@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use neuron_data::{Batch, Preprocessing};
 use neuron_model::{Keep, Network, Session, Tap, cpu};
 use neuron_topk::{TopK, TopkError};
+use serde_json::Value;
 
 use super::Settings;
 use crate::scan::{Crops, Job};
@@ -84,7 +85,7 @@ impl Job for SelectImages {
         self.layers.iter().map(|layer| &layer.list).collect()
     }
 
-    fn restore(&mut self, lists: Vec<TopK>) -> anyhow::Result<()> {
+    fn restore(&mut self, lists: Vec<TopK>, _rest: Value) -> anyhow::Result<()> {
         anyhow::ensure!(lists.len() == self.layers.len(), "the checkpoint holds another number of layers");
         for (layer, list) in self.layers.iter_mut().zip(lists) {
             layer.list = list;

@@ -1,15 +1,16 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use neuron_data::Dataset;
 use neuron_topk::{Entry, TopK};
 use parquet::data_type::ByteArray;
 use serde_json::json;
 
 use super::{Layer, Settings};
+use crate::outcome::Outcome;
 use crate::output;
-use crate::scan::{Checkpoint, Identity, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage, write_skipped};
 use crate::table::{self, Column, RowGroup};
 
 /// Rows of a table that are built in memory at once.
@@ -45,15 +46,16 @@ impl Results<'_> {
         self.folder().join(format!("neuron_{}", layer.typed))
     }
 
-    /// Where the scan's state is kept: beside the layers' folders, so that scans of other layers have their own.
-    pub(super) fn checkpoint_path(&self, shard: Option<Shard>) -> PathBuf {
+    pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let layers: Vec<&str> = self.settings.layers.iter().map(|layer| &*layer.typed).collect();
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
-        self.folder().join(format!("select-images_{}.{part}", layers.join("+")))
+        // Beside the layers' folders, so that scans of other layers have a state of their own.
+        let checkpoint = self.folder().join(format!("select-images_{}.{part}", layers.join("+")));
+        Destination { folder: self.folder(), checkpoint, manifests: self.manifest_paths() }
     }
 
     /// The files that are written last.
-    pub(super) fn manifest_paths(&self) -> Vec<PathBuf> {
+    fn manifest_paths(&self) -> Vec<PathBuf> {
         let manifest = |layer| self.layer_folder(layer).join("manifest.json");
         self.settings.layers.iter().map(manifest).collect()
     }
@@ -132,25 +134,12 @@ impl Results<'_> {
     }
 }
 
-/// The list of files that were left out; no file if there are none.
-fn write_skipped(path: &Path, skipped: &[SkippedImage]) -> anyhow::Result<()> {
-    if skipped.is_empty() {
-        return output::remove(path);
-    }
-    output::write_atomically(path, |writer| {
-        writeln!(writer, "index\timage\treason")?;
-        for item in skipped {
-            let plain = |text: &str| text.replace(['\t', '\n', '\r'], " ");
-            writeln!(writer, "{}\t{}\t{}", item.index, plain(&item.image), plain(&item.reason))?;
-        }
-        Ok(())
-    })
-}
-
 /// Writes what merged shards amount to; the same bytes as one run's.
-pub(in crate::commands) fn write_merged(merged: Checkpoint, out: &Path) -> anyhow::Result<PathBuf> {
-    let settings = merged.identity.get("settings").context("the shards do not say what was scanned")?;
-    let settings: Settings = serde_json::from_value(settings.clone()).context("the shards' settings")?;
+pub(in crate::commands) fn write_merged(
+    merged: Checkpoint,
+    out: &Path,
+) -> anyhow::Result<(PathBuf, Outcome)> {
+    let settings: Settings = merged.identity.read("settings")?;
     let dataset = super::open(&settings)?;
     let fingerprint = json!(dataset.fingerprint());
     ensure!(
@@ -160,5 +149,5 @@ pub(in crate::commands) fn write_merged(merged: Checkpoint, out: &Path) -> anyho
     );
     let results = Results { settings: &settings, identity: &merged.identity, dataset: &dataset, out };
     results.write(merged.lists, &merged.skipped)?;
-    Ok(results.folder())
+    Ok((results.folder(), Outcome::Done))
 }

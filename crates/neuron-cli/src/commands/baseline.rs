@@ -1,0 +1,237 @@
+mod job;
+mod reference;
+mod results;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use neuron_data::{Dataset, DatasetOptions, Preprocessing};
+use neuron_model::{Network, Tap};
+use neuron_patches::Windows;
+use serde::{Deserialize, Serialize};
+
+use crate::channels::{self, Channels};
+use crate::cli::{Global, Split};
+use crate::outcome::{Outcome, WrongUsage};
+use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
+use crate::scan::{Identity, Plan, Scan, ScanFlags};
+use job::Baseline;
+use results::Results;
+
+pub(super) use results::write_merged;
+
+/// Find the patches that drive units, among those of all images
+///
+/// Every image is cut into windows that overlap by a fifth; each is resized to the network's usual input and
+/// forwarded, and its score for a unit is the mean of the unit's activation map. The best patches, at most one of
+/// an image, are in <out>/<arch>/neuron_<layer>/<channel>/top<k>: patches.png, files.txt, topk_files.txt (the
+/// same) and patches.parquet. A run that is interrupted goes on with --resume, to the same bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron baseline --data imagenet --target-layer layer4_2 --chs 54,1935
+  neuron baseline --data imagenet --chs all --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
+pub(crate) struct Args {
+    /// Layer of the units; `neuron layers` lists them
+    #[arg(long, default_value = "layer4_2", value_name = "LAYER")]
+    target_layer: String,
+    /// Architecture
+    #[arg(long, default_value = "resnet50")]
+    arch: String,
+    /// The most images to work on at once; decides results only with --reference-compat
+    #[arg(long, default_value = "256", value_name = "N")]
+    batch_size: NonZeroUsize,
+    /// Side of the patches in pixels of the crop
+    #[arg(long, default_value = "64", value_name = "PX")]
+    patch_size: NonZeroUsize,
+    /// Channels, such as 0-63,162, or all
+    #[arg(long, visible_alias = "channels", default_value = "54,1935", value_name = "CHANNELS")]
+    chs: Channels,
+    /// Only the first N images of each class
+    #[arg(long, value_name = "N", alias = "split_N")]
+    split_n: Option<usize>,
+    /// Which part of a data folder with train/ and val/
+    #[arg(long, default_value = "train")]
+    split: Split,
+    /// Patches to keep for each channel
+    #[arg(long, default_value = "50", value_name = "N")]
+    topk_patches: NonZeroUsize,
+    /// Folder for the results
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    out: PathBuf,
+    /// Patches in a row of patches.png
+    #[arg(long, default_value = "5", value_name = "N")]
+    grid_columns: NonZeroUsize,
+    #[command(flatten)]
+    drawing: DrawingFlags,
+    #[command(flatten)]
+    scan: ScanFlags,
+}
+
+/// What decides the result; kept in checkpoints, so that shards can be merged without repeating the flags.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Settings {
+    arch: String,
+    /// The layer as it was typed: part of the folder's name.
+    typed_layer: String,
+    /// Its canonical name.
+    layer: String,
+    /// As they are typed.
+    channels: String,
+    boxes: Boxes,
+    topk_patches: usize,
+    rule: Rule,
+    split: String,
+    split_n: Option<usize>,
+    data: PathBuf,
+    drawing: Drawing,
+}
+
+/// Which patches are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Rule {
+    /// The best, at most one of an image.
+    Exact,
+    /// What is left by the rule of the reference, which depends on its batches.
+    Reference { batch_size: usize },
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let network = global.network(&args.arch)?;
+    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let tap = network.tap(&args.target_layer)?;
+    let channels = args.chs.of(&tap, network.channels(&tap))?;
+    let windows = Windows::baseline(args.patch_size.get(), preprocessing.crop, preprocessing.crop)?;
+    let boxes = Boxes::windows(&windows, preprocessing.crop);
+    let settings = settings(args, global, &tap, &channels, boxes)?;
+    let shard = args.scan.shard()?;
+    if shard.is_some() && settings.rule != Rule::Exact {
+        let message =
+            "--reference-compat: the reference's rule depends on the order of all images; leave out --shard";
+        return Err(WrongUsage(message.into()).into());
+    }
+    let dataset = Arc::new(open(&settings)?);
+    let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
+    if global.dry_run {
+        let images = shard.map_or(dataset.len(), |shard| shard.range(dataset.len()).len());
+        return plan(args, &settings, scorer, images, channels.len())?.print(&network, global.json);
+    }
+    if settings.topk_patches > dataset.len() {
+        global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
+    }
+
+    let identity = identity(&network, &preprocessing, &settings, &dataset);
+    let results = Results {
+        settings: &settings,
+        identity: &identity,
+        preprocessing: &preprocessing,
+        dataset: &dataset,
+        channels: &channels,
+        out: &args.out,
+        quiet: global.quiet,
+    };
+    let scan = Scan {
+        label: "baseline",
+        dataset: dataset.clone(),
+        preprocessing: preprocessing.clone(),
+        shard,
+        identity: identity.clone(),
+        destination: results.destination(shard),
+        checkpoint_every: args.scan.checkpoint_every(),
+        batch_size: args.batch_size.get().min(scorer.images_together()),
+        threads: network.threads(),
+        strict: global.strict,
+        quiet: global.quiet,
+    };
+    let job = Baseline::new(scorer, &dataset, &channels, args.topk_patches, settings.rule)?;
+    scan.conduct(job, &args.scan, global, |job, skipped| {
+        let kept = job.into_kept(&settings.boxes)?;
+        say_short_lists(global, &settings, &channels, &kept);
+        results.write(kept, skipped)
+    })
+}
+
+fn settings(
+    args: &Args,
+    global: &Global,
+    tap: &Tap,
+    channels: &[usize],
+    boxes: Boxes,
+) -> anyhow::Result<Settings> {
+    let rule = if global.reference_compat {
+        Rule::Reference { batch_size: args.batch_size.get() }
+    } else {
+        Rule::Exact
+    };
+    Ok(Settings {
+        arch: args.arch.clone(),
+        typed_layer: args.target_layer.trim().to_owned(),
+        layer: tap.name.clone(),
+        channels: channels::as_typed(channels),
+        boxes,
+        topk_patches: args.topk_patches.get(),
+        rule,
+        split: neuron_data::Split::from(args.split).name().to_owned(),
+        split_n: args.split_n,
+        data: global.data()?.to_owned(),
+        drawing: Drawing::new(&args.drawing, args.grid_columns.get(), None),
+    })
+}
+
+/// The data set that the settings name.
+fn open(settings: &Settings) -> anyhow::Result<Dataset> {
+    let is_val = settings.split == neuron_data::Split::Val.name();
+    let split = if is_val { neuron_data::Split::Val } else { neuron_data::Split::Train };
+    let options = DatasetOptions { split, split_n: settings.split_n };
+    Ok(Dataset::open(&settings.data, &options)?)
+}
+
+/// The reference's rule can lose patches; it fails there itself.
+fn say_short_lists(global: &Global, settings: &Settings, channels: &[usize], kept: &[Vec<Kept>]) {
+    if settings.rule == Rule::Exact {
+        return;
+    }
+    for (channel, kept) in channels.iter().zip(kept).filter(|(_, kept)| kept.len() < settings.topk_patches) {
+        let (found, wanted) = (kept.len(), settings.topk_patches);
+        global
+            .say(0, || format!("channel {channel}: the reference's rule leaves {found} of {wanted} patches"));
+    }
+}
+
+fn identity(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    settings: &Settings,
+    dataset: &Dataset,
+) -> Identity {
+    Identity::new("baseline")
+        .with("settings", settings)
+        .with("weights_sha256", network.weights().sha256())
+        .with("weights_metadata", network.weights().metadata())
+        .with("preprocessing", preprocessing)
+        .with("images", dataset.len())
+        .with("dataset_fingerprint", dataset.fingerprint())
+}
+
+fn plan(
+    args: &Args,
+    settings: &Settings,
+    mut scorer: WindowScorer,
+    images: usize,
+    channels: usize,
+) -> anyhow::Result<Plan> {
+    let kept = settings.topk_patches.min(images);
+    Ok(Plan {
+        command: "baseline",
+        layers: vec![settings.layer.clone()],
+        images,
+        forwards_per_image: scorer.windows().len(),
+        channels,
+        kept_per_channel: kept,
+        other_memory_bytes: 0.0,
+        disk_bytes: disk_bytes(channels, kept, settings.boxes.side_px()),
+        seconds_per_forward: scorer.seconds_per_forward()?,
+        output: args.out.join(&settings.arch),
+    })
+}

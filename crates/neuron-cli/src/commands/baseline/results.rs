@@ -1,0 +1,103 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use neuron_data::{Dataset, Preprocessing};
+use serde_json::json;
+
+use super::{Settings, job};
+use crate::channels;
+use crate::outcome::Outcome;
+use crate::patches::{Kept, MANIFEST, Publisher, Unit};
+use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage};
+
+/// Where the results of a scan go, and what names the images in them.
+pub(super) struct Results<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) identity: &'a Identity,
+    pub(super) preprocessing: &'a Preprocessing,
+    pub(super) dataset: &'a Arc<Dataset>,
+    pub(super) channels: &'a [usize],
+    pub(super) out: &'a Path,
+    pub(super) quiet: bool,
+}
+
+impl Results<'_> {
+    /// `<out>/<arch>`.
+    fn folder(&self) -> PathBuf {
+        self.out.join(&self.settings.arch)
+    }
+
+    fn unit_folder(&self, channel: usize) -> PathBuf {
+        let layer = self.folder().join(format!("neuron_{}", self.settings.typed_layer));
+        layer.join(channel.to_string()).join(format!("top{}", self.settings.topk_patches))
+    }
+
+    pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
+        let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
+        let channels = channels::in_file_name(&self.settings.channels);
+        let name = format!("baseline_{}_{channels}.{part}", self.settings.typed_layer);
+        Destination {
+            folder: self.folder(),
+            checkpoint: self.folder().join(name),
+            manifests: self
+                .channels
+                .iter()
+                .map(|channel| self.unit_folder(*channel).join(MANIFEST))
+                .collect(),
+        }
+    }
+
+    /// Writes the folder of every unit.
+    ///
+    /// # Shapes
+    /// * `kept`: for each channel its patches, best first
+    pub(super) fn write(&self, kept: Vec<Vec<Kept>>, skipped: &[SkippedImage]) -> anyhow::Result<Outcome> {
+        ensure!(kept.len() == self.channels.len(), "the checkpoint holds another number of channels");
+        let units = self.channels.iter().zip(kept).map(|(channel, kept)| Unit {
+            channel: *channel,
+            folder: self.unit_folder(*channel),
+            kept,
+            skipped: skipped.iter().collect(),
+        });
+        let publisher = Publisher {
+            dataset: self.dataset,
+            preprocessing: self.preprocessing,
+            drawing: &self.settings.drawing,
+            identity: self.identity,
+            list_names: &["files.txt", "topk_files.txt"],
+            quiet: self.quiet,
+        };
+        publisher.publish(&units.collect::<Vec<_>>())
+    }
+}
+
+/// Writes what merged shards amount to; the same bytes as one run's.
+pub(in crate::commands) fn write_merged(
+    merged: &Checkpoint,
+    out: &Path,
+    quiet: bool,
+) -> anyhow::Result<(PathBuf, Outcome)> {
+    let identity = &merged.identity;
+    let settings: Settings = identity.read("settings")?;
+    let preprocessing: Preprocessing = identity.read("preprocessing")?;
+    let channels = channels::listed(&settings.channels)?;
+    let dataset = Arc::new(super::open(&settings)?);
+    ensure!(
+        identity.get("dataset_fingerprint") == Some(&json!(dataset.fingerprint())),
+        "the images in {} are not those that were scanned",
+        settings.data.display()
+    );
+    let results = Results {
+        settings: &settings,
+        identity,
+        preprocessing: &preprocessing,
+        dataset: &dataset,
+        channels: &channels,
+        out,
+        quiet,
+    };
+    let best = merged.lists.first().context("the shards hold no lists")?;
+    let written = results.write(job::kept(best, &settings.boxes)?, &merged.skipped)?;
+    Ok((results.folder(), written))
+}

@@ -1,0 +1,298 @@
+mod image_scores;
+mod job;
+mod lists;
+mod results;
+mod scorer;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use neuron_data::Preprocessing;
+use neuron_model::{Network, Tap};
+use neuron_patches::Windows;
+use serde::{Deserialize, Serialize};
+
+use crate::channels::{self, Channels};
+use crate::cli::Global;
+use crate::outcome::{Outcome, WrongUsage};
+use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
+use crate::scan::{Identity, Plan, Scan, ScanFlags};
+use job::ExtractPatches;
+use lists::Lists;
+use results::Results;
+use scorer::{FieldScorer, Scorer};
+
+pub(super) use results::write_merged;
+
+/// Patches that the reference draws.
+const REFERENCE_DRAWS: usize = 16;
+
+/// Find the patches that drive units, in the images that excite them most
+///
+/// Every image in the lists of the units (<save-dir>/<channel>/files_all.txt, as select-images writes them) is
+/// visited once: it is cut into windows that overlap by half, each window is forwarded once, and its score for a
+/// unit is the mean of the unit's activation map. The best window of every image is ranked, and of the best
+/// patches patches.png, topk_files.txt and patches.parquet tell in <save-dir>/<channel>. A run that is interrupted
+/// goes on with --resume, to the same bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron extract-patches --channel 162
+  neuron extract-patches --channels all --save-dir results/resnet50/neuron_layer4
+  neuron extract-patches --channels 0-63 --method receptive-field --patch-size field")]
+pub(crate) struct Args {
+    /// Layer of the units; `neuron layers` lists them
+    #[arg(long, default_value = "layer4", value_name = "LAYER")]
+    target_layer: String,
+    /// Architecture
+    #[arg(long, default_value = "resnet50")]
+    arch: String,
+    /// Side of the patches in pixels of the crop; with --method receptive-field also `field`: all of the field
+    #[arg(long, default_value = "32", value_name = "PX")]
+    patch_size: PatchSize,
+    /// Patches to keep for each channel
+    #[arg(long, default_value = "50", value_name = "N")]
+    topk_patches: NonZeroUsize,
+    /// Folder with the channels' lists, and for their patches
+    #[arg(long, default_value = "resnet50/neuron_layer4", value_name = "DIR")]
+    save_dir: PathBuf,
+    /// Channels, such as 162 or 0-63,162, or all that have a list
+    #[arg(long, visible_alias = "channel", default_value = "162")]
+    channels: Channels,
+    /// How patches are found in an image
+    #[arg(long, default_value = "sliding")]
+    method: Method,
+    /// The most images to work on at once; results do not depend on it
+    #[arg(long, default_value = "512", value_name = "N")]
+    batch_size: NonZeroUsize,
+    /// Patches in a row of patches.png
+    #[arg(long, default_value = "4", value_name = "N")]
+    grid_columns: NonZeroUsize,
+    #[command(flatten)]
+    drawing: DrawingFlags,
+    #[command(flatten)]
+    scan: ScanFlags,
+}
+
+/// How patches are found in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Method {
+    /// Forward every window by itself; the best is the one with the highest mean activation
+    Sliding,
+    /// Forward the whole image once and cut around where the activation is highest: about 100 times faster
+    ReceptiveField,
+}
+
+/// The value of `--patch-size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PatchSize {
+    Pixels(usize),
+    /// As large as the receptive field.
+    Field,
+}
+
+impl FromStr for PatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<NonZeroUsize>() {
+            _ if text == "field" => Ok(Self::Field),
+            Ok(pixels) => Ok(Self::Pixels(pixels.get())),
+            Err(_) => Err("expected a number of pixels, at least 1, or field".to_owned()),
+        }
+    }
+}
+
+/// What decides the result; kept in checkpoints, so that shards can be merged without repeating the flags.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Settings {
+    arch: String,
+    /// Canonical name of the layer.
+    layer: String,
+    /// As they are typed.
+    channels: String,
+    method: Method,
+    boxes: Boxes,
+    topk_patches: usize,
+    /// What windows are made of.
+    input: Input,
+    save_dir: PathBuf,
+    data: Option<PathBuf>,
+    drawing: Drawing,
+}
+
+/// What the network is fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Input {
+    /// Normalised with mean and standard deviation, as the network was trained.
+    Normalised,
+    /// Values of 0..1, as the reference feeds windows.
+    Raw,
+}
+
+impl Input {
+    fn preprocessing(self, preprocessing: &Preprocessing) -> Preprocessing {
+        match self {
+            Self::Normalised => preprocessing.clone(),
+            Self::Raw => Preprocessing { mean: [0.0; 3], std: [1.0; 3], ..preprocessing.clone() },
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let network = global.network(&args.arch)?;
+    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let tap = network.tap(&args.target_layer)?;
+    let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
+    let channels = channels.of(&tap, network.channels(&tap))?;
+    let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
+    let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
+    let lists = Lists::read(&args.save_dir, &channels, global.data.as_deref())?;
+    let shard = args.scan.shard()?;
+    if global.dry_run {
+        let images = shard.map_or(lists.dataset().len(), |shard| shard.range(lists.dataset().len()).len());
+        return plan(&settings, scorer, images, &lists)?.print(&network, global.json);
+    }
+    say_short_lists(global, &settings, &lists);
+
+    let identity = identity(&network, &preprocessing, &settings, &lists);
+    let results = Results {
+        settings: &settings,
+        identity: &identity,
+        preprocessing: &preprocessing,
+        lists: &lists,
+        folder: &args.save_dir,
+        quiet: global.quiet,
+    };
+    let scan = Scan {
+        label: "extract-patches",
+        dataset: lists.dataset().clone(),
+        preprocessing: preprocessing.clone(),
+        shard,
+        identity: identity.clone(),
+        destination: results.destination(shard),
+        checkpoint_every: args.scan.checkpoint_every(),
+        batch_size: args.batch_size.get().min(scorer.images_together()),
+        threads: network.threads(),
+        strict: global.strict,
+        quiet: global.quiet,
+    };
+    let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
+    scan.conduct(job, &args.scan, global, |job, skipped| results.write(&job.into_best(), skipped))
+}
+
+fn settings(
+    args: &Args,
+    global: &Global,
+    network: &Network,
+    tap: &Tap,
+    preprocessing: &Preprocessing,
+    channels: &[usize],
+) -> anyhow::Result<Settings> {
+    let compat = global.reference_compat;
+    if compat && args.method == Method::ReceptiveField {
+        return Err(WrongUsage("--reference-compat: the reference knows only --method sliding".into()).into());
+    }
+    let crop = preprocessing.crop;
+    let boxes = match (args.method, args.patch_size) {
+        (Method::Sliding, PatchSize::Pixels(size)) => {
+            Boxes::windows(&Windows::sliding(size, crop, crop)?, crop)
+        }
+        (Method::Sliding, PatchSize::Field) => {
+            let message = "--patch-size field needs --method receptive-field";
+            return Err(WrongUsage(message.into()).into());
+        }
+        (Method::ReceptiveField, PatchSize::Pixels(size)) => Boxes::fields(network, tap, Some(size), crop)?,
+        (Method::ReceptiveField, PatchSize::Field) => Boxes::fields(network, tap, None, crop)?,
+    };
+    Ok(Settings {
+        arch: args.arch.clone(),
+        layer: tap.name.clone(),
+        channels: channels::as_typed(channels),
+        method: args.method,
+        boxes,
+        topk_patches: args.topk_patches.get(),
+        input: if compat { Input::Raw } else { Input::Normalised },
+        save_dir: args.save_dir.clone(),
+        data: global.data.clone(),
+        drawing: Drawing::new(&args.drawing, args.grid_columns.get(), compat.then_some(REFERENCE_DRAWS)),
+    })
+}
+
+fn scorer(
+    settings: &Settings,
+    network: &Network,
+    tap: &Tap,
+    preprocessing: &Preprocessing,
+) -> anyhow::Result<Scorer> {
+    let input = settings.input.preprocessing(preprocessing);
+    Ok(match settings.method {
+        Method::Sliding => {
+            let windows = Windows::sliding(settings.boxes.side_px(), preprocessing.crop, preprocessing.crop)?;
+            Scorer::Windows(WindowScorer::new(network, tap, &input, windows, WindowInput::AsCut)?)
+        }
+        Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input)),
+    })
+}
+
+/// Says where a list is shorter than what is to be kept.
+fn say_short_lists(global: &Global, settings: &Settings, lists: &Lists) {
+    let short: Vec<usize> =
+        (0..lists.units()).filter(|unit| lists.len(*unit) < settings.topk_patches).collect();
+    let Some(first) = short.first() else { return };
+    let first = lists.len(*first);
+    global.say(0, || match short.len() {
+        1 => format!("the list has {first} images: a patch of each is kept"),
+        units => format!("{units} lists have fewer than {} images: all are kept", settings.topk_patches),
+    });
+}
+
+fn identity(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    settings: &Settings,
+    lists: &Lists,
+) -> Identity {
+    Identity::new("extract-patches")
+        .with("settings", settings)
+        .with("weights_sha256", network.weights().sha256())
+        .with("weights_metadata", network.weights().metadata())
+        .with("preprocessing", preprocessing)
+        .with("images", lists.dataset().len())
+        .with("dataset_fingerprint", lists.dataset().fingerprint())
+        .with("lists_sha256", lists.sha256())
+}
+
+fn plan(settings: &Settings, mut scorer: Scorer, images: usize, lists: &Lists) -> anyhow::Result<Plan> {
+    let longest = (0..lists.units()).map(|unit| lists.len(unit)).max().unwrap_or(0);
+    let kept = settings.topk_patches.min(longest);
+    Ok(Plan {
+        command: "extract-patches",
+        layers: vec![settings.layer.clone()],
+        images,
+        forwards_per_image: scorer.forwards_per_image(),
+        channels: lists.units(),
+        kept_per_channel: kept,
+        other_memory_bytes: lists.memory_bytes(),
+        disk_bytes: disk_bytes(lists.units(), kept, settings.boxes.side_px()),
+        seconds_per_forward: scorer.seconds_per_forward()?,
+        output: settings.save_dir.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patch_sizes_parse() {
+        assert_eq!("64".parse(), Ok(PatchSize::Pixels(64)));
+        assert_eq!("field".parse(), Ok(PatchSize::Field));
+        for wrong in ["0", "-1", "", "all"] {
+            assert!(wrong.parse::<PatchSize>().is_err(), "{wrong:?}");
+        }
+    }
+}

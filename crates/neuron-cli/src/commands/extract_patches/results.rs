@@ -1,0 +1,106 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use neuron_data::Preprocessing;
+use neuron_topk::TopK;
+use serde_json::json;
+
+use super::lists::Lists;
+use super::{Settings, image_scores};
+use crate::channels;
+use crate::outcome::Outcome;
+use crate::patches::{Kept, MANIFEST, Publisher, Unit};
+use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage};
+
+/// Where the results of a scan go, and what names the images in them.
+pub(super) struct Results<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) identity: &'a Identity,
+    pub(super) preprocessing: &'a Preprocessing,
+    pub(super) lists: &'a Lists,
+    /// Holds a folder for each channel.
+    pub(super) folder: &'a Path,
+    pub(super) quiet: bool,
+}
+
+impl Results<'_> {
+    pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
+        let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
+        let channels = channels::in_file_name(&self.settings.channels);
+        Destination {
+            folder: self.folder.to_owned(),
+            // One for each set of channels, so that runs for others can go on beside this one.
+            checkpoint: self.folder.join(format!("extract-patches_{channels}.{part}")),
+            manifests: (0..self.lists.units()).map(|unit| self.unit_folder(unit).join(MANIFEST)).collect(),
+        }
+    }
+
+    fn unit_folder(&self, unit: usize) -> PathBuf {
+        self.folder.join(self.lists.channel(unit).to_string())
+    }
+
+    /// Writes the folder of every unit.
+    pub(super) fn write(&self, best: &TopK, skipped: &[SkippedImage]) -> anyhow::Result<Outcome> {
+        ensure!(best.channels() == self.lists.units(), "the checkpoint holds another number of channels");
+        let units = (0..self.lists.units()).map(|unit| self.unit(unit, best, skipped));
+        let mut units = units.collect::<anyhow::Result<Vec<_>>>()?;
+        let dataset = self.lists.dataset();
+        image_scores::fill(&mut units, &self.settings.save_dir, dataset)?;
+        let publisher = Publisher {
+            dataset,
+            preprocessing: self.preprocessing,
+            drawing: &self.settings.drawing,
+            identity: self.identity,
+            list_names: &["topk_files.txt"],
+            quiet: self.quiet,
+        };
+        publisher.publish(&units)
+    }
+
+    fn unit<'s>(&self, unit: usize, best: &TopK, skipped: &'s [SkippedImage]) -> anyhow::Result<Unit<'s>> {
+        let kept = best.channel(unit).into_iter().map(|entry| {
+            let image = self.lists.image(unit, entry.index as usize);
+            Ok(Kept {
+                image: image.context("the checkpoint ranks more images than the list has")?,
+                window: self.settings.boxes.at(entry.payload)?,
+                score: entry.score,
+                image_score: None,
+            })
+        });
+        Ok(Unit {
+            channel: self.lists.channel(unit),
+            folder: self.unit_folder(unit),
+            kept: kept.collect::<anyhow::Result<_>>()?,
+            skipped: skipped.iter().filter(|skipped| self.lists.lists_image(unit, skipped.index)).collect(),
+        })
+    }
+}
+
+/// Writes what merged shards amount to; the same bytes as one run's.
+pub(in crate::commands) fn write_merged(
+    merged: &Checkpoint,
+    out: &Path,
+    quiet: bool,
+) -> anyhow::Result<(PathBuf, Outcome)> {
+    let identity = &merged.identity;
+    let settings: Settings = identity.read("settings")?;
+    let preprocessing: Preprocessing = identity.read("preprocessing")?;
+    let channels = channels::listed(&settings.channels)?;
+    let lists = Lists::read(&settings.save_dir, &channels, settings.data.as_deref())?;
+    let same = |key: &str, now: String| identity.get(key) == Some(&json!(now));
+    ensure!(
+        same("dataset_fingerprint", lists.dataset().fingerprint()) && same("lists_sha256", lists.sha256()),
+        "the lists in {} or their images are not those that were scanned",
+        settings.save_dir.display()
+    );
+    let results = Results {
+        settings: &settings,
+        identity,
+        preprocessing: &preprocessing,
+        lists: &lists,
+        folder: out,
+        quiet,
+    };
+    let best = merged.lists.first().context("the shards hold no lists")?;
+    Ok((out.to_owned(), results.write(best, &merged.skipped)?))
+}

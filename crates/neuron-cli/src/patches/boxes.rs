@@ -1,0 +1,103 @@
+use anyhow::Context;
+use neuron_geometry::{PixelBox, ReceptiveField};
+use neuron_model::{Network, Tap};
+use neuron_patches::{PatchError, Windows, project};
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::WrongUsage;
+
+/// What a place in a list of patches means: a box of the crop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Boxes {
+    /// A place is the index of a window.
+    Windows { size_px: usize, stride_px: usize, crop_px: usize },
+    /// A place is a position of a map, `y * map_width + x`; the box lies around its receptive field.
+    Fields {
+        field_px: usize,
+        stride_px: usize,
+        start_px: i64,
+        map_width: usize,
+        /// Side of the box; none: all of the field.
+        size_px: Option<usize>,
+        crop_px: usize,
+    },
+}
+
+impl Boxes {
+    pub(crate) fn windows(windows: &Windows, crop_px: usize) -> Self {
+        Self::Windows { size_px: windows.size(), stride_px: windows.stride(), crop_px }
+    }
+
+    /// The boxes around the receptive fields of a tap's positions.
+    ///
+    /// # Errors
+    /// If every position sees the whole image, or `size_px` is larger than the crop.
+    pub(crate) fn fields(
+        network: &Network,
+        tap: &Tap,
+        size_px: Option<usize>,
+        crop_px: usize,
+    ) -> anyhow::Result<Self> {
+        let field = network.graph().receptive_field(tap.node).ok_or_else(|| {
+            let name = &tap.name;
+            WrongUsage(format!("every position of {name} sees the whole image; use --method sliding"))
+        })?;
+        if let Some(size) = size_px.filter(|size| *size > crop_px) {
+            return Err(PatchError::LargerThanCrop { size, height: crop_px, width: crop_px }.into());
+        }
+        let infos = network.tap_infos(crop_px, crop_px)?;
+        let info = infos.iter().find(|info| info.name == tap.name);
+        let map_width = info.with_context(|| format!("{} has no map", tap.name))?.width;
+        let ReceptiveField { size_px: field_px, stride_px, start_px } = field;
+        Ok(Self::Fields { field_px, stride_px, start_px, map_width, size_px, crop_px })
+    }
+
+    /// Side of every box, in pixels.
+    pub(crate) fn side_px(&self) -> usize {
+        match *self {
+            Self::Windows { size_px, .. } => size_px,
+            Self::Fields { field_px, size_px, crop_px, .. } => size_px.unwrap_or(field_px).min(crop_px),
+        }
+    }
+
+    /// The box of a place.
+    ///
+    /// # Errors
+    /// If there is no such place: a checkpoint is then not what it seems.
+    pub(crate) fn at(&self, place: u32) -> anyhow::Result<PixelBox> {
+        let place = place as usize;
+        match *self {
+            Self::Windows { size_px, stride_px, crop_px } => {
+                let windows = Windows::new(size_px, stride_px, crop_px, crop_px)?;
+                windows.get(place).with_context(|| format!("a crop has no window {place}"))
+            }
+            Self::Fields { field_px, stride_px, start_px, map_width, size_px, crop_px } => {
+                anyhow::ensure!(map_width > 0, "a map without columns");
+                let field = ReceptiveField { size_px: field_px, stride_px, start_px };
+                let position = (place / map_width, place % map_width);
+                Ok(project(&field, position, size_px, (crop_px, crop_px)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_and_fields_become_boxes() -> anyhow::Result<()> {
+        let boxes = Boxes::windows(&Windows::sliding(32, 224, 224)?, 224);
+        assert_eq!(boxes.at(14)?, PixelBox { y: 16, x: 16, height: 32, width: 32 });
+        assert!(boxes.at(169).is_err());
+        let size_px = Some(8);
+        let (field_px, stride_px, start_px) = (11, 4, -5);
+        let boxes = Boxes::Fields { field_px, stride_px, start_px, map_width: 10, size_px, crop_px: 40 };
+        // Position (2, 3) sees the pixels 3..14 and 7..18; the box of 8 lies in their middle.
+        assert_eq!(boxes.at(23)?, PixelBox { y: 4, x: 8, height: 8, width: 8 });
+        assert_eq!(boxes.at(0)?, PixelBox { y: 0, x: 0, height: 8, width: 8 });
+        assert_eq!(boxes.side_px(), 8);
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use neuron_data::{Dataset, Preprocessing};
+use serde_json::json;
+
+use super::cutting::{self, Cut};
+use super::{Drawing, Unit, table};
+use crate::outcome::Outcome;
+use crate::progress::Progress;
+use crate::scan::{Identity, write_skipped};
+use crate::{interrupt, output};
+
+/// Pixels of patches that are in memory at once.
+const BYTES_TOGETHER: usize = 256 << 20;
+
+/// Writes the folders of units.
+pub(crate) struct Publisher<'a> {
+    pub(crate) dataset: &'a Arc<Dataset>,
+    pub(crate) preprocessing: &'a Preprocessing,
+    pub(crate) drawing: &'a Drawing,
+    pub(crate) identity: &'a Identity,
+    /// Names of the files that list the patches' images; all have the same content.
+    pub(crate) list_names: &'static [&'static str],
+    pub(crate) quiet: bool,
+}
+
+/// The file that is written last into a unit's folder.
+pub(crate) const MANIFEST: &str = "manifest.json";
+
+/// About what the folders of so many units take on the disk.
+pub(crate) fn disk_bytes(units: usize, kept: usize, side_px: usize) -> f64 {
+    // Pictures hardly compress; a row of the table and lines of the lists are small beside them.
+    const ROW_BYTES: usize = 200;
+    units as f64 * (kept * (3 * (side_px + 2) * (side_px + 2) + ROW_BYTES)) as f64
+}
+
+impl Publisher<'_> {
+    /// Writes every unit's folder; its manifest, last, says that the rest is complete.
+    ///
+    /// # Errors
+    /// If a unit has no patch, an image has become unreadable, or a file cannot be written.
+    pub(crate) fn publish(&self, units: &[Unit<'_>]) -> anyhow::Result<Outcome> {
+        for unit in units {
+            self.check(unit)?;
+            output::remove(&unit.folder.join(MANIFEST))?;
+        }
+        let mut progress = Progress::new("drawing", "units", units.len(), 0, self.quiet);
+        let mut done = 0;
+        for group in groups(units) {
+            if interrupt::requested() {
+                return Ok(Outcome::Interrupted);
+            }
+            let cuts = cutting::cut(group, self.dataset, self.preprocessing)?;
+            for (unit, cuts) in group.iter().zip(cuts) {
+                self.publish_unit(unit, &cuts)
+                    .with_context(|| format!("the patches of channel {}", unit.channel))?;
+                done += 1;
+                progress.update(done, "");
+            }
+        }
+        progress.finish();
+        Ok(Outcome::Done)
+    }
+
+    fn check(&self, unit: &Unit<'_>) -> anyhow::Result<()> {
+        if !unit.kept.is_empty() {
+            return Ok(());
+        }
+        let first = unit.skipped.first().map(|skipped| format!("; {}: {}", skipped.image, skipped.reason));
+        bail!("no image of channel {} could be read{}", unit.channel, first.unwrap_or_default())
+    }
+
+    fn publish_unit(&self, unit: &Unit<'_>, cuts: &[Cut]) -> anyhow::Result<()> {
+        let folder = &unit.folder;
+        let grid = self.drawing.grid(&unit.kept, cuts)?;
+        write_png(&folder.join("patches.png"), grid.as_raw(), grid.dimensions())?;
+        self.save_patches(&folder.join("patches"), cuts)?;
+        for name in self.list_names {
+            output::write_atomically(&folder.join(name), |writer| self.write_list(unit, writer))?;
+        }
+        table::write(&folder.join("patches.parquet"), unit, cuts, self.dataset)?;
+        write_skipped(&folder.join("skipped.tsv"), unit.skipped.iter().copied())?;
+        let manifest = json!({
+            "scan": self.identity,
+            "channel": unit.channel,
+            "patches": unit.kept.len(),
+            "skipped": unit.skipped.len(),
+        });
+        output::write_bytes(&folder.join(MANIFEST), format!("{manifest:#}\n").as_bytes())
+    }
+
+    /// One path a line, best patch first.
+    fn write_list(&self, unit: &Unit<'_>, writer: &mut impl Write) -> io::Result<()> {
+        for kept in &unit.kept {
+            writeln!(writer, "{}", self.dataset.path(kept.image).display())?;
+        }
+        Ok(())
+    }
+
+    /// Writes every patch by itself if asked to, in place of those of an earlier run.
+    fn save_patches(&self, folder: &Path, cuts: &[Cut]) -> anyhow::Result<()> {
+        remove_numbered(folder)?;
+        if !self.drawing.save_patches {
+            return Ok(());
+        }
+        for (rank, cut) in cuts.iter().enumerate() {
+            let size = (cut.window.width as u32, cut.window.height as u32);
+            write_png(&folder.join(format!("{rank}.png")), &cut.pixels, size)?;
+        }
+        Ok(())
+    }
+}
+
+/// Neighbouring units whose patches fit into memory together; at least one each.
+fn groups<'u, 'a>(units: &'u [Unit<'a>]) -> impl Iterator<Item = &'u [Unit<'a>]> {
+    let bytes = |unit: &Unit<'_>| -> usize {
+        unit.kept.iter().map(|kept| 3 * kept.window.height * kept.window.width).sum()
+    };
+    let largest = units.iter().map(bytes).max().unwrap_or(0).max(1);
+    units.chunks((BYTES_TOGETHER / largest).max(1))
+}
+
+/// Removes the patches that an earlier run saved, and their folder if nothing else is in it.
+fn remove_numbered(folder: &Path) -> anyhow::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+    };
+    for entry in entries {
+        let name = entry.with_context(|| format!("cannot read {}", folder.display()))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".png"));
+        if number.is_some_and(|number| number.parse::<usize>().is_ok()) {
+            output::remove(&folder.join(name))?;
+        }
+    }
+    // Fails if the user keeps something there, which is as it should be.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+/// Writes RGB pixels; `size` is (width, height).
+fn write_png(path: &Path, pixels: &[u8], size: (u32, u32)) -> anyhow::Result<()> {
+    output::write_atomically(path, |writer| {
+        let encoder = PngEncoder::new(writer);
+        encoder.write_image(pixels, size.0, size.1, ExtendedColorType::Rgb8).map_err(io::Error::other)
+    })
+}

@@ -33,7 +33,7 @@ impl Packed {
             let most = (BLOCK / run).max(1);
             runs.div_ceil(runs.div_ceil(most)) * run
         };
-        Self::with_block(isa, runs * run, block, columns, at)
+        Self::with_block(isa, runs * run, block, columns, by_value(at))
     }
 
     /// As [`Packed::new`], the whole depth in one block.
@@ -43,7 +43,18 @@ impl Packed {
         columns: usize,
         at: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        Self::with_block(isa, depth, depth, columns, at)
+        Self::with_block(isa, depth, depth, columns, by_value(at))
+    }
+
+    /// As [`Packed::new`] for a depth of one run, with the values of neighbouring columns at a time:
+    /// `fill(step, columns, values)`.
+    pub(super) fn by_rows(
+        isa: &Isa,
+        depth: usize,
+        columns: usize,
+        fill: impl Fn(usize, Range<usize>, &mut [f32]),
+    ) -> Self {
+        Self::with_block(isa, depth, depth.div_ceil(depth.div_ceil(BLOCK).max(1)), columns, fill)
     }
 
     fn with_block(
@@ -51,18 +62,17 @@ impl Packed {
         depth: usize,
         block: usize,
         columns: usize,
-        at: impl Fn(usize, usize) -> f32,
+        fill: impl Fn(usize, Range<usize>, &mut [f32]),
     ) -> Self {
         let (panel, block) = (isa.panel, block.max(1));
         let mut values = Buffer::zeros(depth * columns.next_multiple_of(panel));
         let mut rows = values.chunks_exact_mut(panel);
         for start in (0..depth).step_by(block) {
             for first in (0..columns).step_by(panel) {
+                let held = first..(first + panel).min(columns);
                 for step in start..(start + block).min(depth) {
                     let row = rows.next().expect("as many rows as were reserved");
-                    for (column, value) in (first..columns).zip(row) {
-                        *value = at(step, column);
-                    }
+                    fill(step, held.clone(), &mut row[..held.len()]);
                 }
             }
         }
@@ -100,6 +110,12 @@ impl Packed {
 
     fn padded(&self) -> usize {
         self.columns.next_multiple_of(self.panel)
+    }
+}
+
+fn by_value(at: impl Fn(usize, usize) -> f32) -> impl Fn(usize, Range<usize>, &mut [f32]) {
+    move |step, columns, values| {
+        columns.zip(values).for_each(|(column, value)| *value = at(step, column));
     }
 }
 

@@ -10,6 +10,7 @@ use super::kernel::{
 };
 use super::packed::Packed;
 use super::{View, parallel};
+use std::array::from_fn;
 use std::ops::Range;
 
 /// Transformed inputs and products of a task, in values: about what the second-level cache holds.
@@ -17,6 +18,10 @@ const TASK_VALUES: usize = 600 * 256;
 /// Tiles a chunk where tasks share the transformed inputs: the weights are read once a chunk, the rest stays in the
 /// third-level cache.
 const CHUNK: usize = 128;
+/// Positions of a kernel.
+const TAPS: usize = 9;
+/// At least the columns of a panel.
+const MOST_COLUMNS: usize = 32;
 /// Channels are padded to whole vectors of the widest instruction set.
 const LANES: usize = 16;
 
@@ -29,6 +34,13 @@ pub(super) struct Winograd {
     /// `[frequency][block]`
     weight: Vec<Packed>,
     zeros: Vec<f32>,
+}
+
+/// The weights of a block as `[tap, channel in, channel out]`.
+fn taps(direct: &Direct, block: usize) -> Vec<f32> {
+    let (weight, Blocks { inputs, outputs, .. }) = (&direct.weight[block], direct.blocks);
+    let steps = (0..TAPS * inputs).flat_map(|step| (0..outputs).map(move |out| (step, out)));
+    steps.map(|(step, out)| weight.value(step, out)).collect()
 }
 
 /// A batch cut into tiles.
@@ -68,13 +80,18 @@ impl Winograd {
             Size::F2 => &F2_KERNEL,
             Size::F4 => &F4_KERNEL,
         };
+        let taps: Vec<Vec<f32>> = (0..blocks.count).map(|block| taps(direct, block)).collect();
         let transform = |frequency: usize, block: usize| {
             let (column, row) = (rows[frequency / size.inputs()], rows[frequency % size.inputs()]);
-            let factor: [f64; 9] = std::array::from_fn(|tap| column[tap / 3] * row[tap % 3]);
-            Packed::new(isa, (1, blocks.inputs), blocks.outputs, |channel, out| {
-                let value =
-                    |tap: usize| f64::from(direct.weight[block].value(tap * blocks.inputs + channel, out));
-                factor.iter().enumerate().map(|(tap, factor)| factor * value(tap)).sum::<f64>() as f32
+            let factors: [f64; TAPS] = from_fn(|tap| column[tap / 3] * row[tap % 3]);
+            Packed::by_rows(isa, blocks.inputs, blocks.outputs, |channel, columns, values| {
+                let mut sums = [0f64; MOST_COLUMNS];
+                for (tap, factor) in factors.iter().enumerate() {
+                    let kernels = &taps[block][(tap * blocks.inputs + channel) * blocks.outputs..];
+                    let kernels = &kernels[columns.clone()];
+                    sums.iter_mut().zip(kernels).for_each(|(sum, value)| *sum += factor * f64::from(*value));
+                }
+                values.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum as f32);
             })
         };
         let mut weight: Vec<Option<Packed>> = Vec::new();

@@ -164,7 +164,8 @@ impl<W: Work> Ordered<W> {
     pub(crate) fn recycle(&self, slots: BytesMut) {
         let mut queue = self.shared.lock();
         let shape = &self.shared.shape;
-        if queue.spare.len() < shape.depth && slots.len() == shape.batch * shape.slot_bytes {
+        // As many as can ever be of use: those of the open batches and that of the one that was taken.
+        if queue.spare.len() <= shape.depth && slots.len() == shape.batch * shape.slot_bytes {
             queue.spare.push(slots);
         }
     }

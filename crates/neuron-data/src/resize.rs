@@ -1,6 +1,6 @@
 //! Antialiased resizing, bit-identical to Pillow's `Image.resize` on 8-bit RGB.
 //!
-//! Two passes, rows first; between them pixels are rounded to 8 bits. Weights are computed in f64, normalised,
+//! Two passes, across and down; between them pixels are rounded to 8 bits. Weights are computed in f64, normalised,
 //! and rounded to 22 fractional bits (Pillow, `src/libImaging/Resample.c`). Only the part that is asked for is
 //! computed, from only the pixels it needs.
 
@@ -25,11 +25,14 @@ pub(crate) struct Raster<'a> {
 }
 
 impl Raster<'_> {
+    /// The held pixels from row `y` and column `x` of the whole picture on.
+    fn from(&self, y: usize, x: usize) -> &[[u8; 4]] {
+        &self.pixels[(y - self.rows.start) * self.columns.len() + x - self.columns.start..]
+    }
+
     /// Some held pixels of row `y`; both are counted in the whole picture.
     fn row(&self, y: usize, columns: &Range<usize>) -> &[[u8; 4]] {
-        let stride = self.columns.len();
-        let row = &self.pixels[(y - self.rows.start) * stride..][..stride];
-        &row[columns.start - self.columns.start..columns.end - self.columns.start]
+        &self.from(y, columns.start)[..columns.len()]
     }
 }
 
@@ -37,6 +40,24 @@ impl Raster<'_> {
 pub(crate) struct Resize {
     rows: Taps,
     columns: Taps,
+    order: Order,
+}
+
+/// Which pass comes first; the rounding between them makes a difference of at most a level.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    AcrossThenDown,
+    DownThenAcross,
+}
+
+impl Order {
+    /// The choice of Pillow 13: down first where that removes more than twice as many rows as the other pass
+    /// removes columns. Older versions always went across first.
+    fn of(from: (usize, usize), to: (usize, usize)) -> Self {
+        let removed = |from: usize, to: usize| from as i64 - to as i64;
+        let (rows, columns) = (removed(from.0, to.0), removed(from.1, to.1));
+        if rows > 0 && 2 * columns < rows { Self::DownThenAcross } else { Self::AcrossThenDown }
+    }
 }
 
 impl Resize {
@@ -51,6 +72,7 @@ impl Resize {
         Self {
             rows: Taps::new(from.0, to.0, rows, interpolation),
             columns: Taps::new(from.1, to.1, columns, interpolation),
+            order: Order::of(from, to),
         }
     }
 
@@ -66,6 +88,13 @@ impl Resize {
     /// * `between`: scratch, grown as needed
     /// * `out`: `[rows, columns, 3]`
     pub(crate) fn run(&self, source: &Raster<'_>, between: &mut Vec<u8>, out: &mut [u8]) {
+        match self.order {
+            Order::AcrossThenDown => self.across_then_down(source, between, out),
+            Order::DownThenAcross => self.down_then_across(source, between, out),
+        }
+    }
+
+    fn across_then_down(&self, source: &Raster<'_>, between: &mut Vec<u8>, out: &mut [u8]) {
         let stride = self.columns.len() * 3;
         let (rows, columns) = self.source();
         between.resize(rows.len() * stride, 0);
@@ -73,7 +102,19 @@ impl Resize {
             kernel::across(source.row(y, &columns), &self.columns, line);
         }
         for ((span, weights), line) in self.rows.iter().zip(out.chunks_exact_mut(stride)) {
-            kernel::down(&between[span.start * stride..span.end * stride], weights, line);
+            kernel::down(&between[span.start * stride..], stride, weights, line);
+        }
+    }
+
+    fn down_then_across(&self, source: &Raster<'_>, between: &mut Vec<u8>, out: &mut [u8]) {
+        let (rows, columns) = self.source();
+        let source_stride = source.columns.len() * 4;
+        between.resize(columns.len() * 4, 0);
+        for ((span, weights), line) in self.rows.iter().zip(out.chunks_exact_mut(self.columns.len() * 3)) {
+            let below = source.from(rows.start + span.start, columns.start).as_flattened();
+            kernel::down(below, source_stride, weights, between);
+            let (pixels, _) = between.as_chunks::<4>();
+            kernel::across(pixels, &self.columns, line);
         }
     }
 }

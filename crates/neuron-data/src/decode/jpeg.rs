@@ -149,6 +149,3 @@ fn truncated() -> ImageError {
 fn unsupported(feature: &str) -> ImageError {
     ImageError::Unsupported { format: "JPEG", feature: feature.into() }
 }
-
-#[cfg(test)]
-mod tests;

@@ -72,29 +72,27 @@ by_processor! {
     /// Adds weighted rows: `out[x] = sum over y of weights[y] * rows[y][x]`.
     ///
     /// # Shapes
-    /// * `rows`: `[weights.len(), out.len()]`
-    pub(super) fn down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
+    /// * `rows`: `[weights.len(), >= out.len()]`, rows `stride` apart
+    pub(super) fn down(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
         wide: portable_down, portable: portable_down
     }
 }
 
 #[inline(always)]
-fn portable_down(rows: &[u8], weights: &[i32], out: &mut [u8]) {
-    let stride = out.len();
-    let whole = stride - stride % STRIP;
-    for (at, out) in (0..whole).step_by(STRIP).zip(out.chunks_exact_mut(STRIP)) {
+fn portable_down(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
+    let (strips, rest) = out.as_chunks_mut::<STRIP>();
+    let whole = strips.len() * STRIP;
+    for (at, out) in (0..).step_by(STRIP).zip(strips) {
         let mut sums = [HALF; STRIP];
-        for (row, &weight) in rows.chunks_exact(stride).zip(weights) {
+        for (row, &weight) in rows.chunks(stride).zip(weights) {
             for (sum, &level) in sums.iter_mut().zip(&row[at..at + STRIP]) {
                 *sum = sum.wrapping_add(i32::from(level).wrapping_mul(weight));
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = to_level(sum);
-        }
+        *out = sums.map(to_level);
     }
-    for (at, out) in (whole..).zip(&mut out[whole..]) {
-        let column = rows.chunks_exact(stride).zip(weights);
+    for (at, out) in (whole..).zip(rest) {
+        let column = rows.chunks(stride).zip(weights);
         let sum = column
             .fold(HALF, |sum, (row, &weight)| sum.wrapping_add(i32::from(row[at]).wrapping_mul(weight)));
         *out = to_level(sum);

@@ -21,16 +21,23 @@ fn weigh(from: usize, to: usize, at: usize, bicubic: bool) -> Vec<f64> {
 fn by_definition(image: &Rgb8Image, height: usize, width: usize, bicubic: bool) -> Vec<f64> {
     let level =
         |y: usize, x: usize, channel: usize| f64::from(image.pixels[(y * image.width + x) * 3 + channel]);
+    let round = |level: f64| level.round().clamp(0.0, 255.0);
+    let sum = |weights: &[f64], level: &dyn Fn(usize) -> f64| -> f64 {
+        weights.iter().enumerate().map(|(at, weight)| weight * level(at)).sum()
+    };
+    let (removed_rows, removed_columns) =
+        (image.height as i64 - height as i64, image.width as i64 - width as i64);
     let mut out = Vec::new();
     for y in 0..height {
         let rows = weigh(image.height, height, y, bicubic);
         for x in 0..width {
             let columns = weigh(image.width, width, x, bicubic);
             for channel in 0..3 {
-                let across =
-                    |v: usize| columns.iter().enumerate().map(|(u, w)| w * level(v, u, channel)).sum::<f64>();
-                let rounded = |v: usize| across(v).round().clamp(0.0, 255.0);
-                out.push(rows.iter().enumerate().map(|(v, weight)| weight * rounded(v)).sum::<f64>());
+                out.push(if removed_rows > 0 && removed_rows > 2 * removed_columns {
+                    sum(&columns, &|u| round(sum(&rows, &|v| level(v, u, channel))))
+                } else {
+                    sum(&rows, &|v| round(sum(&columns, &|u| level(v, u, channel))))
+                });
             }
         }
     }

@@ -1,0 +1,116 @@
+//! Broken files: errors, in bounded time, and never a panic.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use neuron_data::{ImageError, Limits, Rgb8Image, decode_rgb8};
+
+/// Small pictures of every kind.
+fn files() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pictures = entries.filter(|path| !matches!(path.extension().unwrap().to_str(), Some("py" | "tsv")));
+    let found: Vec<_> = pictures.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    assert!(found.len() > 30);
+    found
+}
+
+fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
+    // A file of a kilobyte that claims more than this is not worth the test's time.
+    let limits = Limits { max_pixels: 1 << 20, ..Limits::default() };
+    let start = Instant::now();
+    let found = decode_rgb8(bytes, &limits);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?} for {} bytes", start.elapsed(), bytes.len());
+    found
+}
+
+/// Pseudo-random numbers (xorshift), the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
+#[test]
+fn a_jpeg_that_ends_early_is_an_error() {
+    for (path, bytes) in files() {
+        let is_jpeg = bytes.starts_with(b"\xff\xd8");
+        if !is_jpeg || path.ends_with("jpeg_trailing_garbage.jpg") {
+            continue;
+        }
+        for length in 0..bytes.len() {
+            let found = decode(&bytes[..length]);
+            assert!(found.is_err(), "{}: {length} of {} bytes", path.display(), bytes.len());
+            // The start marker alone tells a JPEG; from there on the reason has to be the right one.
+            if length > 3 {
+                assert!(matches!(found, Err(ImageError::Truncated { .. })), "{}: {found:?}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn other_formats_survive_an_early_end() {
+    for (path, bytes) in files() {
+        for length in (0..bytes.len()).step_by(7) {
+            let found = decode(&bytes[..length]);
+            assert!(!matches!(found, Err(ImageError::Panicked)), "{}: {length} bytes", path.display());
+        }
+    }
+}
+
+#[test]
+fn changed_bytes_never_panic() {
+    let mut noise = Noise(0x1234_5678_9abc_def1);
+    for (path, bytes) in files() {
+        for _ in 0..300 {
+            let mut changed = bytes.clone();
+            for _ in 0..=noise.below(4) {
+                let at = noise.below(changed.len());
+                changed[at] = noise.below(256) as u8;
+            }
+            let found = decode(&changed);
+            assert!(!matches!(found, Err(ImageError::Panicked)), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_size_beyond_the_limit_is_refused_before_it_is_decoded() {
+    let jpeg = files().into_iter().find(|(path, _)| path.ends_with("jpeg_gray.jpg")).unwrap().1;
+    let frame = jpeg.windows(2).position(|pair| pair == b"\xff\xc0").unwrap();
+    let mut huge = jpeg.clone();
+    huge[frame + 5..frame + 9].fill(0xff);
+    let found = decode_rgb8(&huge, &Limits::default());
+    assert!(
+        matches!(found, Err(ImageError::TooManyPixels { height: 65_535, width: 65_535, .. })),
+        "{found:?}"
+    );
+
+    let mut empty = jpeg;
+    empty[frame + 5..frame + 9].fill(0);
+    assert!(matches!(decode(&empty), Err(ImageError::Corrupt { .. })));
+}
+
+#[test]
+fn scans_without_end_are_refused() {
+    // A progressive picture whose empty refinement scan comes again and again.
+    let jpeg = files().into_iter().find(|(path, _)| path.ends_with("jpeg_gray_progressive.jpg")).unwrap().1;
+    let end = jpeg.len() - 2;
+    let mut endless = jpeg[..end].to_vec();
+    for _ in 0..100_000 {
+        endless.extend_from_slice(b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x10");
+    }
+    endless.extend_from_slice(b"\xff\xd9");
+    let found = decode(&endless);
+    assert!(
+        matches!(&found, Err(ImageError::Corrupt { reason, .. }) if reason.contains("scans")),
+        "{found:?}"
+    );
+}

@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
     let (mut crop, side) = (vec![0; preprocessing.crop_bytes()], preprocessing.crop);
-    CropDecoder::new(preprocessing.clone(), Limits::default()).decode_crop(&std::fs::read(photo)?, &mut crop)?;
+    CropDecoder::new(preprocessing.clone(), Limits::default())
+        .decode_crop(&std::fs::read(photo)?, &mut crop)?;
     let mut pixels = vec![0.0; crop.len()];
     preprocessing.normalize_into(&crop, &mut pixels);
 

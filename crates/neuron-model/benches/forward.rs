@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p neuron-model --bench forward                    # every case, some minutes
-//! cargo bench -p neuron-model --bench forward -- resnet50 b=8    # the cases whose line holds all of these words
+//! cargo bench -p neuron-model --bench forward -- resnet50 b=8    # the cases whose line has all of these words
 //! ```
 //!
 //! The peer is `peers/onnx_runtime.py`, run by `python3` (or `$PYTHON`) with the packages onnx and onnxruntime. Where it
@@ -27,42 +27,49 @@ const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/onnx_runt
 
 #[derive(Clone, Copy)]
 struct Case {
-    architecture: &'static str,
+    /// A network of torchvision's, or `resnet50-v1`: the original one, with the strides in its 1x1 convolutions.
+    network: &'static str,
     batch: usize,
     size_px: usize,
     threads: usize,
 }
 
-/// The windows are those of one 224 px image with half a window's stride.
-const CASES: [Case; 10] = [
+/// The 169 windows are those of one 224 px image, half a window apart.
+const CASES: [Case; 12] = [
+    case("resnet50-v1", 1, 224, 2),
+    case("resnet50-v1", 8, 224, 2),
+    case("resnet50-v1", 32, 224, 2),
+    case("resnet50-v1", 169, 32, 2),
+    case("resnet50-v1", 1, 224, 1),
+    case("resnet50-v1", 8, 224, 1),
     case("resnet50", 1, 224, 2),
     case("resnet50", 8, 224, 2),
-    case("resnet50", 32, 224, 2),
-    case("resnet50", 169, 32, 2),
-    case("resnet50", 1, 224, 1),
-    case("resnet50", 8, 224, 1),
     case("resnet18", 1, 224, 2),
     case("resnet18", 8, 224, 2),
     case("resnext50_32x4d", 1, 224, 2),
     case("resnext50_32x4d", 8, 224, 2),
 ];
 
-const fn case(architecture: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
-    Case { architecture, batch, size_px, threads }
+const fn case(network: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
+    Case { network, batch, size_px, threads }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { architecture, batch, size_px, threads } = self;
-        write!(f, "{architecture} b={batch} {size_px}px t={threads}")
+        let Self { network, batch, size_px, threads } = self;
+        write!(f, "{network} b={batch} {size_px}px t={threads}")
     }
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    println!("{:34} {:>12} {:>12} {:>7}   medians of {RUNS}", "to layer4", "neuron", "peer", "ratio");
-    for case in CASES.iter().filter(|case| words.iter().all(|word| case.to_string().contains(word.as_str())))
-    {
+    println!("images/s to layer4, medians of {RUNS}; ratios of the medians and of the fastest runs");
+    println!("{:34} {:>12} {:>12} {:>7} {:>7}", "", "neuron", "peer", "median", "fastest");
+    let asked = |case: &&Case| {
+        let line = case.to_string();
+        words.iter().all(|word| line.split(' ').any(|part| part == word))
+    };
+    for case in CASES.iter().filter(asked) {
         let ours = Ours::new(case);
         match Peer::start(case) {
             Ok(peer) => compare(case, ours, peer),
@@ -80,26 +87,32 @@ fn compare(case: &Case, mut ours: Ours, mut peer: Peer) {
         sleep(PAUSE);
         peer_secs.push(peer.run());
     }
-    let (our_secs, peer_secs) = (median(our_secs), median(peer_secs));
+    let rate = |secs: f64| case.batch as f64 / secs;
     println!(
-        "{:34} {:>10.2}/s {:>10.2}/s {:>6.2}x   {}",
+        "{:34} {:>10.2}/s {:>10.2}/s {:>6.2}x {:>6.2}x   {}",
         case.to_string(),
-        case.batch as f64 / our_secs,
-        case.batch as f64 / peer_secs,
-        peer_secs / our_secs,
+        rate(median(&our_secs)),
+        rate(median(&peer_secs)),
+        median(&peer_secs) / median(&our_secs),
+        fastest(&peer_secs) / fastest(&our_secs),
         peer.version
     );
 }
 
 fn alone(case: &Case, mut ours: Ours, missing: &str) {
     ours.run();
-    let secs = median((0..RUNS).map(|_| ours.run()).collect());
-    println!("{:34} {:>10.2}/s   no peer: {missing}", case.to_string(), case.batch as f64 / secs);
+    let secs: Vec<f64> = (0..RUNS).map(|_| ours.run()).collect();
+    println!("{:34} {:>10.2}/s   no peer: {missing}", case.to_string(), case.batch as f64 / median(&secs));
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn fastest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Our side of a case.
@@ -111,8 +124,13 @@ struct Ours {
 
 impl Ours {
     fn new(case: &Case) -> Self {
-        let weights = random_weights(case.architecture);
-        let network = Network::new(case.architecture, weights, case.threads).expect("random weights fit");
+        let (architecture, original) = match case.network.strip_suffix("-v1") {
+            Some(architecture) => (architecture, true),
+            None => (case.network, false),
+        };
+        let metadata = BTreeMap::from([("stride_in_1x1".to_owned(), original.to_string())]);
+        let weights = random_weights(architecture).with_metadata(metadata);
+        let network = Network::new(architecture, weights, case.threads).expect("random weights fit");
         let tap = network.tap("layer4").expect("a residual network has a layer4");
         let pixels = noise(case.batch * case.size_px * case.size_px * 3, 7);
         Self { session: network.session(&[tap], Keep::Taps), pixels, size_px: case.size_px }
@@ -173,7 +191,7 @@ impl Peer {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let numbers = [case.batch, case.size_px, case.threads].map(|number| number.to_string());
         let mut command = Command::new(&python);
-        command.args([PEER, case.architecture]).args(numbers);
+        command.args([PEER, case.network]).args(numbers);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().map_err(|error| format!("{python}: {error}"))?;
         let input = process.stdin.take();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a ResNet on ONNX Runtime whenever it is told to, so that a bench can alternate with it.
 
-    onnx_runtime.py ARCHITECTURE BATCH SIZE THREADS
+    onnx_runtime.py NETWORK BATCH SIZE THREADS
 
 Prints `ready VERSION`, then for every line on standard input the seconds that one run to layer4 took. The weights are
 random: they change no time. Needs numpy, onnx and onnxruntime.
@@ -15,9 +15,11 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 # Blocks of each layer, channels of the first layer's 3x3 convolutions, groups, and what a block's output is wider by.
-ARCHITECTURES = {
+# A `-v1` has the strides in its 1x1 convolutions.
+NETWORKS = {
     "resnet18": ([2, 2, 2, 2], 64, 1, 1),
     "resnet50": ([3, 4, 6, 3], 64, 1, 4),
+    "resnet50-v1": ([3, 4, 6, 3], 64, 1, 4),
     "resnext50_32x4d": ([3, 4, 6, 3], 128, 32, 4),
 }
 
@@ -52,7 +54,7 @@ class Graph:
 
 def network(name, batch, size):
     """The serialised model, from `input` to layer4."""
-    depths, first_width, groups, expansion = ARCHITECTURES[name]
+    depths, first_width, groups, expansion = NETWORKS[name]
     graph = Graph()
     x = graph.convolution("input", (3, 64), 7, stride=2)
     x = graph.node("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
@@ -65,8 +67,9 @@ def network(name, batch, size):
                 y = graph.convolution(x, (inputs, width), 3, stride)
                 y = graph.convolution(y, (width, outputs), 3, relu=False)
             else:
-                y = graph.convolution(x, (inputs, width), 1)
-                y = graph.convolution(y, (width, width), 3, stride, groups)
+                first, second = (stride, 1) if name.endswith("-v1") else (1, stride)
+                y = graph.convolution(x, (inputs, width), 1, first)
+                y = graph.convolution(y, (width, width), 3, second, groups)
                 y = graph.convolution(y, (width, outputs), 1, relu=False)
             shortcut = x
             if stride != 1 or inputs != outputs:

@@ -75,7 +75,7 @@ impl Graph {
         let mut names: Vec<_> =
             self.modules.iter().map(|(name, _)| (edit_distance(wanted, name), name)).collect();
         names.sort();
-        names.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+        names.into_iter().take(4).map(|(_, name)| name.clone()).collect()
     }
 }
 

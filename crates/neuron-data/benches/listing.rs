@@ -1,4 +1,5 @@
-//! Lists 200,000 tiny files in 1,000 class folders: time and memory, and what torchvision's way in Python takes.
+//! Lists 200,000 tiny files in 1,000 class folders: time and memory, and what torchvision's way in Python
+//! takes.
 //!
 //! `cargo bench -p neuron-data --bench listing`. Needs `python3`, and 800 MB of temporary space.
 

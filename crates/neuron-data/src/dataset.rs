@@ -81,13 +81,13 @@ impl Dataset {
     /// Lists a data folder, or reads a list of paths where `root` is a file, or `-` for standard input.
     ///
     /// A folder holds `train/` and/or `val/`, or class folders directly, or images directly. Classes come in
-    /// bytewise order, then folders within them, then files, as in torchvision's `ImageFolder`; as there, loose
-    /// files beside class folders do not belong to the set. Hidden files and folders are left out, symbolic links
-    /// are followed, but never back to a folder that holds them.
+    /// bytewise order, then folders within them, then files, as in torchvision's `ImageFolder`; as there,
+    /// loose files beside class folders do not belong to the set. Hidden files and folders are left out,
+    /// symbolic links are followed, but never back to a folder that holds them.
     ///
     /// # Errors
-    /// [`DataError::NoImages`], [`DataError::MissingSplit`], [`DataError::Read`], [`DataError::UnlistableName`], and for lists those
-    /// of [`Dataset::from_list`].
+    /// [`DataError::NoImages`], [`DataError::MissingSplit`], [`DataError::Read`],
+    /// [`DataError::UnlistableName`], and for lists those of [`Dataset::from_list`].
     pub fn open(root: &Path, options: &DatasetOptions) -> Result<Self, DataError> {
         let read = |source| DataError::Read { path: root.into(), source };
         if root == Path::new("-") {
@@ -203,8 +203,8 @@ impl Dataset {
 
     /// A hash of what the data set is: number, order, names and sizes of its files; 64 hexadecimal digits.
     ///
-    /// Asks the file system for every size, in parallel: the cost is that of `ls -l`, not of reading. A file that
-    /// is gone counts with a size of its own.
+    /// Asks the file system for every size, in parallel: the cost is that of `ls -l`, not of reading. A file
+    /// that is gone counts with a size of its own.
     pub fn fingerprint(&self) -> String {
         const CHUNK: usize = 4096;
         let starts: Vec<usize> = (0..self.len()).step_by(CHUNK).collect();

@@ -63,7 +63,8 @@ impl Limits {
 /// Decodes JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or PNM, recognised by content, to 8-bit RGB.
 ///
 /// Gray is replicated, palettes are looked up, alpha is dropped, of 16 bits the high byte is kept, CMYK is
-/// converted; EXIF orientation and colour profiles are not applied. This is what Pillow's `convert("RGB")` does.
+/// converted; EXIF orientation and colour profiles are not applied. This is what Pillow's `convert("RGB")`
+/// does.
 ///
 /// # Errors
 /// Any [`ImageError`] but `Read` and `FileTooLarge`.

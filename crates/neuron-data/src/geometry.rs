@@ -25,8 +25,8 @@ pub struct CropGeometry {
 impl CropGeometry {
     /// The geometry of `Resize(resize)` followed by `CenterCrop(side)`, as torchvision does them.
     ///
-    /// The shorter side becomes `resize`, the longer `floor(resize * long / short)`; the crop starts at half of
-    /// what is left, rounded half to even. Needs a picture with pixels and `side <= resize`.
+    /// The shorter side becomes `resize`, the longer `floor(resize * long / short)`; the crop starts at half
+    /// of what is left, rounded half to even. Needs a picture with pixels and `side <= resize`.
     pub(crate) fn new(original_height: usize, original_width: usize, resize: usize, side: usize) -> Self {
         let (resized_height, resized_width) = if original_width <= original_height {
             (resize * original_height / original_width, resize)
@@ -102,8 +102,12 @@ mod tests {
         assert_eq!(outside, PixelBox { y: 0, x: 1023, height: 1, width: 1 });
     }
 
+    fn cases(cases: u32) -> ProptestConfig {
+        ProptestConfig { failure_persistence: None, cases, ..ProptestConfig::default() }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+        #![proptest_config(cases(2000))]
 
         #[test]
         fn every_size_has_a_crop(height in 1usize..=3000, width in 1usize..=3000, long_first: bool) {
@@ -113,8 +117,9 @@ mod tests {
             let long = (256.0 * height.max(width) as f64 / height.min(width) as f64) as usize;
             prop_assert_eq!(geometry.resized_height.max(geometry.resized_width), long);
             prop_assert_eq!(geometry.resized_height.min(geometry.resized_width), 256);
-            prop_assert_eq!(geometry.top, ((geometry.resized_height - 224) as f64 / 2.0).round_ties_even() as usize);
-            prop_assert_eq!(geometry.left, ((geometry.resized_width - 224) as f64 / 2.0).round_ties_even() as usize);
+            let offset = |resized: usize| ((resized - 224) as f64 / 2.0).round_ties_even() as usize;
+            prop_assert_eq!(geometry.top, offset(geometry.resized_height));
+            prop_assert_eq!(geometry.left, offset(geometry.resized_width));
             prop_assert!(geometry.top + 224 <= geometry.resized_height);
             prop_assert!(geometry.left + 224 <= geometry.resized_width);
         }

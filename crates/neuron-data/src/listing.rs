@@ -1,7 +1,7 @@
 //! Finds the image files below a folder, in the order of torchvision's `ImageFolder`.
 //!
-//! Folders are read in parallel, level by level; every folder keeps its names in one string, so that a million
-//! files cost a few allocations a folder and not several a file.
+//! Folders are read in parallel, level by level; every folder keeps its names in one string, so that a
+//! million files cost a few allocations a folder and not several a file.
 
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_image_folder() {
-        // Within a class torchvision sorts the folders' paths as strings ('-' < '/'), and a folder's files come
-        // before those of the folders in it; capitals come first.
+        // Within a class torchvision sorts the folders' paths as strings ('-' < '/'), and a folder's files
+        // come before those of the folders in it; capitals come first.
         let expected = [
             "a/B.jpg",
             "a/b.jpg",

@@ -30,8 +30,9 @@ impl Default for LoaderOptions {
 /// Reads, decodes, resizes and crops images on its own threads and yields them in order, batch by batch.
 ///
 /// # Memory
-/// `prefetch_batches + 1` buffers of `batch_size * crop * crop * 3` bytes (the additional one is the batch in the
-/// consumer's hands), and for each thread the file and the decoded picture at hand, bounded by [`Limits`].
+/// `prefetch_batches + 1` buffers of `batch_size * crop * crop * 3` bytes (the additional one is the batch in
+/// the consumer's hands), and for each thread the file and the decoded picture at hand, bounded by
+/// [`Limits`].
 ///
 /// # Stopping early
 /// Dropping the loader or [`Canceller::cancel`] stops the threads after the images at hand.

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Applies `f` to every item on a few threads that wait for the disk more than they compute; results in order.
+/// Applies `f` to every item on a few threads that wait for the disk more than they compute; results in
+/// order.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {

@@ -37,7 +37,8 @@ impl Preprocessing {
     /// Numbers are decimal, lists are JSON arrays or comma-separated; what is absent keeps its default.
     ///
     /// # Errors
-    /// [`DataError::Metadata`] if a value cannot be understood, a divisor is zero or the crop exceeds the resize.
+    /// [`DataError::Metadata`] if a value cannot be understood, a divisor is zero or the crop exceeds the
+    /// resize.
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, DataError> {
         let mut preprocessing = Self::default();
         if let Some(value) = metadata.get("resize") {

@@ -1,8 +1,8 @@
 //! Antialiased resizing, bit-identical to Pillow's `Image.resize` on 8-bit RGB.
 //!
-//! Two passes, across and down; between them pixels are rounded to 8 bits. Weights are computed in f64, normalised,
-//! and rounded to 22 fractional bits (Pillow, `src/libImaging/Resample.c`). Only the part that is asked for is
-//! computed, from only the pixels it needs.
+//! Two passes, across and down; between them pixels are rounded to 8 bits. Weights are computed in f64,
+//! normalised, and rounded to 22 fractional bits (Pillow, `src/libImaging/Resample.c`). Only the part that is
+//! asked for is computed, from only the pixels it needs.
 
 mod filter;
 mod kernel;

@@ -2,9 +2,9 @@
 
 /// Defines a function that runs `wide` where the processor has AVX2 and BMI2, and `portable` elsewhere.
 ///
-/// `wide` is either a function of its own with these two target features or, where plain Rust vectorises well, the
-/// portable one, which then has to be `#[inline(always)]` with all it calls: it is compiled once more, for wider
-/// registers than every x86-64 processor has.
+/// `wide` is either a function of its own with these two target features or, where plain Rust vectorises
+/// well, the portable one, which then has to be `#[inline(always)]` with all it calls: it is compiled once
+/// more, for wider registers than every x86-64 processor has.
 macro_rules! by_processor {
     (
         $(#[$attribute:meta])*

@@ -12,15 +12,16 @@ const CHUNK: usize = 1024;
 type Line = (usize, String);
 
 impl Dataset {
-    /// Reads a list of paths, one a line, in its own order; blank lines and lines that start with `#` are ignored.
+    /// Reads a list of paths, one a line, in its own order; blank lines and lines that start with `#` are
+    /// ignored.
     ///
     /// A path is tried below each of `bases` in turn; the empty base stands for the current folder, so that
-    /// `["", data]` means "as it is, or below the data folder". An absolute path needs no base. The class of an
-    /// image is the folder that holds it. `name` is what messages call the list.
+    /// `["", data]` means "as it is, or below the data folder". An absolute path needs no base. The class of
+    /// an image is the folder that holds it. `name` is what messages call the list.
     ///
     /// # Errors
-    /// [`DataError::MissingFile`] for the first entry that is no file below any base, [`DataError::Read`] if the
-    /// list cannot be read, [`DataError::NoImages`] if it is empty.
+    /// [`DataError::MissingFile`] for the first entry that is no file below any base, [`DataError::Read`] if
+    /// the list cannot be read, [`DataError::NoImages`] if it is empty.
     pub fn from_list(
         list: impl BufRead,
         name: &Path,
@@ -42,8 +43,8 @@ impl Dataset {
 
     /// The images that some entries name, in that order, whether or not they are there.
     ///
-    /// Entries are looked up as those of [`Dataset::from_list`]. One that is nowhere keeps its place, as a path
-    /// below the first base that cannot be read: a [`Loader`](crate::Loader) skips it and says so.
+    /// Entries are looked up as those of [`Dataset::from_list`]. One that is nowhere keeps its place, as a
+    /// path below the first base that cannot be read: a [`Loader`](crate::Loader) skips it and says so.
     pub fn from_entries<S: AsRef<str> + Sync>(entries: &[S], bases: &[PathBuf]) -> Self {
         let mut listed = Listed::new(bases);
         for (entry, place) in entries.iter().zip(resolve_all(entries, bases)) {

@@ -1,9 +1,10 @@
 //! JPEG, bit-identical to libjpeg-turbo's default: accurate integer transform, smooth chroma, no scaling.
 //!
-//! Baseline, extended and progressive Huffman coding; 8 bits; gray, YCbCr, RGB, CMYK and YCCK. Entropy decoding has
-//! to read a whole file, but only the blocks below the wanted part are transformed, enlarged and converted, which
-//! is about half of a photograph. As libjpeg does, broken data inside the file are survived (the rest of a
-//! damaged stretch stays gray); a file that ends before the picture does is an error, as with Pillow.
+//! Baseline, extended and progressive Huffman coding; 8 bits; gray, YCbCr, RGB, CMYK and YCCK. Entropy
+//! decoding has to read a whole file, but only the blocks below the wanted part are transformed, enlarged and
+//! converted, which is about half of a photograph. As libjpeg does, broken data inside the file are survived
+//! (the rest of a damaged stretch stays gray); a file that ends before the picture does is an error, as with
+//! Pillow.
 
 mod bits;
 mod colour;
@@ -36,8 +37,8 @@ pub(super) struct Scratch {
     rows: [enlarge::Memory; 4],
 }
 
-/// Decodes the rows and columns that `wanted(height, width)` asks for into `pixels`, red, green, blue and one byte
-/// of padding.
+/// Decodes the rows and columns that `wanted(height, width)` asks for into `pixels`, red, green, blue and one
+/// byte of padding.
 pub(super) fn decode(
     file: &[u8],
     limits: &Limits,

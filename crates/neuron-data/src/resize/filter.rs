@@ -52,7 +52,8 @@ const A: f64 = -0.5;
 
 /// The weights with which each output position of one axis reads its input positions.
 ///
-/// All outputs read equally many positions, some with weight 0: loops of one length are what processors predict.
+/// All outputs read equally many positions, some with weight 0: loops of one length are what processors
+/// predict.
 pub(crate) struct Taps {
     /// First input position that any output reads.
     first: usize,

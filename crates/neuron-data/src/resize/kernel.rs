@@ -98,3 +98,24 @@ fn portable_down(rows: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
         *out = to_level(sum);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Interpolation;
+
+    #[test]
+    fn the_portable_path_equals_the_dispatched_one() {
+        let level = |i: usize| (i as u32).wrapping_mul(2_654_435_761).to_le_bytes();
+        for (from, to) in [(40, 13), (13, 40), (41, 40), (300, 7), (1, 5), (3, 2), (5, 1)] {
+            let row: Vec<[u8; 4]> = (0..from).map(level).collect();
+            for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+                let taps = Taps::new(from, to, 0..to, interpolation);
+                let (mut dispatched, mut portable) = (vec![0; to * 3], vec![0; to * 3]);
+                across(&row, &taps, &mut dispatched);
+                portable_across(&row, &taps, &mut portable);
+                assert_eq!(dispatched, portable, "{from} to {to}");
+            }
+        }
+    }
+}

@@ -67,7 +67,8 @@ proptest! {
         let interpolation = if bicubic { Interpolation::Bicubic } else { Interpolation::Bilinear };
         let found = resize_rgb8(&image, to.0, to.1, interpolation);
         for (&found, exact) in found.pixels.iter().zip(by_definition(&image, to.0, to.1, bicubic)) {
-            // Half a level from the last rounding, and up to one where a tie between the passes fell otherwise.
+            // Half a level from the last rounding, and up to one where a tie between the passes fell
+            // otherwise.
             prop_assert!((f64::from(found) - exact.clamp(0.0, 255.0)).abs() <= 1.51, "{found} for {exact}");
         }
     }

@@ -2,8 +2,8 @@ use crate::ImageError;
 
 use super::truncated;
 
-/// Reads the bits of entropy-coded data, in which `FF 00` stands for a byte `FF` and any other `FF xx` is a marker
-/// that ends it.
+/// Reads the bits of entropy-coded data, in which `FF 00` stands for a byte `FF` and any other `FF xx` is a
+/// marker that ends it.
 ///
 /// Behind the end zeros follow; [`BitReader::overran`] tells whether any of them was used.
 ///
@@ -160,8 +160,8 @@ impl<'a> BitReader<'a> {
 
     /// Moves past the restart marker that should come next, 0 to 7; whether data follows.
     ///
-    /// A missing or doubled marker is handled as libjpeg does (`jpeg_resync_to_restart`): one that is due soon or
-    /// is of another kind stays, and what was lost is taken to be empty.
+    /// A missing or doubled marker is handled as libjpeg does (`jpeg_resync_to_restart`): one that is due
+    /// soon or is of another kind stays, and what was lost is taken to be empty.
     pub(super) fn restart(&mut self, expected: u8) -> Result<bool, ImageError> {
         loop {
             let (code, after) = self.next_marker()?;

@@ -67,13 +67,13 @@ fn row<'a>(plane: &'a Plane, y: usize, columns: &Range<usize>, memory: &'a mut M
 
 /// The row of samples, of the two nearest to row `y` of the picture, that is farther away.
 fn farther(plane: &Plane, y: usize) -> usize {
-    if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(plane.height - 1) }
+    if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(plane.height - 1) }
 }
 
 /// Between two rows of samples.
 #[inline(always)]
 fn down(plane: &Plane, y: usize, columns: &Range<usize>, memory: &mut Memory) {
-    let rounding = if y % 2 == 0 { 1 } else { 2 };
+    let rounding = if y.is_multiple_of(2) { 1 } else { 2 };
     let near = plane.samples(y / 2, columns);
     let far = plane.samples(farther(plane, y), columns);
     let between = |(&near, &far): (&u8, &u8)| (u16::from(near) * 3 + u16::from(far) + rounding) >> 2;

@@ -39,7 +39,8 @@ const END_OF_BLOCK: u8 = 0x00;
 const SIXTEEN_ZEROS: u8 = 0xf0;
 
 impl HuffmanTable {
-    /// Builds the table from the number of codes of each length 1 to 16, and the symbols in order of their codes.
+    /// Builds the table from the number of codes of each length 1 to 16, and the symbols in order of their
+    /// codes.
     ///
     /// `None` if the codes do not fit their lengths or the symbols are too few.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! The inverse cosine transform, bit-identical to libjpeg's accurate integer one (`jidctint.c`, "islow").
 //!
-//! Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications" (ICASSP 1989).
-//! Constants have 13 fractional bits, columns keep 2 of them for the rows.
+//! Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications" (ICASSP
+//! 1989). Constants have 13 fractional bits, columns keep 2 of them for the rows.
 
 use crate::simd::by_processor;
 

@@ -63,8 +63,8 @@ impl ReadBlock for Reader<'_> {
 }
 
 impl Component<'_> {
-    /// Reads a block (T.81, F.2.2), calling `store(k, value, quantisation)` for its coefficients in zigzag order;
-    /// whether it has none but the first.
+    /// Reads a block (T.81, F.2.2), calling `store(k, value, quantisation)` for its coefficients in zigzag
+    /// order; whether it has none but the first.
     #[inline(always)]
     fn read_block(
         &mut self,

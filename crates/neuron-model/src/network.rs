@@ -83,6 +83,20 @@ impl Network {
         self.graph().channels(tap.node)
     }
 
+    /// Checks that a tap has all of these channels.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownChannel`] for the first that it has not.
+    pub fn check_channels(&self, tap: &Tap, channels: &[usize]) -> Result<(), ModelError> {
+        let count = self.channels(tap);
+        match channels.iter().find(|channel| **channel >= count) {
+            None => Ok(()),
+            Some(channel) => {
+                Err(ModelError::UnknownChannel { tap: tap.name.clone(), channel: *channel, channels: count })
+            }
+        }
+    }
+
     /// Every tap with its channels, map size, stride and receptive field for images of `height x width`.
     ///
     /// # Errors
@@ -139,8 +153,8 @@ impl Network {
         &self.inner.kernels
     }
 
-    /// Runs `work` on the network's threads.
-    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    /// Runs `work` on the network's threads, as the network's own passes do: what an embedder computes between them.
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.inner.threads.install(work)
     }
 }

@@ -92,10 +92,7 @@ impl Session {
 
     /// Lays out the buffers for images of `size`, unless they fit already.
     fn prepare(&mut self, size: (usize, usize), batch: usize) -> Result<(), ModelError> {
-        let keeps = self.plan.keep() != Keep::Taps;
-        let fits = self.layout.as_ref().is_some_and(|sized| {
-            sized.size == size && if keeps { sized.batch == batch } else { sized.batch >= batch }
-        });
+        let fits = self.layout.as_ref().is_some_and(|sized| sized.size == size && sized.batch >= batch);
         if !fits {
             let layout = Layout::new(&self.plan, size.0, size.1, batch)?;
             // The old ones go first: nothing in them is needed beside the new.

@@ -49,6 +49,16 @@ impl Graph {
         })
     }
 
+    /// The image itself as a tap: where a walk back down to the pixels ends.
+    pub fn image_tap(&self) -> Tap {
+        Tap { name: self.node(self.input()).name.clone(), node: self.input() }
+    }
+
+    /// Whether `below` is needed to compute `tap` and is another value than it.
+    pub fn is_strictly_below(&self, below: &Tap, tap: &Tap) -> bool {
+        below.node != tap.node && self.ancestors([tap.node])[below.node.0]
+    }
+
     /// Channels, map size, stride and receptive field of every tap for images of `height x width`.
     ///
     /// # Errors

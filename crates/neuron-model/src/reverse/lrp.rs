@@ -1,4 +1,5 @@
 use neuron_geometry::Window;
+use serde::Serialize;
 
 use super::gradient::spread_mean;
 use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
@@ -26,7 +27,7 @@ pub struct LrpZPlus {
 }
 
 /// The values that the channels of a normalised image can take.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PixelRange {
     /// Value of a black pixel, by channel.
     pub lowest: [f32; 3],

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use super::{GuidedBackprop, LrpZPlus, PixelRange, Reversal, Rule};
 use crate::cpu;
 use crate::error::ModelError;
@@ -9,12 +11,14 @@ use crate::plan::Keep;
 use crate::session::Session;
 
 /// How the relevance of a unit is found in the layers below it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum RelevanceMethod {
     /// Layer-wise relevance propagation from all of the unit's map.
+    #[serde(rename = "LRP")]
     Lrp,
     /// Layer-wise relevance propagation from the one position whose activation vector points most towards the
     /// unit's channel.
+    #[serde(rename = "LRPRestricted")]
     LrpRestricted,
     /// The gradient of the unit's mean activation, with negative signals stopped at every ReLU.
     GuidedBackprop,
@@ -75,14 +79,8 @@ pub fn relevance(
     wanted: &[Tap],
     pixels: PixelRange,
 ) -> Result<(), ModelError> {
+    session.network().check_channels(target, channels)?;
     let count = session.network().channels(target);
-    if let Some(channel) = channels.iter().find(|channel| **channel >= count) {
-        return Err(ModelError::UnknownChannel {
-            tap: target.name.clone(),
-            channel: *channel,
-            channels: count,
-        });
-    }
     assert_eq!(channels.len(), session.batch(), "one channel for each item");
     let activations = session.kept_data(target.node);
     reversal.seed(session, target, |signal| {

@@ -1,1 +1,31 @@
-//! fvis
+//! VITAL feature visualisation.
+
+mod achievement;
+mod adam;
+mod checkpoint;
+mod error;
+mod features;
+mod item;
+mod matching;
+mod objective;
+mod optimizer;
+mod planes;
+mod prior;
+mod random;
+mod ranking;
+mod rendering;
+mod schedule;
+mod settings;
+mod view;
+
+pub use achievement::{Achievement, Reached, TapScores};
+pub use error::FvisError;
+pub use features::LayerWeights;
+pub use item::{Item, Loss};
+pub use objective::{Distance, LayerTarget, Objective};
+pub use optimizer::{Event, Optimizer};
+pub use prior::{ImagePriors, PriorLoss};
+pub use rendering::Rendering;
+pub use schedule::{Phase, Schedule};
+pub use settings::{Settings, Start, Unit};
+pub use view::Shift;

@@ -1,0 +1,145 @@
+use neuron_model::{Images, Keep, ModelError, Network, Tap, cpu};
+use serde::Serialize;
+
+/// What every channel of a tap says about some images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TapScores {
+    channels: usize,
+    /// Spatial maxima, `[images, channels]`.
+    max: Vec<f32>,
+    /// Spatial means, `[images, channels]`.
+    mean: Vec<f32>,
+}
+
+impl TapScores {
+    /// Runs images through the network.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn of(network: &Network, tap: &Tap, images: &dyn Images) -> Result<Self, ModelError> {
+        let channels = network.channels(tap);
+        let len = images.count() * channels;
+        let mut scores = Self { channels, max: vec![0.0; len], mean: vec![0.0; len] };
+        let mut positions = Vec::new();
+        network.session(std::slice::from_ref(tap), Keep::Taps).run(images, &mut |tapped| {
+            let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
+            positions.resize(range.len(), 0);
+            cpu::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);
+            cpu::reduce_mean(tapped.map, &mut scores.mean[range]);
+        })?;
+        Ok(scores)
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.max.len() / self.channels.max(1)
+    }
+}
+
+/// What a picture does to its unit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Achievement {
+    /// The greatest activation over all positions.
+    pub max: Reached,
+    /// The mean activation over all positions.
+    pub mean: Reached,
+    /// How many standard deviations the unit's greatest activation lies above its mean over the population.
+    pub z_score: f64,
+    /// Place of the unit among all channels of its tap by that number; 1 is the first.
+    pub rank: usize,
+    /// Number of channels of the tap.
+    pub channels: usize,
+    /// Number of images of the population.
+    pub population: usize,
+}
+
+/// An activation beside those of the unit's references.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Reached {
+    /// On the picture.
+    pub value: f64,
+    /// Mean over the references.
+    pub references: f64,
+    /// `value / references`.
+    pub ratio: f64,
+    /// Share of the references that the picture exceeds, in percent.
+    pub percentile: f64,
+}
+
+impl Achievement {
+    /// What image `item` of `pictures` does to `channel`, beside what the unit's `references` do and what images in
+    /// general (the `population`) do to every channel.
+    pub fn of(
+        (pictures, item): (&TapScores, usize),
+        channel: usize,
+        references: &TapScores,
+        population: &TapScores,
+    ) -> Self {
+        let channels = pictures.channels;
+        let reached = |picture: &[f32], references: &[f32]| {
+            let references = references.iter().skip(channel).step_by(channels);
+            Reached::of(picture[item * channels + channel], references)
+        };
+        let greatest = &pictures.max[item * channels..][..channels];
+        let z_scores: Vec<f64> = greatest
+            .iter()
+            .enumerate()
+            .map(|(channel, value)| z_score(population, channel, *value))
+            .collect();
+        Self {
+            max: reached(&pictures.max, &references.max),
+            mean: reached(&pictures.mean, &references.mean),
+            z_score: z_scores[channel],
+            rank: 1 + z_scores.iter().filter(|other| **other > z_scores[channel]).count(),
+            channels,
+            population: population.images(),
+        }
+    }
+}
+
+impl Reached {
+    fn of<'a>(value: f32, references: impl Iterator<Item = &'a f32> + Clone) -> Self {
+        let count = references.clone().count().max(1) as f64;
+        let mean = references.clone().map(|value| f64::from(*value)).sum::<f64>() / count;
+        let exceeded = references.filter(|reference| **reference < value).count() as f64;
+        let value = f64::from(value);
+        let ratio = if mean == 0.0 { 0.0 } else { value / mean };
+        Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count }
+    }
+}
+
+/// Distance of a value from the population's mean in standard deviations; 0 where the population does not vary.
+fn z_score(population: &TapScores, channel: usize, value: f32) -> f64 {
+    let values =
+        population.max.iter().skip(channel).step_by(population.channels).map(|value| f64::from(*value));
+    let count = population.images().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    if deviation > 0.0 { (f64::from(value) - mean) / deviation } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_achievement_by_hand() {
+        let scores = |max: &[f32]| TapScores { channels: 2, max: max.to_vec(), mean: max.to_vec() };
+        let picture = scores(&[0.0, 0.0, 9.0, 7.0]);
+        let references = scores(&[1.0, 5.0, 2.0, 6.0, 3.0, 10.0]);
+        // Means 4 and 2, deviations 1 and 2.
+        let population = scores(&[3.0, 0.0, 5.0, 4.0]);
+        let found = Achievement::of((&picture, 1), 1, &references, &population);
+        assert_eq!(found.max, Reached { value: 7.0, references: 7.0, ratio: 1.0, percentile: 200.0 / 3.0 });
+        assert_eq!((found.z_score, found.rank, found.channels, found.population), (2.5, 2, 2, 2));
+        assert_eq!(Achievement::of((&picture, 1), 0, &references, &population).rank, 1);
+    }
+
+    #[test]
+    fn a_silent_population_has_no_spread() {
+        let silent = TapScores { channels: 1, max: vec![0.0; 2], mean: vec![0.0; 2] };
+        let picture = TapScores { channels: 1, max: vec![3.0], mean: vec![3.0] };
+        let found = Achievement::of((&picture, 0), 0, &silent, &silent);
+        assert_eq!((found.max.ratio, found.max.percentile, found.z_score), (0.0, 100.0, 0.0));
+    }
+}

@@ -1,0 +1,126 @@
+//! The state of an optimisation as bytes: a safetensors file that docs/formats.md specifies.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
+
+use crate::{FvisError, Item, Loss, Optimizer, PriorLoss};
+
+const FORMAT: &str = "neuron-fvis-checkpoint-1";
+
+/// The tensors that hold one picture's state each, `[items, height, width, 3]`, and how to reach them.
+type Field = (&'static str, fn(&mut Item) -> &mut Vec<f32>);
+const FIELDS: [Field; 4] = [
+    ("picture", |item| &mut item.picture),
+    ("gradient", |item| &mut item.gradient),
+    ("adam.mean", |item| &mut item.adam.mean),
+    ("adam.square", |item| &mut item.adam.square),
+];
+const HISTORY: &str = "history";
+
+impl Optimizer<'_> {
+    /// Everything from which the same run can go on to the same bits.
+    ///
+    /// `inputs` is what the run depends on beside its settings (the weights, the units and their references), in
+    /// any words: [`Optimizer::restore`] compares them.
+    pub fn checkpoint(&mut self, inputs: &str) -> Vec<u8> {
+        let (height, width) = self.settings().size;
+        let settings = self.described();
+        let shape = vec![self.items.len(), height, width, 3];
+        let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+        for (name, field) in FIELDS {
+            let values = self.items.iter_mut().flat_map(|item| field(item).iter());
+            tensors.push((name, Dtype::F32, shape.clone(), values.flat_map(|v| v.to_le_bytes()).collect()));
+        }
+        let terms = self.objective().layers().len() + 4;
+        let history = self.items.iter().flat_map(|item| item.history.iter().flat_map(Loss::numbers));
+        let history = history.flat_map(f64::to_le_bytes).collect();
+        tensors.push((HISTORY, Dtype::F64, vec![self.items.len(), self.steps_done, terms], history));
+
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            let view =
+                TensorView::new(*dtype, shape.clone(), bytes).expect("each shape was made for its bytes");
+            (*name, view)
+        });
+        let metadata = [
+            ("format", FORMAT.to_owned()),
+            ("step", self.steps_done.to_string()),
+            ("settings", settings),
+            ("inputs", inputs.to_owned()),
+        ];
+        let metadata: HashMap<String, String> =
+            metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        safetensors::serialize(views, Some(metadata)).expect("names and shapes are sound")
+    }
+
+    /// Goes on from a checkpoint that a run with the same settings and `inputs` left.
+    ///
+    /// # Errors
+    /// [`FvisError::Checkpoint`] if the bytes are damaged or were left by another run; nothing has changed then.
+    pub fn restore(&mut self, bytes: &[u8], inputs: &str) -> Result<(), FvisError> {
+        let damaged = |source: SafeTensorError| refused(format!("it is damaged ({source})"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let said = |key: &str| metadata.get(key).map_or("", String::as_str);
+        for (key, expected) in [("format", FORMAT), ("settings", &self.described()), ("inputs", inputs)] {
+            if said(key) != expected {
+                return Err(refused(format!("its {key} are {}, those of this run {expected}", said(key))));
+            }
+        }
+        let steps = said("step").parse().ok().filter(|steps| *steps <= self.settings().schedule.steps());
+        let steps: usize = steps.ok_or_else(|| refused(format!("its step is {}", said("step"))))?;
+
+        let mut items = self.items.clone();
+        let len = self.settings().picture_len();
+        for (name, field) in FIELDS {
+            let bytes = data(&file, name, Dtype::F32, items.len() * len * 4)?;
+            for (item, bytes) in items.iter_mut().zip(bytes.chunks_exact(len * 4)) {
+                let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+                *field(item) = bytes.chunks_exact(4).map(number).collect();
+            }
+        }
+        let terms = self.objective().layers().len() + 4;
+        let bytes = data(&file, HISTORY, Dtype::F64, items.len() * steps * terms * 8)?;
+        let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        let numbers: Vec<f64> = bytes.chunks_exact(8).map(number).collect();
+        let phase_step = steps.checked_sub(1).and_then(|step| self.settings().schedule.at(step));
+        for (at, item) in items.iter_mut().enumerate() {
+            let numbers = &numbers[at * steps * terms..][..steps * terms];
+            item.history = numbers.chunks_exact(terms).map(Loss::from_numbers).collect();
+            item.adam.steps = phase_step.map_or(0, |(_, index)| index as i32 + 1);
+        }
+        (self.items, self.steps_done) = (items, steps);
+        Ok(())
+    }
+
+    fn described(&self) -> String {
+        serde_json::to_string(self.settings()).expect("settings are plain data")
+    }
+}
+
+impl Loss {
+    fn numbers(&self) -> Vec<f64> {
+        let PriorLoss { tv_l1, tv_l2, l2 } = self.priors;
+        [&[self.total], &self.layers[..], &[tv_l1, tv_l2, l2]].concat()
+    }
+
+    fn from_numbers(numbers: &[f64]) -> Self {
+        let (layers, priors) = numbers[1..].split_at(numbers.len() - 4);
+        let priors = PriorLoss { tv_l1: priors[0], tv_l2: priors[1], l2: priors[2] };
+        Self { total: numbers[0], layers: layers.to_vec(), priors }
+    }
+}
+
+/// The bytes of a tensor of a known length.
+fn data<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype, len: usize) -> Result<&'a [u8], FvisError> {
+    let tensor = file.tensor(name).map_err(|_| refused(format!("it has no {name}")))?;
+    if tensor.dtype() != dtype || tensor.data().len() != len {
+        return Err(refused(format!("its {name} is of another size or type")));
+    }
+    Ok(tensor.data())
+}
+
+fn refused(reason: String) -> FvisError {
+    FvisError::Checkpoint { reason }
+}

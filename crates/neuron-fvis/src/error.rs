@@ -1,0 +1,97 @@
+use neuron_model::ModelError;
+
+/// Everything this crate can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FvisError {
+    /// The network could not be run as asked.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+
+    /// There is nothing whose distribution could be matched.
+    #[error(
+        "no feature layer with a weight lies below {tap}; features are read from {layers}: choose a deeper layer, \
+         or give one of these a weight"
+    )]
+    NoFeatures {
+        /// The layer of the unit.
+        tap: String,
+        /// The layers that features can be read from.
+        layers: String,
+    },
+
+    /// A unit has nothing to be compared with.
+    #[error("unit {tap}:{channel} has no reference images: its picture is matched to at least one")]
+    NoReferences {
+        /// The layer of the unit.
+        tap: String,
+        /// Its channel.
+        channel: usize,
+    },
+
+    /// Reference images of another size than the picture.
+    #[error(
+        "the references of unit {tap}:{channel} are {found_height} x {found_width} pixels, the picture is \
+         {height} x {width}: they must be equal"
+    )]
+    ReferenceSize {
+        /// The layer of the unit.
+        tap: String,
+        /// Its channel.
+        channel: usize,
+        /// Height of the references, in pixels.
+        found_height: usize,
+        /// Width of the references, in pixels.
+        found_width: usize,
+        /// Height of the picture, in pixels.
+        height: usize,
+        /// Width of the picture, in pixels.
+        width: usize,
+    },
+
+    /// A setting that cannot be used.
+    #[error("{setting} is {value}; expected {expected}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+
+    /// Start images, offsets or a checkpoint of the wrong shape.
+    #[error("{tensor} has {found} values, expected {expected}")]
+    Length {
+        /// What was given.
+        tensor: &'static str,
+        /// How many values it must have.
+        expected: usize,
+        /// How many it has.
+        found: usize,
+    },
+
+    /// The caller stopped the measurement of the references.
+    #[error("stopped before all references were measured")]
+    Stopped,
+
+    /// The optimisation diverged.
+    #[error(
+        "the loss of unit {tap}:{channel} is not a finite number at step {step}: try a lower learning rate"
+    )]
+    Diverged {
+        /// The layer of the unit.
+        tap: String,
+        /// Its channel.
+        channel: usize,
+        /// The step, from 0.
+        step: usize,
+    },
+
+    /// The bytes are not a checkpoint that this version reads.
+    #[error("not a checkpoint of this run: {reason}; remove it to start anew")]
+    Checkpoint {
+        /// What is wrong with it.
+        reason: String,
+    },
+}

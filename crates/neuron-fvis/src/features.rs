@@ -1,0 +1,162 @@
+use std::fmt;
+use std::str::FromStr;
+
+use neuron_model::{Gradient, Images, ModelError};
+use neuron_model::{Keep, Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, relevance};
+use serde::Serialize;
+
+use crate::FvisError;
+
+/// How much the features of each layer count, for `conv1`, `layer1`, `layer2`, `layer3`, `layer4`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LayerWeights(pub [f64; 5]);
+
+impl LayerWeights {
+    /// The layers that features are read from.
+    pub const LAYERS: [&str; 5] = ["conv1", "layer1", "layer2", "layer3", "layer4"];
+
+    /// The layers that count and lie strictly below a tap, with their weights.
+    ///
+    /// # Errors
+    /// [`FvisError::NoFeatures`] if there is none.
+    pub fn below(&self, network: &Network, target: &Tap) -> Result<Vec<(Tap, f64)>, FvisError> {
+        let layers = Self::LAYERS.iter().zip(self.0).filter(|(_, weight)| *weight != 0.0);
+        let taps = layers.filter_map(|(name, weight)| Some((network.tap(name).ok()?, weight)));
+        let below: Vec<_> = taps.filter(|(tap, _)| network.graph().is_strictly_below(tap, target)).collect();
+        if below.is_empty() {
+            let layers = Self::LAYERS.join(", ");
+            return Err(FvisError::NoFeatures { tap: target.name.clone(), layers });
+        }
+        Ok(below)
+    }
+}
+
+impl Default for LayerWeights {
+    fn default() -> Self {
+        Self([0.1, 1.0, 1.0, 1.0, 0.0])
+    }
+}
+
+impl FromStr for LayerWeights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let weight =
+            |text: &str| text.trim().parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
+        let weights: Option<Vec<f64>> = text.split(',').map(weight).collect();
+        let weights = weights.and_then(|weights| weights.try_into().ok()).map(Self);
+        weights
+            .ok_or_else(|| "expected five numbers of at least 0, for conv1 and layer1 to layer4".to_owned())
+    }
+}
+
+impl fmt::Display for LayerWeights {
+    /// As the reference implementation names its pictures: `c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [conv1, layers @ ..] = self.0;
+        write!(f, "c1_{conv1:?}")?;
+        (1..).zip(layers).try_for_each(|(layer, weight)| write!(f, "_l{layer}_{weight:?}"))
+    }
+}
+
+/// The features of some images, the relevance of a unit in them, and the way back to the pixels.
+pub(crate) struct Features {
+    session: Session,
+    target: Tap,
+    method: RelevanceMethod,
+    layers: Vec<Tap>,
+    /// Which channel of the target each item of the batch is about.
+    channels: Vec<usize>,
+    relevance: Reversal,
+    gradient: Reversal,
+}
+
+/// One item's features and relevance at one layer, channels-last.
+#[derive(Clone, Copy)]
+pub(crate) struct FeatureMap<'a> {
+    /// Number of channels.
+    pub(crate) channels: usize,
+    /// `[positions, channels]`
+    pub(crate) values: &'a [f32],
+    /// `[positions, channels]`
+    pub(crate) relevance: &'a [f32],
+}
+
+impl Features {
+    pub(crate) fn new(network: &Network, target: &Tap, method: RelevanceMethod, layers: Vec<Tap>) -> Self {
+        let taps = [&layers[..], std::slice::from_ref(target)].concat();
+        let keep: Keep = method.keep();
+        Self {
+            session: network.session(&taps, keep),
+            target: target.clone(),
+            method,
+            layers,
+            channels: Vec::new(),
+            relevance: Reversal::new(),
+            gradient: Reversal::new(),
+        }
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        self.session.network()
+    }
+
+    pub(crate) fn target(&self) -> &Tap {
+        &self.target
+    }
+
+    pub(crate) fn layers(&self) -> &[Tap] {
+        &self.layers
+    }
+
+    /// Runs some images, each about its own channel of the target.
+    pub(crate) fn run(&mut self, images: &dyn Images, channels: &[usize]) -> Result<(), ModelError> {
+        self.channels.clear();
+        self.channels.extend_from_slice(channels);
+        self.session.run(images, &mut |_| {})?;
+        let unit = (&self.target, channels);
+        // No walk of this method goes down to the pixels, so that their range is never read.
+        relevance(&self.session, &mut self.relevance, self.method, unit, &self.layers, PixelRange::default())
+    }
+
+    /// What the last run found for one of its items at one of the layers.
+    pub(crate) fn map(&self, item: usize, layer: usize) -> FeatureMap<'_> {
+        let tap = &self.layers[layer];
+        let map = self.session.map(tap).expect("the features' session keeps its taps");
+        let signal = self.relevance.signal(tap).expect("every layer lies below the target");
+        let range = item * map.item_len()..(item + 1) * map.item_len();
+        FeatureMap { channels: map.channels, values: &map.data[range.clone()], relevance: &signal[range] }
+    }
+
+    /// Sends gradients with respect to the features back to the pixels.
+    ///
+    /// `fill` writes the gradients of one layer over zeros, `[batch, positions, channels]`.
+    ///
+    /// # Shapes
+    /// * returns: `[batch, height, width, 3]`
+    pub(crate) fn pull_back(&mut self, mut fill: impl FnMut(&Self, usize, &mut [f32])) -> &[f32] {
+        let mut gradient = std::mem::take(&mut self.gradient);
+        for (layer, tap) in self.layers.iter().enumerate() {
+            gradient.seed(&self.session, tap, |seed| fill(self, layer, seed));
+        }
+        let image = self.network().graph().image_tap();
+        gradient.run(&self.session, &Gradient, std::slice::from_ref(&image));
+        self.gradient = gradient;
+        self.gradient.signal(&image).expect("every layer lies above the image")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_parse_and_name_pictures() {
+        let weights: LayerWeights = "0.1,1,1,1,0".parse().unwrap();
+        assert_eq!(weights, LayerWeights::default());
+        assert_eq!(weights.to_string(), "c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0");
+        for wrong in ["1,1,1,1", "1,1,1,1,1,1", "1,1,1,1,-1", "1,1,one,1,1", "1,1,1,1,nan"] {
+            assert!(wrong.parse::<LayerWeights>().is_err(), "{wrong}");
+        }
+    }
+}

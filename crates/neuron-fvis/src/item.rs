@@ -1,0 +1,86 @@
+use serde::Serialize;
+
+use crate::adam::Adam;
+use crate::view::View;
+use crate::{Phase, PriorLoss, Settings};
+
+/// One picture in the making.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Index of the unit.
+    pub unit: usize,
+    /// Which of the unit's pictures.
+    pub copy: usize,
+    /// `[height, width, 3]`, normalised.
+    pub picture: Vec<f32>,
+    /// Sum over the steps of the absolute gradient, `[height, width, 3]`.
+    pub gradient: Vec<f32>,
+    /// The loss of every step so far.
+    pub history: Vec<Loss>,
+    pub(crate) adam: Adam,
+}
+
+/// The loss of one picture in one step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Loss {
+    /// The weighted sum that is minimised.
+    pub total: f64,
+    /// The unweighted loss of each feature layer.
+    pub layers: Vec<f64>,
+    /// The unweighted terms of the priors.
+    pub priors: PriorLoss,
+}
+
+/// What a step says of one picture's features.
+pub(crate) struct FeatureStep<'a> {
+    /// How the network saw the picture, and what it saw.
+    pub(crate) view: &'a View,
+    pub(crate) seen: &'a [f32],
+    pub(crate) view_width: usize,
+    /// The gradient of the features' loss with respect to what was seen.
+    pub(crate) gradient: &'a [f32],
+    /// The unweighted loss of each layer, and the sum of the weighted ones.
+    pub(crate) layers: Vec<f64>,
+    pub(crate) weighted: f64,
+}
+
+impl Item {
+    pub(crate) fn new(unit: usize, copy: usize, start: Vec<f32>) -> Self {
+        let len = start.len();
+        let (gradient, adam) = (vec![0.0; len], Adam::new(len));
+        Self { unit, copy, picture: start, gradient, history: Vec::new(), adam }
+    }
+
+    /// Completes the loss and its gradient with the priors, and moves the picture.
+    pub(crate) fn descend(
+        &mut self,
+        features: FeatureStep<'_>,
+        settings: &Settings,
+        phase: &Phase,
+        learning_rate: f64,
+    ) {
+        let FeatureStep { view, seen, view_width, gradient, layers, weighted } = features;
+        let mut seen_gradient = gradient.to_vec();
+        let priors = settings.priors.add_gradient(seen, view_width, &mut seen_gradient);
+        self.history.push(Loss { total: weighted + settings.priors.total(&priors), layers, priors });
+
+        let mut gradient = vec![0.0; self.picture.len()];
+        view.pull_back(&seen_gradient, &mut gradient);
+        self.gradient.iter_mut().zip(&gradient).for_each(|(sum, gradient)| *sum += gradient.abs());
+        self.adam.step(learning_rate, phase.betas, &gradient, &mut self.picture);
+        if phase.clamp {
+            for pixel in self.picture.chunks_exact_mut(3) {
+                let range = settings.pixels.lowest.iter().zip(&settings.pixels.highest);
+                pixel
+                    .iter_mut()
+                    .zip(range)
+                    .for_each(|(value, (low, high))| *value = value.clamp(*low, *high));
+            }
+        }
+    }
+
+    /// Forgets the past gradients, for another phase.
+    pub(crate) fn forget(&mut self) {
+        self.adam = Adam::new(self.picture.len());
+    }
+}

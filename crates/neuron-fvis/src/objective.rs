@@ -1,0 +1,302 @@
+use std::ops::ControlFlow;
+
+use neuron_model::{ChannelsLast, Images, Network, RelevanceMethod, Tap};
+use rayon::prelude::*;
+
+use crate::FvisError;
+use crate::features::{FeatureMap, Features};
+use crate::matching::{self, Matching};
+use crate::planes::{self, BLOCK};
+
+/// Keeps the divisor off zero where all channels are equally relevant.
+const EPSILON: f64 = 1e-6;
+
+/// What a picture of each unit is measured against, and how.
+///
+/// The relevant features of a layer are `S = A * F`, its features times the unit's relevance in them, scaled to
+/// 0..1 by channel. For a unit's references, `t[c, r]` is the mean of the r-th smallest value of `S[c]`, and `w[c]` the
+/// mean importance of the channel. A picture's loss at the layer is the mean over channels and positions of
+/// `w[c] * (S[c, i] - t[c, rank of i])^2`.
+pub struct Objective {
+    features: Features,
+    /// How much each layer counts.
+    weights: Vec<f64>,
+    /// The channels of the target.
+    units: Vec<usize>,
+    /// For each unit, what its references have at each layer.
+    targets: Vec<Vec<LayerTarget>>,
+}
+
+/// What a unit's references have in common at one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerTarget {
+    /// Mean over the references of the r-th smallest relevant feature, `[channels, positions]`.
+    pub sorted: Vec<f32>,
+    /// Mean over the references of each channel's importance, `[channels]`.
+    pub importance: Vec<f64>,
+}
+
+/// How far some pictures are from their targets, and where to move their pixels.
+pub struct Distance<'a> {
+    /// For each item, the unweighted loss of each layer, and the sum of the weighted ones.
+    pub losses: Vec<(Vec<f64>, f64)>,
+    /// The gradient of the weighted sum of the layers' losses, `[batch, height, width, 3]`.
+    pub gradient: &'a [f32],
+}
+
+impl Objective {
+    /// An objective for some units of a tap, without references yet.
+    ///
+    /// # Errors
+    /// [`FvisError::NoFeatures`] if `layers` is empty, and [`FvisError::Model`] for a channel that the tap has not.
+    pub fn new(
+        network: &Network,
+        target: &Tap,
+        units: &[usize],
+        method: RelevanceMethod,
+        layers: Vec<(Tap, f64)>,
+    ) -> Result<Self, FvisError> {
+        network.check_channels(target, units)?;
+        let (taps, weights) = layers.into_iter().unzip();
+        let features = Features::new(network, target, method, taps);
+        Ok(Self { features, weights, units: units.to_vec(), targets: Vec::new() })
+    }
+
+    /// The network that is looked into.
+    pub fn network(&self) -> &Network {
+        self.features.network()
+    }
+
+    /// The tap that the units belong to.
+    pub fn target(&self) -> &Tap {
+        self.features.target()
+    }
+
+    /// The layers whose features are compared.
+    pub fn layers(&self) -> &[Tap] {
+        self.features.layers()
+    }
+
+    /// How much each layer counts.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// What the references of a unit have at each layer; empty before they are measured.
+    pub fn targets(&self, unit: usize) -> &[LayerTarget] {
+        self.targets.get(unit).map_or(&[], |targets| targets)
+    }
+
+    /// Measures the references of every unit, `at_once` images at a time; only their means are kept.
+    ///
+    /// `on_images` hears after each batch how many images have been measured, and may stop.
+    ///
+    /// # Errors
+    /// [`FvisError::NoReferences`] if a unit has none, [`FvisError::Stopped`], and those of the network.
+    pub fn measure(
+        &mut self,
+        references: &[&dyn Images],
+        at_once: usize,
+        on_images: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<(), FvisError> {
+        assert_eq!(references.len(), self.units.len(), "references for each unit");
+        self.targets.clear();
+        let mut before = 0;
+        for (unit, images) in self.units.clone().into_iter().zip(references) {
+            let count = images.count();
+            if count == 0 {
+                let tap = self.features.target().name.clone();
+                return Err(FvisError::NoReferences { tap, channel: unit });
+            }
+            let mut sums = Vec::new();
+            for first in (0..count).step_by(at_once) {
+                let part = Part { images: *images, first, count: at_once.min(count - first) };
+                self.features.run(&part, &vec![unit; part.count])?;
+                self.add_references(part.count, &mut sums);
+                if on_images(before + first + part.count).is_break() {
+                    return Err(FvisError::Stopped);
+                }
+            }
+            before += count;
+            self.targets.push(sums.into_iter().map(|sum: Sum| sum.mean(count)).collect());
+        }
+        Ok(())
+    }
+
+    /// Adds what the last run found to the sums of each layer, in the order of the items.
+    fn add_references(&self, items: usize, sums: &mut Vec<Sum>) {
+        let features = &self.features;
+        for layer in 0..self.weights.len() {
+            if sums.len() == layer {
+                sums.push(Sum::new(features.map(0, layer)));
+            }
+            for item in 0..items {
+                features.network().install(|| sums[layer].add(features.map(item, layer)));
+            }
+        }
+    }
+
+    /// Compares pictures with the references of their units.
+    ///
+    /// # Shapes
+    /// * `pictures`: `[batch, height, width, 3]`, of the references' size
+    /// * `units`: the index of each picture's unit
+    ///
+    /// # Errors
+    /// Those of the network.
+    ///
+    /// # Panics
+    /// If the references were not measured, or were of another size.
+    pub fn compare(
+        &mut self,
+        pictures: &[f32],
+        (height, width): (usize, usize),
+        units: &[usize],
+    ) -> Result<Distance<'_>, FvisError> {
+        let Self { features, weights, targets, .. } = self;
+        let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
+        features.run(&ChannelsLast::new(pictures, height, width), &channels)?;
+        let mut losses = vec![vec![0.0; weights.len()]; units.len()];
+        let mut planes = Vec::new();
+        let gradient = features.pull_back(|features, layer, seed| {
+            let item_len = seed.len() / units.len();
+            planes.resize(item_len, 0.0);
+            for (item, seed) in seed.chunks_exact_mut(item_len).enumerate() {
+                let (map, target) = (features.map(item, layer), &targets[units[item]][layer]);
+                losses[item][layer] = features.network().install(|| {
+                    let loss = target.distance(map, weights[layer], &mut planes);
+                    planes::scatter(&planes, map.channels, seed);
+                    loss
+                });
+            }
+        });
+        let weighted =
+            |losses: &[f64]| losses.iter().zip(&*weights).map(|(loss, weight)| loss * weight).sum();
+        let losses =
+            losses.into_iter().map(|losses| (weighted(&losses), losses)).map(|(sum, all)| (all, sum));
+        Ok(Distance { losses: losses.collect(), gradient })
+    }
+}
+
+impl LayerTarget {
+    /// The loss of one item; `gradient` becomes that of `weight` times it, with respect to the features.
+    ///
+    /// # Shapes
+    /// * `gradient`: `[channels, positions]`
+    fn distance(&self, map: FeatureMap<'_>, weight: f64, gradient: &mut [f32]) -> f64 {
+        let channels = map.channels;
+        let positions = map.values.len() / channels;
+        let mut sums = vec![0.0; channels];
+        let blocks = gradient.par_chunks_mut(BLOCK * positions).zip(sums.par_chunks_mut(BLOCK));
+        blocks.enumerate().for_each_init(Channels::default, |scratch, (block, (gradient, sums))| {
+            scratch.gather(map, block * BLOCK, sums.len());
+            let rows = gradient.chunks_exact_mut(positions).zip(sums).enumerate();
+            for (index, (gradient, sum)) in rows {
+                let channel = block * BLOCK + index;
+                let importance = self.importance[channel];
+                let scale = (weight * importance / map.values.len() as f64) as f32;
+                let target = &self.sorted[channel * positions..][..positions];
+                *sum = importance * scratch.distance(index, target, scale, gradient);
+            }
+        });
+        // One order of summation, whatever the threads.
+        sums.iter().sum::<f64>() / map.values.len() as f64
+    }
+}
+
+/// Some of a range of images.
+struct Part<'a> {
+    images: &'a dyn Images,
+    first: usize,
+    count: usize,
+}
+
+impl Images for Part<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn size(&self) -> (usize, usize) {
+        self.images.size()
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        self.images.write(self.first + index, pixels);
+    }
+}
+
+/// Sums over references at one layer.
+struct Sum {
+    sorted: Vec<f64>,
+    importance: Vec<f64>,
+}
+
+impl Sum {
+    fn new(map: FeatureMap<'_>) -> Self {
+        Self { sorted: vec![0.0; map.values.len()], importance: vec![0.0; map.channels] }
+    }
+
+    fn add(&mut self, map: FeatureMap<'_>) {
+        let positions = map.values.len() / map.channels;
+        let mut strongest = vec![0.0; map.channels];
+        let blocks = self.sorted.par_chunks_mut(BLOCK * positions).zip(strongest.par_chunks_mut(BLOCK));
+        blocks.enumerate().for_each_init(Channels::default, |scratch, (block, (sums, strongest))| {
+            scratch.gather(map, block * BLOCK, strongest.len());
+            for (index, (sums, strongest)) in sums.chunks_exact_mut(positions).zip(strongest).enumerate() {
+                *strongest = scratch.strongest(index);
+                sums.iter_mut().zip(scratch.sorted(index)).for_each(|(sum, value)| *sum += f64::from(value));
+            }
+        });
+        let (lowest, highest) = matching::range(&strongest);
+        let (lowest, highest) = (f64::from(lowest), f64::from(highest));
+        for (sum, strongest) in self.importance.iter_mut().zip(&strongest) {
+            *sum += (f64::from(*strongest) - lowest) / (highest - lowest + EPSILON);
+        }
+    }
+
+    fn mean(self, count: usize) -> LayerTarget {
+        let mean = |sum: f64| sum / count as f64;
+        LayerTarget {
+            sorted: self.sorted.into_iter().map(|sum| mean(sum) as f32).collect(),
+            importance: self.importance.into_iter().map(mean).collect(),
+        }
+    }
+}
+
+/// The planes of some neighbouring channels, and the memory for the work on them.
+#[derive(Default)]
+struct Channels {
+    features: Vec<f32>,
+    relevance: Vec<f32>,
+    matching: Matching,
+    positions: usize,
+}
+
+impl Channels {
+    fn gather(&mut self, map: FeatureMap<'_>, first: usize, count: usize) {
+        self.positions = map.values.len() / map.channels;
+        for (planes, values) in [(&mut self.features, map.values), (&mut self.relevance, map.relevance)] {
+            planes.resize(count * self.positions, 0.0);
+            planes::gather(values, map.channels, first..first + count, planes);
+        }
+    }
+
+    fn plane<'a>(&self, planes: &'a [f32], index: usize) -> &'a [f32] {
+        &planes[index * self.positions..][..self.positions]
+    }
+
+    /// The largest relevance of a channel.
+    fn strongest(&self, index: usize) -> f32 {
+        matching::range(self.plane(&self.relevance, index)).1
+    }
+
+    fn sorted(&mut self, index: usize) -> impl Iterator<Item = f32> {
+        let range = index * self.positions..(index + 1) * self.positions;
+        self.matching.sorted(&self.features[range.clone()], &self.relevance[range])
+    }
+
+    fn distance(&mut self, index: usize, target: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
+        let range = index * self.positions..(index + 1) * self.positions;
+        self.matching.distance(&self.features[range.clone()], &self.relevance[range], target, scale, gradient)
+    }
+}

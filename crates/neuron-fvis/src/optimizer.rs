@@ -1,0 +1,246 @@
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use neuron_model::{Images, Network, Tap};
+use rayon::prelude::*;
+
+use crate::item::FeatureStep;
+use crate::random;
+use crate::settings::Unit;
+use crate::view::View;
+use crate::{FvisError, Item, Objective, Phase, Settings, Shift, Start};
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Some more references have been measured.
+    References {
+        /// How many so far.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A step has been taken.
+    Step {
+        /// Its index.
+        step: usize,
+        /// Its learning rate.
+        learning_rate: f64,
+        /// How long it took; with the number of items, images per second.
+        elapsed: Duration,
+        /// The pictures after it; their histories end with its losses.
+        items: &'a [Item],
+    },
+}
+
+/// Optimises pictures, those of several units side by side, each as if alone.
+///
+/// A unit's pictures have the same bits whatever the other units, the number of threads and
+/// [`Settings::at_once`].
+pub struct Optimizer<'r> {
+    settings: Settings,
+    units: Vec<Unit<'r>>,
+    objective: Objective,
+    /// The phase for whose size of pictures the objective has measured the references.
+    measured: Option<usize>,
+    offsets: Vec<(isize, isize)>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) steps_done: usize,
+    /// What the network sees in a step.
+    seen: Vec<f32>,
+}
+
+impl<'r> Optimizer<'r> {
+    /// Prepares the pictures of some units of `target`; nothing is computed yet.
+    ///
+    /// # Errors
+    /// [`FvisError::NoFeatures`], [`FvisError::NoReferences`], [`FvisError::ReferenceSize`],
+    /// [`FvisError::Setting`], [`FvisError::Length`] for start pictures of another size, and
+    /// [`FvisError::Model`] for a channel that the tap has not.
+    pub fn new(
+        network: &Network,
+        target: &Tap,
+        units: Vec<Unit<'r>>,
+        settings: Settings,
+        start: Start,
+    ) -> Result<Self, FvisError> {
+        settings.check()?;
+        units.iter().try_for_each(|unit| unit.check(target, settings.size))?;
+        let layers = settings.layer_weights.below(network, target)?;
+        let layers =
+            layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
+        let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
+        let objective = Objective::new(network, target, &channels, settings.method, layers)?;
+
+        let starts = starts(&settings, start.pictures)?;
+        let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
+        let items = pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone())).collect();
+        Ok(Self {
+            settings,
+            units,
+            objective,
+            measured: None,
+            offsets: start.offsets,
+            items,
+            steps_done: 0,
+            seen: Vec::new(),
+        })
+    }
+
+    /// How the pictures are optimised.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the pictures are compared with.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// The pictures: the copies of the first unit, then those of the next.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Steps taken so far.
+    pub fn steps_done(&self) -> usize {
+        self.steps_done
+    }
+
+    /// Whether the schedule has come to its end.
+    pub fn is_finished(&self) -> bool {
+        self.settings.schedule.at(self.steps_done).is_none()
+    }
+
+    /// Takes one step with every picture; does nothing after the end of the schedule.
+    ///
+    /// The first step of a phase measures the references before that. `on_event` may stop it there; what it answers
+    /// to the step itself is the caller's own business.
+    ///
+    /// # Errors
+    /// [`FvisError::Stopped`] if `on_event` stops the measurement, [`FvisError::Diverged`], and those of the network.
+    pub fn step(&mut self, on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<(), FvisError> {
+        let Some((phase_index, index)) = self.settings.schedule.at(self.steps_done) else { return Ok(()) };
+        let phase = self.settings.schedule.phases()[phase_index];
+        if self.measured != Some(phase_index) {
+            self.measure_references(&phase, on_event)?;
+            self.measured = Some(phase_index);
+        }
+        if index == 0 {
+            self.items.iter_mut().for_each(Item::forget);
+        }
+
+        let started = Instant::now();
+        let learning_rate = self.settings.learning_rate * phase.learning_rate(index);
+        let mut items = std::mem::take(&mut self.items);
+        let mut chunks = items.chunks_mut(self.settings.at_once);
+        let moved = chunks.try_for_each(|items| self.move_items(items, &phase, learning_rate));
+        self.items = items;
+        moved?;
+        let step = self.steps_done;
+        self.steps_done += 1;
+        let _ = on_event(Event::Step { step, learning_rate, elapsed: started.elapsed(), items: &self.items });
+        Ok(())
+    }
+
+    /// One step of some of the pictures.
+    fn move_items(&mut self, items: &mut [Item], phase: &Phase, learning_rate: f64) -> Result<(), FvisError> {
+        let views: Vec<View> = items.iter().map(|item| self.view(item, phase)).collect();
+        let Self { settings, objective, seen, .. } = self;
+        let (height, width) = View::size(settings.size, phase.pooling);
+        let len = 3 * height * width;
+        seen.resize(items.len() * len, 0.0);
+        let network = objective.network().clone();
+        network.install(|| {
+            let seen = seen.par_chunks_exact_mut(len).zip(&views).zip(&*items);
+            seen.for_each(|((seen, view), item)| view.write(&item.picture, seen));
+        });
+
+        let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
+        let distance = objective.compare(seen, (height, width), &units)?;
+        let parts = seen.par_chunks_exact(len).zip(distance.gradient.par_chunks_exact(len));
+        let parts = parts.zip(&views).zip(distance.losses).zip(&mut *items);
+        network.install(|| {
+            parts.for_each(|((((seen, gradient), view), (layers, weighted)), item)| {
+                let features = FeatureStep { view, seen, view_width: width, gradient, layers, weighted };
+                item.descend(features, settings, phase, learning_rate);
+            });
+        });
+        self.check_losses(items)
+    }
+
+    /// How the network sees a picture in this step.
+    fn view(&self, item: &Item, phase: &Phase) -> View {
+        let Settings { seed, mirror, size, .. } = self.settings;
+        let random = random::shift(seed, item.copy, self.steps_done, phase.jitter_px);
+        let (down, right) = self.offsets.get(self.steps_done).copied().unwrap_or((random.down, random.right));
+        View::new(size, phase.pooling, Shift { down, right, mirrored: mirror && random.mirrored })
+    }
+
+    fn measure_references(
+        &mut self,
+        phase: &Phase,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<(), FvisError> {
+        let pooled: Vec<Pooled<'_>> = self
+            .units
+            .iter()
+            .map(|unit| Pooled { images: unit.references, pooling: phase.pooling })
+            .collect();
+        let references: Vec<&dyn Images> = pooled.iter().map(|images| images as &dyn Images).collect();
+        let total = references.iter().map(|images| images.count()).sum();
+        let mut on_images = |done| on_event(Event::References { done, total });
+        self.objective.measure(&references, self.settings.at_once, &mut on_images)
+    }
+
+    fn check_losses(&self, items: &[Item]) -> Result<(), FvisError> {
+        let finite = |item: &&Item| item.history.last().is_none_or(|loss| loss.total.is_finite());
+        match items.iter().find(|item| !finite(item)) {
+            None => Ok(()),
+            Some(item) => Err(FvisError::Diverged {
+                tap: self.objective.target().name.clone(),
+                channel: self.units[item.unit].channel,
+                step: self.steps_done,
+            }),
+        }
+    }
+}
+
+/// The start of each copy.
+fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>, FvisError> {
+    let (copies, len) = (settings.copies, settings.picture_len());
+    let Some(given) = given else {
+        return Ok((0..copies).map(|copy| random::normal(settings.seed, copy, len)).collect());
+    };
+    if given.len() != copies * len {
+        return Err(FvisError::Length { tensor: "the start", expected: copies * len, found: given.len() });
+    }
+    Ok(given.chunks_exact(len).map(<[f32]>::to_vec).collect())
+}
+
+/// Images at the size of a phase.
+struct Pooled<'r> {
+    images: &'r dyn Images,
+    pooling: usize,
+}
+
+impl Images for Pooled<'_> {
+    fn count(&self) -> usize {
+        self.images.count()
+    }
+
+    fn size(&self) -> (usize, usize) {
+        View::size(self.images.size(), self.pooling)
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        if self.pooling == 1 {
+            return self.images.write(index, pixels);
+        }
+        let (height, width) = self.images.size();
+        let mut full = vec![0.0; 3 * height * width];
+        self.images.write(index, &mut full);
+        View::new((height, width), self.pooling, Shift::default()).write(&full, pixels);
+    }
+}

@@ -1,0 +1,118 @@
+use neuron_model::{Images, PixelRange, RelevanceMethod, Tap};
+use serde::Serialize;
+
+use crate::{FvisError, ImagePriors, LayerWeights, Phase, Schedule};
+
+/// How pictures are optimised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// How relevance is found. Default: LRP.
+    pub method: RelevanceMethod,
+    /// How much the features of each layer count. Default: 0.1, 1, 1, 1, 0.
+    pub layer_weights: LayerWeights,
+    /// Weight of all features together. Default 1.
+    pub feature_weight: f64,
+    /// What natural pictures are like.
+    pub priors: ImagePriors,
+    /// What is done in which order. Default: 2000 steps at full size with a jitter of 30 pixels.
+    pub schedule: Schedule,
+    /// Learning rate after the warm-up. Default 1.
+    pub learning_rate: f64,
+    /// Whether a picture is mirrored in half of the steps. Default: it is not.
+    pub mirror: bool,
+    /// Seed of the start pictures and of the jitter. Default 0.
+    pub seed: u64,
+    /// Pictures of each unit, which differ by their random numbers. Default 1.
+    pub copies: usize,
+    /// Height and width of the pictures, in pixels. Default 224 x 224.
+    pub size: (usize, usize),
+    /// The range of real pixels in the network's units. Default: the usual normalisation of ImageNet's networks.
+    pub pixels: PixelRange,
+    /// Images that go through the network together, which bounds the memory. No result depends on it. Default 4.
+    #[serde(skip)]
+    pub at_once: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let full = Phase { steps: 2000, pooling: 1, jitter_px: 30, betas: (0.5, 0.9), clamp: true };
+        Self {
+            method: RelevanceMethod::Lrp,
+            layer_weights: LayerWeights::default(),
+            feature_weight: 1.0,
+            priors: ImagePriors::default(),
+            schedule: Schedule::of(full),
+            learning_rate: 1.0,
+            mirror: false,
+            seed: 0,
+            copies: 1,
+            size: (224, 224),
+            pixels: PixelRange::default(),
+            at_once: 4,
+        }
+    }
+}
+
+impl Settings {
+    /// Values of one picture.
+    pub(crate) fn picture_len(&self) -> usize {
+        3 * self.size.0 * self.size.1
+    }
+
+    pub(crate) fn check(&self) -> Result<(), FvisError> {
+        let weight = |setting, value: f64| {
+            let expected = "a finite number of at least 0";
+            let wrong = || FvisError::Setting { setting, value: value.to_string(), expected };
+            (value.is_finite() && value >= 0.0).then_some(()).ok_or_else(wrong)
+        };
+        weight("lr", self.learning_rate)?;
+        weight("feat-dist", self.feature_weight)?;
+        weight("tv-l1", self.priors.tv_l1)?;
+        weight("tv-l2", self.priors.tv_l2)?;
+        weight("l2", self.priors.l2)?;
+        let counts = [
+            ("bs", self.copies),
+            ("images at once", self.at_once),
+            ("height", self.size.0),
+            ("width", self.size.1),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            None => Ok(()),
+            Some((setting, _)) => {
+                Err(FvisError::Setting { setting, value: "0".to_owned(), expected: "at least 1" })
+            }
+        }
+    }
+}
+
+/// A channel of the tap and what it responds to.
+#[derive(Clone, Copy)]
+pub struct Unit<'r> {
+    /// The channel.
+    pub channel: usize,
+    /// Its reference images, normalised, of the size of the pictures.
+    pub references: &'r dyn Images,
+}
+
+impl Unit<'_> {
+    pub(crate) fn check(&self, tap: &Tap, (height, width): (usize, usize)) -> Result<(), FvisError> {
+        let (tap, channel) = (tap.name.clone(), self.channel);
+        if self.references.count() == 0 {
+            return Err(FvisError::NoReferences { tap, channel });
+        }
+        let (found_height, found_width) = self.references.size();
+        if (found_height, found_width) != (height, width) {
+            return Err(FvisError::ReferenceSize { tap, channel, found_height, found_width, height, width });
+        }
+        Ok(())
+    }
+}
+
+/// Where pictures start and how they move, in place of the random numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Start {
+    /// The start of every copy, the same for all units: `[copies, height, width, 3]`, normalised.
+    pub pictures: Option<Vec<f32>>,
+    /// The shift (down, right) of each step, the same for all pictures; steps beyond the last one are random.
+    pub offsets: Vec<(isize, isize)>,
+}

@@ -1,0 +1,60 @@
+//! The reference data of the second tier of tests: real weights, photos and what the published implementation
+//! computes on them.
+
+use std::path::{Path, PathBuf};
+
+use neuron_data::{Limits, Preprocessing, read_rgb8};
+use neuron_model::{Images, Network};
+
+/// The folder of the reference data: `$NEURON_SHARED`, else `shared` beside the workspace; `None`, with a line
+/// that says so, where there is neither.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
+    if !folder.is_dir() {
+        println!("left out: no reference data (set NEURON_SHARED to its folder)");
+        return None;
+    }
+    Some(folder)
+}
+
+/// The real ResNet-50 on `threads` threads (0: one for each core).
+pub(crate) fn resnet50(folder: &Path, threads: usize) -> Network {
+    let weights = neuron_model::Weights::open(&folder.join("weights/resnet50-v1.safetensors"));
+    Network::new("resnet50", weights.expect("the reference weights open"), threads)
+        .expect("the reference weights fit the network")
+}
+
+/// Photos as the network sees them.
+pub(crate) struct Photos {
+    crops: Vec<Vec<u8>>,
+    preprocessing: Preprocessing,
+}
+
+impl Photos {
+    pub(crate) fn read<'a>(folder: &Path, files: impl IntoIterator<Item = &'a str>) -> Self {
+        let preprocessing = Preprocessing::default();
+        let train = folder.join("imagenet-sample/train");
+        let crop = |file: &str| {
+            let image = read_rgb8(&train.join(file), &Limits::default()).expect("a reference photo decodes");
+            let mut crop = vec![0; preprocessing.crop_bytes()];
+            preprocessing.crop_into(&image, &mut crop);
+            crop
+        };
+        Self { crops: files.into_iter().map(crop).collect(), preprocessing }
+    }
+}
+
+impl Images for Photos {
+    fn count(&self) -> usize {
+        self.crops.len()
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.preprocessing.crop, self.preprocessing.crop)
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        self.preprocessing.normalize_into(&self.crops[index], pixels);
+    }
+}

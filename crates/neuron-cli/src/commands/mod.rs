@@ -4,6 +4,7 @@ mod activations;
 mod baseline;
 mod completions;
 mod extract_patches;
+mod fvis;
 mod layers;
 mod man;
 mod merge;
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Baseline(baseline::Args),
     Completions(completions::Args),
     ExtractPatches(extract_patches::Args),
+    Fvis(Box<fvis::Args>),
     Layers(layers::Args),
     Man(man::Args),
     Merge(merge::Args),
@@ -36,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Baseline(args) => baseline::run(&args, &global),
         Command::Completions(args) => completions::run(&args),
         Command::ExtractPatches(args) => extract_patches::run(&args, &global),
+        Command::Fvis(args) => fvis::run(&args, &global),
         Command::Layers(args) => layers::run(&args, &global),
         Command::Man(args) => man::run(&args, &global),
         Command::Merge(args) => merge::run(&args, &global),

@@ -1,0 +1,307 @@
+mod curve;
+mod display;
+mod patches;
+mod plan;
+mod record;
+mod references;
+mod results;
+mod start;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use neuron_data::Preprocessing;
+use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Settings, Unit};
+use neuron_model::{Network, PixelRange, RelevanceMethod, Tap};
+
+use crate::channels::Channels;
+use crate::cli::Global;
+use crate::interrupt;
+use crate::outcome::{Outcome, WrongUsage};
+use crate::scan::Identity;
+
+use display::Display;
+use references::References;
+use results::{Leftovers, Results};
+
+/// A killed run loses no more than this.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// Optimise a picture whose features are distributed like those of a unit's images
+///
+/// The picture starts as noise. In every step the features that are relevant for the unit (by layer-wise relevance
+/// propagation or guided backpropagation) are sorted by channel and moved towards the sorted features of the unit's
+/// reference images, which `extract-patches` or `baseline` have listed. Several units optimise side by side, each
+/// as if alone. Ctrl-C writes the picture so far; --resume goes on, to the same bytes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron fvis --layer layer4_2 --channel 1935 --topk-dir resnet50/neuron_layer4
+  neuron fvis --channels 54,162,1935 --epochs 400 --save-every 100
+  neuron fvis --channel 1935 --method GuidedBackprop --exp-name guided")]
+pub(crate) struct Args {
+    /// Architecture
+    #[arg(long, default_value = "resnet50", alias = "arch_name", alias = "arch-name")]
+    arch: String,
+    /// Layer of the unit; `neuron layers` lists them
+    #[arg(long, default_value = "layer4_2")]
+    layer: String,
+    /// Channel of the unit
+    #[arg(long, default_value_t = 1935, value_name = "C")]
+    channel: usize,
+    /// Several channels, such as 0-3,162, side by side in one run
+    #[arg(long, value_name = "LIST", conflicts_with = "channel")]
+    channels: Option<Channels>,
+    /// Where `extract-patches` or `baseline` wrote the units' folders
+    #[arg(long, default_value = "resnet50/neuron_layer4/", value_name = "DIR")]
+    topk_dir: PathBuf,
+    /// Number of steps (of --setting-id 1)
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    epochs: usize,
+    /// How relevance is found: LRP, LRPRestricted or GuidedBackprop
+    #[arg(long, default_value = "LRP", value_name = "METHOD")]
+    method: RelevanceMethod,
+    /// Reference images of each unit
+    #[arg(long, default_value = "50", value_name = "N")]
+    num_real_img: NonZeroUsize,
+    /// Folder for the results
+    #[arg(long, default_value = "images", value_name = "DIR")]
+    folder_name: PathBuf,
+    /// Name of the results [default: built from the layer weights]
+    #[arg(long, value_name = "NAME")]
+    exp_name: Option<String>,
+    /// Weights of the features of conv1 and layer1 to layer4
+    #[arg(long, default_value = "0.1,1,1,1,0", value_name = "W,W,W,W,W")]
+    layer_weights: LayerWeights,
+    /// Side of the picture, in pixels
+    #[arg(long, default_value = "224", value_name = "PIXELS")]
+    resolution: NonZeroUsize,
+    /// Pictures of each unit, from different starts
+    #[arg(long, default_value = "1", value_name = "N")]
+    bs: NonZeroUsize,
+    /// Largest shift of the picture in a step, in pixels
+    #[arg(long, default_value_t = 30, value_name = "PIXELS")]
+    jitter: usize,
+    /// Mirror the picture in half of the steps
+    #[arg(long)]
+    do_flip: bool,
+    /// 0: 2000 steps at half size, then 1000; 1: --epochs steps; 2: 20,000 steps without a range of pixels
+    #[arg(long, default_value_t = 1, value_name = "0|1|2")]
+    setting_id: usize,
+    /// Learning rate
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    lr: f64,
+    /// Weight of the features
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    feat_dist: f64,
+    /// Weight of the total variation by absolute differences
+    #[arg(long, default_value_t = 0.0, value_name = "X")]
+    tv_l1: f64,
+    /// Weight of the total variation by norms
+    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    tv_l2: f64,
+    /// Weight of the picture's norm
+    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    l2: f64,
+    /// Seed of the start picture and of the jitter
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Start from this: a picture, or safetensors with `init` and perhaps `offsets`
+    #[arg(long, value_name = "FILE")]
+    start: Option<PathBuf>,
+    /// End after so many steps of the schedule; --resume can go on
+    #[arg(long, value_name = "N")]
+    stop_after: Option<usize>,
+    /// What the picture is compared with: the listed images as a whole, or the patches that were kept of them
+    #[arg(long, value_enum, default_value = "images")]
+    references: Kind,
+    /// Also write the picture every N steps
+    #[arg(long, value_name = "N")]
+    save_every: Option<NonZeroUsize>,
+    /// Go on where an earlier run stopped
+    #[arg(long)]
+    resume: bool,
+}
+
+/// What references are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Images,
+    Patches,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Patches => "patches",
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let network = global.network(&args.arch)?;
+    let target = network.tap(&args.layer)?;
+    let channels = match &args.channels {
+        Some(channels) => channels.of(&target, network.channels(&target))?,
+        None => Channels::Listed(vec![args.channel]).of(&target, network.channels(&target))?,
+    };
+    let weights_preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
+    let settings = settings(args, &preprocessing)?;
+    // Before anything is read or computed: a layer below which there are no features is an error of usage.
+    settings.layer_weights.below(&network, &target).map_err(|error| WrongUsage(error.to_string()))?;
+    if global.dry_run {
+        return plan::print(args, global, &network, &target, &channels, &settings);
+    }
+
+    let search = references::Search { args, global, target: &target, preprocessing: &preprocessing };
+    let references =
+        channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
+    let start = start::read(args, &preprocessing)?;
+    let inputs =
+        identity(args, &network, &target, &channels, &preprocessing, &references, start.sha256.as_deref());
+    let results = Results::new(args, &channels);
+    let checkpoint = match results.leftovers(args.resume, global.overwrite)? {
+        Leftovers::Complete => {
+            global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
+            return Ok(Outcome::Done);
+        }
+        Leftovers::Checkpoint(bytes) => Some(bytes),
+        Leftovers::Nothing => None,
+    };
+    let units = channels.iter().zip(&references);
+    let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
+    let mut optimizer = Optimizer::new(&network, &target, units, settings, start.start)?;
+    if let Some(bytes) = checkpoint {
+        optimizer.restore(&bytes, &inputs)?;
+        global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
+    }
+
+    let ended = optimize(&mut optimizer, args, global, &results, &inputs)?;
+    let report = record::Report { args, global, network: &network, target: &target, references: &references };
+    if optimizer.steps_done() > 0 {
+        let records = report.records(&optimizer, &channels, &weights_preprocessing)?;
+        results.write(&optimizer, &records)?;
+        report.say(&records, &results)?;
+    }
+    match ended {
+        Ended::Finished => results.remove_checkpoint()?,
+        Ended::Stopped => results.write_checkpoint(&mut optimizer, &inputs)?,
+        Ended::Interrupted => {
+            results.write_checkpoint(&mut optimizer, &inputs)?;
+            global.say(0, || "interrupted; continue with --resume".to_owned());
+            return Ok(Outcome::Interrupted);
+        }
+    }
+    Ok(Outcome::with_skipped(references.iter().map(|references| references.skipped().len()).sum()))
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The schedule is done.
+    Finished,
+    /// `--stop-after`.
+    Stopped,
+    /// A signal.
+    Interrupted,
+}
+
+/// Takes the steps that are left.
+fn optimize(
+    optimizer: &mut Optimizer<'_>,
+    args: &Args,
+    global: &Global,
+    results: &Results<'_>,
+    inputs: &str,
+) -> anyhow::Result<Ended> {
+    let total = optimizer.settings().schedule.steps();
+    let last = args.stop_after.unwrap_or(total).min(total);
+    let mut display = Display::new(last, global.quiet);
+    let mut saved = Instant::now();
+    while optimizer.steps_done() < last {
+        let step = optimizer.step(&mut |event| {
+            display.show(event);
+            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        match step {
+            Err(FvisError::Stopped) => return Ok(Ended::Interrupted),
+            step => step?,
+        }
+        let steps = optimizer.steps_done();
+        if interrupt::requested() && steps < last {
+            return Ok(Ended::Interrupted);
+        }
+        if args.save_every.is_some_and(|every| steps.is_multiple_of(every.get())) && steps < last {
+            results.write_intermediate(optimizer)?;
+        }
+        if saved.elapsed() > CHECKPOINT_EVERY {
+            results.write_checkpoint(optimizer, inputs)?;
+            saved = Instant::now();
+        }
+    }
+    Ok(if optimizer.is_finished() { Ended::Finished } else { Ended::Stopped })
+}
+
+fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
+    let schedule = Schedule::from_setting(args.setting_id, args.epochs, args.jitter);
+    Ok(Settings {
+        method: args.method,
+        layer_weights: args.layer_weights,
+        feature_weight: args.feat_dist,
+        priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
+        schedule: schedule.map_err(|error| WrongUsage(error.to_string()))?,
+        learning_rate: args.lr,
+        mirror: args.do_flip,
+        seed: args.seed,
+        copies: args.bs.get(),
+        size: (args.resolution.get(), args.resolution.get()),
+        pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
+        ..Settings::default()
+    })
+}
+
+/// The preprocessing of the weights for another side of the crop: the same part of every picture.
+fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
+    let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;
+    Preprocessing { resize: resize.max(side), crop: side, ..preprocessing.clone() }
+}
+
+/// Everything beside the settings that decides the result, for a checkpoint to remember.
+fn identity(
+    args: &Args,
+    network: &Network,
+    target: &Tap,
+    channels: &[usize],
+    preprocessing: &Preprocessing,
+    references: &[References],
+    start: Option<&str>,
+) -> String {
+    let names: Vec<&[String]> = references.iter().map(References::names).collect();
+    let identity = Identity::new("fvis")
+        .with("arch", &args.arch)
+        .with("weights_sha256", network.weights().sha256())
+        .with("weights_metadata", network.weights().metadata())
+        .with("layer", &target.name)
+        .with("channels", channels)
+        .with("preprocessing", preprocessing)
+        .with("references", names)
+        .with("start_sha256", start);
+    serde_json::json!(identity).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_resolution_sees_the_same_part_of_a_picture() {
+        let usual = Preprocessing::default();
+        assert_eq!(at_resolution(&usual, 224), usual);
+        let small = at_resolution(&usual, 112);
+        assert_eq!((small.resize, small.crop), (128, 112));
+    }
+}

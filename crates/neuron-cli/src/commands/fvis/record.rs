@@ -1,0 +1,181 @@
+//! What a run says about its pictures: the JSON record beside each, and the summary.
+
+use std::collections::BTreeMap;
+
+use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
+use neuron_fvis::{Achievement, Item, Optimizer, Settings, TapScores};
+use neuron_model::{ChannelsLast, Network, Tap};
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+
+use super::Args;
+use super::references::References;
+use super::results::Results;
+use crate::cli::Global;
+use crate::output;
+use crate::scan::Crops;
+
+/// Images of the data folder that stand for images in general.
+const POPULATION: usize = 256;
+
+/// The record of one picture; `docs/formats.md` describes it.
+#[derive(Serialize)]
+pub(super) struct Record {
+    pub(super) neuron_version: &'static str,
+    pub(super) arch: String,
+    pub(super) weights_sha256: Option<String>,
+    pub(super) layer: String,
+    pub(super) channel: usize,
+    pub(super) copy: usize,
+    pub(super) seed: u64,
+    pub(super) settings: Settings,
+    pub(super) start: Option<String>,
+    pub(super) references: Vec<String>,
+    pub(super) references_are: &'static str,
+    /// Steps taken, and whether they are all.
+    pub(super) steps: usize,
+    pub(super) finished: bool,
+    /// What is reached at the unit.
+    pub(super) activation: Achievement,
+    /// What stands for images in general in `activation`.
+    pub(super) population: &'static str,
+    /// The total of every step.
+    pub(super) loss: Vec<f64>,
+    /// What each term is multiplied by in the total.
+    pub(super) weights: BTreeMap<String, f64>,
+    /// Every term of every step, not multiplied.
+    pub(super) terms: BTreeMap<String, Vec<f64>>,
+}
+
+/// What records are made from.
+pub(super) struct Report<'a> {
+    pub(super) args: &'a Args,
+    pub(super) global: &'a Global,
+    pub(super) network: &'a Network,
+    pub(super) target: &'a Tap,
+    pub(super) references: &'a [References],
+}
+
+impl Report<'_> {
+    /// One record for each picture.
+    pub(super) fn records(
+        &self,
+        optimizer: &Optimizer<'_>,
+        channels: &[usize],
+        preprocessing: &Preprocessing,
+    ) -> anyhow::Result<Vec<Record>> {
+        let (height, width) = optimizer.settings().size;
+        let pictures: Vec<f32> =
+            optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
+        let pictures =
+            TapScores::of(self.network, self.target, &ChannelsLast::new(&pictures, height, width))?;
+        let population = self.population(preprocessing)?;
+        let mut records = Vec::new();
+        for (unit, channel) in channels.iter().enumerate() {
+            let references = TapScores::of(self.network, self.target, &self.references[unit])?;
+            for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
+                let general = population.as_ref().unwrap_or(&references);
+                let activation = Achievement::of((&pictures, at), *channel, &references, general);
+                let population = if population.is_some() { "data" } else { "references" };
+                records.push(self.record(optimizer, item, *channel, activation, population));
+            }
+        }
+        Ok(records)
+    }
+
+    fn record(
+        &self,
+        optimizer: &Optimizer<'_>,
+        item: &Item,
+        channel: usize,
+        activation: Achievement,
+        population: &'static str,
+    ) -> Record {
+        let settings = optimizer.settings();
+        let layers = optimizer.objective().layers().iter().map(|layer| layer.name.clone());
+        let priors = ["tv_l1", "tv_l2", "l2"].map(str::to_owned);
+        let names: Vec<String> = layers.chain(priors).collect();
+        let prior_weights = [settings.priors.tv_l1, settings.priors.tv_l2, settings.priors.l2];
+        let weights = optimizer.objective().weights().iter().copied().chain(prior_weights);
+        let terms = names.iter().enumerate().map(|(at, name)| {
+            let term = item.history.iter().map(|loss| {
+                let priors = [loss.priors.tv_l1, loss.priors.tv_l2, loss.priors.l2];
+                loss.layers.iter().chain(&priors).nth(at).copied().unwrap_or(0.0)
+            });
+            (name.clone(), term.collect())
+        });
+        Record {
+            neuron_version: env!("CARGO_PKG_VERSION"),
+            arch: self.args.arch.clone(),
+            weights_sha256: self.network.weights().sha256().map(str::to_owned),
+            layer: self.target.name.clone(),
+            channel,
+            copy: item.copy,
+            seed: settings.seed,
+            settings: settings.clone(),
+            start: self.args.start.as_ref().map(|path| path.display().to_string()),
+            references: self.references[item.unit].names().to_vec(),
+            references_are: self.args.references.name(),
+            steps: optimizer.steps_done(),
+            finished: optimizer.is_finished(),
+            activation,
+            population,
+            loss: item.history.iter().map(|loss| loss.total).collect(),
+            terms: terms.collect(),
+            weights: names.iter().cloned().zip(weights).collect(),
+        }
+    }
+
+    /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
+    fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
+        let Some(data) = &self.global.data else { return Ok(None) };
+        let dataset = Arc::new(Dataset::open(data, &DatasetOptions::default())?);
+        let count = dataset.len().min(POPULATION);
+        let len = dataset.len();
+        let options = LoaderOptions { batch_size: count, ..LoaderOptions::default() };
+        let mut pixels = Vec::new();
+        for batch in
+            Loader::new(dataset, (0..count).map(move |at| at * len / count), preprocessing, &options)?
+        {
+            pixels.extend_from_slice(batch.pixels());
+        }
+        let images = Crops::new(&pixels, preprocessing);
+        Ok(Some(TapScores::of(self.network, self.target, &images)?))
+    }
+
+    /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
+    pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
+        for (record, picture) in records.iter().zip(results.pictures()) {
+            let Record { layer, channel, steps, activation, loss, .. } = record;
+            self.global.say(0, || {
+                format!(
+                    "{layer}:{channel}: loss {:.5} after {steps} steps, activation {:.2} ({:.0} % of its references'), rank {} of {}: {}",
+                    loss.last().copied().unwrap_or(0.0),
+                    activation.max.value,
+                    100.0 * activation.max.ratio,
+                    activation.rank,
+                    activation.channels,
+                    picture.display(),
+                )
+            });
+        }
+        if self.global.json {
+            let pictures = records.iter().zip(results.pictures()).map(|(record, picture)| {
+                json!({
+                    "layer": record.layer,
+                    "channel": record.channel,
+                    "copy": record.copy,
+                    "steps": record.steps,
+                    "finished": record.finished,
+                    "loss": record.loss.last(),
+                    "activation": record.activation,
+                    "picture": picture,
+                })
+            });
+            let summary = json!({ "command": "fvis", "pictures": pictures.collect::<Vec<_>>() });
+            output::print(&format!("{summary:#}\n"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The images that a unit's picture is compared with.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
+use neuron_model::{Images, Tap};
+
+use super::{Args, Kind, patches};
+use crate::cli::Global;
+use crate::scan::{Crops, SkippedImage};
+
+/// Name of the lists that `extract-patches` and `baseline` write.
+const LIST: &str = "topk_files.txt";
+
+/// The reference images of one unit, decoded.
+pub(super) struct References {
+    names: Vec<String>,
+    /// `[images, crop, crop, 3]`
+    pixels: Vec<u8>,
+    preprocessing: Preprocessing,
+    skipped: Vec<SkippedImage>,
+}
+
+impl References {
+    /// The files as the list names them.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Files that could not be read.
+    pub(super) fn skipped(&self) -> &[SkippedImage] {
+        &self.skipped
+    }
+}
+
+impl Images for References {
+    fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.preprocessing.crop, self.preprocessing.crop)
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        Crops::new(&self.pixels, &self.preprocessing).write(index, pixels);
+    }
+}
+
+/// Where references are looked for, and how they become images.
+pub(super) struct Search<'a> {
+    pub(super) args: &'a Args,
+    pub(super) global: &'a Global,
+    pub(super) target: &'a Tap,
+    pub(super) preprocessing: &'a Preprocessing,
+}
+
+impl Search<'_> {
+    /// Finds and decodes the references of a unit.
+    pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
+        let list = self.list(channel)?;
+        let text =
+            std::fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let wanted = self.args.num_real_img.get();
+        let references = match self.args.references {
+            Kind::Images => self.images(&distinct(&text).into_iter().take(wanted).collect::<Vec<_>>())?,
+            Kind::Patches => self.patches(&list, &lines(&text).collect::<Vec<_>>(), wanted)?,
+        };
+        let found = references.names.len();
+        if found < wanted {
+            let (unit, list) = (format!("{}:{channel}", self.target.name), list.display());
+            self.global
+                .say(0, || format!("{unit}: {found} references instead of {wanted}, all that {list} gives"));
+        }
+        if references.names.is_empty() {
+            bail!("{} names no image that can be read", list.display());
+        }
+        Ok(references)
+    }
+
+    /// The unit's list, of whichever command wrote it.
+    fn list(&self, channel: usize) -> anyhow::Result<PathBuf> {
+        let folder = self.args.topk_dir.join(channel.to_string());
+        let of_patches = folder.join(LIST);
+        if of_patches.is_file() {
+            return Ok(of_patches);
+        }
+        if let Some(of_baseline) = longest_baseline(&folder) {
+            return Ok(of_baseline);
+        }
+        let (layer, arch) = (&self.args.layer, &self.args.arch);
+        bail!(
+            "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
+             `neuron extract-patches --arch {arch} --target-layer {layer} --channel {channel} --save-dir {}` or \
+             `neuron baseline --arch {arch} --target-layer {layer} --chs {channel}`, or name its folder by --topk-dir",
+            of_patches.display(),
+            folder.join("top<k>").join(LIST).display(),
+            self.args.topk_dir.display(),
+        )
+    }
+
+    /// The patches that were kept of the listed images.
+    fn patches(&self, list: &Path, lines: &[&str], wanted: usize) -> anyhow::Result<References> {
+        let boxes = patches::boxes(list)?;
+        if boxes.len() != lines.len() {
+            let (list, lines, boxes) = (list.display(), lines.len(), boxes.len());
+            bail!("{list} names {lines} images, the table beside it {boxes} patches: make both anew");
+        }
+        let dataset = Dataset::from_entries(lines, &self.bases());
+        let mut references = self.none();
+        for (index, (line, patch)) in lines.iter().zip(boxes).enumerate().take(wanted) {
+            let preprocessing = self.preprocessing;
+            match patches::cut(&dataset, index, patch, preprocessing.crop, preprocessing.interpolation) {
+                Ok(pixels) => references.push(line, &pixels),
+                Err(reason) => self.skip(&mut references, index, line, &reason.to_string())?,
+            }
+        }
+        Ok(references)
+    }
+
+    fn images(&self, names: &[&str]) -> anyhow::Result<References> {
+        let dataset = Arc::new(Dataset::from_entries(names, &self.bases()));
+        let options = LoaderOptions { batch_size: names.len().max(1), ..LoaderOptions::default() };
+        let mut references = self.none();
+        for batch in Loader::new(dataset, 0..names.len(), self.preprocessing, &options)? {
+            let crops = batch.pixels().chunks_exact(self.preprocessing.crop_bytes());
+            for (index, crop) in batch.items.iter().zip(crops) {
+                // The reference implementation takes only images of three channels.
+                if !(self.global.reference_compat && is_gray(crop)) {
+                    references.push(names[*index], crop);
+                }
+            }
+            for skipped in batch.skipped {
+                let reason = skipped.reason.to_string();
+                self.skip(&mut references, skipped.index, names[skipped.index], &reason)?;
+            }
+        }
+        Ok(references)
+    }
+
+    /// Where names start from: the current folder, or the data folder.
+    fn bases(&self) -> Vec<PathBuf> {
+        [Some(PathBuf::new()), self.global.data.clone()].into_iter().flatten().collect()
+    }
+
+    fn none(&self) -> References {
+        let preprocessing = self.preprocessing.clone();
+        References { names: Vec::new(), pixels: Vec::new(), preprocessing, skipped: Vec::new() }
+    }
+
+    fn skip(
+        &self,
+        references: &mut References,
+        index: usize,
+        image: &str,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        if self.global.strict {
+            bail!("{image}: {reason}");
+        }
+        self.global.say(0, || format!("skipped {image}: {reason}"));
+        let (image, reason) = (image.to_owned(), reason.to_owned());
+        references.skipped.push(SkippedImage { index, image, reason });
+        Ok(())
+    }
+}
+
+impl References {
+    fn push(&mut self, name: &str, pixels: &[u8]) {
+        self.names.push(name.to_owned());
+        self.pixels.extend_from_slice(pixels);
+    }
+}
+
+/// The lines of a list.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim_end).filter(|line| !line.is_empty())
+}
+
+/// The lines of a list, each the first time that it occurs.
+fn distinct(text: &str) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    lines(text).filter(|line| seen.insert(*line)).collect()
+}
+
+/// `<folder>/top<k>/topk_files.txt` for the largest k.
+fn longest_baseline(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let k = |name: &str| name.strip_prefix("top")?.parse::<usize>().ok();
+    let lists = entries.filter_map(|entry| Some((k(entry.file_name().to_str()?)?, entry.path().join(LIST))));
+    lists.filter(|(_, list)| list.is_file()).max().map(|(_, list)| list)
+}
+
+/// Whether every pixel has three equal colours.
+fn is_gray(crop: &[u8]) -> bool {
+    crop.chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_lines_count_once() {
+        assert_eq!(distinct("b\na\n\nb\r\nc\na\n"), ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn the_longest_list_of_baseline_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(longest_baseline(folder.path()), None);
+        for name in ["top5", "top50", "top500", "topmost"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        for name in ["top5", "top50", "topmost"] {
+            std::fs::write(folder.path().join(name).join(LIST), "a").unwrap();
+        }
+        assert_eq!(longest_baseline(folder.path()), Some(folder.path().join("top50").join(LIST)));
+    }
+}

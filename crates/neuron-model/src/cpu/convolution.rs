@@ -4,6 +4,10 @@ use super::winograd::Winograd;
 use super::{ConvGeometry, Epilogue, View};
 use std::sync::OnceLock;
 
+/// Transformed weights larger than this are streamed from memory once a batch: for a single item that takes longer than
+/// the multiplications that they save.
+const LARGE_BYTES: usize = 16 << 20;
+
 /// How sums may be arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
@@ -21,7 +25,7 @@ pub struct Convolution {
     algorithm: Algorithm,
     bias: Vec<f32>,
     direct: Direct,
-    /// Four and nine times the weights' memory (relative to 9): made when a map first asks for them.
+    /// 16/9 and 36/9 of the weights' memory: made when a map first asks for them.
     winograd2: OnceLock<Winograd>,
     winograd4: OnceLock<Winograd>,
 }
@@ -124,7 +128,3 @@ impl Convolution {
         form.get_or_init(|| Winograd::new(&self.direct, size))
     }
 }
-
-/// Transformed weights larger than this are streamed from memory once a batch: for a single item that takes longer than
-/// the multiplications that they save.
-const LARGE_BYTES: usize = 16 << 20;

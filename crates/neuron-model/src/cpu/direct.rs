@@ -11,6 +11,8 @@ mod few_channels;
 pub(super) const ROWS: usize = 168;
 /// Columns a task: the sums of its rows stay in the second-level cache, too.
 const COLUMNS: usize = 512;
+/// Where there is enough to do: a thread that starts late, or shares its core, then holds up the others by little.
+const TASKS_A_THREAD: usize = 8;
 /// Maps of up to this many positions run position by position.
 const TINY: usize = 4;
 /// Inputs of fewer channels are read from a padded copy.
@@ -251,7 +253,7 @@ impl Direct {
     fn partition(&self, rows: usize) -> (usize, usize) {
         let (threads, panel) = (parallel::threads(), self.isa.panel);
         let panels = self.blocks.outputs.div_ceil(panel);
-        let wanted = if threads == 1 { 1 } else { 4 * threads };
+        let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
         let (mut height, mut group) = (ROWS.min(rows), panels.min(COLUMNS / panel));
         while rows.div_ceil(height) * panels.div_ceil(group) * self.blocks.count < wanted {
             let thin = height <= 4 * self.isa.tile_rows();

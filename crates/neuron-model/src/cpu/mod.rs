@@ -5,6 +5,9 @@
 //!
 //! An item's result has the same bits whatever the batch it came in, the number of threads and the instruction set.
 //!
+//! The fastest instruction set of the machine is found at run time; the environment variable `NEURON_ISA` (`avx512`,
+//! `avx2`, `neon`, `portable`) asks for another one, for comparison.
+//!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
 mod convolution;

@@ -87,9 +87,16 @@ fn taps_know_their_maps() {
     assert_eq!((conv1.stride_px, conv1.start_px, conv1.receptive_field_px), (Some(2), Some(-3), Some(7)));
     let layer4 = info("layer4");
     assert_eq!((layer4.channels, layer4.height, layer4.width), (2048, 7, 5));
-    // The figures of Araujo et al. (2019) for ResNet-50 with the stride on the 3x3 convolution.
-    assert_eq!((layer4.stride_px, layer4.receptive_field_px), (Some(32), Some(483)));
+    assert_eq!((layer4.stride_px, layer4.receptive_field_px), (Some(32), Some(427)));
     assert_eq!(info("fc").receptive_field_px, None);
+
+    // Where the strides sit on the 1x1 convolutions every 3x3 sees twice as far: the 483 of Araujo et al. (2019).
+    let metadata = BTreeMap::from([("stride_in_1x1".to_owned(), "true".to_owned())]);
+    let weights = Weights::from_tensors(std::iter::empty(), metadata);
+    let graph = Architecture::from_name("resnet50").unwrap().graph(&weights);
+    let infos = graph.tap_infos(224, 224).unwrap();
+    let layer4 = infos.iter().find(|info| info.name == "layer4").unwrap();
+    assert_eq!(layer4.receptive_field_px, Some(483));
 }
 
 #[test]

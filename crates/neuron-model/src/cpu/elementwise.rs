@@ -16,7 +16,7 @@ pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, outp
         let inputs = &input[index * chunk..][..values.len()];
         for (values, inputs) in values.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
             for (((value, input), scale), shift) in values.iter_mut().zip(inputs).zip(scale).zip(shift) {
-                let sum = input.mul_add(*scale, *shift);
+                let sum = input * scale + shift;
                 *value = if relu { rectified(sum) } else { sum };
             }
         }

@@ -16,18 +16,19 @@ use clap::Subcommand;
 use crate::cli::Cli;
 use crate::outcome::Outcome;
 
+/// The commands, in the order in which a user meets them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Activations(activations::Args),
-    Baseline(baseline::Args),
-    Completions(completions::Args),
-    ExtractPatches(extract_patches::Args),
-    Fvis(Box<fvis::Args>),
-    Layers(layers::Args),
-    Man(man::Args),
-    Merge(merge::Args),
     SelectImages(select_images::Args),
+    ExtractPatches(extract_patches::Args),
+    Baseline(baseline::Args),
+    Fvis(Box<fvis::Args>),
+    Merge(merge::Args),
+    Layers(layers::Args),
+    Activations(activations::Args),
     Weights(weights::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command that was asked for.

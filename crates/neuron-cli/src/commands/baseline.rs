@@ -15,7 +15,7 @@ use crate::channels::{self, Channels};
 use crate::cli::{Global, Split};
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
-use crate::scan::{Identity, Plan, Scan, ScanFlags};
+use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
 use job::Baseline;
 use results::Results;
 
@@ -106,15 +106,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let boxes = Boxes::windows(&windows, preprocessing.crop);
     let settings = settings(args, global, &tap, &channels, boxes)?;
     let shard = args.scan.shard()?;
-    if shard.is_some() && settings.rule != Rule::Exact {
-        let message =
-            "--reference-compat: the reference's rule depends on the order of all images; leave out --shard";
-        return Err(WrongUsage(message.into()).into());
-    }
     let dataset = Arc::new(open(&settings)?);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
     if global.dry_run {
-        let images = shard.map_or(dataset.len(), |shard| shard.range(dataset.len()).len());
+        let images = scanned_range(shard, dataset.len()).len();
         return plan(args, &settings, scorer, images, channels.len())?.print(&network, global.json);
     }
     if settings.topk_patches > dataset.len() {
@@ -138,14 +133,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         shard,
         identity: identity.clone(),
         destination: results.destination(shard),
-        checkpoint_every: args.scan.checkpoint_every(),
         batch_size: args.batch_size.get().min(scorer.images_together()),
         threads: network.threads(),
-        strict: global.strict,
-        quiet: global.quiet,
+        flags: &args.scan,
+        global,
     };
     let job = Baseline::new(scorer, &dataset, &channels, args.topk_patches, settings.rule)?;
-    scan.conduct(job, &args.scan, global, |job, skipped| {
+    scan.conduct(job, |job, skipped| {
         let kept = job.into_kept(&settings.boxes)?;
         say_short_lists(global, &settings, &channels, &kept);
         results.write(kept, skipped)
@@ -159,10 +153,13 @@ fn settings(
     channels: &[usize],
     boxes: Boxes,
 ) -> anyhow::Result<Settings> {
-    let rule = if global.reference_compat {
-        Rule::Reference { batch_size: args.batch_size.get() }
-    } else {
-        Rule::Exact
+    let rule = match global.reference_compat {
+        false => Rule::Exact,
+        true if args.scan.shard.is_none() => Rule::Reference { batch_size: args.batch_size.get() },
+        true => {
+            let message = "--reference-compat: the reference's rule depends on the order of all images; leave out --shard";
+            return Err(WrongUsage(message.into()).into());
+        }
     };
     Ok(Settings {
         arch: args.arch.clone(),

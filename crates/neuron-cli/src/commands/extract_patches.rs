@@ -18,7 +18,7 @@ use crate::channels::{self, Channels};
 use crate::cli::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
-use crate::scan::{Identity, Plan, Scan, ScanFlags};
+use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
 use job::ExtractPatches;
 use lists::Lists;
 use results::Results;
@@ -153,7 +153,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let lists = Lists::read(&args.save_dir, &channels, global.data.as_deref())?;
     let shard = args.scan.shard()?;
     if global.dry_run {
-        let images = shard.map_or(lists.dataset().len(), |shard| shard.range(lists.dataset().len()).len());
+        let images = scanned_range(shard, lists.dataset().len()).len();
         return plan(&settings, scorer, images, &lists)?.print(&network, global.json);
     }
     say_short_lists(global, &settings, &lists);
@@ -174,14 +174,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         shard,
         identity: identity.clone(),
         destination: results.destination(shard),
-        checkpoint_every: args.scan.checkpoint_every(),
         batch_size: args.batch_size.get().min(scorer.images_together()),
         threads: network.threads(),
-        strict: global.strict,
-        quiet: global.quiet,
+        flags: &args.scan,
+        global,
     };
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
-    scan.conduct(job, &args.scan, global, |job, skipped| results.write(&job.into_best(), skipped))
+    scan.conduct(job, |job, skipped| results.write(&job.into_best(), skipped))
 }
 
 fn settings(

@@ -117,13 +117,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         shard,
         identity: identity.clone(),
         destination: results.destination(shard),
-        checkpoint_every: args.scan.checkpoint_every(),
         batch_size: args.batch_size.get().min(LOADED_TOGETHER),
         threads: network.threads(),
-        strict: global.strict,
-        quiet: global.quiet,
+        flags: &args.scan,
+        global,
     };
-    scan.conduct(job, &args.scan, global, |job, skipped| {
+    scan.conduct(job, |job, skipped| {
         results.write(job.into_lists(), skipped)?;
         Ok(Outcome::Done)
     })

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::start::{Leftovers, Start};
-use super::{Job, Scan, ScanFlags, Scanned, SkippedImage, Timing};
-use crate::cli::Global;
+use super::{Job, Scan, Scanned, SkippedImage, Timing};
 use crate::outcome::Outcome;
 use crate::output;
 
@@ -20,7 +19,7 @@ pub(crate) struct Destination {
     pub(crate) manifests: Vec<PathBuf>,
 }
 
-impl Scan {
+impl Scan<'_> {
     /// Scans what earlier runs have left to do, lets `write` make files of it, and reports.
     ///
     /// A shard's result is its checkpoint; `write` is not called for it. Where `write` is interrupted, the
@@ -28,10 +27,9 @@ impl Scan {
     pub(crate) fn conduct<J: Job>(
         &self,
         mut job: J,
-        flags: &ScanFlags,
-        global: &Global,
         write: impl FnOnce(J, &[SkippedImage]) -> anyhow::Result<Outcome>,
     ) -> anyhow::Result<Outcome> {
+        let Self { global, flags, .. } = *self;
         let Destination { folder, checkpoint, manifests } = &self.destination;
         let manifests = if self.shard.is_some() { &[][..] } else { manifests };
         let leftovers = Leftovers { checkpoint, manifests, identity: &self.identity };
@@ -56,25 +54,19 @@ impl Scan {
         }
         let forwards = job.forwards();
         if self.shard.is_some() {
-            return self.report(global, &scanned, forwards, checkpoint);
+            return self.report(&scanned, forwards, checkpoint);
         }
         if write(job, &scanned.skipped)? == Outcome::Interrupted {
             return interrupted();
         }
         output::remove(checkpoint)?;
-        self.report(global, &scanned, forwards, folder)
+        self.report(&scanned, forwards, folder)
     }
 
     /// Says what was done: one line on stderr, or JSON on stdout.
-    fn report(
-        &self,
-        global: &Global,
-        scanned: &Scanned,
-        forwards: u64,
-        place: &Path,
-    ) -> anyhow::Result<Outcome> {
+    fn report(&self, scanned: &Scanned, forwards: u64, place: &Path) -> anyhow::Result<Outcome> {
         let Scanned { skipped, timing, .. } = scanned;
-        global.say(0, || {
+        self.global.say(0, || {
             format!(
                 "{} images, {} skipped, {:.1} s, {:.1} images/s, bound by {}: {}",
                 timing.images,
@@ -85,7 +77,7 @@ impl Scan {
                 place.display()
             )
         });
-        if global.json {
+        if self.global.json {
             let summary = json!({
                 "command": self.label,
                 "images": timing.images,

@@ -13,7 +13,7 @@ mod skipped;
 mod start;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
@@ -26,10 +26,11 @@ pub(crate) use conduct::Destination;
 pub(crate) use crops::Crops;
 pub(crate) use identity::Identity;
 pub(crate) use plan::{Plan, seconds_of};
-pub(crate) use shard::{Shard, ShardFlag};
+pub(crate) use shard::{Shard, ShardFlag, scanned_range};
 pub(crate) use skipped::{SkippedImage, write_skipped};
 pub(crate) use start::ScanFlags;
 
+use crate::cli::Global;
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -57,20 +58,19 @@ pub(crate) trait Job {
 }
 
 /// How a data set is gone through.
-pub(crate) struct Scan {
+pub(crate) struct Scan<'a> {
     pub(crate) label: &'static str,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) preprocessing: Preprocessing,
     pub(crate) shard: Option<Shard>,
     pub(crate) identity: Identity,
     pub(crate) destination: Destination,
-    pub(crate) checkpoint_every: Duration,
     /// Images that the job gets at once; at least 1.
     pub(crate) batch_size: usize,
     /// Threads that decode; they sleep while enough images are waiting, so that the network has the cores.
     pub(crate) threads: usize,
-    pub(crate) strict: bool,
-    pub(crate) quiet: bool,
+    pub(crate) flags: &'a ScanFlags,
+    pub(crate) global: &'a Global,
 }
 
 /// How far a scan came.
@@ -102,10 +102,10 @@ impl Timing {
     }
 }
 
-impl Scan {
+impl Scan<'_> {
     /// Goes through the images that are left after `resume`, or all.
     fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
-        let range = self.shard.map_or(0..self.dataset.len(), |shard| shard.range(self.dataset.len()));
+        let range = scanned_range(self.shard, self.dataset.len());
         let (mut next, mut skipped) = (range.start, Vec::new());
         if let Some(checkpoint) = resume {
             (next, skipped) = (checkpoint.next, checkpoint.skipped);
@@ -114,7 +114,8 @@ impl Scan {
         let started = Instant::now();
         let mut timing = Timing::default();
         let mut saved = Instant::now();
-        let mut progress = Progress::new(self.label, "images", range.len(), next - range.start, self.quiet);
+        let mut progress =
+            Progress::new(self.label, "images", range.len(), next - range.start, self.global.quiet);
         let mut loader = self.loader(next..range.end)?;
         while next < range.end && !interrupt::requested() {
             let waiting = Instant::now();
@@ -127,7 +128,7 @@ impl Scan {
             next += taken;
             timing.images += taken;
             progress.update(next - range.start, "");
-            if saved.elapsed() >= self.checkpoint_every && next < range.end {
+            if saved.elapsed() >= self.flags.checkpoint_every() && next < range.end {
                 self.save(job, next, false, &skipped)?;
                 saved = Instant::now();
             }
@@ -149,7 +150,7 @@ impl Scan {
 
     fn note_skipped(&self, batch: &Batch, skipped: &mut Vec<SkippedImage>) -> anyhow::Result<()> {
         for item in &batch.skipped {
-            if self.strict {
+            if self.global.strict {
                 bail!("{}: {} (leave out --strict to skip such files)", item.path.display(), item.reason);
             }
             skipped.push(SkippedImage {

@@ -13,6 +13,11 @@ pub(crate) struct Shard {
     pub(crate) count: usize,
 }
 
+/// The items that a scan of one part, or of all, goes through.
+pub(crate) fn scanned_range(shard: Option<Shard>, items: usize) -> Range<usize> {
+    shard.map_or(0..items, |shard| shard.range(items))
+}
+
 /// The value of `--shard`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShardFlag {

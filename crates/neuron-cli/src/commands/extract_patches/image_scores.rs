@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use neuron_data::Dataset;
+use neuron_topk::TopK;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
@@ -11,46 +13,52 @@ use parquet::record::RowAccessor;
 use parquet::schema::types::Type;
 
 use crate::patches::Unit;
-use neuron_data::Dataset;
 
 /// Columns of `topk.parquet` that are read, in the table's order.
-const COLUMNS: [&str; 3] = ["channel", "image", "score"];
+const COLUMNS: [&str; 4] = ["channel", "rank", "image", "score"];
+
+/// By channel and rank: the image that the list names there, and where its score is wanted.
+type Wanted<'a> = HashMap<(i32, i32), (PathBuf, &'a mut Option<f32>)>;
 
 /// Fills in the units' scores on whole images from the table that `select-images` wrote beside the lists.
 ///
-/// Lists may come from elsewhere: without a table, or where it lacks an image, the score stays unknown.
-pub(super) fn fill(units: &mut [Unit<'_>], folder: &Path, dataset: &Dataset) -> anyhow::Result<()> {
+/// `best` holds the entries that `units` were made from; an entry's index is a rank in the unit's list. Lists may
+/// come from elsewhere: without a table, or where it names another image at that rank, the score stays unknown.
+pub(super) fn fill(
+    units: &mut [Unit<'_>],
+    best: &TopK,
+    folder: &Path,
+    dataset: &Dataset,
+) -> anyhow::Result<()> {
     let path = folder.join("topk.parquet");
     if !path.is_file() {
         return Ok(());
     }
-    let mut wanted: HashMap<(i32, String), &mut Option<f32>> = HashMap::new();
-    for unit in units {
-        let channel = unit.channel as i32;
-        for kept in &mut unit.kept {
-            let image = dataset.relative(kept.image).to_owned();
-            wanted.insert((channel, image), &mut kept.image_score);
+    let mut wanted = Wanted::new();
+    for (unit, of_unit) in units.iter_mut().enumerate() {
+        for (kept, entry) in of_unit.kept.iter_mut().zip(best.channel(unit)) {
+            let place = (of_unit.channel as i32, entry.index as i32);
+            wanted.insert(place, (dataset.path(kept.image), &mut kept.image_score));
         }
     }
     read(&path, &mut wanted).with_context(|| format!("cannot read the scores in {}", path.display()))
 }
 
-fn read(path: &Path, wanted: &mut HashMap<(i32, String), &mut Option<f32>>) -> anyhow::Result<()> {
-    let channels: Vec<i32> = wanted.keys().map(|(channel, _)| *channel).collect();
-    let (first, last) = (channels.iter().min().copied(), channels.iter().max().copied());
-    let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
-    let options = ReadOptionsBuilder::new()
-        .with_predicate(Box::new(move |rows, _| may_hold(rows, first, last)))
-        .build();
+fn read(path: &Path, wanted: &mut Wanted<'_>) -> anyhow::Result<()> {
+    let channels = || wanted.keys().map(|(channel, _)| *channel);
+    let (Some(first), Some(last)) = (channels().min(), channels().max()) else { return Ok(()) };
+    let in_range = move |rows: &RowGroupMetaData, _| may_hold(rows, first, last);
+    let options = ReadOptionsBuilder::new().with_predicate(Box::new(in_range)).build();
     let reader = SerializedFileReader::new_with_options(File::open(path)?, options)?;
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields().iter().filter(|field| COLUMNS.contains(&field.name())).cloned();
     let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build()?;
     for row in reader.get_row_iter(Some(projection))? {
         let row = row?;
-        let key = (row.get_int(0)?, row.get_string(1)?.clone());
-        if let Some(score) = wanted.get_mut(&key) {
-            **score = Some(row.get_float(2)?);
+        let Some((image, score)) = wanted.get_mut(&(row.get_int(0)?, row.get_int(1)?)) else { continue };
+        // The table's names begin below the data folder, which need not be known here.
+        if image.ends_with(row.get_string(2)?) {
+            **score = Some(row.get_float(3)?);
         }
     }
     Ok(())

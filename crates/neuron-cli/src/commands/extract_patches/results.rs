@@ -45,7 +45,7 @@ impl Results<'_> {
         let units = (0..self.lists.units()).map(|unit| self.unit(unit, best, skipped));
         let mut units = units.collect::<anyhow::Result<Vec<_>>>()?;
         let dataset = self.lists.dataset();
-        image_scores::fill(&mut units, &self.settings.save_dir, dataset)?;
+        image_scores::fill(&mut units, best, &self.settings.save_dir, dataset)?;
         let publisher = Publisher {
             dataset,
             preprocessing: self.preprocessing,

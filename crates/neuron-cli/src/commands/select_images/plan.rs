@@ -32,7 +32,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
     Ok(Plan {
         command: "select-images",
         layers: settings.layers.iter().map(|layer| layer.tap.clone()).collect(),
-        images: shard.map_or(dataset.len(), |shard| shard.range(dataset.len()).len()),
+        images: scan::scanned_range(shard, dataset.len()).len(),
         forwards_per_image: 1,
         channels,
         kept_per_channel: kept,

@@ -210,7 +210,7 @@ fn mistakes_are_explained() {
     let out = out.to_str().unwrap();
     for (more, code, expected) in [
         (&["--target-layer", "layer5"][..], 2, "layer4"),
-        (&["--channels", "0-5000"], 2, "its channels are 0 to 63"),
+        (&["--channels", "0-5000"], 2, "its channels are 0 to 31"),
         (&["--arch", "resnet51"], 2, "resnet50"),
         (&["--shard", "0/3"], 2, "count from 1"),
         (&["--weights", "nowhere.safetensors"], 1, "nowhere.safetensors"),

@@ -209,7 +209,7 @@ fn mistakes_are_named() {
     let (code, message) = run(&["wide.png", "--taps", "layer5", "--top", "1"]);
     assert_eq!(
         (code, message.lines().next()),
-        (Some(2), Some("error: unknown layer layer5; the nearest names are layer1, layer2, layer3"))
+        (Some(2), Some("error: unknown layer layer5; the nearest names are layer1, layer2, layer3, layer4"))
     );
     let (code, message) = run(&["wide.png", "--taps", "fc"]);
     assert_eq!(code, Some(2));

@@ -34,7 +34,8 @@ pub(crate) enum Part {
 /// The forms of one convolution (or fully connected layer).
 #[derive(Default)]
 struct Forms {
-    folded: OnceLock<Convolution>,
+    /// By [`Algorithm`].
+    folded: [OnceLock<Convolution>; 2],
     folded_transpose: OnceLock<ConvolutionTranspose>,
     parts: [OnceLock<Convolution>; 3],
     transposed_parts: [OnceLock<ConvolutionTranspose>; 3],
@@ -74,11 +75,17 @@ impl Kernels {
     }
 
     /// A convolution with the batch norm that follows folded into it.
-    pub(crate) fn folded(&self, graph: &Graph, convolution: NodeId, norm: NodeId) -> &Convolution {
-        self.forms[convolution.0].folded.get_or_init(|| {
+    pub(crate) fn folded(
+        &self,
+        graph: &Graph,
+        convolution: NodeId,
+        norm: NodeId,
+        algorithm: Algorithm,
+    ) -> &Convolution {
+        self.forms[convolution.0].folded[algorithm as usize].get_or_init(|| {
             let (geometry, weight) = (geometry(graph, convolution), self.weight(graph, convolution));
             let affine = self.norm(norm);
-            Convolution::new(geometry, &affine.fold(&weight.data), Some(&affine.shift), Algorithm::Auto)
+            Convolution::new(geometry, &affine.fold(&weight.data), Some(&affine.shift), algorithm)
         })
     }
 

@@ -35,8 +35,8 @@ pub use images::{ChannelsFirst, ChannelsLast, Images};
 pub use network::Network;
 pub use plan::{Keep, Plan};
 pub use reverse::{
-    ConvolutionSite, Gradient, GuidedBackprop, LrpZPlus, PixelRange, RelevanceMethod, Reversal, Rule,
-    Scratch, relevance,
+    Attribution, ConvolutionSite, Gradient, GuidedBackprop, LrpZPlus, PixelRange, RelevanceMethod, Reversal,
+    Rule, Scratch, attribute, relevance,
 };
 pub use session::{Session, Tapped};
 pub use weights::Weights;

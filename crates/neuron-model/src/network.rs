@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use crate::architecture::Architecture;
+use crate::cpu::Algorithm;
 use crate::error::ModelError;
 use crate::graph::{Graph, Tap, TapInfo};
 use crate::images::ChannelsFirst;
@@ -106,13 +107,18 @@ impl Network {
     }
 
     /// Plans a pass to `taps`, which stops at the deepest of them.
-    pub fn plan(&self, taps: &[Tap], keep: Keep) -> Plan {
-        Plan::new(self.graph().clone(), taps.to_vec(), keep)
+    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Plan {
+        Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm)
     }
 
     /// The buffers for running a plan again and again.
     pub fn session(&self, taps: &[Tap], keep: Keep) -> Session {
-        Session::new(self.clone(), self.plan(taps, keep))
+        self.session_by(taps, keep, Algorithm::Auto)
+    }
+
+    /// As [`Network::session`], by convolutions of one algorithm.
+    pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Session {
+        Session::new(self.clone(), self.plan(taps, keep, algorithm))
     }
 
     /// The maps of some taps for a batch of images: the short way for embedders.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::{self, Buffer, Epilogue, View};
+use crate::cpu::{self, Algorithm, Buffer, Epilogue, View};
 use crate::error::ModelError;
 use crate::graph::{Graph, NodeId, Tap};
 use crate::images::Images;
@@ -222,8 +222,7 @@ impl Pass<'_> {
         let maxima = (!argmax.is_empty()).then_some(&mut argmax[..]);
         let residual = |id: NodeId| self.view(id, chunk).data;
         compute(
-            self.network.graph(),
-            self.network.kernels(),
+            (self.network.graph(), self.network.kernels(), self.plan.algorithm()),
             step,
             self.view(step.input, chunk),
             &residual,
@@ -237,8 +236,7 @@ impl Pass<'_> {
 
 /// Dispatches a step to its kernel.
 fn compute<'v>(
-    graph: &Graph,
-    kernels: &Kernels,
+    (graph, kernels, algorithm): (&Graph, &Kernels, Algorithm),
     step: &Step,
     input: View<'_>,
     value: &dyn Fn(NodeId) -> &'v [f32],
@@ -248,7 +246,7 @@ fn compute<'v>(
     match step.kind {
         StepKind::Convolution { convolution, norm, residual, relu } => {
             let kernel = match norm {
-                Some(norm) => kernels.folded(graph, convolution, norm),
+                Some(norm) => kernels.folded(graph, convolution, norm, algorithm),
                 None => kernels.part(graph, convolution, Part::Raw),
             };
             kernel.forward(input, Epilogue::Activation { residual: residual.map(value), relu }, output);

@@ -12,6 +12,7 @@ pub(crate) use step::{Step, StepKind};
 
 use std::sync::Arc;
 
+use crate::cpu::Algorithm;
 use crate::graph::{Graph, Operation, Tap};
 
 /// What a forward pass remembers beside its taps.
@@ -32,6 +33,7 @@ pub struct Plan {
     graph: Arc<Graph>,
     taps: Vec<Tap>,
     keep: Keep,
+    algorithm: Algorithm,
     needed: Vec<bool>,
     retained: Vec<bool>,
     steps: Vec<Step>,
@@ -39,13 +41,13 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a forward pass to `taps` that stops at the deepest.
-    pub(crate) fn new(graph: Arc<Graph>, taps: Vec<Tap>, keep: Keep) -> Self {
+    pub(crate) fn new(graph: Arc<Graph>, taps: Vec<Tap>, keep: Keep, algorithm: Algorithm) -> Self {
         let needed = graph.ancestors(taps.iter().map(|tap| tap.node));
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
         let steps = step::steps(&graph, &needed, &visible);
-        Self { graph, taps, keep, needed, retained, steps }
+        Self { graph, taps, keep, algorithm, needed, retained, steps }
     }
 
     /// The taps, in the order in which they were asked for.
@@ -56,6 +58,11 @@ impl Plan {
     /// What the pass remembers.
     pub fn keep(&self) -> Keep {
         self.keep
+    }
+
+    /// How the sums of convolutions are arranged.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// The graph that is run.

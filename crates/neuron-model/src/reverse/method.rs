@@ -4,9 +4,10 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::{GuidedBackprop, LrpZPlus, PixelRange, Reversal, Rule};
-use crate::cpu;
+use crate::cpu::{self, Algorithm};
 use crate::error::ModelError;
 use crate::graph::Tap;
+use crate::network::Network;
 use crate::plan::Keep;
 use crate::session::Session;
 
@@ -34,6 +35,19 @@ impl RelevanceMethod {
             Self::Lrp | Self::LrpRestricted => Keep::Relevance,
             Self::GuidedBackprop => Keep::Gradient,
         }
+    }
+
+    /// A session from whose runs relevance can be found.
+    ///
+    /// Guided backpropagation asks of every value whether it is above zero, and what hangs on one answer may be a
+    /// large part of the signal: it wants sums without the rounding of Winograd's transforms (1e-6 of the largest
+    /// value, which over twelve steps of an optimisation grows to another picture).
+    pub fn session(self, network: &Network, taps: &[Tap]) -> Session {
+        let algorithm = match self {
+            Self::Lrp | Self::LrpRestricted => Algorithm::Auto,
+            Self::GuidedBackprop => Algorithm::Direct,
+        };
+        network.session_by(taps, self.keep(), algorithm)
     }
 }
 
@@ -80,16 +94,7 @@ pub fn relevance(
     pixels: PixelRange,
 ) -> Result<(), ModelError> {
     session.network().check_channels(target, channels)?;
-    let count = session.network().channels(target);
-    assert_eq!(channels.len(), session.batch(), "one channel for each item");
-    let activations = session.kept_data(target.node);
-    reversal.seed(session, target, |signal| {
-        let Some(item_len) = signal.len().checked_div(channels.len()).filter(|len| *len > 0) else { return };
-        let items = signal.chunks_exact_mut(item_len).zip(activations.chunks_exact(item_len));
-        for ((signal, activation), channel) in items.zip(channels) {
-            seed_item(method, count, *channel, activation, signal);
-        }
-    });
+    seed(session, reversal, method, target, channels);
     let lrp = LrpZPlus { pixels, ..LrpZPlus::default() };
     let rule: &dyn Rule = match method {
         RelevanceMethod::Lrp | RelevanceMethod::LrpRestricted => &lrp,
@@ -104,6 +109,29 @@ pub fn relevance(
         }
     }
     Ok(())
+}
+
+/// Starts a walk at one channel of `target` for each item of the batch.
+///
+/// # Panics
+/// If there are not as many channels as items, or `target` is not one of the session's taps.
+pub(super) fn seed(
+    session: &Session,
+    reversal: &mut Reversal,
+    method: RelevanceMethod,
+    target: &Tap,
+    channels: &[usize],
+) {
+    assert_eq!(channels.len(), session.batch(), "one channel for each item");
+    let count = session.network().channels(target);
+    let activations = session.kept_data(target.node);
+    reversal.seed(session, target, |signal| {
+        let Some(item_len) = signal.len().checked_div(channels.len()).filter(|len| *len > 0) else { return };
+        let items = signal.chunks_exact_mut(item_len).zip(activations.chunks_exact(item_len));
+        for ((signal, activation), channel) in items.zip(channels) {
+            seed_item(method, count, *channel, activation, signal);
+        }
+    });
 }
 
 /// Writes the start signal of one item over zeros.

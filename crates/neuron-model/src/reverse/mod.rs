@@ -3,12 +3,14 @@
 //! Input gradients, guided backpropagation and layer-wise relevance propagation are walks over the same graph;
 //! only the [`Rule`] at each operation differs.
 
+mod attribution;
 mod gradient;
 mod lrp;
 mod method;
 mod route;
 mod rule;
 
+pub use attribution::{Attribution, attribute};
 pub use gradient::{Gradient, GuidedBackprop};
 pub use lrp::{LrpZPlus, PixelRange};
 pub use method::{RelevanceMethod, relevance};

@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
 /// Writes a file beside its place and renames it, so that readers and a killed process never see half of it.
 ///
@@ -34,6 +36,22 @@ pub(crate) fn write_atomically(
 /// As [`write_atomically`], for bytes that are at hand.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_atomically(path, |writer| writer.write_all(bytes))
+}
+
+/// Writes a picture of `height x width` as PNG.
+///
+/// # Shapes
+/// * `pixels`: `[height, width, samples of the colour type]`
+pub(crate) fn write_png(
+    path: &Path,
+    pixels: &[u8],
+    (height, width): (usize, usize),
+    colours: ExtendedColorType,
+) -> anyhow::Result<()> {
+    write_atomically(path, |file| {
+        let encoder = PngEncoder::new(file);
+        encoder.write_image(pixels, width as u32, height as u32, colours).map_err(io::Error::other)
+    })
 }
 
 /// Prints results on stdout. A reader that has seen enough (`| head`) is no failure.

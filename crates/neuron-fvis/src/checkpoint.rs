@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 
 use crate::{FvisError, Item, Loss, Optimizer, PriorLoss};
 
@@ -18,6 +19,14 @@ const FIELDS: [Field; 4] = [
 ];
 const HISTORY: &str = "history";
 
+/// What a checkpoint says beside its tensors.
+#[derive(Serialize, Deserialize)]
+struct State {
+    steps: usize,
+    settings: String,
+    inputs: String,
+}
+
 impl Optimizer<'_> {
     /// Everything from which the same run can go on to the same bits.
     ///
@@ -25,7 +34,6 @@ impl Optimizer<'_> {
     /// any words: [`Optimizer::restore`] compares them.
     pub fn checkpoint(&mut self, inputs: &str) -> Vec<u8> {
         let (height, width) = self.settings().size;
-        let settings = self.described();
         let shape = vec![self.items.len(), height, width, 3];
         let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, field) in FIELDS {
@@ -42,14 +50,10 @@ impl Optimizer<'_> {
                 TensorView::new(*dtype, shape.clone(), bytes).expect("each shape was made for its bytes");
             (*name, view)
         });
-        let metadata = [
-            ("format", FORMAT.to_owned()),
-            ("step", self.steps_done.to_string()),
-            ("settings", settings),
-            ("inputs", inputs.to_owned()),
-        ];
-        let metadata: HashMap<String, String> =
-            metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        // One entry: the crate writes several in an order that differs from run to run.
+        let state = State { steps: self.steps_done, settings: self.described(), inputs: inputs.to_owned() };
+        let state = serde_json::to_string(&state).expect("a state is plain data");
+        let metadata = HashMap::from([(FORMAT.to_owned(), state)]);
         safetensors::serialize(views, Some(metadata)).expect("names and shapes are sound")
     }
 
@@ -62,14 +66,21 @@ impl Optimizer<'_> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let metadata = header.metadata().clone().unwrap_or_default();
-        let said = |key: &str| metadata.get(key).map_or("", String::as_str);
-        for (key, expected) in [("format", FORMAT), ("settings", &self.described()), ("inputs", inputs)] {
-            if said(key) != expected {
-                return Err(refused(format!("its {key} are {}, those of this run {expected}", said(key))));
+        let Some(state) = metadata.get(FORMAT) else {
+            return Err(refused(format!("its metadata has no {FORMAT}")));
+        };
+        let State { steps, settings, inputs: made_from } =
+            serde_json::from_str(state).map_err(|error| refused(format!("it is damaged ({error})")))?;
+        for (what, found, expected) in
+            [("settings", settings, self.described()), ("inputs", made_from, inputs.to_owned())]
+        {
+            if found != expected {
+                return Err(refused(format!("its {what} are {found}, those of this run {expected}")));
             }
         }
-        let steps = said("step").parse().ok().filter(|steps| *steps <= self.settings().schedule.steps());
-        let steps: usize = steps.ok_or_else(|| refused(format!("its step is {}", said("step"))))?;
+        if steps > self.settings().schedule.steps() {
+            return Err(refused(format!("it was written after {steps} steps, more than there are")));
+        }
 
         let mut items = self.items.clone();
         let len = self.settings().picture_len();

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use neuron_model::{Gradient, Images, ModelError};
-use neuron_model::{Keep, Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, relevance};
+use neuron_model::{Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, relevance};
 use serde::Serialize;
 
 use crate::FvisError;
@@ -85,9 +85,8 @@ pub(crate) struct FeatureMap<'a> {
 impl Features {
     pub(crate) fn new(network: &Network, target: &Tap, method: RelevanceMethod, layers: Vec<Tap>) -> Self {
         let taps = [&layers[..], std::slice::from_ref(target)].concat();
-        let keep: Keep = method.keep();
         Self {
-            session: network.session(&taps, keep),
+            session: method.session(network, &taps),
             target: target.clone(),
             method,
             layers,

@@ -6,6 +6,8 @@ use rayon::prelude::*;
 
 /// Channels that are moved together: their values of one position fill a cache line.
 pub(crate) const BLOCK: usize = 16;
+/// Positions of a tile that is read and written at once.
+const TILE: usize = 8;
 /// Positions that are written together.
 const POSITIONS: usize = 64;
 
@@ -16,7 +18,21 @@ const POSITIONS: usize = 64;
 /// * `planes`: `[wanted channels, positions]`
 pub(crate) fn gather(map: &[f32], channels: usize, wanted: Range<usize>, planes: &mut [f32]) {
     let positions = map.len() / channels;
-    for (at, vector) in map.chunks_exact(channels).enumerate() {
+    let mut rest = 0;
+    if wanted.len() == BLOCK {
+        // Whole tiles: read by lines, written by half lines.
+        for (tile, map) in map.chunks_exact(TILE * channels).enumerate() {
+            let lines: [[f32; BLOCK]; TILE] = std::array::from_fn(|line| {
+                std::array::from_fn(|channel| map[line * channels + wanted.start + channel])
+            });
+            for channel in 0..BLOCK {
+                let plane = &mut planes[channel * positions + tile * TILE..][..TILE];
+                plane.copy_from_slice(&std::array::from_fn::<f32, TILE, _>(|line| lines[line][channel]));
+            }
+        }
+        rest = positions / TILE * TILE;
+    }
+    for (at, vector) in map.chunks_exact(channels).enumerate().skip(rest) {
         for (plane, value) in vector[wanted.clone()].iter().enumerate() {
             planes[plane * positions + at] = *value;
         }

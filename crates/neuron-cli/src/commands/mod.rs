@@ -1,6 +1,7 @@
 //! One file per command: its flags and its execution.
 
 mod activations;
+mod attribute;
 mod baseline;
 mod completions;
 mod extract_patches;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Merge(merge::Args),
     Layers(layers::Args),
     Activations(activations::Args),
+    Attribute(attribute::Args),
     Weights(weights::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -36,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { command, global } = cli;
     match command {
         Command::Activations(args) => activations::run(&args, &global),
+        Command::Attribute(args) => attribute::run(&args, &global),
         Command::Baseline(args) => baseline::run(&args, &global),
         Command::Completions(args) => completions::run(&args),
         Command::ExtractPatches(args) => extract_patches::run(&args, &global),

@@ -3,8 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use image::ExtendedColorType;
 use neuron_data::{Dataset, Preprocessing};
 use serde_json::json;
 
@@ -145,8 +144,5 @@ fn remove_numbered(folder: &Path) -> anyhow::Result<()> {
 
 /// Writes RGB pixels; `size` is (width, height).
 fn write_png(path: &Path, pixels: &[u8], size: (u32, u32)) -> anyhow::Result<()> {
-    output::write_atomically(path, |writer| {
-        let encoder = PngEncoder::new(writer);
-        encoder.write_image(pixels, size.0, size.1, ExtendedColorType::Rgb8).map_err(io::Error::other)
-    })
+    output::write_png(path, pixels, (size.1 as usize, size.0 as usize), ExtendedColorType::Rgb8)
 }

@@ -1,12 +1,10 @@
 //! Where the results of a run go.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use image::ExtendedColorType;
 use neuron_fvis::{Item, Optimizer, Rendering};
 
 use super::record::Record;
@@ -120,7 +118,7 @@ impl<'a> Results<'a> {
         for (item, record) in optimizer.items().iter().zip(records) {
             let path = |suffix: &str| self.path(item.unit, item.copy, suffix);
             let masked = rendering.masked(&item.picture, &item.gradient);
-            write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
+            output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
             let json = serde_json::to_string_pretty(record)? + "\n";
             output::write_bytes(&path(".json"), json.as_bytes())?;
             output::write_bytes(&path("_loss.svg"), curve::draw(record)?.as_bytes())?;
@@ -134,17 +132,5 @@ impl<'a> Results<'a> {
 fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Result<()> {
     let rendering = Rendering { range: optimizer.settings().pixels };
     let pixels = rendering.rgb(&item.picture);
-    write_png(path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
-}
-
-fn write_png(
-    path: &Path,
-    pixels: &[u8],
-    (height, width): (usize, usize),
-    colours: ExtendedColorType,
-) -> anyhow::Result<()> {
-    output::write_atomically(path, |file| {
-        let encoder = PngEncoder::new(file);
-        encoder.write_image(pixels, width as u32, height as u32, colours).map_err(io::Error::other)
-    })
+    output::write_png(path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
 }

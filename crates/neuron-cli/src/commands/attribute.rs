@@ -1,0 +1,225 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use neuron_data::{Limits, Preprocessing, read_rgb8};
+use neuron_fvis::LayerWeights;
+use neuron_model::weights::WeightTensor;
+use neuron_model::{
+    Attribution, ChannelsLast, Network, PixelRange, Reversal, Session, Tap, Weights, attribute,
+};
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::outcome::{Outcome, WrongUsage};
+use crate::output;
+
+/// Share of the pixels that may exceed the heat map's strongest colour.
+const STRONGEST: f64 = 0.99;
+
+/// Show which parts of an image a unit responds to
+///
+/// Writes what the unit's activation is traced back to at layers below it (relevance.safetensors, a tensor
+/// [1, channels, height, width] for each layer, and `input` for the pixels) and a heat map over the picture
+/// (heatmap.png: red speaks for the unit, blue against it).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron attribute beetle.jpg --layer layer4.2 --channel 935 --out beetle
+  neuron attribute beetle.jpg --layer fc --channel 306 --method GradientTimesInput --out beetle
+  neuron attribute beetle.jpg --layer layer3 --channel 7 --taps layer2.0.conv1,layer1 --out beetle")]
+pub(crate) struct Args {
+    /// The image
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+    /// Layer of the unit; `neuron layers` lists them
+    #[arg(long)]
+    layer: String,
+    /// Channel of the unit
+    #[arg(long, value_name = "C")]
+    channel: usize,
+    /// Architecture
+    #[arg(long, default_value = "resnet50")]
+    arch: String,
+    /// LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
+    #[arg(long, default_value = "LRP", value_name = "METHOD")]
+    method: Attribution,
+    /// Layers below the unit's, or all [default: those of conv1 and layer1 to layer4 that lie below]
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    taps: Vec<String>,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let (tensors, heat_map) = (args.out.join("relevance.safetensors"), args.out.join("heatmap.png"));
+    if let Some(present) = [&tensors, &heat_map].into_iter().find(|path| path.exists() && !global.overwrite) {
+        bail!("{} is there already; pass --overwrite to replace it", present.display());
+    }
+    let network = global.network(&args.arch)?;
+    let target = network.tap(&args.layer)?;
+    network.check_channels(&target, &[args.channel])?;
+    let wanted = wanted(&network, &target, &args.taps)?;
+    if global.dry_run {
+        global.say(0, || format!("1 image, 1 forward, relevance at {} layers", wanted.len()));
+        return Ok(Outcome::Done);
+    }
+
+    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let image = read_rgb8(&args.image, &Limits::default())?;
+    let mut crop = vec![0; preprocessing.crop_bytes()];
+    preprocessing.crop_into(&image, &mut crop);
+    let mut pixels = vec![0.0; crop.len()];
+    preprocessing.normalize_into(&crop, &mut pixels);
+
+    let side = preprocessing.crop;
+    let taps: Vec<Tap> = wanted.iter().chain([&target]).cloned().collect();
+    let mut session = args.method.session(&network, &taps);
+    session.run(&ChannelsLast::new(&pixels, side, side), &mut |_| {})?;
+    let mut reversal = Reversal::new();
+    let range = PixelRange::normalised(preprocessing.mean, preprocessing.std);
+    attribute(&session, &mut reversal, args.method, (&target, &[args.channel]), &wanted, range)?;
+
+    save(&tensors, args, &target, &session, &reversal, &wanted)?;
+    let at_pixels = reversal.signal(&network.graph().image_tap()).unwrap_or(&[]);
+    let drawn = draw(&crop, at_pixels);
+    output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
+    report(args, global, &target, &session, &reversal, &wanted)
+}
+
+/// The taps at which relevance is wanted, the image among them.
+fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<Vec<Tap>> {
+    let graph = network.graph();
+    let image = graph.image_tap();
+    if names == ["all"] {
+        let mut taps = vec![image];
+        for tap in graph.taps().filter(|tap| graph.is_strictly_below(tap, target)) {
+            // A container is the same value as its last child.
+            if taps.iter().all(|known| known.node != tap.node) {
+                taps.push(tap);
+            }
+        }
+        return Ok(taps);
+    }
+    if names.is_empty() {
+        let features = LayerWeights::LAYERS.iter().filter_map(|name| network.tap(name).ok());
+        let below = features.filter(|tap| graph.is_strictly_below(tap, target));
+        return Ok(std::iter::once(image).chain(below).collect());
+    }
+    let mut taps = vec![image];
+    for name in names {
+        let tap = network.tap(name)?;
+        if !graph.is_strictly_below(&tap, target) {
+            let message =
+                format!("{} does not lie below {}: nothing of the unit reaches it", tap.name, target.name);
+            return Err(WrongUsage(message).into());
+        }
+        if !taps.contains(&tap) {
+            taps.push(tap);
+        }
+    }
+    Ok(taps)
+}
+
+/// The signal at a tap as `[1, channels, height, width]`.
+fn channels_first(session: &Session, reversal: &Reversal, tap: &Tap) -> anyhow::Result<WeightTensor> {
+    let map = session.map(tap).context("the session keeps its taps")?;
+    let signal = reversal.signal(tap).context("every wanted tap lies below the target")?;
+    let planes = (0..map.channels).flat_map(|channel| signal.iter().skip(channel).step_by(map.channels));
+    let planes: Vec<f32> = planes.copied().collect();
+    Ok(WeightTensor::new([1, map.channels, map.height, map.width], planes))
+}
+
+fn save(
+    path: &Path,
+    args: &Args,
+    target: &Tap,
+    session: &Session,
+    reversal: &Reversal,
+    wanted: &[Tap],
+) -> anyhow::Result<()> {
+    let tensors = wanted.iter().map(|tap| Ok((tap.name.clone(), channels_first(session, reversal, tap)?)));
+    let tensors = tensors.collect::<anyhow::Result<Vec<_>>>()?;
+    let metadata = [
+        ("image", args.image.display().to_string()),
+        ("arch", args.arch.clone()),
+        ("layer", target.name.clone()),
+        ("channel", args.channel.to_string()),
+        ("method", args.method.to_string()),
+    ];
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    Ok(Weights::from_tensors(tensors, metadata).save(path)?)
+}
+
+/// The crop in gray, tinted by the sum of the attributions of each pixel's colours.
+///
+/// # Shapes
+/// * `crop`, returns: `[height, width, 3]`
+/// * `attributions`: `[height, width, 3]`
+fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
+    let sums: Vec<f64> =
+        attributions.chunks_exact(3).map(|pixel| pixel.iter().map(|value| f64::from(*value)).sum()).collect();
+    let mut magnitudes: Vec<f64> = sums.iter().map(|sum| sum.abs()).collect();
+    magnitudes.sort_by(f64::total_cmp);
+    let strongest = magnitudes.get((STRONGEST * magnitudes.len() as f64) as usize).copied().unwrap_or(0.0);
+    let tint = |(pixel, sum): (&[u8], &f64)| {
+        let gray =
+            (0.299 * f64::from(pixel[0]) + 0.587 * f64::from(pixel[1]) + 0.114 * f64::from(pixel[2])) * 0.6;
+        let strength = if strongest > 0.0 { (sum.abs() / strongest).min(1.0) } else { 0.0 };
+        let colour = if *sum > 0.0 { [255.0, 40.0, 20.0] } else { [30.0, 80.0, 255.0] };
+        colour.map(|colour| (gray * (1.0 - strength) + colour * strength).round() as u8)
+    };
+    crop.chunks_exact(3).zip(&sums).flat_map(tint).collect()
+}
+
+/// Says how strong the unit is, and how much of that arrives at each layer.
+fn report(
+    args: &Args,
+    global: &Global,
+    target: &Tap,
+    session: &Session,
+    reversal: &Reversal,
+    wanted: &[Tap],
+) -> anyhow::Result<Outcome> {
+    let map = session.map(target).context("the session keeps its taps")?;
+    let unit = map.data.iter().skip(args.channel).step_by(map.channels);
+    let strongest = unit.copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum = |tap: &Tap| -> f64 {
+        reversal.signal(tap).unwrap_or(&[]).iter().map(|value| f64::from(*value)).sum()
+    };
+    global.say(0, || {
+        format!("{}:{} reaches {strongest:.3}; wrote {}", target.name, args.channel, args.out.display())
+    });
+    if strongest <= 0.0 {
+        global.say(0, || "the unit is silent on this image: its relevance is zero everywhere".to_owned());
+    }
+    if global.json {
+        let sums: serde_json::Map<String, serde_json::Value> =
+            wanted.iter().map(|tap| (tap.name.clone(), json!(sum(tap)))).collect();
+        let summary = json!({
+            "command": "attribute",
+            "image": args.image,
+            "layer": target.name,
+            "channel": args.channel,
+            "method": args.method.to_string(),
+            "activation": strongest,
+            "sums": sums,
+            "out": args.out,
+        });
+        output::print(&format!("{summary:#}\n"))?;
+    }
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heat_is_red_for_the_unit_and_blue_against_it() {
+        let crop = [100; 9];
+        let drawn = draw(&crop, &[1.0, 0.0, 0.0, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(drawn, [255, 40, 20, 30, 80, 255, 60, 60, 60]);
+    }
+}

@@ -23,6 +23,13 @@ pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, outp
     });
 }
 
+/// `output = input`.
+pub fn copy(input: &[f32], output: &mut [f32]) {
+    parallel::for_each_chunk(output, CHUNK, |index, values| {
+        values.copy_from_slice(&input[index * CHUNK..][..values.len()]);
+    });
+}
+
 /// `output = relu(input)`.
 pub fn relu(input: &[f32], output: &mut [f32]) {
     parallel::for_each_chunk(output, CHUNK, |index, values| {

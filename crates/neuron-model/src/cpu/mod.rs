@@ -28,7 +28,9 @@ mod transpose;
 mod winograd;
 
 pub use convolution::{Algorithm, Convolution};
-pub use elementwise::{add, clamp_negative, relu, scale_by_channel, scale_shift, split_by_magnitude, update};
+pub use elementwise::{
+    add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, update,
+};
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use kernel::Buffer;
 pub use pool::{

@@ -27,7 +27,7 @@ impl Rule for Gradient {
     }
 
     fn add(&self, _: Option<View<'_>>, _: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
-        rest.copy_from_slice(signal);
+        cpu::copy(signal, rest);
     }
 
     fn convolution(

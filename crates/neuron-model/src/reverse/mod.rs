@@ -18,7 +18,7 @@ pub use rule::{ConvolutionSite, Rule, Scratch};
 
 use route::Route;
 
-use crate::cpu::{self, View};
+use crate::cpu::{self, Buffer, View};
 use crate::graph::{NodeId, Operation, Tap};
 use crate::session::Session;
 
@@ -27,13 +27,13 @@ use crate::session::Session;
 /// A walk starts from one or more [seeds](Reversal::seed) and ends with a signal at every wanted tap.
 #[derive(Default)]
 pub struct Reversal {
-    seeds: Vec<(NodeId, Vec<f32>)>,
+    seeds: Vec<(NodeId, Buffer)>,
     /// Signal at each node's output, while it is on its way.
-    signals: Vec<Option<Vec<f32>>>,
+    signals: Vec<Option<Buffer>>,
     /// Nodes whose signal has passed their ReLU already, inside the step that completed it.
     past_relu: Vec<bool>,
-    results: Vec<(NodeId, Vec<f32>)>,
-    spare: Vec<Vec<f32>>,
+    results: Vec<(NodeId, Buffer)>,
+    spare: Vec<Buffer>,
     scratch: Scratch,
 }
 
@@ -107,7 +107,7 @@ impl Reversal {
                 return;
             }
             let mut result = self.take_buffer(signal.len());
-            result.copy_from_slice(&signal);
+            cpu::copy(&signal, &mut result);
             self.results.push((id, result));
         }
         if !goes_on {
@@ -167,7 +167,7 @@ impl Reversal {
         route: &Route,
         id: NodeId,
         norm: Option<NodeId>,
-        signal: Vec<f32>,
+        signal: Buffer,
     ) {
         let network = session.network();
         let input = network.graph().node(id).inputs[0];
@@ -194,7 +194,7 @@ impl Reversal {
         self.signals[input.0] = Some(output);
     }
 
-    fn add(&mut self, session: &Session, rule: &dyn Rule, route: &Route, id: NodeId, mut signal: Vec<f32>) {
+    fn add(&mut self, session: &Session, rule: &dyn Rule, route: &Route, id: NodeId, mut signal: Buffer) {
         let inputs = &session.network().graph().node(id).inputs;
         let (main, shortcut) = (inputs[0], inputs[1]);
         let mut rest = self.take_buffer(signal.len());
@@ -212,7 +212,7 @@ impl Reversal {
     }
 
     /// Adds a signal to what has arrived at a node.
-    fn arrive(&mut self, id: NodeId, signal: Vec<f32>) {
+    fn arrive(&mut self, id: NodeId, signal: Buffer) {
         match &mut self.signals[id.0] {
             Some(sum) => {
                 cpu::update(sum, &signal, |sum, more| sum + more);
@@ -223,11 +223,11 @@ impl Reversal {
     }
 
     /// A buffer of `len` arbitrary values, the smallest of the spare ones that is large enough.
-    fn take_buffer(&mut self, len: usize) -> Vec<f32> {
+    fn take_buffer(&mut self, len: usize) -> Buffer {
         let fits = self.spare.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
         let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index);
         let mut buffer = best.map(|index| self.spare.swap_remove(index)).unwrap_or_default();
-        buffer.resize(len, 0.0);
+        buffer.resize(len);
         buffer
     }
 }

@@ -1,6 +1,6 @@
 use neuron_geometry::Window;
 
-use crate::cpu::View;
+use crate::cpu::{Buffer, View};
 use crate::graph::NodeId;
 use crate::network::Network;
 use crate::plan::Keep;
@@ -78,15 +78,13 @@ pub struct PoolSite<'a> {
 /// Memory for intermediate maps, reused from operation to operation.
 #[derive(Default)]
 pub struct Scratch {
-    buffer: Vec<f32>,
+    buffer: Buffer,
 }
 
 impl Scratch {
     /// `len` arbitrary values.
     pub(super) fn get(&mut self, len: usize) -> &mut [f32] {
-        if self.buffer.len() < len {
-            self.buffer.resize(len, 0.0);
-        }
-        &mut self.buffer[..len]
+        self.buffer.resize(len);
+        &mut self.buffer
     }
 }

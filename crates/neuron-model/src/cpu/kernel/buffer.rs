@@ -36,7 +36,8 @@ impl Buffer {
         self.len = len;
     }
 
-    fn capacity(&self) -> usize {
+    /// The length up to which [`Buffer::resize`] takes no memory.
+    pub fn capacity(&self) -> usize {
         self.lines.len() * LINE
     }
 }

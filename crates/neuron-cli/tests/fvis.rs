@@ -1,0 +1,289 @@
+//! `neuron fvis` through the real binary: on a small network with drawn photos, and against the reference.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{
+    ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights, reference_data,
+};
+
+/// A folder with weights, photos and lists of references for three units, in which commands run.
+struct Setup {
+    folder: tempfile::TempDir,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        random_weights(folder.path());
+        draw_photos(folder.path(), 2, 3);
+        let setup = Self { folder };
+        for (channel, photos) in [(3, &[0, 1, 2][..]), (5, &[2, 0, 1]), (9, &[1])] {
+            let lines = photos.iter().map(|photo| format!("photos/class1/photo{photo:03}.png\n"));
+            setup.list(channel, &lines.collect::<String>());
+        }
+        setup
+    }
+
+    fn list(&self, channel: usize, lines: &str) {
+        let unit = self.path("lists").join(channel.to_string());
+        fs::create_dir_all(&unit).unwrap();
+        fs::write(unit.join("topk_files.txt"), lines).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, out: &str, more: &[&str]) -> Command {
+        let mut command = neuron(&["fvis", "--arch", ARCH, "--weights", "random.safetensors"]);
+        command.args([
+            "--layer",
+            "layer4_0",
+            "--topk-dir",
+            "lists",
+            "--data",
+            "photos",
+            "--resolution",
+            "64",
+        ]);
+        command.args(["--num-real-img", "3", "--epochs", "6", "--jitter", "4", "--exp-name", "x"]);
+        command.args(["--folder-name", out]).args(more).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs the command, which must exit with `code`; returns stdout and stderr.
+    fn run(&self, code: i32, out: &str, more: &[&str]) -> (String, String) {
+        expecting(code, &mut self.command(out, more))
+    }
+
+    fn record(&self, path: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(path)).unwrap()).unwrap()
+    }
+}
+
+/// The numbers of a JSON array.
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn a_run_writes_the_picture_and_all_that_belongs_to_it() {
+    let setup = Setup::new();
+    let (stdout, stderr) = setup.run(0, "out", &["--channel", "3", "--save-every", "4", "--json"]);
+    let names: Vec<_> = files(&setup.path("out")).into_keys().collect();
+    let expected = ["x.json", "x.png", "x_loss.svg", "x_masked.png", "x_step4.png"].map(PathBuf::from);
+    assert_eq!(names, expected);
+    assert!(stderr.contains("layer4.0:3: loss"), "{stderr}");
+
+    let picture = image::open(setup.path("out/x.png")).unwrap();
+    assert_eq!((picture.width(), picture.height(), picture.color()), (64, 64, image::ColorType::Rgb8));
+    let masked = image::open(setup.path("out/x_masked.png")).unwrap();
+    assert_eq!(masked.color(), image::ColorType::Rgba8);
+
+    let record = setup.record("out/x.json");
+    assert_eq!((&record["layer"], &record["channel"]), (&Value::from("layer4.0"), &Value::from(3)));
+    assert_eq!((&record["steps"], &record["finished"]), (&Value::from(6), &Value::from(true)));
+    let loss = numbers(&record["loss"]);
+    assert_eq!(loss.len(), 6);
+    // Every total is the weighted sum of its terms.
+    for (step, loss) in loss.iter().enumerate() {
+        let terms = record["terms"].as_object().unwrap();
+        let term = |(name, values): (&String, &Value)| {
+            record["weights"][name].as_f64().unwrap() * numbers(values)[step]
+        };
+        let sum: f64 = terms.iter().map(term).sum();
+        assert!((sum - loss).abs() <= 1e-12 * loss.abs(), "step {step}: {sum} and {loss}");
+    }
+    let summary: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(summary["pictures"][0]["activation"], record["activation"]);
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_same_bytes_whatever_the_threads() {
+    let setup = Setup::new();
+    let units = ["--channels", "3,5"];
+    setup.run(0, "whole", &[&units[..], &["--threads", "1"]].concat());
+    setup.run(0, "parts", &[&units[..], &["--stop-after", "2", "--threads", "2"]].concat());
+    assert!(setup.path("parts/x.checkpoint").is_file());
+    assert_eq!(setup.record("parts/x_unit3.json")["finished"], Value::from(false));
+    let (_, stderr) = setup.run(1, "parts", &units);
+    assert!(stderr.contains("--resume"), "{stderr}");
+    let (_, stderr) = setup.run(1, "parts", &["--channels", "3,9", "--resume"]);
+    assert!(stderr.contains("inputs"), "{stderr}");
+    setup.run(0, "parts", &[&units[..], &["--resume", "--threads", "3"]].concat());
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+}
+
+#[test]
+fn a_unit_is_the_same_alone_and_in_company() {
+    let setup = Setup::new();
+    for method in ["LRP", "LRPRestricted", "GuidedBackprop"] {
+        let (alone, together) = (format!("alone-{method}"), format!("together-{method}"));
+        setup.run(0, &alone, &["--channel", "5", "--method", method]);
+        setup.run(0, &together, &["--channels", "3,5,9", "--method", method]);
+        for suffix in [".png", "_masked.png", ".json", "_loss.svg"] {
+            let alone = fs::read(setup.path(&alone).join(format!("x{suffix}"))).unwrap();
+            let together = fs::read(setup.path(&together).join(format!("x_unit5{suffix}"))).unwrap();
+            assert!(alone == together, "{method} {suffix}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_its_picture_and_goes_on() {
+    let setup = Setup::new();
+    let many = ["--channel", "3", "--epochs", "100000"];
+    let mut child = setup
+        .command("out", &[&many[..], &["--save-every", "3"]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !setup.path("out/x_step3.png").exists() {
+        assert!(Instant::now() < deadline, "no picture after two minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    assert!(setup.path("out/x.png").is_file() && setup.path("out/x.checkpoint").is_file());
+    let steps = setup.record("out/x.json")["steps"].as_u64().unwrap();
+    let next = (steps + 2).to_string();
+    setup.run(0, "out", &[&many[..], &["--resume", "--stop-after", &next]].concat());
+    setup.run(0, "whole", &[&many[..], &["--stop-after", &next]].concat());
+    let same = |name: &str| {
+        fs::read(setup.path("out").join(name)).unwrap() == fs::read(setup.path("whole").join(name)).unwrap()
+    };
+    for name in ["x.png", "x.json", "x_masked.png", "x_loss.svg", "x.checkpoint"] {
+        assert!(same(name), "{name}");
+    }
+}
+
+#[test]
+fn lists_are_used_as_they_are() {
+    let setup = Setup::new();
+    let (_, stderr) = setup.run(0, "short", &["--channel", "9"]);
+    assert!(stderr.contains("1 references instead of 3"), "{stderr}");
+    setup.list(7, "photos/class0/gone.png\nphotos/class0/photo000.png\n");
+    let (_, stderr) = setup.run(3, "skipped", &["--channel", "7"]);
+    assert!(stderr.contains("gone.png"), "{stderr}");
+    assert_eq!(
+        setup.record("skipped/x.json")["references"],
+        serde_json::json!(["photos/class0/photo000.png"])
+    );
+    setup.run(1, "strict", &["--channel", "7", "--strict"]);
+
+    // What baseline wrote is found as well, the longest list first.
+    for (k, photo) in [(2, 0), (30, 1)] {
+        let folder = setup.path("lists/11").join(format!("top{k}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("topk_files.txt"), format!("photos/class0/photo{photo:03}.png\n")).unwrap();
+    }
+    setup.run(0, "baseline", &["--channel", "11"]);
+    assert_eq!(
+        setup.record("baseline/x.json")["references"],
+        serde_json::json!(["photos/class0/photo001.png"])
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    let setup = Setup::new();
+    for (code, flags, expected) in [
+        (1, &["--channel", "4"][..], "neuron extract-patches"),
+        (2, &["--channel", "128"], "0 to 127"),
+        (2, &["--channel", "3", "--layer", "layer5"], "layer5"),
+        (2, &["--channel", "3", "--layer", "conv1"], "conv1"),
+        (2, &["--channel", "3", "--method", "LRPx"], "LRPRestricted"),
+        (2, &["--channel", "3", "--layer-weights", "1,1"], "five numbers"),
+        (1, &["--channel", "3", "--start", "none.safetensors"], "none.safetensors"),
+        (1, &["--channel", "3", "--start", "random.safetensors"], "init"),
+    ] {
+        let (_, stderr) = setup.run(code, "out", flags);
+        assert!(stderr.contains(expected), "{flags:?}: {stderr}");
+    }
+    assert!(!setup.path("out").exists());
+    let (stdout, _) = setup.run(0, "out", &["--channel", "3", "--dry-run", "--json"]);
+    assert!(serde_json::from_str::<Value>(&stdout).is_ok(), "{stdout}");
+    assert!(!setup.path("out").exists());
+}
+
+#[test]
+fn a_picture_can_be_the_start() {
+    let setup = Setup::new();
+    let more = ["--channel", "3", "--start", "photos/class0/photo000.png", "--epochs", "1", "--lr", "0"];
+    setup.run(0, "out", &more);
+    let drawn = image::open(setup.path("out/x.png")).unwrap().into_rgb8();
+    let photo = image::open(setup.path("photos/class0/photo000.png")).unwrap().into_rgb8();
+    let mean = |picture: &image::RgbImage| {
+        picture.as_raw().iter().map(|level| f64::from(*level)).sum::<f64>() / picture.as_raw().len() as f64
+    };
+    assert!((mean(&drawn) - mean(&photo)).abs() < 8.0, "{} and {}", mean(&drawn), mean(&photo));
+}
+
+/// Twelve steps from the reference's own start and offsets, by flags alone.
+fn replays_the_reference(method: &str) {
+    let Some(shared) = reference_data() else { return };
+    let golden_file = shared.join(format!("goldens/fvis_{method}.safetensors"));
+    let bytes = fs::read(&golden_file).unwrap();
+    let golden = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().clone().unwrap();
+    let references: Vec<String> = serde_json::from_str(&metadata["references"]).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("lists/1935");
+    fs::create_dir_all(&unit).unwrap();
+    // Whole paths, and no data folder: what images in general do to the unit is not asked here.
+    let photos = shared.join("imagenet-sample/train");
+    let lines = references.iter().map(|name| format!("{}\n", photos.join(name).display()));
+    fs::write(unit.join("topk_files.txt"), lines.collect::<String>()).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut command = neuron(&["fvis", "--layer", "layer4_2", "--channel", "1935", "--topk-dir", "lists"]);
+    command.args(["--weights", &text(&shared.join("weights/resnet50-v1.safetensors"))]);
+    command.args(["--start", &text(&golden_file), "--stop-after", "12", "--num-real-img", "8"]);
+    command.args(["--method", method, "--exp-name", "x"]).current_dir(folder.path());
+    expecting(0, &mut command);
+
+    let record = fs::read(folder.path().join("images/x.json")).unwrap();
+    let loss = numbers(&serde_json::from_slice::<Value>(&record).unwrap()["loss"]);
+    let want = golden.tensor("loss").unwrap();
+    let want: Vec<f64> = match want.dtype() {
+        safetensors::Dtype::F64 => {
+            want.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
+        }
+        _ => want
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())))
+            .collect(),
+    };
+    assert_eq!(loss.len(), want.len());
+    for (step, (found, want)) in loss.iter().zip(&want).enumerate() {
+        let tolerance = if step == 0 { 1e-3 } else { 1e-2 };
+        assert!((found - want).abs() < tolerance * want, "step {step}: {found} instead of {want}");
+    }
+}
+
+#[test]
+fn tier2_lrp_is_replayed() {
+    replays_the_reference("LRP");
+}
+
+#[test]
+fn tier2_restricted_lrp_is_replayed() {
+    replays_the_reference("LRPRestricted");
+}
+
+#[test]
+fn tier2_guided_backprop_is_replayed() {
+    replays_the_reference("GuidedBackprop");
+}

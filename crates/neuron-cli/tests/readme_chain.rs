@@ -1,0 +1,47 @@
+//! The three commands of the README, as they stand there, from an empty folder to a picture.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{expecting, neuron, reference_data};
+
+/// The lines of the README's block that begins with `neuron select-images`.
+fn commands() -> Vec<String> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let block = readme.split("```").find(|block| block.trim_start().starts_with("neuron select-images"));
+    let lines = block.expect("the README shows the commands").lines();
+    lines.filter(|line| line.starts_with("neuron ")).map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn tier2_the_commands_of_the_readme_lead_to_a_picture() {
+    let Some(shared) = reference_data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(shared.join("imagenet-sample"), folder.path().join("imagenet")).unwrap();
+
+    let commands = commands();
+    let names: Vec<&str> = commands.iter().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(names, ["select-images", "extract-patches", "fvis"]);
+    for line in &commands {
+        let mut command = neuron(&line.split_whitespace().skip(1).collect::<Vec<_>>());
+        if line.contains(" fvis ") {
+            // The rest of the schedule takes minutes.
+            command.args(["--stop-after", "2"]);
+        }
+        command.env("NEURON_WEIGHTS", shared.join("weights/resnet50-v1.safetensors"));
+        expecting(0, command.current_dir(folder.path()));
+    }
+
+    let unit = folder.path().join("resnet50/neuron_layer4/161");
+    let lines = |name: &str| fs::read_to_string(unit.join(name)).unwrap().lines().count();
+    assert_eq!((lines("files_all.txt"), lines("topk_files.txt")), (800, 50));
+    for picture in
+        [unit.join("patches.png"), folder.path().join("images/c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0.png")]
+    {
+        assert!(image::open(&picture).is_ok(), "{}", picture.display());
+    }
+}

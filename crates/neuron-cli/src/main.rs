@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match result {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", outcome::describe(&error));
             outcome::exit_code_of(&error)
         }
     }

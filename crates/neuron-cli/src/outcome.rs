@@ -53,3 +53,33 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
     });
     ExitCode::from(if wrong_usage { 2 } else { 1 })
 }
+
+/// What went wrong and why, each cause once: some errors say what caused them, others leave it to their source.
+pub(crate) fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_named_once() {
+        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let says_it = neuron_data::read_rgb8(std::path::Path::new("none/photo.jpg"), &Default::default());
+        let described = describe(&says_it.unwrap_err().into());
+        assert_eq!(described.matches("cannot read the file").count(), 1, "{described}");
+        let quiet = Err::<(), _>(missing()).context("cannot read the list").unwrap_err();
+        assert_eq!(describe(&quiet), "cannot read the list: no such file");
+    }
+}

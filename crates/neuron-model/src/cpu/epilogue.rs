@@ -17,12 +17,12 @@ pub enum Epilogue<'a> {
     },
 }
 
-/// `output = gate(transpose + addend?)`
+/// `output = gate(transpose + addend?)`; for a product, `transpose * factor + addend?`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TransposeEpilogue<'a> {
-    /// Added first: the gradient that arrives along another path. Laid out like the output.
+    /// The signal that arrives along another path. Laid out like the output.
     pub addend: Option<&'a [f32]>,
-    /// Applied last.
+    /// How the sum, or for a product the transpose alone, goes on.
     pub gate: Gate<'a>,
 }
 

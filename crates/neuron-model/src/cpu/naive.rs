@@ -79,9 +79,12 @@ pub(super) fn transpose(
                 }
             }
             let at = position * in_channels + channel;
+            if let Gate::Product(factor) = epilogue.gate {
+                sum *= factor[at];
+            }
             sum += epilogue.addend.map_or(0.0, |addend| addend[at]);
             *value = match epilogue.gate {
-                Gate::Open => sum,
+                Gate::Open | Gate::Product(_) => sum,
                 Gate::Relu(forward) => {
                     if forward[at] > 0.0 {
                         sum
@@ -97,7 +100,6 @@ pub(super) fn transpose(
                         sum
                     }
                 }
-                Gate::Product(factor) => sum * factor[at],
             };
         }
     });

@@ -79,11 +79,11 @@ impl Rule for LrpZPlus {
     ) {
         if site.reads_pixels() {
             self.z_b(site, signal, scratch, output);
+            if let Some(addend) = addend {
+                cpu::update(output, addend, |value, more| value + more);
+            }
         } else {
-            self.z_plus(site, signal, scratch, output);
-        }
-        if let Some(addend) = addend {
-            cpu::update(output, addend, |value, more| value + more);
+            self.z_plus(site, signal, addend, scratch, output);
         }
     }
 
@@ -127,6 +127,7 @@ impl LrpZPlus {
         &self,
         site: &ConvolutionSite<'_>,
         signal: View<'_>,
+        addend: Option<&[f32]>,
         scratch: &mut Scratch,
         output: &mut [f32],
     ) {
@@ -135,7 +136,7 @@ impl LrpZPlus {
         let quotient = scratch.get(signal.data.len());
         let epilogue = Epilogue::Quotient { numerator: signal.data, eps: self.eps };
         kernels.part(graph, site.convolution, Part::Positive).forward(input, epilogue, quotient);
-        let epilogue = TransposeEpilogue { addend: None, gate: Gate::Product(input.data) };
+        let epilogue = TransposeEpilogue { addend, gate: Gate::Product(input.data) };
         kernels.part_transpose(graph, site.convolution, Part::Positive).forward(
             View { data: quotient, ..signal },
             input.height,

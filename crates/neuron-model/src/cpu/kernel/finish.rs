@@ -3,7 +3,8 @@ use super::isa::Isa;
 use super::lanes::Lanes;
 use std::ptr::null;
 
-/// `operation(sum + bias + addend?)`; the slices are laid out like the whole output, apart from the bias.
+/// `operation(sum + bias + addend?)`, or for a product `operation(sum + bias) + addend?`; the slices are laid out like
+/// the whole output, apart from the bias.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cpu) struct Finish<'a> {
     /// One value a column, padded with zeros to whole panels.
@@ -26,7 +27,7 @@ pub(in crate::cpu) enum Operation<'a> {
     Mask(&'a [f32]),
     /// As `Mask`, then negative values become 0.
     MaskRelu(&'a [f32]),
-    /// `value * factor`
+    /// `value * factor`, before the addend.
     Multiply(&'a [f32]),
 }
 
@@ -66,15 +67,17 @@ impl<'a> Finish<'a> {
     /// The finished value at `column` of the bias and index `at` of the output.
     #[inline(always)]
     pub(super) fn value(&self, sum: f32, column: usize, at: usize) -> f32 {
-        let value = sum + self.bias[column];
+        let mut value = sum + self.bias[column];
+        if let Operation::Multiply(factor) = self.operation {
+            value *= factor[at];
+        }
         let value = self.addend.map_or(value, |addend| value + addend[at]);
         match self.operation {
-            Operation::Keep => value,
+            Operation::Keep | Operation::Multiply(_) => value,
             Operation::Relu => relu(value),
             Operation::Quotient { numerator, eps } => numerator[at] / (value + eps),
             Operation::Mask(gate) => where_positive(value, gate[at]),
             Operation::MaskRelu(gate) => relu(where_positive(value, gate[at])),
-            Operation::Multiply(factor) => value * factor[at],
         }
     }
 
@@ -145,16 +148,18 @@ impl RawFinish {
         // SAFETY: passed on to the caller.
         unsafe {
             let mut value = sums.add(S::load(self.bias.add(column)));
+            if let RawOperation::Multiply = self.operation {
+                value = value.mul(S::load(self.operand.add(at)));
+            }
             if !self.addend.is_null() {
                 value = value.add(S::load(self.addend.add(at)));
             }
             match self.operation {
-                RawOperation::Keep => value,
+                RawOperation::Keep | RawOperation::Multiply => value,
                 RawOperation::Relu => value.relu(),
                 RawOperation::Quotient(eps) => S::load(self.operand.add(at)).div(value.add(S::splat(eps))),
                 RawOperation::Mask => value.where_positive(S::load(self.operand.add(at))),
                 RawOperation::MaskRelu => value.where_positive(S::load(self.operand.add(at))).relu(),
-                RawOperation::Multiply => value.mul(S::load(self.operand.add(at))),
             }
         }
     }

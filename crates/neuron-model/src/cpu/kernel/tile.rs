@@ -100,12 +100,15 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
         }
         if let Some(RawFinish { bias, addend, operand, operation }) = t.finish {
             each!(r, j: sums[r][j] = sums[r][j].add(S::load(bias.add(j * S::LEN))));
+            let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
+            if let RawOperation::Multiply = operation {
+                each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j)));
+            }
             if !addend.is_null() {
                 each!(r, j: sums[r][j] = sums[r][j].add(S::load(addend.add(at(r, j)))));
             }
-            let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
             match operation {
-                RawOperation::Keep => {}
+                RawOperation::Keep | RawOperation::Multiply => {}
                 RawOperation::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
                 RawOperation::Quotient(eps) => {
                     each!(r, j: sums[r][j] = operand(r, j).div(sums[r][j].add(S::splat(eps))));
@@ -114,7 +117,6 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
                 RawOperation::MaskRelu => {
                     each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j)).relu());
                 }
-                RawOperation::Multiply => each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j))),
             }
         }
         each!(r, j: sums[r][j].store(t.c.add(at(r, j))));

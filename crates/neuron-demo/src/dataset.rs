@@ -1,0 +1,110 @@
+use std::fs;
+use std::io::{self, Cursor};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+use crate::class::Class;
+use crate::error::DemoError;
+use crate::picture::Picture;
+
+/// Some pictures of every class, as class folders of PNG files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Pictures of each class.
+    pub per_class: usize,
+    /// Where chance begins.
+    pub seed: u64,
+    /// What happens to files that are there and hold something else.
+    pub existing: Existing,
+}
+
+/// What happens to a file that stands where a picture belongs and is not that picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and writing fails.
+    #[default]
+    Keep,
+    /// It is replaced.
+    Replace,
+}
+
+impl Dataset {
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.per_class * Class::ALL.len()
+    }
+
+    /// Whether there are no pictures.
+    pub fn is_empty(&self) -> bool {
+        self.per_class == 0
+    }
+
+    /// Draws every picture into `<folder>/<class>/<class>-<index>.png`.
+    ///
+    /// Pictures that are there already stay untouched, so that a run which was stopped can be repeated. Each file is
+    /// written beside its place and renamed. `event` is called after each picture with the number of those that are
+    /// done.
+    ///
+    /// # Errors
+    /// [`DemoError::Occupied`] if another file is in a picture's place, [`DemoError::Write`] if a folder or file
+    /// cannot be written, [`DemoError::Stopped`] if `event` breaks.
+    pub fn write(
+        &self,
+        folder: &Path,
+        event: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<(), DemoError> {
+        let mut done = 0;
+        for class in Class::ALL {
+            let folder = folder.join(class.name());
+            fs::create_dir_all(&folder)
+                .map_err(|source| DemoError::Write { path: folder.clone(), source })?;
+            for index in 0..self.per_class {
+                let path = folder.join(format!("{class}-{index:03}.png"));
+                self.write_picture(class, index, &path)?;
+                done += 1;
+                if event(done).is_break() {
+                    return Err(DemoError::Stopped);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_picture(&self, class: Class, index: usize, path: &Path) -> Result<(), DemoError> {
+        let written = |result: io::Result<()>| {
+            result.map_err(|source| DemoError::Write { path: path.to_owned(), source })
+        };
+        let mut bytes = Vec::new();
+        written(encode(&Picture::draw(class, self.seed, index), &mut bytes))?;
+        match fs::read(path) {
+            Ok(found) if found == bytes => return Ok(()),
+            Ok(_) if self.existing == Existing::Keep => {
+                return Err(DemoError::Occupied { path: path.to_owned() });
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => written(Err(error))?,
+            Ok(_) | Err(_) => {}
+        }
+        written(write_beside(path, &bytes))
+    }
+}
+
+fn encode(picture: &Picture, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let encoder = PngEncoder::new(Cursor::new(bytes));
+    encoder.write_image(&picture.pixels, width, height, ExtendedColorType::Rgb8).map_err(io::Error::other)
+}
+
+/// Writes a hidden file in the same folder and renames it, so that nobody ever sees half a picture.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let sibling: PathBuf = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let result = fs::write(&sibling, bytes).and_then(|()| fs::rename(&sibling, path));
+    if result.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&sibling);
+    }
+    result
+}

@@ -1,0 +1,25 @@
+use std::io;
+use std::path::PathBuf;
+
+/// What can go wrong when pictures are written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// A file that stands where a picture belongs is something else.
+    #[error("{path} is not the picture that is drawn there; choose another folder, or ask to overwrite it", path = path.display())]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder cannot be made, or a file not be read or written.
+    #[error("cannot write {path}", path = path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The caller's event handler asked to stop.
+    #[error("stopped before all pictures were drawn")]
+    Stopped,
+}

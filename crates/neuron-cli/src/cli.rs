@@ -127,6 +127,14 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
+/// Parses a command line that this program made itself, the program's name first.
+///
+/// # Errors
+/// If it is no valid command line.
+pub(crate) fn parse_from<'a>(arguments: impl Iterator<Item = &'a str>) -> anyhow::Result<Cli> {
+    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(arguments)?)?)
+}
+
 /// Adds the snake_case spelling of every flag, so that command lines written for the reference run unchanged.
 fn with_snake_case(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {

@@ -4,6 +4,7 @@ mod activations;
 mod attribute;
 mod baseline;
 mod completions;
+mod demo;
 mod extract_patches;
 mod fvis;
 mod layers;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Baseline(baseline::Args),
     Fvis(Box<fvis::Args>),
     Merge(merge::Args),
+    Demo(demo::Args),
     Layers(layers::Args),
     Activations(activations::Args),
     Attribute(attribute::Args),
@@ -41,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Attribute(args) => attribute::run(&args, &global),
         Command::Baseline(args) => baseline::run(&args, &global),
         Command::Completions(args) => completions::run(&args),
+        Command::Demo(args) => demo::run(&args, &global),
         Command::ExtractPatches(args) => extract_patches::run(&args, &global),
         Command::Fvis(args) => fvis::run(&args, &global),
         Command::Layers(args) => layers::run(&args, &global),

@@ -1,0 +1,163 @@
+mod lines;
+mod summary;
+mod units;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use neuron_demo::{Dataset, DemoError, Existing};
+
+use crate::cli::{self, Global};
+use crate::interrupt;
+use crate::outcome::{Outcome, WrongUsage};
+use crate::output;
+use crate::progress::Progress;
+use lines::{Line, Lines, Places};
+use units::DemoUnit;
+
+/// The weights that come with the command, so that an installed one needs no other file.
+const WEIGHTS: &[u8] = include_bytes!("../../../../weights/demo.safetensors");
+/// Seed of the pictures: not the one that the network was trained with, so that it has seen none of them.
+const SEED: u64 = 2;
+
+/// Show the whole way, from images to pictures of units, on data that are drawn on the spot
+///
+/// Draws pictures of twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline and fvis
+/// on them with a small network that was trained on such pictures. Every command is printed before it runs: it can be
+/// repeated as it stands, or with other data and weights. Nothing is downloaded. What an earlier run has completed
+/// is kept; one that was interrupted is continued. The demo brings its own weights and data: --weights and --data
+/// change nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron demo
+  neuron demo --out shapes --units 20")]
+pub(crate) struct Args {
+    /// Folder for the pictures and the results
+    #[arg(long, default_value = "neuron-demo", value_name = "DIR")]
+    out: PathBuf,
+    /// Pictures to draw of each class
+    #[arg(long, default_value = "30", value_name = "N")]
+    pictures: NonZeroUsize,
+    /// The most units to visualise: those that are most specific to a class, one for each class
+    #[arg(long, default_value = "8", value_name = "N")]
+    units: NonZeroUsize,
+    /// Steps of each visualisation
+    #[arg(long, default_value = "500", value_name = "N")]
+    epochs: NonZeroUsize,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if global.reference_compat {
+        let message = "--reference-compat: the demo has nothing to compare with; leave it out";
+        return Err(WrongUsage(message.to_owned()).into());
+    }
+    let places = Places::below(&args.out)?;
+    let lines = Lines { places: &places, args, global };
+    if global.dry_run {
+        return plan(&lines);
+    }
+
+    let demo = Demo { args, global };
+    if demo.draw(Path::new(&places.data))? == Outcome::Interrupted {
+        return Ok(demo.interrupted());
+    }
+    demo.write_weights(Path::new(&places.weights))?;
+    let mut done = Vec::new();
+    if demo.execute(lines.select_images(), &mut done)? == Outcome::Interrupted {
+        return Ok(demo.interrupted());
+    }
+    let units = units::choose(&places.table(), args.pictures.get(), args.units.get())?;
+    demo.say_units(&units)?;
+    for line in lines.about(&units::channels(&units)) {
+        if demo.execute(line, &mut done)? == Outcome::Interrupted {
+            return Ok(demo.interrupted());
+        }
+    }
+    if global.json {
+        return summary::print(&args.out, &units, &done);
+    }
+    output::print(&format!("# all of it is in {}\n", args.out.display()))?;
+    Ok(Outcome::Done)
+}
+
+/// What would be done, as far as it can be known: the units are chosen by what the first command finds.
+fn plan(lines: &Lines<'_>) -> anyhow::Result<Outcome> {
+    let dataset = dataset(lines.args, lines.global);
+    let mut text = format!("# {} pictures would be drawn into {}\n", dataset.len(), lines.places.data);
+    text += &format!(
+        "{}\n# UNITS: the channels that this command shows to be most specific\n",
+        lines.select_images()
+    );
+    for line in lines.about("UNITS") {
+        text += &format!("{line}\n");
+    }
+    output::print(&text)?;
+    Ok(Outcome::Done)
+}
+
+fn dataset(args: &Args, global: &Global) -> Dataset {
+    let existing = if global.overwrite { Existing::Replace } else { Existing::Keep };
+    Dataset { per_class: args.pictures.get(), seed: SEED, existing }
+}
+
+/// The steps of one run.
+struct Demo<'a> {
+    args: &'a Args,
+    global: &'a Global,
+}
+
+impl Demo<'_> {
+    fn draw(&self, folder: &Path) -> anyhow::Result<Outcome> {
+        let dataset = dataset(self.args, self.global);
+        let mut progress = Progress::new("drawing", "pictures", dataset.len(), 0, self.global.quiet);
+        let drawn = dataset.write(folder, &mut |done| {
+            progress.update(done, "");
+            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        progress.finish();
+        match drawn {
+            Err(DemoError::Stopped) => Ok(Outcome::Interrupted),
+            drawn => drawn.context("cannot draw the pictures").map(|()| Outcome::Done),
+        }
+    }
+
+    fn write_weights(&self, path: &Path) -> anyhow::Result<()> {
+        match std::fs::read(path) {
+            Ok(found) if found == WEIGHTS => Ok(()),
+            Ok(_) if !self.global.overwrite => anyhow::bail!(
+                "{} holds other weights than the demo's: add --overwrite to replace them, or choose another --out",
+                path.display()
+            ),
+            _ => output::write_bytes(path, WEIGHTS),
+        }
+    }
+
+    /// Prints a command and runs what was printed, by the parser that reads what users type.
+    fn execute(&self, line: Line, done: &mut Vec<Line>) -> anyhow::Result<Outcome> {
+        if !self.global.json {
+            output::print(&format!("{line}\n"))?;
+        }
+        let command = cli::parse_from(line.arguments())?;
+        let outcome = super::run(command).with_context(|| line.to_string())?;
+        done.push(line);
+        Ok(outcome)
+    }
+
+    fn say_units(&self, units: &[DemoUnit]) -> anyhow::Result<()> {
+        if self.global.json {
+            return Ok(());
+        }
+        let line = |unit: &DemoUnit| {
+            let DemoUnit { channel, class, average_precision } = unit;
+            format!("# channel {channel} finds {class} (average precision {average_precision:.2})\n")
+        };
+        output::print(&units.iter().map(line).collect::<String>())
+    }
+
+    fn interrupted(&self) -> Outcome {
+        self.global.say(0, || "interrupted; run the same command again to go on".to_owned());
+        Outcome::Interrupted
+    }
+}

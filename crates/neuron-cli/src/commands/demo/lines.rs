@@ -1,0 +1,156 @@
+//! The command lines of the demo.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::Args;
+use crate::cli::{Device, Global};
+use crate::outcome::WrongUsage;
+
+const ARCH: &str = "resnet10_demo";
+const LAYER: &str = "layer4";
+/// Images that are kept for every channel: more than any class has, so that lists show what else excites a unit.
+const TOP_IMAGES: &str = "100";
+const TOP_PATCHES: &str = "20";
+/// Side of the patches: half of the network's crop, in which there are several shapes or stripes.
+const PATCH_PX: &str = "48";
+/// Side of the visualisations: a little more than the network's crop, for what repeats to repeat more often.
+const RESOLUTION: &str = "128";
+const JITTER: &str = "12";
+/// With the usual weight of total variation, which is made for larger networks and pictures, noise would stay.
+const SMOOTHNESS: &str = "1e-4";
+
+/// One command line, without the name of the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    arguments: Vec<String>,
+}
+
+impl Line {
+    /// As they are parsed, the program's name first.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = &str> {
+        std::iter::once("neuron").chain(self.arguments.iter().map(String::as_str))
+    }
+}
+
+/// As a shell reads it.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Only a NUL could not be quoted, and no argument of a process holds one.
+        f.write_str(&shlex::try_join(self.arguments()).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// The folders and files of a demo, as they are typed.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    out: String,
+    pub(super) data: String,
+    pub(super) weights: String,
+    units: String,
+    pictures: String,
+}
+
+impl Places {
+    /// # Errors
+    /// [`WrongUsage`] if the folder's name is not UTF-8: it could not be printed.
+    pub(super) fn below(out: &Path) -> anyhow::Result<Self> {
+        let name = out.to_str().ok_or_else(|| WrongUsage("--out: the name must be UTF-8".to_owned()))?;
+        // Not to be mistaken for a flag.
+        let out = if name.starts_with('-') { Path::new(".").join(name) } else { PathBuf::from(name) };
+        let place = |below: &str| out.join(below).into_os_string().into_string().ok();
+        let places = || {
+            Some(Self {
+                out: out.to_str()?.to_owned(),
+                data: place("data")?,
+                weights: place("demo.safetensors")?,
+                units: place(&format!("{ARCH}/neuron_{LAYER}"))?,
+                pictures: place("fvis")?,
+            })
+        };
+        places().context("--out: the name must be UTF-8")
+    }
+
+    /// What select-images found.
+    pub(super) fn table(&self) -> PathBuf {
+        Path::new(&self.units).join("topk.parquet")
+    }
+}
+
+/// Makes the command lines.
+pub(super) struct Lines<'a> {
+    pub(super) places: &'a Places,
+    pub(super) args: &'a Args,
+    pub(super) global: &'a Global,
+}
+
+impl Lines<'_> {
+    pub(super) fn select_images(&self) -> Line {
+        let own = ["--target-layer", LAYER, "--topk-images", TOP_IMAGES, "--out", &self.places.out];
+        self.line("select-images", &own)
+    }
+
+    /// The commands that look at chosen channels, such as `3,17`.
+    pub(super) fn about(&self, channels: &str) -> [Line; 3] {
+        let places = self.places;
+        let layer = ["--target-layer", LAYER];
+        let patches = ["--patch-size", PATCH_PX, "--topk-patches", TOP_PATCHES];
+        let extract_patches =
+            [&layer[..], &patches, &["--channels", "all", "--save-dir", &places.units]].concat();
+        let baseline = [&layer[..], &patches, &["--chs", channels, "--out", &places.out]].concat();
+        let epochs = self.args.epochs.to_string();
+        let fvis = [
+            &["--layer", LAYER, "--channels", channels, "--topk-dir", &places.units][..],
+            &["--num-real-img", TOP_PATCHES, "--resolution", RESOLUTION, "--jitter", JITTER],
+            &["--tv-l2", SMOOTHNESS, "--epochs", &epochs],
+            &["--folder-name", &places.pictures, "--exp-name", LAYER],
+        ];
+        [
+            self.line("extract-patches", &extract_patches),
+            self.line("baseline", &baseline),
+            self.line("fvis", &fvis.concat()),
+        ]
+    }
+
+    /// A command with what all of them have in common.
+    fn line(&self, command: &str, own: &[&str]) -> Line {
+        let Self { places, global, .. } = self;
+        let common = ["--arch", ARCH, "--weights", &places.weights, "--data", &places.data];
+        let mut arguments: Vec<String> =
+            [&[command][..], &common, own].concat().into_iter().map(str::to_owned).collect();
+        if global.device != Device::Auto {
+            arguments.extend(["--device".to_owned(), global.device.to_string()]);
+        }
+        if global.threads != 0 {
+            arguments.extend(["--threads".to_owned(), global.threads.to_string()]);
+        }
+        if global.quiet {
+            arguments.push("--quiet".to_owned());
+        }
+        arguments.extend((0..global.verbose).map(|_| "--verbose".to_owned()));
+        // What is complete stays, what is not goes on; or all anew.
+        arguments.push(if global.overwrite { "--overwrite" } else { "--resume" }.to_owned());
+        Line { arguments }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_what_was_meant() {
+        let awkward = ["select-images", "--out", "a folder/it's $HOME"];
+        let line = Line { arguments: awkward.map(str::to_owned).to_vec() };
+        let read = shlex::split(&line.to_string());
+        assert_eq!(read, Some(line.arguments().map(str::to_owned).collect()));
+    }
+
+    #[test]
+    fn a_folder_is_not_mistaken_for_a_flag() {
+        assert_eq!(Places::below(Path::new("-x")).map(|places| places.out).ok().as_deref(), Some("./-x"));
+        assert_eq!(Places::below(Path::new("a/b")).map(|places| places.out).ok().as_deref(), Some("a/b"));
+    }
+}

@@ -1,0 +1,18 @@
+//! What a program is told.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::lines::Line;
+use super::units::DemoUnit;
+use crate::outcome::Outcome;
+use crate::output;
+
+/// Prints the units and the commands that were run, as JSON.
+pub(super) fn print(out: &Path, units: &[DemoUnit], done: &[Line]) -> anyhow::Result<Outcome> {
+    let commands: Vec<String> = done.iter().map(Line::to_string).collect();
+    let summary = json!({ "command": "demo", "output": out, "units": units, "commands": commands });
+    output::print(&format!("{summary:#}\n"))?;
+    Ok(Outcome::Done)
+}

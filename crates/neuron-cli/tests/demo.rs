@@ -1,0 +1,142 @@
+//! `neuron demo` through the real binary: what it prints can be run, what it finds is right, and it can be repeated.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
+use support::{expecting, files, neuron, run_expecting};
+
+/// Few pictures and steps: the demo's own are for people to look at.
+const SMALL: [&str; 6] = ["--pictures", "12", "--units", "6", "--epochs", "3"];
+
+fn demo(folder: &Path, more: &[&str]) -> (String, String) {
+    expecting(0, neuron(&[&["demo", "--out", "out"], &SMALL[..], more].concat()).current_dir(folder))
+}
+
+/// The printed command lines, as a shell would read them, without `neuron`.
+fn commands(stdout: &str) -> Vec<Vec<String>> {
+    let lines = stdout.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let words = shlex::split(line).unwrap();
+            assert_eq!(words[0], "neuron", "{line}");
+            words[1..].to_vec()
+        })
+        .collect()
+}
+
+/// Classes of the images of the best patches, for every channel that `baseline` looked at.
+fn classes_of_patches(out: &Path, best: usize) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for channel in std::fs::read_dir(out.join("resnet10_demo/neuron_layer4")).unwrap() {
+        let channel = channel.unwrap().path();
+        let table = channel.join("top20/patches.parquet");
+        if !table.is_file() {
+            continue;
+        }
+        let reader = SerializedFileReader::new(std::fs::File::open(table).unwrap()).unwrap();
+        let images = reader.get_row_iter(None).unwrap().take(best).map(|row| {
+            let image = row.unwrap().get_string(2).unwrap().clone();
+            image.split('/').next().unwrap().to_owned()
+        });
+        found.insert(channel.file_name().unwrap().to_string_lossy().into_owned(), images.collect());
+    }
+    found
+}
+
+#[test]
+fn the_demo_finds_what_units_respond_to_and_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stdout, stderr) = demo(folder.path(), &[]);
+    let out = folder.path().join("out");
+
+    let lines = commands(&stdout);
+    let names: Vec<&str> = lines.iter().map(|line| line[0].as_str()).collect();
+    assert_eq!(names, ["select-images", "extract-patches", "baseline", "fvis"], "{stdout}{stderr}");
+    for line in &lines {
+        let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
+        // As it stands: everything is there. And without the results it would be made.
+        expecting(0, neuron(&arguments).current_dir(folder.path()));
+        expecting(0, neuron(&[&arguments[..], &["--dry-run"]].concat()).current_dir(folder.path()));
+    }
+
+    units_respond_to_one_or_two_classes(&out);
+
+    // Once more: the same commands, and not a byte changes.
+    let before = files(&out);
+    let (again, stderr) = demo(folder.path(), &[]);
+    assert_eq!(again, stdout);
+    assert!(stderr.contains("complete already"), "{stderr}");
+    assert!(files(&out) == before, "a second run changed files");
+}
+
+/// Of twenty classes, two hold a tenth of the images: by chance the ten best patches would come from about eight.
+fn units_respond_to_one_or_two_classes(out: &Path) {
+    let units = classes_of_patches(out, 10);
+    assert_eq!(units.len(), 6);
+    let classes = |images: &[String]| images.iter().collect::<BTreeSet<_>>().len();
+    let specific = units.values().filter(|images| images.len() == 10 && classes(images) <= 2).count();
+    assert!(specific >= 5, "{units:?}");
+    let pictures = out.join("fvis");
+    for channel in units.keys() {
+        assert!(pictures.join(format!("layer4_unit{channel}.png")).is_file(), "no picture of {channel}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stdout, _) = demo(folder.path(), &["--dry-run"]);
+    assert!(stdout.starts_with("# 240 pictures would be drawn into out/data\n"), "{stdout}");
+    assert_eq!(commands(&stdout).len(), 4);
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn files_of_others_stay_unless_they_may_be_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("demo.safetensors"), "mine").unwrap();
+    let arguments = ["demo", "--pictures", "1", "--out", out.to_str().unwrap()];
+    let (_, stderr) = run_expecting(1, &arguments);
+    assert!(
+        stderr.contains("demo.safetensors holds other weights than the demo's: add --overwrite"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read(out.join("demo.safetensors")).unwrap(), b"mine");
+}
+
+/// Asks the demo to stop as soon as `sign` appears, which must lead to exit code 130.
+#[cfg(unix)]
+fn interrupt_at(folder: &Path, sign: &str) {
+    let arguments = [&["demo", "--out", "out"], &SMALL[..], &["--quiet"]].concat();
+    let mut command = neuron(&arguments);
+    let mut child = command.current_dir(folder).stdout(std::process::Stdio::null()).spawn().unwrap();
+    while !folder.join(sign).exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the demo ended before {sign} was there");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{sign}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_demo_that_was_interrupted_goes_on_to_the_same_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stopped, whole) = (folder.path().join("stopped"), folder.path().join("whole"));
+    for folder in [&stopped, &whole] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    interrupt_at(&stopped, "out/data/checks/checks-001.png");
+    assert!(!stopped.join("out/demo.safetensors").exists(), "it stopped while it drew");
+    interrupt_at(&stopped, "out/resnet10_demo/neuron_layer4/manifest.json");
+    demo(&stopped, &[]);
+    demo(&whole, &[]);
+    support::assert_same_files(&stopped, &whole);
+}

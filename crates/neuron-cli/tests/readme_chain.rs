@@ -11,7 +11,7 @@ use support::{expecting, neuron, reference_data};
 fn commands() -> Vec<String> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = fs::read_to_string(readme).unwrap();
-    let block = readme.split("```").find(|block| block.trim_start().starts_with("neuron select-images"));
+    let block = readme.split("```").find(|block| block.starts_with("sh\nneuron select-images"));
     let lines = block.expect("the README shows the commands").lines();
     lines.filter(|line| line.starts_with("neuron ")).map(str::to_owned).collect()
 }

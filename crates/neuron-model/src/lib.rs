@@ -40,3 +40,8 @@ pub use reverse::{
 };
 pub use session::{Session, Tapped};
 pub use weights::Weights;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -82,15 +82,31 @@ fn units_respond_to_one_or_two_classes(out: &Path) {
     assert!(specific >= 5, "{units:?}");
     let pictures = out.join("fvis");
     for channel in units.keys() {
-        assert!(pictures.join(format!("layer4_unit{channel}.png")).is_file(), "no picture of {channel}");
+        assert!(
+            pictures.join(format!("layer4-3-steps_unit{channel}.png")).is_file(),
+            "no picture of {channel}"
+        );
     }
+}
+
+/// Other numbers are other data and other results: none is taken for the other, and nothing is spoilt on the way.
+#[test]
+fn another_number_of_pictures_needs_another_folder_or_overwriting() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        |pictures| ["demo", "--out", "out", "--epochs", "1", "--units", "1", "--pictures", pictures];
+    expecting(0, neuron(&arguments("2")).current_dir(folder.path()));
+    let (_, stderr) = expecting(1, neuron(&arguments("3")).current_dir(folder.path()));
+    assert!(stderr.contains("holds the result of other settings: add --overwrite"), "{stderr}");
+    expecting(0, neuron(&arguments("2")).current_dir(folder.path()));
+    expecting(0, neuron(&[&arguments("3")[..], &["--overwrite"]].concat()).current_dir(folder.path()));
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (stdout, _) = demo(folder.path(), &["--dry-run"]);
-    assert!(stdout.starts_with("# 240 pictures would be drawn into out/data\n"), "{stdout}");
+    assert!(stdout.starts_with("# 240 pictures would be drawn into out/pictures-12\n"), "{stdout}");
     assert_eq!(commands(&stdout).len(), 4);
     assert!(files(folder.path()).is_empty());
 }
@@ -133,7 +149,7 @@ fn a_demo_that_was_interrupted_goes_on_to_the_same_files() {
     for folder in [&stopped, &whole] {
         std::fs::create_dir(folder).unwrap();
     }
-    interrupt_at(&stopped, "out/data/checks/checks-001.png");
+    interrupt_at(&stopped, "out/pictures-12/checks/checks-001.png");
     assert!(!stopped.join("out/demo.safetensors").exists(), "it stopped while it drew");
     interrupt_at(&stopped, "out/resnet10_demo/neuron_layer4/manifest.json");
     demo(&stopped, &[]);

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         let message = "--reference-compat: the demo has nothing to compare with; leave it out";
         return Err(WrongUsage(message.to_owned()).into());
     }
-    let places = Places::below(&args.out)?;
+    let places = Places::below(&args.out, args.pictures.get())?;
     let lines = Lines { places: &places, args, global };
     if global.dry_run {
         return plan(&lines);

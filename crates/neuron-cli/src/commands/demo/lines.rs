@@ -54,9 +54,11 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// The places in a folder. What another number of pictures drew is data of its own: the name says how many.
+    ///
     /// # Errors
     /// [`WrongUsage`] if the folder's name is not UTF-8: it could not be printed.
-    pub(super) fn below(out: &Path) -> anyhow::Result<Self> {
+    pub(super) fn below(out: &Path, pictures: usize) -> anyhow::Result<Self> {
         let name = out.to_str().ok_or_else(|| WrongUsage("--out: the name must be UTF-8".to_owned()))?;
         // Not to be mistaken for a flag.
         let out = if name.starts_with('-') { Path::new(".").join(name) } else { PathBuf::from(name) };
@@ -64,7 +66,7 @@ impl Places {
         let places = || {
             Some(Self {
                 out: out.to_str()?.to_owned(),
-                data: place("data")?,
+                data: place(&format!("pictures-{pictures}"))?,
                 weights: place("demo.safetensors")?,
                 units: place(&format!("{ARCH}/neuron_{LAYER}"))?,
                 pictures: place("fvis")?,
@@ -101,11 +103,13 @@ impl Lines<'_> {
             [&layer[..], &patches, &["--channels", "all", "--save-dir", &places.units]].concat();
         let baseline = [&layer[..], &patches, &["--chs", channels, "--out", &places.out]].concat();
         let epochs = self.args.epochs.to_string();
+        // Named after what decides it, so that pictures of fewer steps are not taken for these.
+        let name = format!("{LAYER}-{epochs}-steps");
         let fvis = [
             &["--layer", LAYER, "--channels", channels, "--topk-dir", &places.units][..],
             &["--num-real-img", TOP_PATCHES, "--resolution", RESOLUTION, "--jitter", JITTER],
             &["--tv-l2", SMOOTHNESS, "--epochs", &epochs],
-            &["--folder-name", &places.pictures, "--exp-name", LAYER],
+            &["--folder-name", &places.pictures, "--exp-name", &name],
         ];
         [
             self.line("extract-patches", &extract_patches),
@@ -150,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_not_mistaken_for_a_flag() {
-        assert_eq!(Places::below(Path::new("-x")).map(|places| places.out).ok().as_deref(), Some("./-x"));
-        assert_eq!(Places::below(Path::new("a/b")).map(|places| places.out).ok().as_deref(), Some("a/b"));
+        assert_eq!(Places::below(Path::new("-x"), 1).map(|places| places.out).ok().as_deref(), Some("./-x"));
+        assert_eq!(Places::below(Path::new("a/b"), 1).map(|places| places.out).ok().as_deref(), Some("a/b"));
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use neuron_model::{DeviceRequest, Precision};
 
 use crate::{commands, config};
 
@@ -24,9 +25,12 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where to compute: auto takes a GPU where this build and the machine have one
-    #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N]")]
-    pub(crate) device: Device,
+    /// Where to compute: auto takes a GPU where this build and the machine have one; several share a scan
+    #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N,M]")]
+    pub(crate) device: DeviceRequest,
+    /// How a GPU multiplies: tf32 is faster and rounds factors to 10 bits
+    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32")]
+    pub(crate) precision: Precision,
     /// Number of threads that compute (0: one for each core)
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     pub(crate) threads: usize,
@@ -60,40 +64,6 @@ pub(crate) struct Global {
     /// Fail at the first image that cannot be read, instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
-}
-
-/// A place to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Device {
-    Auto,
-    Cpu,
-    Cuda(usize),
-}
-
-impl std::str::FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "auto" => Ok(Self::Auto),
-            None if text == "cpu" => Ok(Self::Cpu),
-            None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", index)) => {
-                index.parse().map(Self::Cuda).map_err(|_| format!("{index} is not the number of a GPU"))
-            }
-            _ => Err("expected auto, cpu, cuda or cuda:N".to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
 }
 
 /// Which part of a data set with `train/` and `val/` is read.
@@ -153,12 +123,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         definition().debug_assert();
-    }
-
-    #[test]
-    fn devices_parse() {
-        assert_eq!("cuda:2".parse(), Ok(Device::Cuda(2)));
-        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
-        assert!("gpu".parse::<Device>().is_err());
     }
 }

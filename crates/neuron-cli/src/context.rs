@@ -1,11 +1,14 @@
 //! What several commands need before they start: the network and its weights.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
-use neuron_model::{Architecture, Network, Weights};
+use neuron_model::{
+    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
+};
 
-use crate::cli::{Device, Global};
+use crate::cli::Global;
 use crate::hub;
 use crate::outcome::WrongUsage;
 
@@ -13,11 +16,11 @@ impl Global {
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
     pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
         Architecture::from_name(arch)?;
-        self.check_device()?;
+        let device = self.open_device()?;
         let path = self.weights_path(arch)?;
         let weights = Weights::open(&path)?;
         self.say(1, || format!("weights: {}", path.display()));
-        Network::new(arch, weights, self.threads)
+        Network::on(device, arch, weights, self.threads)
             .with_context(|| format!("{} does not fit {arch}", path.display()))
     }
 
@@ -53,14 +56,28 @@ impl Global {
         }
     }
 
-    /// This build computes on the CPU.
-    fn check_device(&self) -> anyhow::Result<()> {
-        match self.device {
-            Device::Auto | Device::Cpu => Ok(()),
-            Device::Cuda(_) => {
-                let message = format!("--device {}: this build has no CUDA; use --device cpu", self.device);
-                Err(WrongUsage(message).into())
-            }
+    /// Where to compute.
+    fn open_device(&self) -> anyhow::Result<Device> {
+        let wrong_usage = |error: String| WrongUsage(format!("--device {}: {error}", self.device));
+        if self.device == DeviceRequest::Cpu && self.precision != Precision::F32 {
+            let message = format!("--precision {} is for GPUs; the CPU computes in f32", self.precision);
+            return Err(wrong_usage(message).into());
         }
+        let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
+        let observer: Observer = Arc::new(move |event| {
+            // That a build without CUDA computes on the CPU is what everybody expects of it.
+            let expected = matches!(event, DeviceEvent::FellBack { reason: DeviceError::NotBuilt, .. });
+            if !quiet && (wants_all || !expected) {
+                eprintln!("{event}");
+            }
+        });
+        let device = self.device.open(self.precision, &observer);
+        Ok(device.map_err(|error| wrong_usage(chain(&error)))?)
     }
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    std::iter::once(error).chain(causes).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

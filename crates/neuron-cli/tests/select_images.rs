@@ -215,7 +215,8 @@ fn mistakes_are_explained() {
         (&["--shard", "0/3"], 2, "count from 1"),
         (&["--weights", "nowhere.safetensors"], 1, "nowhere.safetensors"),
         (&["--data", "nowhere"], 1, "nowhere"),
-        (&["--device", "cuda"], 2, "CUDA"),
+        (&["--device", "cuda:4096"], 2, "--device cpu"),
+        (&["--device", "cpu", "--precision", "tf32"], 2, "--precision"),
         (&["--target-layer", "layer4,layer4"], 2, "twice"),
     ] {
         let (_, stderr) = run_expecting(code, &setup.arguments(out, more));

@@ -133,15 +133,22 @@ impl Features {
     ///
     /// # Shapes
     /// * returns: `[batch, height, width, 3]`
-    pub(crate) fn pull_back(&mut self, mut fill: impl FnMut(&Self, usize, &mut [f32])) -> &[f32] {
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn pull_back(
+        &mut self,
+        mut fill: impl FnMut(&Self, usize, &mut [f32]),
+    ) -> Result<&[f32], ModelError> {
         let mut gradient = std::mem::take(&mut self.gradient);
         for (layer, tap) in self.layers.iter().enumerate() {
             gradient.seed(&self.session, tap, |seed| fill(self, layer, seed));
         }
         let image = self.network().graph().image_tap();
-        gradient.run(&self.session, &Gradient, std::slice::from_ref(&image));
+        let walked = gradient.run(&self.session, &Gradient, std::slice::from_ref(&image));
         self.gradient = gradient;
-        self.gradient.signal(&image).expect("every layer lies above the image")
+        walked?;
+        Ok(self.gradient.signal(&image).expect("every layer lies above the image"))
     }
 }
 

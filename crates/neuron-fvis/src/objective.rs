@@ -169,7 +169,7 @@ impl Objective {
                     loss
                 });
             }
-        });
+        })?;
         let weighted =
             |losses: &[f64]| losses.iter().zip(&*weights).map(|(loss, weight)| loss * weight).sum();
         let losses =

@@ -117,6 +117,13 @@ pub enum ModelError {
         /// Number of its channels.
         channels: usize,
     },
+    /// A GPU failed.
+    #[error(transparent)]
+    Device {
+        /// What went wrong.
+        #[from]
+        source: crate::device::DeviceError,
+    },
     /// The threads of the network could not be started.
     #[error("cannot start {threads} threads")]
     Threads {

@@ -21,7 +21,7 @@ pub(crate) struct Affine {
 }
 
 /// Which part of a convolution's kernel is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Part {
     /// The kernel as it is in the weights.
     Raw,
@@ -83,9 +83,8 @@ impl Kernels {
         algorithm: Algorithm,
     ) -> &Convolution {
         self.forms[convolution.0].folded[algorithm as usize].get_or_init(|| {
-            let (geometry, weight) = (geometry(graph, convolution), self.weight(graph, convolution));
-            let affine = self.norm(norm);
-            Convolution::new(geometry, &affine.fold(&weight.data), Some(&affine.shift), algorithm)
+            let weight = self.folded_weight(graph, convolution, norm);
+            Convolution::new(geometry(graph, convolution), &weight, Some(&self.norm(norm).shift), algorithm)
         })
     }
 
@@ -97,8 +96,8 @@ impl Kernels {
         norm: NodeId,
     ) -> &ConvolutionTranspose {
         self.forms[convolution.0].folded_transpose.get_or_init(|| {
-            let (geometry, weight) = (geometry(graph, convolution), self.weight(graph, convolution));
-            ConvolutionTranspose::new(geometry, &self.norm(norm).fold(&weight.data), Algorithm::Auto)
+            let weight = self.folded_weight(graph, convolution, norm);
+            ConvolutionTranspose::new(geometry(graph, convolution), &weight, Algorithm::Auto)
         })
     }
 
@@ -107,9 +106,7 @@ impl Kernels {
     /// Only the whole kernel has its bias: relevance leaves biases out.
     pub(crate) fn part(&self, graph: &Graph, node: NodeId, part: Part) -> &Convolution {
         self.forms[node.0].parts[part as usize].get_or_init(|| {
-            let weight = part.of(&self.weight(graph, node).data);
-            let bias = self.bias(graph, node).filter(|_| part == Part::Raw);
-            let bias = bias.map(|bias| &*bias.data);
+            let (weight, bias) = (self.part_weight(graph, node, part), self.part_bias(graph, node, part));
             Convolution::new(geometry(graph, node), &weight, bias, part.algorithm())
         })
     }
@@ -117,9 +114,25 @@ impl Kernels {
     /// The transpose of [`Kernels::part`].
     pub(crate) fn part_transpose(&self, graph: &Graph, node: NodeId, part: Part) -> &ConvolutionTranspose {
         self.forms[node.0].transposed_parts[part as usize].get_or_init(|| {
-            let weight = part.of(&self.weight(graph, node).data);
+            let weight = self.part_weight(graph, node, part);
             ConvolutionTranspose::new(geometry(graph, node), &weight, part.algorithm())
         })
+    }
+
+    /// The weights of [`Kernels::folded`], `[out_channels, in_channels / groups, kernel, kernel]`; its bias is the
+    /// norm's shift.
+    pub(crate) fn folded_weight(&self, graph: &Graph, convolution: NodeId, norm: NodeId) -> Vec<f32> {
+        self.norm(norm).fold(&self.weight(graph, convolution).data)
+    }
+
+    /// The weights of [`Kernels::part`], laid out as [`Kernels::folded_weight`].
+    pub(crate) fn part_weight(&self, graph: &Graph, node: NodeId, part: Part) -> Vec<f32> {
+        part.of(&self.weight(graph, node).data)
+    }
+
+    /// The bias of [`Kernels::part`].
+    pub(crate) fn part_bias(&self, graph: &Graph, node: NodeId, part: Part) -> Option<&[f32]> {
+        self.bias(graph, node).filter(|_| part == Part::Raw).map(|bias| &*bias.data)
     }
 
     fn weight(&self, graph: &Graph, node: NodeId) -> &WeightTensor {
@@ -145,7 +158,7 @@ impl Part {
     }
 
     /// Relevance divides by sums that may be small: it wants every output as one exact chain of products.
-    fn algorithm(self) -> Algorithm {
+    pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Raw => Algorithm::Auto,
             Self::Positive | Self::Negative => Algorithm::Direct,
@@ -179,7 +192,7 @@ impl Affine {
 }
 
 /// The geometry of a convolution, or of a fully connected layer as one.
-fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
+pub(crate) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
     match graph.node(node).operation {
         Operation::Convolution(geometry) => geometry,
         Operation::Linear { in_features, out_features } => ConvGeometry {

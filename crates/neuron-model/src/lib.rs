@@ -18,7 +18,11 @@
 
 mod architecture;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod device;
 mod error;
+mod executor;
 mod graph;
 mod images;
 mod kernels;
@@ -29,16 +33,17 @@ mod session;
 pub mod weights;
 
 pub use architecture::{Architecture, Block, ResNet};
+pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Precision};
 pub use error::ModelError;
 pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
 pub use images::{ChannelsFirst, ChannelsLast, Images};
 pub use network::Network;
 pub use plan::{Keep, Plan};
 pub use reverse::{
-    Attribution, ConvolutionSite, Gradient, GuidedBackprop, LrpZPlus, PixelRange, RelevanceMethod, Reversal,
-    Rule, Scratch, attribute, relevance,
+    Attribution, ConvolutionSite, Gradient, GuidedBackprop, KnownRule, LrpZPlus, PixelRange, RelevanceMethod,
+    Reversal, Rule, Scratch, attribute, relevance,
 };
-pub use session::{Session, Tapped};
+pub use session::{Reduction, Scored, Session, Tapped};
 pub use weights::Weights;
 
 /// The README's example compiles and runs.

@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::architecture::Architecture;
 use crate::cpu::Algorithm;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Frozen, Gpus};
+use crate::device::Device;
 use crate::error::ModelError;
+use crate::executor::{Executor, Host};
 use crate::graph::{Graph, Tap, TapInfo};
 use crate::images::ChannelsFirst;
 use crate::kernels::Kernels;
@@ -26,21 +30,41 @@ struct Inner {
     graph: Arc<Graph>,
     kernels: Kernels,
     threads: rayon::ThreadPool,
+    device: Device,
+    #[cfg(feature = "cuda")]
+    frozen: Vec<Frozen>,
 }
 
 impl Network {
-    /// The network `name` with the given weights, on `threads` threads (0: one for each core).
+    /// The network `name` with the given weights, on the CPU with `threads` threads (0: one for each core).
     ///
     /// # Errors
     /// [`ModelError::UnknownArchitecture`]; [`ModelError::WrongWeights`] with everything that is missing, extra
     /// or misshapen; [`ModelError::Threads`] if the system refuses the threads.
     pub fn new(name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
+        Self::on(Device::default(), name, weights, threads)
+    }
+
+    /// As [`Network::new`], on any device. What passes do not compute themselves still takes the threads.
+    ///
+    /// # Errors
+    /// Those of [`Network::new`].
+    pub fn on(device: Device, name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
         let graph = Arc::new(Architecture::from_name(name)?.graph(&weights));
         let kernels = Kernels::new(&graph, weights)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.thread_name(|index| format!("compute-{index}"));
         let threads = pool.build().map_err(|source| ModelError::Threads { threads, source })?;
-        Ok(Self { inner: Arc::new(Inner { name: name.to_owned(), graph, kernels, threads }) })
+        let inner = Inner {
+            name: name.to_owned(),
+            graph,
+            kernels,
+            threads,
+            #[cfg(feature = "cuda")]
+            frozen: device.gpus.iter().cloned().map(Frozen::new).collect(),
+            device,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// As [`Network::new`], with the weights of a file and one thread for each core.
@@ -118,7 +142,8 @@ impl Network {
 
     /// As [`Network::session`], by convolutions of one algorithm.
     pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Session {
-        Session::new(self.clone(), self.plan(taps, keep, algorithm))
+        let plan = self.plan(taps, keep, algorithm);
+        Session::new(self.clone(), plan.clone(), self.executor(plan))
     }
 
     /// The maps of some taps for a batch of images: the short way for embedders.
@@ -148,11 +173,30 @@ impl Network {
             all[end - map.data.len()..end].copy_from_slice(map.data);
         })?;
         let tensor = |(map, (height, width, channels)): (Vec<f32>, (usize, usize, usize))| {
-            Tensor::from_vec(map, (batch, height, width, channels), &Device::Cpu)?
+            Tensor::from_vec(map, (batch, height, width, channels), &candle_core::Device::Cpu)?
                 .permute((0, 3, 1, 2))?
                 .contiguous()
         };
         maps.into_iter().zip(shapes).map(|pair| tensor(pair).map_err(invalid)).collect()
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.inner.device
+    }
+
+    fn executor(&self, plan: Plan) -> Box<dyn Executor> {
+        #[cfg(feature = "cuda")]
+        if !self.inner.frozen.is_empty() {
+            return Box::new(Gpus::new(self, &plan));
+        }
+        Box::new(Host::new(self.clone(), plan))
+    }
+
+    /// The weights on each GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn frozen(&self) -> &[Frozen] {
+        &self.inner.frozen
     }
 
     pub(crate) fn kernels(&self) -> &Kernels {

@@ -1,14 +1,13 @@
 //! Running a plan: buffers that are made once and used for every batch.
 
-use rayon::prelude::*;
-
-use crate::cpu::{self, Algorithm, Buffer, Epilogue, View};
+use crate::cpu::View;
 use crate::error::ModelError;
-use crate::graph::{Graph, NodeId, Tap};
+use crate::executor::{Executor, Signals};
+use crate::graph::{NodeId, Tap};
 use crate::images::Images;
-use crate::kernels::{Kernels, Part};
 use crate::network::Network;
-use crate::plan::{Keep, Layout, Plan, Stage, Step, StepKind};
+use crate::plan::Plan;
+use crate::reverse::Rule;
 
 /// The value of one tap for some neighbouring items of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -21,30 +20,52 @@ pub struct Tapped<'a> {
     pub map: View<'a>,
 }
 
+/// How a map becomes one number for each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// The greatest value, as [`cpu::reduce_max`](crate::cpu::reduce_max) finds it.
+    Max,
+    /// The mean, as [`cpu::reduce_mean`](crate::cpu::reduce_mean) computes it.
+    Mean,
+}
+
+/// The scores of one tap for some neighbouring items of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored<'a> {
+    /// Which of the session's taps.
+    pub tap: usize,
+    /// Index in the batch of the first item.
+    pub first_item: usize,
+    /// Channels of the tap.
+    pub channels: usize,
+    /// `[items, channels]`
+    pub scores: &'a [f32],
+    /// `[items, channels]`: where each maximum is first reached, `y * width + x`; 0 for means.
+    pub positions: &'a [u32],
+}
+
+impl Scored<'_> {
+    /// Where these scores belong in `[batch, channels]`.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        let start = self.first_item * self.channels;
+        start..start + self.scores.len()
+    }
+}
+
 /// A plan with the buffers for running it.
 ///
-/// Memory does not grow with the batch if nothing is kept ([`Keep::Taps`]): the items go through a few at a time.
-/// With [`Keep::Gradient`] and [`Keep::Relevance`] the kept values of the whole batch stay until the next run.
+/// Memory does not grow with the batch if nothing is kept ([`Keep::Taps`](crate::Keep::Taps)): the items go through
+/// a few at a time. With [`Keep::Gradient`](crate::Keep::Gradient) and [`Keep::Relevance`](crate::Keep::Relevance)
+/// the kept values of the whole batch stay until the next run.
 pub struct Session {
     network: Network,
     plan: Plan,
-    layout: Option<SizedLayout>,
-    buffers: Vec<Buffer>,
-    /// Positions of the maxima of each max-pool, where they are kept.
-    argmax: Vec<Vec<u8>>,
-    batch: usize,
-}
-
-struct SizedLayout {
-    layout: Layout,
-    size: (usize, usize),
-    batch: usize,
+    executor: Box<dyn Executor>,
 }
 
 impl Session {
-    pub(crate) fn new(network: Network, plan: Plan) -> Self {
-        let argmax = vec![Vec::new(); network.graph().nodes().len()];
-        Self { network, plan, layout: None, buffers: Vec::new(), argmax, batch: 0 }
+    pub(crate) fn new(network: Network, plan: Plan, executor: Box<dyn Executor>) -> Self {
+        Self { network, plan, executor }
     }
 
     /// The network that is run.
@@ -67,49 +88,31 @@ impl Session {
     /// For one tap the items come in order; what comes between depends on the sizes of the maps.
     ///
     /// # Errors
-    /// [`ModelError::ImageTooSmall`] if the images are too small for the taps.
+    /// [`ModelError::ImageTooSmall`] if the images are too small for the taps; [`ModelError::Device`] if a GPU fails.
     pub fn run(
         &mut self,
         images: &dyn Images,
         visit: &mut (dyn FnMut(Tapped<'_>) + Send),
     ) -> Result<(), ModelError> {
-        let batch = images.count();
-        self.prepare(images.size(), batch)?;
-        self.batch = batch;
-        let Self { network, plan, layout: Some(sized), buffers, argmax, .. } = self else { return Ok(()) };
-        let layout = &sized.layout;
-        let mut pass = Pass { network, plan, layout, buffers, argmax };
-        network.install(|| {
-            for first in (0..batch).step_by(layout.group.max(1)) {
-                let items = layout.group.min(batch - first);
-                for stage in &layout.stages {
-                    pass.stage(stage, images, first, items, visit);
-                }
-            }
-        });
-        Ok(())
+        self.executor.run(images, visit)
     }
 
-    /// Lays out the buffers for images of `size`, unless they fit already.
-    fn prepare(&mut self, size: (usize, usize), batch: usize) -> Result<(), ModelError> {
-        let fits = self.layout.as_ref().is_some_and(|sized| sized.size == size && sized.batch >= batch);
-        if !fits {
-            let layout = Layout::new(&self.plan, size.0, size.1, batch)?;
-            // The old ones go first: nothing in them is needed beside the new.
-            self.buffers.clear();
-            self.buffers.extend(layout.buffer_lens.iter().map(|len| Buffer::zeros(*len)));
-            self.layout = Some(SizedLayout { layout, size, batch });
-        }
-        Ok(())
+    /// As [`Session::run`], with each map reduced to one number for each channel where it was computed.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn scores(
+        &mut self,
+        images: &dyn Images,
+        reduction: Reduction,
+        visit: &mut (dyn FnMut(Scored<'_>) + Send),
+    ) -> Result<(), ModelError> {
+        self.executor.scores(images, reduction, visit)
     }
 
     /// The value of a node after a run that kept it.
     pub(crate) fn kept(&self, id: NodeId) -> Option<View<'_>> {
-        let layout = &self.layout.as_ref()?.layout;
-        let place = layout.places[id.0].filter(|place| place.wide)?;
-        let shape = layout.shape(id);
-        let data = &self.buffers[place.buffer][..self.batch * shape.len()];
-        Some(View::new(self.batch, shape.height, shape.width, shape.channels, data))
+        self.executor.kept(id)
     }
 
     /// The values of a node that the plan says were kept.
@@ -124,144 +127,32 @@ impl Session {
 
     /// Height and width of a node's map in the last run.
     pub(crate) fn map_size(&self, id: NodeId) -> (usize, usize) {
-        let shape = self.layout.as_ref().map(|sized| sized.layout.shape(id));
-        shape.map_or((0, 0), |shape| (shape.height, shape.width))
+        self.executor.map_size(id)
     }
 
     /// Length of a node's map for the whole of the last batch.
     pub(crate) fn map_len(&self, id: NodeId) -> usize {
-        self.layout.as_ref().map_or(0, |sized| sized.layout.shape(id).len()) * self.batch
+        let (height, width) = self.map_size(id);
+        self.batch() * height * width * self.network.graph().channels(id)
     }
 
     /// The positions of a max-pool's maxima after a run that kept them.
     pub(crate) fn kept_argmax(&self, pool: NodeId) -> &[u8] {
-        &self.argmax[pool.0]
+        self.executor.kept_argmax(pool)
+    }
+
+    /// Walks back where the values are; `None` if that is the host.
+    pub(crate) fn walk(
+        &self,
+        rule: &dyn Rule,
+        seeds: &Signals,
+        wanted: &[NodeId],
+    ) -> Result<Option<Signals>, ModelError> {
+        self.executor.walk(rule, seeds, wanted)
     }
 
     /// Items of the last run.
     pub fn batch(&self) -> usize {
-        self.batch
-    }
-}
-
-/// One run of a plan.
-struct Pass<'a> {
-    network: &'a Network,
-    plan: &'a Plan,
-    layout: &'a Layout,
-    buffers: &'a mut [Buffer],
-    argmax: &'a mut [Vec<u8>],
-}
-
-/// Some items of the group that is running.
-#[derive(Clone, Copy)]
-struct Chunk {
-    /// Index in the group.
-    first: usize,
-    items: usize,
-}
-
-impl Pass<'_> {
-    /// Runs one stage over the items `first .. first + items` of the batch.
-    fn stage(
-        &mut self,
-        stage: &Stage,
-        images: &dyn Images,
-        first: usize,
-        items: usize,
-        visit: &mut (dyn FnMut(Tapped<'_>) + Send),
-    ) {
-        for start in (0..items).step_by(stage.chunk.max(1)) {
-            let chunk = Chunk { first: start, items: stage.chunk.min(items - start) };
-            if stage.steps.start == 0 {
-                self.read_images(images, first + start, chunk);
-            }
-            for step in &self.plan.steps()[stage.steps.clone()] {
-                self.step(step, chunk);
-                for (tap, _) in self.plan.taps().iter().enumerate().filter(|(_, tap)| tap.node == step.output)
-                {
-                    let map = self.view(step.output, chunk);
-                    visit(Tapped { tap, first_item: first + start, map });
-                }
-            }
-        }
-    }
-
-    fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
-        let input = self.plan.graph().input();
-        let Some(range) = self.range(input, chunk) else { return };
-        let len = self.layout.shape(input).len();
-        let pixels = &mut self.buffers[range.0][range.1..range.1 + chunk.items * len];
-        let items = pixels.par_chunks_exact_mut(len).enumerate();
-        items.for_each(|(index, pixels)| images.write(first + index, pixels));
-    }
-
-    /// A node's buffer, and where the chunk begins in it.
-    fn range(&self, id: NodeId, chunk: Chunk) -> Option<(usize, usize)> {
-        let place = self.layout.places[id.0]?;
-        let start = if place.wide { chunk.first * self.layout.shape(id).len() } else { 0 };
-        Some((place.buffer, start))
-    }
-
-    fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {
-        let shape = self.layout.shape(id);
-        let (buffer, start) = self.range(id, chunk).expect("every value that is read was placed");
-        let data = &self.buffers[buffer][start..][..chunk.items * shape.len()];
-        View::new(chunk.items, shape.height, shape.width, shape.channels, data)
-    }
-
-    /// Runs one kernel. The output's buffer is taken out of the list meanwhile, so that the others can be read.
-    fn step(&mut self, step: &Step, chunk: Chunk) {
-        let (buffer, start) = self.range(step.output, chunk).expect("every value that is written was placed");
-        let mut owned = std::mem::take(&mut self.buffers[buffer]);
-        let mut argmax = std::mem::take(&mut self.argmax[step.output.0]);
-        let output = &mut owned[start..][..chunk.items * self.layout.shape(step.output).len()];
-        if matches!(step.kind, StepKind::MaxPool(_)) && self.plan.keep() != Keep::Taps {
-            argmax.resize(output.len(), 0);
-        }
-        let maxima = (!argmax.is_empty()).then_some(&mut argmax[..]);
-        let residual = |id: NodeId| self.view(id, chunk).data;
-        compute(
-            (self.network.graph(), self.network.kernels(), self.plan.algorithm()),
-            step,
-            self.view(step.input, chunk),
-            &residual,
-            output,
-            maxima,
-        );
-        self.buffers[buffer] = owned;
-        self.argmax[step.output.0] = argmax;
-    }
-}
-
-/// Dispatches a step to its kernel.
-fn compute<'v>(
-    (graph, kernels, algorithm): (&Graph, &Kernels, Algorithm),
-    step: &Step,
-    input: View<'_>,
-    value: &dyn Fn(NodeId) -> &'v [f32],
-    output: &mut [f32],
-    argmax: Option<&mut [u8]>,
-) {
-    match step.kind {
-        StepKind::Convolution { convolution, norm, residual, relu } => {
-            let kernel = match norm {
-                Some(norm) => kernels.folded(graph, convolution, norm, algorithm),
-                None => kernels.part(graph, convolution, Part::Raw),
-            };
-            kernel.forward(input, Epilogue::Activation { residual: residual.map(value), relu }, output);
-        }
-        StepKind::BatchNorm { norm, relu } => {
-            let affine = kernels.norm(norm);
-            cpu::scale_shift(input.data, &affine.scale, &affine.shift, relu, output);
-        }
-        StepKind::Relu => cpu::relu(input.data, output),
-        StepKind::Add { shortcut, relu } => cpu::add(input.data, value(shortcut), relu, output),
-        StepKind::MaxPool(window) => cpu::max_pool(window, input, output, argmax),
-        StepKind::GlobalAveragePool => cpu::global_average_pool(input, output),
-        StepKind::Linear { linear } => {
-            let epilogue = Epilogue::Activation { residual: None, relu: false };
-            kernels.part(graph, linear, Part::Raw).forward(input, epilogue, output);
-        }
+        self.executor.batch()
     }
 }

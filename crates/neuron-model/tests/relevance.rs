@@ -118,7 +118,7 @@ fn gradients_are_what_their_definition_says_and_finite_differences_agree() {
     reversal.seed(&session, &target, |signal| {
         (0..signal.len()).for_each(|at| signal[at] = weight(at) as f32);
     });
-    reversal.run(&session, &Gradient, &wanted);
+    reversal.run(&session, &Gradient, &wanted).unwrap();
     for tap in &wanted {
         let error = error(reversal.signal(tap).unwrap(), &signals[&tap.node].data);
         assert!(error < TOLERANCE, "{}: {error:e}", tap.name);
@@ -264,7 +264,7 @@ proptest! {
                 (0..channels).for_each(|c| item[position + c] = 1.0 + c as f32 * 0.37);
             }
         });
-        reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap));
+        reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap)).unwrap();
         let signal = reversal.signal(&image_tap).unwrap();
 
         let field = network.graph().receptive_field(tap.node).unwrap().pixels_of(y, x);
@@ -306,7 +306,7 @@ fn tier2_the_gradient_of_the_real_network_agrees_with_finite_differences() {
         session.run(&ChannelsLast::new(pixels, 224, 224), &mut |_| {}).unwrap();
         if let Some(reversal) = reversal {
             reversal.seed(&session, &target, |signal| signal.fill(1.0 / signal.len() as f32));
-            reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap));
+            reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap)).unwrap();
         }
         let map = session.map(&target).unwrap();
         sum(map.data) / map.data.len() as f64

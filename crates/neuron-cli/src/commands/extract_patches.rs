@@ -257,6 +257,7 @@ fn identity(
 ) -> Identity {
     Identity::new("extract-patches")
         .with("settings", settings)
+        .on(network.device())
         .with("weights_sha256", network.weights().sha256())
         .with("weights_metadata", network.weights().metadata())
         .with("preprocessing", preprocessing)

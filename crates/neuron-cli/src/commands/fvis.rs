@@ -283,6 +283,7 @@ fn identity(
     let names: Vec<&[String]> = references.iter().map(References::names).collect();
     let identity = Identity::new("fvis")
         .with("arch", &args.arch)
+        .on(network.device())
         .with("weights_sha256", network.weights().sha256())
         .with("weights_metadata", network.weights().metadata())
         .with("layer", &target.name)

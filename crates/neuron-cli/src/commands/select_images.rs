@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::channels::Channels;
 use crate::cli::{Global, Split};
 use crate::outcome::{Outcome, WrongUsage};
-use crate::scan::{Identity, LOADED_TOGETHER, Scan, ScanFlags};
+use crate::scan::{Identity, Scan, ScanFlags, loaded_together};
 
 pub(super) use results::write_merged;
 
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         shard,
         identity: identity.clone(),
         destination: results.destination(shard),
-        batch_size: args.batch_size.get().min(LOADED_TOGETHER),
+        batch_size: args.batch_size.get().min(loaded_together(network.device())),
         threads: network.threads(),
         flags: &args.scan,
         global,
@@ -178,6 +178,7 @@ fn identity(
 ) -> Identity {
     Identity::new("select-images")
         .with("settings", settings)
+        .on(network.device())
         .with("weights_sha256", network.weights().sha256())
         .with("weights_metadata", network.weights().metadata())
         .with("preprocessing", preprocessing)

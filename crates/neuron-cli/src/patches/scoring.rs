@@ -1,11 +1,12 @@
 use neuron_data::Preprocessing;
-use neuron_model::{Images, Keep, ModelError, Network, Session, Tap, cpu};
+use neuron_model::{Images, Keep, ModelError, Network, Reduction, Session, Tap};
 use neuron_patches::{BestWindows, BilinearResize, PatchError, Picture, Windows};
 
-use crate::scan::{LOADED_TOGETHER, seconds_of};
+use crate::scan::{loaded_together, seconds_of};
 
-/// Pixels that are forwarded between two looks at signals and checkpoints: those of 64 images of 224 pixels.
-const PIXELS_TOGETHER: usize = 64 * 224 * 224;
+/// Pixels that are forwarded between two looks at signals and checkpoints, for each image that is loaded with others:
+/// on the CPU those of 64 images of 224 pixels.
+const PIXELS_AN_IMAGE: usize = 2 * 224 * 224;
 
 /// The best score of every channel on each of some images, and where it was reached.
 pub(crate) struct BestPlaces {
@@ -100,7 +101,8 @@ impl WindowScorer {
     /// How many images are best scored together.
     pub(crate) fn images_together(&self) -> usize {
         let side = if self.resize.is_some() { self.preprocessing.crop } else { self.windows.size() };
-        (PIXELS_TOGETHER / (self.windows.len() * side * side)).clamp(1, LOADED_TOGETHER)
+        let together = loaded_together(self.session.network().device());
+        (together * PIXELS_AN_IMAGE / (self.windows.len() * side * side)).clamp(1, together)
     }
 
     /// A measurement, on a gray image.
@@ -123,9 +125,8 @@ impl WindowScorer {
         let (count, channels) = (images.count(), self.channels);
         self.scores.resize(count * channels, 0.0);
         let scores = &mut self.scores;
-        self.session.run(&images, &mut |tapped| {
-            let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
-            cpu::reduce_mean(tapped.map, &mut scores[range]);
+        self.session.scores(&images, Reduction::Mean, &mut |scored| {
+            scores[scored.range()].copy_from_slice(scored.scores);
         })?;
         self.forwards += count as u64;
         Ok(&self.scores)

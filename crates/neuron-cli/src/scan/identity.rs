@@ -1,4 +1,5 @@
 use anyhow::Context;
+use neuron_model::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,6 +20,14 @@ impl Identity {
     pub(crate) fn with(mut self, key: &str, value: impl Serialize) -> Self {
         self.0.insert(key.to_owned(), json!(value));
         self
+    }
+
+    /// Adds where it was computed, if other devices compute other bits.
+    pub(crate) fn on(self, device: &Device) -> Self {
+        match device.arithmetic() {
+            Some(arithmetic) => self.with("device", arithmetic),
+            None => self,
+        }
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {

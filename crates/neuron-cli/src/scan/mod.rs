@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
+use neuron_model::Device;
 use neuron_topk::TopK;
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +36,12 @@ use crate::interrupt;
 use crate::progress::Progress;
 
 /// The most images that are worth loading together; more only adds latency and memory.
-pub(crate) const LOADED_TOGETHER: usize = 32;
+pub(crate) fn loaded_together(device: &Device) -> usize {
+    match device.gpus() {
+        0 => 32,
+        gpus => 128 * gpus,
+    }
+}
 
 /// What a scan computes, and the lists that it fills.
 pub(crate) trait Job {

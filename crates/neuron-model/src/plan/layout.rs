@@ -50,10 +50,20 @@ impl Layout {
         let shapes = plan.graph().shapes(plan.needed(), height, width)?;
         let (stages, group) = match plan.keep() {
             Keep::Taps => stages(plan.steps(), &shapes, height * width, batch),
-            Keep::Gradient | Keep::Relevance => {
-                (vec![Stage { steps: 0..plan.steps().len(), chunk: batch }], batch)
-            }
+            Keep::Gradient | Keep::Relevance => one_stage(plan, batch),
         };
+        Ok(Self::of_stages(plan, shapes, stages, group))
+    }
+
+    /// As [`Layout::new`], with all items in each step: for devices that are busy only then.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn whole(plan: &Plan, height: usize, width: usize, batch: usize) -> Result<Self, ModelError> {
+        let shapes = plan.graph().shapes(plan.needed(), height, width)?;
+        let (stages, group) = one_stage(plan, batch);
+        Ok(Self::of_stages(plan, shapes, stages, group))
+    }
+
+    fn of_stages(plan: &Plan, shapes: Vec<Option<MapShape>>, stages: Vec<Stage>, group: usize) -> Self {
         let mut allocation = Allocation::new(plan.graph(), &shapes);
         for id in plan.graph().ids().filter(|id| is_wide(plan, &stages, *id)) {
             allocation.reserve(id, true, group);
@@ -62,13 +72,18 @@ impl Layout {
             allocation.assign(plan, stage);
         }
         let Allocation { places, lens: buffer_lens, .. } = allocation;
-        Ok(Self { shapes, places, buffer_lens, stages, group })
+        Self { shapes, places, buffer_lens, stages, group }
     }
 
     /// Shape of a node's map.
     pub(crate) fn shape(&self, id: NodeId) -> MapShape {
         self.shapes[id.0].unwrap_or(MapShape { channels: 0, height: 0, width: 0 })
     }
+}
+
+/// All steps, one after the other, over the whole batch.
+fn one_stage(plan: &Plan, batch: usize) -> (Vec<Stage>, usize) {
+    (vec![Stage { steps: 0..plan.steps().len(), chunk: batch }], batch)
 }
 
 /// Splits the steps into an early and a late stage.

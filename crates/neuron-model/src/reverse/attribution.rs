@@ -91,7 +91,7 @@ pub fn attribute(
     }
     session.network().check_channels(target, channels)?;
     method::seed(session, reversal, RelevanceMethod::GuidedBackprop, target, channels);
-    reversal.run(session, &Gradient, wanted);
+    reversal.run(session, &Gradient, wanted)?;
     for tap in wanted {
         let Some(signal) = reversal.signal_mut(tap) else { continue };
         session.network().install(|| match method {

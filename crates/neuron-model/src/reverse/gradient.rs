@@ -1,4 +1,4 @@
-use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
+use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
 use crate::cpu::{self, ConvolutionTranspose, Gate, TransposeEpilogue, View};
 use crate::kernels::Part;
 use crate::plan::Keep;
@@ -16,6 +16,10 @@ pub struct GuidedBackprop;
 impl Rule for Gradient {
     fn keep(&self) -> Keep {
         Keep::Gradient
+    }
+
+    fn known(&self) -> Option<KnownRule> {
+        Some(KnownRule::Gradient)
     }
 
     fn norm(&self, scale: &[f32], signal: &mut [f32]) {
@@ -66,6 +70,10 @@ impl Rule for Gradient {
 impl Rule for GuidedBackprop {
     fn keep(&self) -> Keep {
         Gradient.keep()
+    }
+
+    fn known(&self) -> Option<KnownRule> {
+        Some(KnownRule::GuidedBackprop)
     }
 
     fn norm(&self, scale: &[f32], signal: &mut [f32]) {

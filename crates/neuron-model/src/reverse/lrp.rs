@@ -2,7 +2,7 @@ use neuron_geometry::Window;
 use serde::Serialize;
 
 use super::gradient::spread_mean;
-use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
+use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
 use crate::cpu::{self, Epilogue, Gate, TransposeEpilogue, View};
 use crate::kernels::Part;
 use crate::plan::Keep;
@@ -59,6 +59,10 @@ impl Default for LrpZPlus {
 impl Rule for LrpZPlus {
     fn keep(&self) -> Keep {
         Keep::Relevance
+    }
+
+    fn known(&self) -> Option<KnownRule> {
+        Some(KnownRule::LrpZPlus(*self))
     }
 
     fn norm(&self, _: &[f32], _: &mut [f32]) {}

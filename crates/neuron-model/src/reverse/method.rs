@@ -100,7 +100,7 @@ pub fn relevance(
         RelevanceMethod::Lrp | RelevanceMethod::LrpRestricted => &lrp,
         RelevanceMethod::GuidedBackprop => &GuidedBackprop,
     };
-    reversal.run(session, rule, wanted);
+    reversal.run(session, rule, wanted)?;
     if method == RelevanceMethod::GuidedBackprop {
         for tap in wanted {
             if let Some(signal) = reversal.signal_mut(tap) {

@@ -1,7 +1,7 @@
 use crate::graph::{Graph, NodeId, Operation};
 
 /// The part of a graph that signals from some starts pass on their way to the wanted nodes.
-pub(super) struct Route {
+pub(crate) struct Route {
     active: Vec<bool>,
     wanted: Vec<bool>,
     /// For each node, the first of its active readers in graph order: the last one that a walk back meets.
@@ -11,7 +11,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(graph: &Graph, starts: &[NodeId], wanted_nodes: &[NodeId]) -> Self {
+    pub(crate) fn new(graph: &Graph, starts: &[NodeId], wanted_nodes: &[NodeId]) -> Self {
         let len = graph.nodes().len();
         let mut wanted = vec![false; len];
         wanted_nodes.iter().for_each(|id| wanted[id.0] = true);
@@ -46,20 +46,20 @@ impl Route {
         (alone && is_convolution && readers == 1).then_some(below)
     }
 
-    pub(super) fn is_active(&self, id: NodeId) -> bool {
+    pub(crate) fn is_active(&self, id: NodeId) -> bool {
         self.active[id.0]
     }
 
-    pub(super) fn is_wanted(&self, id: NodeId) -> bool {
+    pub(crate) fn is_wanted(&self, id: NodeId) -> bool {
         self.wanted[id.0]
     }
 
     /// Whether `reader` is the last one from which a signal arrives at `id`.
-    pub(super) fn is_last_reader(&self, id: NodeId, reader: NodeId) -> bool {
+    pub(crate) fn is_last_reader(&self, id: NodeId, reader: NodeId) -> bool {
         self.last_readers[id.0] == Some(reader)
     }
 
-    pub(super) fn folded(&self, norm: NodeId) -> Option<NodeId> {
+    pub(crate) fn folded(&self, norm: NodeId) -> Option<NodeId> {
         self.folded[norm.0]
     }
 }

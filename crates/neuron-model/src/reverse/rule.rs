@@ -1,5 +1,6 @@
 use neuron_geometry::Window;
 
+use super::LrpZPlus;
 use crate::cpu::{Buffer, View};
 use crate::graph::NodeId;
 use crate::network::Network;
@@ -11,6 +12,11 @@ use crate::plan::Keep;
 pub trait Rule: Sync {
     /// What the forward pass must have kept.
     fn keep(&self) -> Keep;
+
+    /// Which of the rules it is that GPUs walk by; by any other, only the CPU walks.
+    fn known(&self) -> Option<KnownRule> {
+        None
+    }
 
     /// Through a batch norm, in place; `scale` is by channel.
     fn norm(&self, scale: &[f32], signal: &mut [f32]);
@@ -50,6 +56,18 @@ pub trait Rule: Sync {
         scratch: &mut Scratch,
         output: &mut [f32],
     );
+}
+
+/// A rule that GPUs walk by.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KnownRule {
+    /// [`Gradient`](super::Gradient)
+    Gradient,
+    /// [`GuidedBackprop`](super::GuidedBackprop)
+    GuidedBackprop,
+    /// [`LrpZPlus`]
+    LrpZPlus(LrpZPlus),
 }
 
 /// A convolution that a signal passes, and what surrounds it.

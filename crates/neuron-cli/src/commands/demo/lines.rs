@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use neuron_model::{DeviceRequest, Precision};
 
 use super::Args;
-use crate::cli::{Device, Global};
+use crate::cli::Global;
 use crate::outcome::WrongUsage;
 
 const ARCH: &str = "resnet10_demo";
@@ -124,8 +125,11 @@ impl Lines<'_> {
         let common = ["--arch", ARCH, "--weights", &places.weights, "--data", &places.data];
         let mut arguments: Vec<String> =
             [&[command][..], &common, own].concat().into_iter().map(str::to_owned).collect();
-        if global.device != Device::Auto {
+        if global.device != DeviceRequest::Auto {
             arguments.extend(["--device".to_owned(), global.device.to_string()]);
+        }
+        if global.precision != Precision::F32 {
+            arguments.extend(["--precision".to_owned(), global.precision.to_string()]);
         }
         if global.threads != 0 {
             arguments.extend(["--threads".to_owned(), global.threads.to_string()]);

@@ -1,8 +1,8 @@
 use neuron_data::Preprocessing;
-use neuron_model::{Images, Keep, ModelError, Network, Session, Tap, cpu};
+use neuron_model::{Images, Keep, ModelError, Network, Reduction, Session, Tap};
 
 use crate::patches::{BestPlaces, WindowScorer};
-use crate::scan::{Crops, LOADED_TOGETHER, seconds_of};
+use crate::scan::{Crops, loaded_together, seconds_of};
 
 /// One of the ways to find the best place in an image.
 pub(super) enum Scorer {
@@ -41,7 +41,7 @@ impl Scorer {
     pub(super) fn images_together(&self) -> usize {
         match self {
             Self::Windows(scorer) => scorer.images_together(),
-            Self::Fields(_) => LOADED_TOGETHER,
+            Self::Fields(scorer) => loaded_together(scorer.session.network().device()),
         }
     }
 
@@ -84,9 +84,9 @@ impl FieldScorer {
         let images = Crops::new(pixels, &self.preprocessing);
         let (count, channels) = (images.count(), self.channels);
         let (mut scores, mut places) = (vec![0.0; count * channels], vec![0; count * channels]);
-        self.session.run(&images, &mut |tapped| {
-            let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
-            cpu::reduce_max(tapped.map, &mut scores[range.clone()], &mut places[range]);
+        self.session.scores(&images, Reduction::Max, &mut |scored| {
+            scores[scored.range()].copy_from_slice(scored.scores);
+            places[scored.range()].copy_from_slice(scored.positions);
         })?;
         self.forwards += count as u64;
         Ok(BestPlaces::new(channels, scores, places))

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 
 use neuron_data::{Batch, Preprocessing};
-use neuron_model::{Keep, Network, Session, Tap, cpu};
+use neuron_model::{Keep, Network, Reduction, Session, Tap};
 use neuron_topk::{TopK, TopkError};
 use serde_json::Value;
 
@@ -68,10 +68,11 @@ impl Job for SelectImages {
             layer.positions.resize(items * layer.width, 0);
         }
         let layers = &mut self.layers;
-        self.session.run(&Crops::new(batch.pixels(), &self.preprocessing), &mut |tapped| {
-            let layer = &mut layers[tapped.tap];
-            let range = tapped.first_item * layer.width..(tapped.first_item + tapped.map.batch) * layer.width;
-            cpu::reduce_max(tapped.map, &mut layer.scores[range.clone()], &mut layer.positions[range]);
+        let images = Crops::new(batch.pixels(), &self.preprocessing);
+        self.session.scores(&images, Reduction::Max, &mut |scored| {
+            let layer = &mut layers[scored.tap];
+            layer.scores[scored.range()].copy_from_slice(scored.scores);
+            layer.positions[scored.range()].copy_from_slice(scored.positions);
         })?;
         self.forwards += items as u64;
         let indices: Vec<u32> = batch.items.iter().map(|index| *index as u32).collect();

@@ -1,0 +1,324 @@
+//! Walks back through a graph over values that a GPU keeps.
+
+use super::convolution::Operands;
+use super::frozen::Form;
+use super::gpu::{Address, Floats};
+use super::kernels::Argument;
+use super::lane::Lane;
+use crate::cpu::{Algorithm, Buffer};
+use crate::device::DeviceError;
+use crate::error::ModelError;
+use crate::executor::Signals;
+use crate::graph::{NodeId, Operation};
+use crate::kernels::Part;
+use crate::reverse::{Convolved, KnownRule, LrpZPlus, Passes, Route, Rule, Walk};
+
+/// Walks from the seeds to the wanted nodes over the values of the lane's last block.
+pub(super) fn walk(
+    lane: &Lane,
+    rule: &dyn Rule,
+    seeds: &Signals,
+    wanted: &[NodeId],
+) -> Result<Signals, ModelError> {
+    let rule = rule.known().ok_or(DeviceError::UnknownRule)?;
+    lane.gpu().bind()?;
+    let upload = |(node, seed): &(NodeId, Buffer)| lane.gpu().upload(seed).map(|seed| (*node, seed));
+    let on_gpu = seeds.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
+    // The copies read the host's memory until they are done.
+    lane.gpu().wait()?;
+    let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
+    let route = Route::new(lane.graph(), &starts, wanted);
+    let results = Walk::new(lane.graph(), &route, &mut OnGpu { lane, rule }, on_gpu).run()?;
+    let download = |(node, signal): (NodeId, Floats)| {
+        lane.gpu().download_into_buffer(&signal, lane.len(node)).map(|signal| (node, signal))
+    };
+    Ok(results.into_iter().map(download).collect::<Result<_, _>>()?)
+}
+
+/// Signals on a GPU. Memory that is dropped is free for the next signal at once: all work is on one stream.
+struct OnGpu<'a> {
+    lane: &'a Lane,
+    rule: KnownRule,
+}
+
+/// The kinds of the kernel `gate`.
+#[derive(Clone, Copy)]
+enum Gate {
+    Open = 0,
+    Relu = 1,
+    GuidedRelu = 2,
+    Product = 3,
+}
+
+impl OnGpu<'_> {
+    fn input_of(&self, id: NodeId) -> NodeId {
+        self.lane.graph().node(id).inputs[0]
+    }
+
+    fn address(&self, signal: &Floats) -> Address {
+        self.lane.gpu().address(signal)
+    }
+
+    /// An arbitrary signal at a node.
+    fn take(&self, id: NodeId) -> Result<Floats, DeviceError> {
+        self.lane.gpu().alloc(self.lane.len(id))
+    }
+
+    /// How a signal passes a ReLU.
+    fn gate_of_relu(&self) -> Gate {
+        match self.rule {
+            KnownRule::Gradient => Gate::Relu,
+            KnownRule::GuidedBackprop => Gate::GuidedRelu,
+            KnownRule::LrpZPlus(_) => Gate::Open,
+        }
+    }
+
+    /// `values = gate(values + addend?)`
+    fn gate(
+        &self,
+        values: &Floats,
+        addend: Option<&Floats>,
+        (gate, other): (Gate, Address),
+    ) -> Result<(), DeviceError> {
+        let addend = addend.map_or(0, |addend| self.address(addend));
+        let arguments = [self.address(values).into(), addend.into(), other.into(), (gate as usize).into()];
+        self.lane.launch("gate", values.len(), &arguments)
+    }
+
+    /// `values += factor * term`
+    fn accumulate(&self, values: &Floats, term: &Floats, factor: f32) -> Result<(), DeviceError> {
+        let arguments = [self.address(values).into(), self.address(term).into(), factor.into()];
+        self.lane.launch("accumulate", values.len(), &arguments)
+    }
+
+    /// `divisor = numerator / (divisor + eps)`
+    fn divide(&self, numerator: &Floats, divisor: &Floats, eps: f32) -> Result<(), DeviceError> {
+        let arguments = [self.address(divisor).into(), self.address(numerator).into(), eps.into()];
+        self.lane.launch("quotient", divisor.len(), &arguments)
+    }
+
+    /// The sums of a convolution with a part of its weights over any input of its shape, without a bias.
+    fn convolve(&self, convolution: NodeId, part: Part, input: Address) -> Result<Floats, DeviceError> {
+        let output = self.take(convolution)?;
+        let values = self.lane.values(Form::Part(convolution, part))?;
+        let weight = self.address(&values.weight);
+        let site = self.lane.site(convolution, part.algorithm() == Algorithm::Direct);
+        self.lane.convolve(site, Operands { input, weight, output: self.address(&output) })?;
+        Ok(output)
+    }
+
+    /// The gradient of a convolution with respect to its input.
+    fn transpose(&self, convolution: NodeId, form: Form, signal: &Floats) -> Result<Floats, DeviceError> {
+        let output = self.take(self.input_of(convolution))?;
+        let values = self.lane.values(form)?;
+        let exact = matches!(form, Form::Part(_, part) if part.algorithm() == Algorithm::Direct);
+        let operands = Operands {
+            input: self.address(signal),
+            weight: self.address(&values.weight),
+            output: self.address(&output),
+        };
+        let site = self.lane.site(convolution, exact);
+        // SAFETY: the operands are buffers of the lane, with the lengths of the site's maps and weights.
+        unsafe { self.lane.gpu().convolutions().transpose(site, operands) }?;
+        Ok(output)
+    }
+
+    /// `R_in = a * conv^T(R / (conv(a, w+) + eps), w+)`
+    fn z_plus(&self, lrp: LrpZPlus, convolution: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
+        let input = self.lane.value(self.input_of(convolution));
+        let quotient = self.convolve(convolution, Part::Positive, input)?;
+        self.divide(signal, &quotient, lrp.eps)?;
+        let output = self.transpose(convolution, Form::Part(convolution, Part::Positive), &quotient)?;
+        self.gate(&output, None, (Gate::Product, input))?;
+        Ok(output)
+    }
+
+    /// The rule for pixels, term by term as the CPU's `LrpZPlus::z_b`.
+    fn z_b(&self, lrp: LrpZPlus, convolution: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
+        let image = self.input_of(convolution);
+        let (lowest, highest) =
+            (self.pixels(image, lrp.pixels.lowest)?, self.pixels(image, lrp.pixels.highest)?);
+        let terms = [
+            (Part::Raw, self.lane.value(image), 1.0),
+            (Part::Positive, self.address(&lowest), -1.0),
+            (Part::Negative, self.address(&highest), -1.0),
+        ];
+        let quotient = self.filled(convolution, lrp.eps)?;
+        for (part, values, sign) in terms {
+            self.accumulate(&quotient, &self.convolve(convolution, part, values)?, sign)?;
+        }
+        self.divide(signal, &quotient, 0.0)?;
+        let output = self.filled(image, 0.0)?;
+        for (part, values, sign) in terms {
+            let back = self.transpose(convolution, Form::Part(convolution, part), &quotient)?;
+            self.gate(&back, None, (Gate::Product, values))?;
+            self.accumulate(&output, &back, sign)?;
+        }
+        Ok(output)
+    }
+
+    /// The same value everywhere at a node.
+    fn filled(&self, id: NodeId, value: f32) -> Result<Floats, DeviceError> {
+        let filled = self.take(id)?;
+        self.lane.launch("fill", filled.len(), &[self.address(&filled).into(), value.into()])?;
+        Ok(filled)
+    }
+
+    /// The same pixel everywhere in the image.
+    fn pixels(&self, image: NodeId, [red, green, blue]: [f32; 3]) -> Result<Floats, DeviceError> {
+        let pixels = self.take(image)?;
+        let arguments = [self.address(&pixels).into(), red.into(), green.into(), blue.into()];
+        self.lane.launch("fill_pixels", pixels.len(), &arguments)?;
+        Ok(pixels)
+    }
+
+    /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
+    fn averaging(&self, pool: NodeId) -> Vec<Argument> {
+        let node = self.lane.graph().node(pool);
+        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
+        let (input, output) = (self.lane.shape(node.inputs[0]), self.lane.shape(pool));
+        let sizes = [input.height, input.width, input.channels, output.height, output.width];
+        sizes.into_iter().chain([window.stride; 2]).map(Argument::from).collect()
+    }
+
+    /// As an average pool over windows as wide as the stride.
+    fn average_pool_relevance(
+        &self,
+        lrp: LrpZPlus,
+        pool: NodeId,
+        signal: &Floats,
+    ) -> Result<Floats, DeviceError> {
+        let (input, sizes) = (self.input_of(pool), self.averaging(pool));
+        let quotient = self.take(pool)?;
+        let pointers = [self.lane.value(input).into(), self.address(&quotient).into()];
+        self.lane.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
+        self.divide(signal, &quotient, lrp.eps)?;
+        let output = self.take(input)?;
+        let pointers = [self.address(&quotient).into(), self.address(&output).into()];
+        self.lane.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
+        self.gate(&output, None, (Gate::Product, self.lane.value(input)))?;
+        Ok(output)
+    }
+
+    /// The transpose of the mean over all positions of a node's input.
+    fn spread(&self, pool: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
+        let input = self.input_of(pool);
+        let (output, shape) = (self.take(input)?, self.lane.shape(input));
+        let arguments = [
+            self.address(signal).into(),
+            self.address(&output).into(),
+            shape.positions().into(),
+            shape.channels.into(),
+        ];
+        self.lane.launch("spread_mean", output.len(), &arguments)?;
+        Ok(output)
+    }
+
+    /// The means over all positions of a node's input.
+    fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
+        let (input, means) = (self.input_of(pool), self.take(pool)?);
+        let shape = self.lane.shape(input);
+        let arguments = [
+            self.lane.value(input).into(),
+            self.address(&means).into(),
+            shape.positions().into(),
+            shape.channels.into(),
+        ];
+        self.lane.launch("reduce_mean", means.len(), &arguments)?;
+        Ok(means)
+    }
+}
+
+impl Passes<Floats> for OnGpu<'_> {
+    fn copy(&mut self, signal: &Floats) -> Result<Floats, ModelError> {
+        Ok(self.lane.gpu().copy(signal)?)
+    }
+
+    fn add(&mut self, sum: &mut Floats, more: Floats) -> Result<(), ModelError> {
+        Ok(self.accumulate(sum, &more, 1.0)?)
+    }
+
+    fn discard(&mut self, signal: Floats) {
+        drop(signal);
+    }
+
+    fn norm(&mut self, norm: NodeId, signal: &mut Floats) -> Result<(), ModelError> {
+        if let KnownRule::LrpZPlus(_) = self.rule {
+            return Ok(());
+        }
+        let scale = self.lane.values(Form::Norm(norm))?;
+        let channels = self.lane.shape(norm).channels;
+        let arguments = [self.address(signal).into(), self.address(&scale.weight).into(), channels.into()];
+        Ok(self.lane.launch("scale_by_channel", signal.len(), &arguments)?)
+    }
+
+    fn relu(&mut self, relu: NodeId, signal: &mut Floats) -> Result<(), ModelError> {
+        match self.gate_of_relu() {
+            Gate::Open => Ok(()),
+            gate => Ok(self.gate(signal, None, (gate, self.lane.value(relu)))?),
+        }
+    }
+
+    fn split(&mut self, addition: NodeId, signal: &mut Floats) -> Result<Floats, ModelError> {
+        let KnownRule::LrpZPlus(_) = self.rule else { return self.copy(signal) };
+        let inputs = &self.lane.graph().node(addition).inputs;
+        let rest = self.take(addition)?;
+        let terms = [self.lane.value(inputs[0]).into(), self.lane.value(inputs[1]).into()];
+        let signals = [self.address(signal).into(), self.address(&rest).into()];
+        self.lane.launch("split_by_magnitude", rest.len(), &[terms, signals].concat())?;
+        Ok(rest)
+    }
+
+    fn convolution(
+        &mut self,
+        at: Convolved,
+        signal: Floats,
+        addend: Option<Floats>,
+    ) -> Result<Floats, ModelError> {
+        if let KnownRule::LrpZPlus(lrp) = self.rule {
+            let reads_pixels = at.input == self.lane.graph().input();
+            let output = match reads_pixels {
+                true => self.z_b(lrp, at.convolution, &signal)?,
+                false => self.z_plus(lrp, at.convolution, &signal)?,
+            };
+            if let Some(addend) = addend {
+                self.accumulate(&output, &addend, 1.0)?;
+            }
+            return Ok(output);
+        }
+        let form = match at.norm {
+            Some(norm) => Form::Folded { convolution: at.convolution, norm },
+            None => Form::Part(at.convolution, Part::Raw),
+        };
+        let output = self.transpose(at.convolution, form, &signal)?;
+        let (gate, other) = match at.through_relu {
+            true => (self.gate_of_relu(), self.lane.value(at.input)),
+            false => (Gate::Open, 0),
+        };
+        if addend.is_some() || at.through_relu {
+            self.gate(&output, addend.as_ref(), (gate, other))?;
+        }
+        Ok(output)
+    }
+
+    fn max_pool(&mut self, pool: NodeId, signal: Floats) -> Result<Floats, ModelError> {
+        if let KnownRule::LrpZPlus(lrp) = self.rule {
+            return Ok(self.average_pool_relevance(lrp, pool, &signal)?);
+        }
+        let output = self.take(self.input_of(pool))?;
+        let pointers =
+            [self.address(&signal).into(), self.lane.argmax(pool).into(), self.address(&output).into()];
+        let arguments = [&pointers, &self.lane.pooling(pool)[..]].concat();
+        self.lane.launch("max_pool_backward", output.len(), &arguments)?;
+        Ok(output)
+    }
+
+    fn global_average_pool(&mut self, pool: NodeId, signal: Floats) -> Result<Floats, ModelError> {
+        let KnownRule::LrpZPlus(lrp) = self.rule else { return Ok(self.spread(pool, &signal)?) };
+        let quotient = self.means(pool)?;
+        self.divide(&signal, &quotient, lrp.eps)?;
+        let output = self.spread(pool, &quotient)?;
+        self.gate(&output, None, (Gate::Product, self.lane.value(self.input_of(pool))))?;
+        Ok(output)
+    }
+}

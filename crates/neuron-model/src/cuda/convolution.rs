@@ -1,0 +1,382 @@
+//! Convolutions and their transposes through cuDNN: algorithm and descriptors are found once for each shape.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use cudarc::cudnn::result::{self, CudnnError};
+use cudarc::cudnn::sys::{
+    self, cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward,
+};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+
+use super::cudnn::{self, Activation, Filter, Handle, Map, Sliding};
+use super::gpu::{Address, At};
+use crate::cpu::ConvGeometry;
+use crate::device::{DeviceError, Precision};
+
+/// The largest scratch memory that an algorithm may take.
+const MOST_WORKSPACE_BYTES: usize = 1 << 30;
+
+/// A convolution of maps of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Site {
+    pub(super) geometry: ConvGeometry,
+    pub(super) batch: usize,
+    /// Of the convolution's input.
+    pub(super) height: usize,
+    /// Of the convolution's input.
+    pub(super) width: usize,
+    /// Whether every value must be one sum of products, without a transform's rounding.
+    pub(super) exact: bool,
+}
+
+/// What a convolution reads and writes.
+#[derive(Clone, Copy)]
+pub(super) struct Operands {
+    pub(super) input: Address,
+    pub(super) weight: Address,
+    pub(super) output: Address,
+}
+
+/// What is added to a convolution's sums before a ReLU.
+#[derive(Clone, Copy)]
+pub(super) struct Addends {
+    pub(super) bias: Address,
+    pub(super) residual: Option<Address>,
+}
+
+/// cuDNN on one GPU.
+pub(super) struct Convolutions {
+    // Dropped in this order: what belongs to the handle before it.
+    forward: HashMap<Site, Planned<Forward>>,
+    backward: HashMap<Site, Planned<Backward>>,
+    relu: Activation,
+    workspace: Option<CudaSlice<u8>>,
+    handle: Handle,
+    at: At,
+    stream: Arc<CudaStream>,
+    precision: Precision,
+}
+
+// SAFETY: a handle and its descriptors may be used from any thread, by one at a time (cuDNN's documentation on thread
+// safety); the only owner is the mutex of a `Gpu`.
+unsafe impl Send for Convolutions {}
+
+/// A convolution with everything that cuDNN wants to know of it.
+struct Planned<A> {
+    input: Map,
+    output: Map,
+    bias: Map,
+    filter: Filter,
+    sliding: Sliding,
+    algorithm: A,
+    workspace_bytes: usize,
+    /// Whether cuDNN is known not to have it with bias, residual and ReLU in one.
+    unfusable: bool,
+}
+
+impl Convolutions {
+    pub(super) fn new(at: At, stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, DeviceError> {
+        let handle = at.cudnn("starting cuDNN", cudnn::handle(stream.cu_stream().cast()))?;
+        let relu = at.cudnn("starting cuDNN", cudnn::relu())?;
+        let (forward, backward) = (HashMap::new(), HashMap::new());
+        Ok(Self { forward, backward, relu, workspace: None, handle, at, stream: stream.clone(), precision })
+    }
+
+    /// Overwrites the output with the sums alone.
+    ///
+    /// # Safety
+    /// The operands must be memory of this GPU with the lengths that the site says.
+    pub(super) unsafe fn convolve(&mut self, site: Site, operands: Operands) -> Result<(), DeviceError> {
+        self.plan_forward(site)?;
+        let workspace = self.workspace();
+        let planned = &self.forward[&site];
+        let (one, zero) = (1f32, 0f32);
+        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
+        let done = unsafe {
+            result::convolution_forward(
+                self.handle.raw(),
+                scalar(&one),
+                planned.input.raw(),
+                pointer(operands.input).cast_const(),
+                planned.filter.raw(),
+                pointer(operands.weight).cast_const(),
+                planned.sliding.raw(),
+                planned.algorithm,
+                workspace.0,
+                workspace.1,
+                scalar(&zero),
+                planned.output.raw(),
+                pointer(operands.output),
+            )
+        };
+        self.at.cudnn("a convolution", done)
+    }
+
+    /// Overwrites the output with `relu(sums + bias + residual?)`; false if cuDNN cannot do that in one call.
+    ///
+    /// # Safety
+    /// As [`Convolutions::convolve`]; the residual must be as long as the output.
+    pub(super) unsafe fn convolve_fused(
+        &mut self,
+        site: Site,
+        operands: Operands,
+        addends: Addends,
+    ) -> Result<bool, DeviceError> {
+        self.plan_forward(site)?;
+        if self.forward[&site].unfusable {
+            return Ok(false);
+        }
+        let workspace = self.workspace();
+        let planned = &self.forward[&site];
+        let (one, share) = (1f32, if addends.residual.is_some() { 1f32 } else { 0f32 });
+        // Without a residual its factor is 0 and cuDNN reads nothing there.
+        let residual = addends.residual.unwrap_or(operands.output);
+        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
+        let done = unsafe {
+            result::convolution_bias_activation_forward(
+                self.handle.raw(),
+                scalar(&one),
+                planned.input.raw(),
+                pointer(operands.input).cast_const(),
+                planned.filter.raw(),
+                pointer(operands.weight).cast_const(),
+                planned.sliding.raw(),
+                planned.algorithm,
+                workspace.0,
+                workspace.1,
+                scalar(&share),
+                planned.output.raw(),
+                pointer(residual).cast_const(),
+                planned.bias.raw(),
+                pointer(addends.bias).cast_const(),
+                self.relu.raw(),
+                planned.output.raw(),
+                pointer(operands.output),
+            )
+        };
+        match done {
+            Err(error) if is_refusal(error) => {
+                self.forward.entry(site).and_modify(|planned| planned.unfusable = true);
+                Ok(false)
+            }
+            done => self.at.cudnn("a convolution", done).map(|()| true),
+        }
+    }
+
+    /// Overwrites `output`, laid out like the convolution's input, with the gradient with respect to it; `input` is
+    /// that with respect to the convolution's output.
+    ///
+    /// # Safety
+    /// As [`Convolutions::convolve`], with the lengths exchanged.
+    pub(super) unsafe fn transpose(&mut self, site: Site, operands: Operands) -> Result<(), DeviceError> {
+        self.plan_backward(site)?;
+        let workspace = self.workspace();
+        let planned = &self.backward[&site];
+        let (one, zero) = (1f32, 0f32);
+        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
+        let done = unsafe {
+            result::convolution_backward_data(
+                self.handle.raw(),
+                scalar(&one),
+                planned.filter.raw(),
+                pointer(operands.weight).cast_const(),
+                planned.output.raw(),
+                pointer(operands.input).cast_const(),
+                planned.sliding.raw(),
+                planned.algorithm,
+                workspace.0,
+                workspace.1,
+                scalar(&zero),
+                planned.input.raw(),
+                pointer(operands.output),
+            )
+        };
+        self.at.cudnn("a transposed convolution", done)
+    }
+
+    fn plan_forward(&mut self, site: Site) -> Result<(), DeviceError> {
+        if self.forward.contains_key(&site) {
+            return Ok(());
+        }
+        let at = self.at;
+        let find = |planned: &Planned<()>, handle: &Handle| forward_algorithm(planned, handle, site.exact);
+        let planned = plan(at, site, self.precision, "forward", |planned| find(planned, &self.handle))?;
+        self.reserve(planned.workspace_bytes)?;
+        self.forward.insert(site, planned);
+        Ok(())
+    }
+
+    fn plan_backward(&mut self, site: Site) -> Result<(), DeviceError> {
+        if self.backward.contains_key(&site) {
+            return Ok(());
+        }
+        let at = self.at;
+        let find = |planned: &Planned<()>, handle: &Handle| backward_algorithm(planned, handle, site.exact);
+        let planned = plan(at, site, self.precision, "backward", |planned| find(planned, &self.handle))?;
+        self.reserve(planned.workspace_bytes)?;
+        self.backward.insert(site, planned);
+        Ok(())
+    }
+
+    /// Makes the workspace, which all convolutions share, at least `bytes` long.
+    fn reserve(&mut self, bytes: usize) -> Result<(), DeviceError> {
+        if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes.max(1)) {
+            self.workspace = None;
+            // SAFETY: scratch memory, which is written before it is read.
+            let workspace = unsafe { self.stream.alloc(bytes.max(1)) };
+            self.workspace = Some(self.at.driver("taking scratch memory", workspace)?);
+        }
+        Ok(())
+    }
+
+    fn workspace(&self) -> (*mut c_void, usize) {
+        let workspace = self.workspace.as_ref();
+        workspace.map_or((std::ptr::null_mut(), 0), |bytes| {
+            (pointer(bytes.device_ptr(&self.stream).0), bytes.len())
+        })
+    }
+}
+
+/// Descriptors for a site, and the algorithm that `find` picks.
+fn plan<A>(
+    at: At,
+    site: Site,
+    precision: Precision,
+    direction: &'static str,
+    find: impl FnOnce(&Planned<()>) -> Result<Option<(A, usize)>, CudnnError>,
+) -> Result<Planned<A>, DeviceError> {
+    let described = describe(site, precision);
+    let planned = at.cudnn("describing a convolution", described)?;
+    let found = at.cudnn("choosing an algorithm", find(&planned))?;
+    let (algorithm, workspace_bytes) = found.ok_or_else(|| DeviceError::NoAlgorithm {
+        gpu: at.0,
+        direction,
+        convolution: format!("{:?} of {} x {}", site.geometry, site.height, site.width),
+    })?;
+    let Planned { input, output, bias, filter, sliding, unfusable, .. } = planned;
+    Ok(Planned { input, output, bias, filter, sliding, algorithm, workspace_bytes, unfusable })
+}
+
+fn describe(site: Site, precision: Precision) -> Result<Planned<()>, CudnnError> {
+    let Site { geometry, batch, height, width, .. } = site;
+    let (rows, columns) = (geometry.positions(height), geometry.positions(width));
+    Ok(Planned {
+        input: cudnn::map([batch, geometry.in_channels, height, width])?,
+        output: cudnn::map([batch, geometry.out_channels, rows, columns])?,
+        bias: cudnn::map([1, geometry.out_channels, 1, 1])?,
+        filter: cudnn::filter(geometry)?,
+        sliding: cudnn::sliding(geometry, precision)?,
+        algorithm: (),
+        workspace_bytes: 0,
+        unfusable: false,
+    })
+}
+
+/// cuDNN's first choice among the algorithms that give the same bits every time.
+fn forward_algorithm(
+    planned: &Planned<()>,
+    handle: &Handle,
+    exact: bool,
+) -> Result<Option<(Forward, usize)>, CudnnError> {
+    let mut found = [const { MaybeUninit::<sys::cudnnConvolutionFwdAlgoPerf_t>::uninit() }; 8];
+    let mut count = 0;
+    // SAFETY: the descriptors live, and at most as many entries are written as there is room for.
+    let found = unsafe {
+        result::get_convolution_forward_algorithm(
+            handle.raw(),
+            planned.input.raw(),
+            planned.filter.raw(),
+            planned.sliding.raw(),
+            planned.output.raw(),
+            found.len() as i32,
+            &raw mut count,
+            found.as_mut_ptr().cast(),
+        )?;
+        // The first `count` are written.
+        std::slice::from_raw_parts(
+            found.as_ptr().cast::<sys::cudnnConvolutionFwdAlgoPerf_t>(),
+            usize::try_from(count).unwrap_or(0),
+        )
+    };
+    let is_transform = |algorithm: Forward| {
+        use Forward as A;
+        matches!(
+            algorithm,
+            A::CUDNN_CONVOLUTION_FWD_ALGO_FFT
+                | A::CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING
+                | A::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD
+                | A::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED
+        )
+    };
+    let usable = found.iter().find(|candidate| {
+        is_usable(candidate.status, candidate.determinism, candidate.memory)
+            && !(exact && is_transform(candidate.algo))
+    });
+    Ok(usable.map(|candidate| (candidate.algo, candidate.memory)))
+}
+
+/// As [`forward_algorithm`], for the gradient with respect to the input.
+fn backward_algorithm(
+    planned: &Planned<()>,
+    handle: &Handle,
+    exact: bool,
+) -> Result<Option<(Backward, usize)>, CudnnError> {
+    let mut found = [const { MaybeUninit::<sys::cudnnConvolutionBwdDataAlgoPerf_t>::uninit() }; 6];
+    let mut count = 0;
+    // SAFETY: the descriptors live, and at most as many entries are written as there is room for.
+    let found = unsafe {
+        result::get_convolution_backward_data_algorithm(
+            handle.raw(),
+            planned.filter.raw(),
+            planned.output.raw(),
+            planned.sliding.raw(),
+            planned.input.raw(),
+            found.len() as i32,
+            &raw mut count,
+            found.as_mut_ptr().cast(),
+        )?;
+        // The first `count` are written.
+        std::slice::from_raw_parts(
+            found.as_ptr().cast::<sys::cudnnConvolutionBwdDataAlgoPerf_t>(),
+            usize::try_from(count).unwrap_or(0),
+        )
+    };
+    let is_transform = |algorithm: Backward| {
+        use Backward as A;
+        matches!(
+            algorithm,
+            A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT
+                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING
+                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD
+                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED
+        )
+    };
+    let usable = found.iter().find(|candidate| {
+        is_usable(candidate.status, candidate.determinism, candidate.memory)
+            && !(exact && is_transform(candidate.algo))
+    });
+    Ok(usable.map(|candidate| (candidate.algo, candidate.memory)))
+}
+
+fn is_usable(status: sys::cudnnStatus_t, determinism: sys::cudnnDeterminism_t, memory: usize) -> bool {
+    status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
+        && determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
+        && memory <= MOST_WORKSPACE_BYTES
+}
+
+/// Whether cuDNN says that it has no such operation, not that it failed.
+fn is_refusal(error: CudnnError) -> bool {
+    // Codes from 2000 say that an argument is not acceptable, from 3000 that the operation is not supported.
+    (2000..4000).contains(&(error.0 as u32))
+}
+
+fn pointer(address: Address) -> *mut c_void {
+    address as *mut c_void
+}
+
+fn scalar(value: &f32) -> *const c_void {
+    std::ptr::from_ref(value).cast()
+}

@@ -1,0 +1,162 @@
+//! Plans run on GPUs: batches are cut into blocks of a fixed size, which the GPUs take in turns.
+
+use std::collections::HashMap;
+
+use super::lane::{Lane, Wanted};
+use crate::cpu::View;
+use crate::error::ModelError;
+use crate::executor::blocks::{Block, in_blocks};
+use crate::executor::{Executor, Signals, Visit, VisitScores, reduced};
+use crate::graph::{MapShape, NodeId};
+use crate::images::Images;
+use crate::network::Network;
+use crate::plan::{Keep, Plan};
+use crate::reverse::Rule;
+use crate::session::{Reduction, Scored, Tapped};
+
+/// Pixels of a block: those of 128 images of 224 x 224, enough to keep the largest GPUs busy.
+const BLOCK_PIXELS: usize = 128 * 224 * 224;
+
+/// A plan on one or more GPUs.
+///
+/// Where values are kept for a walk back, the first GPU does everything: the walk needs them in one place.
+pub(crate) struct Gpus {
+    /// Whose threads look at maps, as they do on the CPU.
+    network: Network,
+    plan: Plan,
+    lanes: Vec<Lane>,
+    /// Items of a block: the most that came at once, unless that is too many for a block or for memory.
+    room: usize,
+    /// The most items that a GPU's memory holds, as far as is known.
+    most: usize,
+    batch: usize,
+    /// The taps' maps of the last batch, if values are kept.
+    kept: HashMap<NodeId, (MapShape, Vec<f32>)>,
+}
+
+impl Gpus {
+    /// # Panics
+    /// If the network is not on GPUs.
+    pub(crate) fn new(network: &Network, plan: &Plan) -> Self {
+        let count = if plan.keep() == Keep::Taps { network.frozen().len() } else { 1 };
+        let lanes = (0..count).map(|gpu| Lane::new(network.clone(), plan.clone(), gpu)).collect();
+        let (network, plan) = (network.clone(), plan.clone());
+        Self { network, plan, lanes, room: 0, most: usize::MAX, batch: 0, kept: HashMap::new() }
+    }
+
+    /// Runs all images in blocks and shows what they give.
+    fn in_blocks(
+        &mut self,
+        images: &dyn Images,
+        wanted: Wanted,
+        visit: &mut dyn FnMut(Block, Vec<Given>),
+    ) -> Result<(), ModelError> {
+        self.batch = images.count();
+        let (height, width) = images.size();
+        self.lanes[0].check(height, width)?;
+        let largest = (BLOCK_PIXELS / (height * width).max(1)).max(1).min(self.most);
+        self.room = self.room.max(self.batch).min(largest);
+        let work = |lane: &mut Lane, block: Block| lane.run(images, block, wanted);
+        let gpu = self.lanes[0].gpu_handle();
+        let most = &mut self.most;
+        let mut halved = |from: usize, to: usize| {
+            *most = to;
+            gpu.halved(from, to);
+        };
+        in_blocks(&mut self.lanes, self.batch, &mut self.room, &work, &mut halved, visit)
+    }
+
+    /// Runs the batch as one block, and brings the taps' maps to the host.
+    fn keeping(&mut self, images: &dyn Images) -> Result<(), ModelError> {
+        self.batch = images.count();
+        self.kept.clear();
+        let (height, width) = images.size();
+        self.lanes[0].check(height, width)?;
+        let block = Block { first: 0, items: self.batch, room: self.batch };
+        let maps = self.lanes[0].run(images, block, Wanted::Kept)?;
+        self.kept.extend(maps.into_iter().map(|given| (given.node, (given.shape, given.values))));
+        Ok(())
+    }
+
+    fn view(&self, id: NodeId) -> Option<View<'_>> {
+        let (shape, values) = self.kept.get(&id)?;
+        Some(View::new(self.batch, shape.height, shape.width, shape.channels, values))
+    }
+}
+
+/// What a block gives for one tap.
+pub(super) struct Given {
+    /// Which of the plan's taps.
+    pub(super) tap: usize,
+    pub(super) node: NodeId,
+    pub(super) shape: MapShape,
+    /// Maps or scores of the block's items.
+    pub(super) values: Vec<f32>,
+    /// Of the greatest values, if scores were wanted.
+    pub(super) positions: Vec<u32>,
+}
+
+impl Executor for Gpus {
+    fn run(&mut self, images: &dyn Images, visit: Visit<'_>) -> Result<(), ModelError> {
+        if self.plan.keep() == Keep::Taps {
+            let network = self.network.clone();
+            return self.in_blocks(images, Wanted::Maps, &mut |block, given| {
+                for Given { tap, shape, values, .. } in given {
+                    let map = View::new(block.items, shape.height, shape.width, shape.channels, &values);
+                    network.install(|| visit(Tapped { tap, first_item: block.first, map }));
+                }
+            });
+        }
+        self.keeping(images)?;
+        for (tap, place) in self.plan.taps().iter().enumerate() {
+            if let Some(map) = self.view(place.node) {
+                self.network.install(|| visit(Tapped { tap, first_item: 0, map }));
+            }
+        }
+        Ok(())
+    }
+
+    fn scores(
+        &mut self,
+        images: &dyn Images,
+        reduction: Reduction,
+        visit: VisitScores<'_>,
+    ) -> Result<(), ModelError> {
+        if self.plan.keep() != Keep::Taps {
+            return self.run(images, &mut reduced(reduction, visit));
+        }
+        self.in_blocks(images, Wanted::Scores(reduction), &mut |block, given| {
+            for Given { tap, shape, values, positions, .. } in given {
+                let (scores, channels) = (&values[..], shape.channels);
+                visit(Scored { tap, first_item: block.first, channels, scores, positions: &positions });
+            }
+        })
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn map_size(&self, id: NodeId) -> (usize, usize) {
+        let shape = self.lanes[0].shape(id);
+        (shape.height, shape.width)
+    }
+
+    fn kept(&self, id: NodeId) -> Option<View<'_>> {
+        self.view(id)
+    }
+
+    /// The positions of maxima stay on the GPU.
+    fn kept_argmax(&self, _: NodeId) -> &[u8] {
+        &[]
+    }
+
+    fn walk(
+        &self,
+        rule: &dyn Rule,
+        seeds: &Signals,
+        wanted: &[NodeId],
+    ) -> Result<Option<Signals>, ModelError> {
+        super::backward::walk(&self.lanes[0], rule, seeds, wanted).map(Some)
+    }
+}

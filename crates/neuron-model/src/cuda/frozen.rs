@@ -1,0 +1,114 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::gpu::{Floats, Gpu};
+use crate::cpu::ConvGeometry;
+use crate::device::DeviceError;
+use crate::graph::{Graph, NodeId};
+use crate::kernels::{Kernels, Part, geometry};
+
+/// A form of an operation's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// A convolution with the batch norm that follows folded into it.
+    Folded { convolution: NodeId, norm: NodeId },
+    /// A convolution or fully connected layer by itself, or by a part of its weights.
+    Part(NodeId, Part),
+    /// A batch norm: scale and shift.
+    Norm(NodeId),
+}
+
+/// Weights on a GPU.
+pub(super) struct Values {
+    /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm.
+    pub(super) weight: Floats,
+    /// The bias, the shift of a batch norm; zeros where there is none.
+    pub(super) bias: Floats,
+}
+
+/// A network's weights on one GPU, each form made when it is first used.
+pub(crate) struct Frozen {
+    gpu: Arc<Gpu>,
+    forms: Mutex<HashMap<Form, Arc<Values>>>,
+}
+
+impl Frozen {
+    pub(crate) fn new(gpu: Arc<Gpu>) -> Self {
+        Self { gpu, forms: Mutex::default() }
+    }
+
+    pub(super) fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    pub(super) fn gpu_handle(&self) -> Arc<Gpu> {
+        self.gpu.clone()
+    }
+
+    pub(super) fn get(
+        &self,
+        graph: &Graph,
+        kernels: &Kernels,
+        form: Form,
+    ) -> Result<Arc<Values>, DeviceError> {
+        let mut forms = self.forms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(values) = forms.get(&form) {
+            return Ok(values.clone());
+        }
+        let (weight, bias) = host_values(graph, kernels, form);
+        let (weight, bias) = (self.gpu.upload(&weight)?, self.gpu.upload(&bias)?);
+        // The copies read the host's memory until they are done.
+        self.gpu.wait()?;
+        let values = Arc::new(Values { weight, bias });
+        forms.insert(form, values.clone());
+        Ok(values)
+    }
+}
+
+fn host_values(graph: &Graph, kernels: &Kernels, form: Form) -> (Vec<f32>, Vec<f32>) {
+    match form {
+        Form::Norm(norm) => {
+            let affine = kernels.norm(norm);
+            (affine.scale.clone(), affine.shift.clone())
+        }
+        Form::Folded { convolution, norm } => {
+            let weight = kernels.folded_weight(graph, convolution, norm);
+            (channels_last(geometry(graph, convolution), &weight), kernels.norm(norm).shift.clone())
+        }
+        Form::Part(node, part) => {
+            let geometry = geometry(graph, node);
+            let bias = kernels
+                .part_bias(graph, node, part)
+                .map_or(vec![0.0; geometry.out_channels], <[f32]>::to_vec);
+            (channels_last(geometry, &kernels.part_weight(graph, node, part)), bias)
+        }
+    }
+}
+
+/// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.
+fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
+    let (channels, taps) = (geometry.in_channels / geometry.groups, geometry.kernel * geometry.kernel);
+    let filters = weight.chunks_exact((channels * taps).max(1));
+    let turned = |filter: &[f32]| -> Vec<f32> {
+        (0..channels * taps).map(|at| filter[at % channels * taps + at / channels]).collect()
+    };
+    filters.flat_map(turned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_become_channels_last() {
+        let geometry =
+            ConvGeometry { in_channels: 6, out_channels: 4, kernel: 2, stride: 1, padding: 0, groups: 2 };
+        let weight: Vec<f32> = (0..geometry.weight_len()).map(|at| at as f32).collect();
+        let turned = channels_last(geometry, &weight);
+        for (out, (tap, channel)) in
+            (0..4).flat_map(|o| (0..4).flat_map(move |t| (0..3).map(move |c| (o, (t, c)))))
+        {
+            assert_eq!(turned[(out * 4 + tap) * 3 + channel], weight[(out * 3 + channel) * 4 + tap]);
+        }
+    }
+}

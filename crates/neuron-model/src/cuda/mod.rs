@@ -1,0 +1,23 @@
+//! The engine on NVIDIA GPUs: the same plans, with values that stay on the device.
+//!
+//! Convolutions are cuDNN's, channels-last; everything else is a small kernel of our own (`kernels.cu`), compiled by
+//! NVRTC when a GPU is opened. The libraries are opened at run time: building needs none, and a program starts
+//! without them.
+//!
+//! Each GPU works on one stream, so that every kernel sees what the one before it wrote. **None of this has run on
+//! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
+
+mod backward;
+mod convolution;
+mod cudnn;
+#[cfg(test)]
+mod emulated;
+mod forward;
+mod frozen;
+mod gpu;
+mod kernels;
+mod lane;
+
+pub(crate) use forward::Gpus;
+pub(crate) use frozen::Frozen;
+pub(crate) use gpu::Gpu;

@@ -1,0 +1,283 @@
+//! Where a network computes.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+#[cfg(feature = "cuda")]
+use crate::cuda::Gpu;
+
+/// A wish for a place to compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceRequest {
+    /// The first GPU where this build and the machine have one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPUs of these numbers, each once and at least one.
+    Cuda(Vec<usize>),
+}
+
+/// How a GPU multiplies; the CPU engine computes in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Products and sums in f32.
+    #[default]
+    F32,
+    /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
+    Tf32,
+}
+
+/// Something that happens to a device and that a user should know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeviceEvent {
+    /// No GPU could be used: the CPU computes.
+    FellBack {
+        /// Why.
+        reason: DeviceError,
+    },
+    /// A batch did not fit into a GPU's memory: it goes on with half of it at a time.
+    BatchHalved {
+        /// Number of the GPU.
+        gpu: usize,
+        /// Items at a time that did not fit.
+        from: usize,
+        /// Items at a time from now on.
+        to: usize,
+    },
+}
+
+/// Is told of events.
+pub type Observer = Arc<dyn Fn(&DeviceEvent) + Send + Sync>;
+
+/// What can go wrong with a GPU.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// This program was built without CUDA.
+    #[error("this build has no CUDA; build with `--features cuda`, or compute on the CPU (`--device cpu`)")]
+    NotBuilt,
+    /// A library of NVIDIA's is not there.
+    #[error("{library} is not there: {way_out}, or compute on the CPU (`--device cpu`)")]
+    NoLibrary {
+        /// The library.
+        library: &'static str,
+        /// What to install or set.
+        way_out: &'static str,
+    },
+    /// The machine has no GPU of that number.
+    #[error(
+        "there is no GPU {gpu}: the driver finds {count}; compute on another, or on the CPU (`--device cpu`)"
+    )]
+    NoGpu {
+        /// The number that was asked for.
+        gpu: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// A GPU's memory is full.
+    #[error("the memory of GPU {gpu} is full; take fewer images at a time, or close what else uses it")]
+    OutOfMemory {
+        /// Number of the GPU.
+        gpu: usize,
+    },
+    /// cuDNN has no way to compute a convolution.
+    #[error(
+        "GPU {gpu}: cuDNN has no {direction} convolution like {convolution}; compute on the CPU (`--device cpu`)"
+    )]
+    NoAlgorithm {
+        /// Number of the GPU.
+        gpu: usize,
+        /// Forward or backward.
+        direction: &'static str,
+        /// Its shape.
+        convolution: String,
+    },
+    /// A rule for walks back that only the CPU knows.
+    #[error("a GPU walks back by gradients, guided backpropagation and LRP only; compute on the CPU")]
+    UnknownRule,
+    /// A call failed.
+    #[error("GPU {gpu} failed: {doing}")]
+    Failed {
+        /// Number of the GPU.
+        gpu: usize,
+        /// What was being done.
+        doing: &'static str,
+        /// What the library said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A place to compute: the CPU, or one or more GPUs.
+#[derive(Clone, Default)]
+pub struct Device {
+    /// None: the CPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) gpus: Vec<Arc<Gpu>>,
+    precision: Precision,
+}
+
+impl DeviceRequest {
+    /// Opens the device; what it has to say then and later goes to `observer`.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if a GPU was asked for and cannot be used. [`DeviceRequest::Auto`] never fails.
+    pub fn open(&self, precision: Precision, observer: &Observer) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::default()),
+            Self::Cuda(gpus) => Device::open(gpus, precision, observer),
+            Self::Auto => Ok(Device::open(&[0], precision, observer).unwrap_or_else(|reason| {
+                observer(&DeviceEvent::FellBack { reason });
+                Device::default()
+            })),
+        }
+    }
+}
+
+impl Device {
+    /// Whether the CPU computes.
+    pub fn is_cpu(&self) -> bool {
+        self.gpus() == 0
+    }
+
+    /// Number of GPUs; 0 if the CPU computes.
+    pub fn gpus(&self) -> usize {
+        #[cfg(feature = "cuda")]
+        return self.gpus.len();
+        #[cfg(not(feature = "cuda"))]
+        0
+    }
+
+    /// What decides the bits of a result beside the inputs: `None` for the CPU, whose results have the same bits
+    /// everywhere, else the kind of device and its precision.
+    pub fn arithmetic(&self) -> Option<String> {
+        (!self.is_cpu()).then(|| format!("cuda {}", self.precision))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn open(gpus: &[usize], precision: Precision, observer: &Observer) -> Result<Self, DeviceError> {
+        let open = |gpu: &usize| Gpu::open(*gpu, precision, observer.clone()).map(Arc::new);
+        Ok(Self { gpus: gpus.iter().map(open).collect::<Result<_, _>>()?, precision })
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn open(_: &[usize], _: Precision, _: &Observer) -> Result<Self, DeviceError> {
+        Err(DeviceError::NotBuilt)
+    }
+}
+
+impl FromStr for DeviceRequest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" => Ok(Self::Cuda(vec![0])),
+            Some(("cuda", numbers)) => numbers.split(',').try_fold(Vec::new(), with_gpu).map(Self::Cuda),
+            _ => Err("expected auto, cpu, cuda, cuda:N or cuda:N,M".to_owned()),
+        }
+    }
+}
+
+/// Adds the GPU that `number` names.
+fn with_gpu(mut gpus: Vec<usize>, number: &str) -> Result<Vec<usize>, String> {
+    let gpu = number.parse().map_err(|_| format!("{number:?} is not the number of a GPU"))?;
+    if gpus.contains(&gpu) {
+        return Err(format!("GPU {gpu} is named twice"));
+    }
+    gpus.push(gpu);
+    Ok(gpus)
+}
+
+impl fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(gpus) => {
+                let numbers: Vec<String> = gpus.iter().map(usize::to_string).collect();
+                write!(f, "cuda:{}", numbers.join(","))
+            }
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "tf32" => Ok(Self::Tf32),
+            _ => Err("expected f32 or tf32".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+        })
+    }
+}
+
+impl fmt::Display for DeviceEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
+            Self::BatchHalved { gpu, from, to } => {
+                write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_parse_as_they_print() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:2", "cuda:1,0,3"] {
+            assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(vec![0])));
+        for precision in [Precision::F32, Precision::Tf32] {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+    }
+
+    #[test]
+    fn what_names_no_device_is_refused() {
+        for text in ["gpu", "cuda:", "cuda:x", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "CUDA"] {
+            assert!(text.parse::<DeviceRequest>().is_err(), "{text}");
+        }
+        assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err("GPU 1 is named twice".to_owned()));
+        assert!("bf16".parse::<Precision>().is_err());
+    }
+
+    #[test]
+    fn the_cpu_needs_nothing_and_says_nothing() {
+        let observer: Observer = Arc::new(|event| panic!("{event}"));
+        let device = DeviceRequest::Cpu.open(Precision::F32, &observer).unwrap();
+        assert!(device.is_cpu() && device.arithmetic().is_none());
+    }
+
+    /// Holds where there is no GPU of that number, that is: everywhere.
+    #[test]
+    fn a_gpu_that_is_not_there_is_an_error_and_auto_falls_back_aloud() {
+        let silent: Observer = Arc::new(|_| {});
+        let error = DeviceRequest::Cuda(vec![4096]).open(Precision::F32, &silent).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("--device cpu"), "{error}");
+
+        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let record = said.clone();
+        let observer: Observer = Arc::new(move |event| record.lock().unwrap().push(event.to_string()));
+        let device = DeviceRequest::Auto.open(Precision::F32, &observer).unwrap();
+        assert_eq!(device.is_cpu(), said.lock().unwrap().len() == 1, "{:?}", said.lock());
+    }
+}

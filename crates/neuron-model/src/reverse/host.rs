@@ -1,0 +1,134 @@
+use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
+use super::walk::{Convolved, Passes};
+use crate::cpu::{self, Buffer, View};
+use crate::error::ModelError;
+use crate::graph::{NodeId, Operation};
+use crate::session::Session;
+
+/// Memory for the signals of walks, used again by the next one.
+#[derive(Default)]
+pub(super) struct Spare {
+    buffers: Vec<Buffer>,
+    scratch: Scratch,
+}
+
+impl Spare {
+    /// A buffer of `len` arbitrary values, the smallest of the spare ones that is large enough.
+    pub(super) fn take(&mut self, len: usize) -> Buffer {
+        let fits = self.buffers.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
+        let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index);
+        let mut buffer = best.map(|index| self.buffers.swap_remove(index)).unwrap_or_default();
+        buffer.resize(len);
+        buffer
+    }
+
+    pub(super) fn give(&mut self, buffer: Buffer) {
+        self.buffers.push(buffer);
+    }
+}
+
+/// Signals in main memory, passed on by any rule.
+pub(super) struct OnHost<'a> {
+    pub(super) session: &'a Session,
+    pub(super) rule: &'a dyn Rule,
+    pub(super) spare: &'a mut Spare,
+}
+
+impl OnHost<'_> {
+    fn inputs(&self, id: NodeId) -> &[NodeId] {
+        &self.session.network().graph().node(id).inputs
+    }
+
+    /// A node's signal with its shape.
+    fn view<'s>(&self, id: NodeId, signal: &'s [f32]) -> View<'s> {
+        let (height, width) = self.session.map_size(id);
+        let channels = self.session.network().graph().channels(id);
+        View::new(self.session.batch(), height, width, channels, signal)
+    }
+
+    /// A buffer for the signal at a node.
+    fn take(&mut self, id: NodeId) -> Buffer {
+        self.spare.take(self.session.map_len(id))
+    }
+}
+
+impl Passes<Buffer> for OnHost<'_> {
+    fn copy(&mut self, signal: &Buffer) -> Result<Buffer, ModelError> {
+        let mut copy = self.spare.take(signal.len());
+        cpu::copy(signal, &mut copy);
+        Ok(copy)
+    }
+
+    fn add(&mut self, sum: &mut Buffer, more: Buffer) -> Result<(), ModelError> {
+        cpu::update(sum, &more, |sum, more| sum + more);
+        self.spare.give(more);
+        Ok(())
+    }
+
+    fn discard(&mut self, signal: Buffer) {
+        self.spare.give(signal);
+    }
+
+    fn norm(&mut self, norm: NodeId, signal: &mut Buffer) -> Result<(), ModelError> {
+        self.rule.norm(&self.session.network().kernels().norm(norm).scale, signal);
+        Ok(())
+    }
+
+    fn relu(&mut self, relu: NodeId, signal: &mut Buffer) -> Result<(), ModelError> {
+        self.rule.relu(self.session.kept_data(relu), signal);
+        Ok(())
+    }
+
+    fn split(&mut self, addition: NodeId, signal: &mut Buffer) -> Result<Buffer, ModelError> {
+        let mut rest = self.spare.take(signal.len());
+        let (main, shortcut) = (self.inputs(addition)[0], self.inputs(addition)[1]);
+        self.rule.add(self.session.kept(main), self.session.kept(shortcut), signal, &mut rest);
+        Ok(rest)
+    }
+
+    fn convolution(
+        &mut self,
+        at: Convolved,
+        signal: Buffer,
+        addend: Option<Buffer>,
+    ) -> Result<Buffer, ModelError> {
+        let mut output = self.take(at.input);
+        let site = ConvolutionSite {
+            network: self.session.network(),
+            convolution: at.convolution,
+            norm: at.norm,
+            input: self.session.kept(at.input),
+            input_size: self.session.map_size(at.input),
+            relu: at.through_relu.then(|| self.session.kept_data(at.input)),
+        };
+        let at_output = self.view(at.convolution, &signal);
+        let scratch = &mut self.spare.scratch;
+        self.rule.convolution(&site, at_output, addend.as_deref(), scratch, &mut output);
+        self.spare.give(signal);
+        addend.into_iter().for_each(|addend| self.spare.give(addend));
+        Ok(output)
+    }
+
+    fn max_pool(&mut self, pool: NodeId, signal: Buffer) -> Result<Buffer, ModelError> {
+        let node = self.session.network().graph().node(pool);
+        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
+        let input = node.inputs[0];
+        let mut output = self.take(input);
+        let argmax = self.session.kept_argmax(pool);
+        let site = PoolSite { window, input: self.session.kept(input), argmax };
+        let (at_output, size) = (self.view(pool, &signal), self.session.map_size(input));
+        self.rule.max_pool(&site, at_output, size, &mut self.spare.scratch, &mut output);
+        self.spare.give(signal);
+        Ok(output)
+    }
+
+    fn global_average_pool(&mut self, pool: NodeId, signal: Buffer) -> Result<Buffer, ModelError> {
+        let input = self.inputs(pool)[0];
+        let mut output = self.take(input);
+        let at_output = self.view(pool, &signal);
+        let scratch = &mut self.spare.scratch;
+        self.rule.global_average_pool(self.session.kept(input), at_output, scratch, &mut output);
+        self.spare.give(signal);
+        Ok(output)
+    }
+}

@@ -1,0 +1,237 @@
+//! Networks on a GPU against the same networks on the CPU.
+//!
+//! Without a GPU each test says in one line that it was left out; with `NEURON_GPU=required` it fails instead.
+#![cfg(feature = "cuda")]
+
+#[allow(dead_code, reason = "the definitions are the CPU's tests'")]
+mod definition;
+
+use std::sync::Arc;
+
+use definition::{pixels, random_weights};
+use neuron_model::{
+    ChannelsLast, Device, DeviceEvent, DeviceRequest, Gradient, Keep, Network, Observer, PixelRange,
+    Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
+};
+
+const HEIGHT: usize = 75;
+const WIDTH: usize = 62;
+/// A basic block, a bottleneck and a grouped convolution.
+const NETWORKS: [&str; 3] = ["resnet10_demo", "resnet50", "resnext50_32x4d"];
+/// Largest difference of two f32 engines, relative to the largest value; an estimate, as no GPU has run this yet.
+const TOLERANCE: f32 = 1e-4;
+
+/// The GPUs that a request names; `None`, with a line that says so, where they cannot be had.
+fn gpus(request: &str, precision: Precision) -> Option<Device> {
+    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+    let request: DeviceRequest = request.parse().unwrap();
+    match request.open(precision, &silent) {
+        Ok(device) => Some(device),
+        Err(error) if request == DeviceRequest::Cuda(vec![0]) && is_required() => panic!("{error}"),
+        Err(error) => {
+            println!("left out: {error}");
+            None
+        }
+    }
+}
+
+fn is_required() -> bool {
+    std::env::var("NEURON_GPU").is_ok_and(|wish| wish == "required")
+}
+
+/// A network of random weights, on a device and on the CPU.
+fn networks(device: Device, name: &str) -> (Network, Network) {
+    let on = |device| Network::on(device, name, random_weights(name, 3), 2).expect("the weights fit");
+    (on(device), on(Device::default()))
+}
+
+fn taps(network: &Network, names: &[&str]) -> Vec<Tap> {
+    names.iter().map(|name| network.tap(name).expect("the network has it")).collect()
+}
+
+/// Each tap's maps, items in order.
+fn maps(session: &mut Session, pixels: &[f32]) -> Vec<Vec<f32>> {
+    let mut maps = vec![Vec::new(); session.taps().len()];
+    let images = ChannelsLast::new(pixels, HEIGHT, WIDTH);
+    session.run(&images, &mut |tapped| maps[tapped.tap].extend_from_slice(tapped.map.data)).unwrap();
+    maps
+}
+
+/// The largest difference, relative to the largest value.
+fn error(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let differences = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
+    // A NaN is a difference.
+    differences.fold(0f32, |worst, next| if next <= worst { worst } else { next })
+        / largest.max(f32::MIN_POSITIVE)
+}
+
+/// The length of the difference, relative to the length: of signals, in which a ReLU at its threshold may turn out
+/// differently at single places.
+fn distance(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let square = |value: f32| f64::from(value).powi(2);
+    let difference: f64 = found.iter().zip(expected).map(|(found, expected)| square(found - expected)).sum();
+    (difference / expected.iter().map(|value| square(*value)).sum::<f64>()).sqrt()
+}
+
+/// Checks the maps of every kind of step: fused, split by a tap, pools, classifier.
+fn check_maps(precision: Precision, tolerance: f32) {
+    for name in NETWORKS {
+        let Some(device) = gpus("cuda", precision) else { return };
+        let (gpu, cpu) = networks(device, name);
+        let names = [
+            "conv1",
+            "bn1",
+            "relu",
+            "maxpool",
+            "layer1",
+            "layer2.0.conv2",
+            "layer3",
+            "layer4",
+            "avgpool",
+            "fc",
+        ];
+        let pixels = pixels(5, HEIGHT, WIDTH, 1);
+        for keep in [Keep::Taps, Keep::Relevance] {
+            let found = maps(&mut gpu.session(&taps(&gpu, &names), keep), &pixels);
+            let expected = maps(&mut cpu.session(&taps(&cpu, &names), keep), &pixels);
+            for (name_of_tap, (found, expected)) in names.iter().zip(found.iter().zip(&expected)) {
+                let error = error(found, expected);
+                println!("{name} {precision} {keep:?} {name_of_tap}: {error:.1e}");
+                assert!(error < tolerance, "{name} {name_of_tap}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn maps_are_those_of_the_cpu() {
+    check_maps(Precision::F32, TOLERANCE);
+}
+
+#[test]
+fn maps_in_tf32_are_near_those_of_the_cpu() {
+    check_maps(Precision::Tf32, 3e-2);
+}
+
+#[test]
+fn scores_are_those_of_the_maps() {
+    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let (gpu, _) = networks(device, "resnet10_demo");
+    let names = ["conv1", "layer2", "layer4"];
+    let pixels = pixels(5, HEIGHT, WIDTH, 2);
+    let images = ChannelsLast::new(&pixels, HEIGHT, WIDTH);
+    for reduction in [Reduction::Max, Reduction::Mean] {
+        // A session that keeps values reduces on the host, one that does not on the GPU.
+        let scores = |keep: Keep| {
+            let mut all = vec![(Vec::new(), Vec::new()); names.len()];
+            let mut session = gpu.session(&taps(&gpu, &names), keep);
+            let mut absorb = |scored: neuron_model::Scored<'_>| {
+                all[scored.tap].0.extend_from_slice(scored.scores);
+                all[scored.tap].1.extend_from_slice(scored.positions);
+            };
+            session.scores(&images, reduction, &mut absorb).unwrap();
+            all
+        };
+        assert_eq!(scores(Keep::Taps), scores(Keep::Gradient), "{reduction:?}");
+    }
+}
+
+#[test]
+fn the_same_run_gives_the_same_bits() {
+    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let (gpu, _) = networks(device, "resnet50");
+    let pixels = pixels(5, HEIGHT, WIDTH, 3);
+    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
+    let all = maps(&mut session, &pixels);
+    assert_eq!(maps(&mut session, &pixels), all);
+    // The session's blocks stay as large as they were: fewer items come to the same bits.
+    let two = maps(&mut session, &pixels[..2 * HEIGHT * WIDTH * 3]);
+    assert_eq!(two[0], all[0][..two[0].len()]);
+}
+
+#[test]
+fn two_gpus_give_the_bits_of_one() {
+    let (Some(one), Some(two)) = (gpus("cuda:0", Precision::F32), gpus("cuda:0,1", Precision::F32)) else {
+        return;
+    };
+    // Windows, so that there are several blocks.
+    let pixels = pixels(8000, 32, 32, 4);
+    let scores = |device: Device| {
+        let network = Network::on(device, "resnet10_demo", random_weights("resnet10_demo", 3), 2).unwrap();
+        let mut session = network.session(&taps(&network, &["layer4"]), Keep::Taps);
+        let mut all = Vec::new();
+        let images = ChannelsLast::new(&pixels, 32, 32);
+        session.scores(&images, Reduction::Max, &mut |scored| all.extend_from_slice(scored.scores)).unwrap();
+        all
+    };
+    assert_eq!(scores(one), scores(two));
+}
+
+/// Signals at taps and at the image, by each method.
+#[test]
+fn walks_back_are_those_of_the_cpu() {
+    for name in NETWORKS {
+        let Some(device) = gpus("cuda", Precision::F32) else { return };
+        let (gpu, cpu) = networks(device, name);
+        let pixels = pixels(2, HEIGHT, WIDTH, 5);
+        for method in RelevanceMethod::ALL {
+            for target in ["layer4", "fc", "layer2.0.bn1"] {
+                let signals = |network: &Network| signals(network, method, target, &pixels);
+                for ((tap, found), (_, expected)) in signals(&gpu).into_iter().zip(signals(&cpu)) {
+                    let distance = distance(&found, &expected);
+                    println!("{name} {method} from {target} at {tap}: {distance:.1e}");
+                    assert!(distance < 1e-2, "{name} {method} from {target} at {tap}: {distance:e}");
+                }
+            }
+        }
+    }
+}
+
+fn signals(
+    network: &Network,
+    method: RelevanceMethod,
+    target: &str,
+    pixels: &[f32],
+) -> Vec<(String, Vec<f32>)> {
+    let target = network.tap(target).unwrap();
+    let mut wanted = taps(network, &["conv1", "maxpool", "layer1", "layer3"]);
+    wanted.push(network.graph().image_tap());
+    wanted.retain(|tap| network.graph().is_strictly_below(tap, &target));
+    let mut session = method.session(network, &[&wanted[..], std::slice::from_ref(&target)].concat());
+    session.run(&ChannelsLast::new(pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
+    let mut reversal = Reversal::new();
+    relevance(&session, &mut reversal, method, (&target, &[3, 7]), &wanted, PixelRange::default()).unwrap();
+    let signal = |tap: &Tap| (tap.name.clone(), reversal.signal(tap).unwrap().to_vec());
+    wanted.iter().map(signal).collect()
+}
+
+#[test]
+fn gradients_from_several_seeds_are_those_of_the_cpu() {
+    for name in NETWORKS {
+        let Some(device) = gpus("cuda", Precision::F32) else { return };
+        let (gpu, cpu) = networks(device, name);
+        let pixels = pixels(2, HEIGHT, WIDTH, 6);
+        let gradient = |network: &Network| {
+            let seeds = taps(network, &["conv1", "layer1", "layer3", "layer4"]);
+            let mut session = network.session(&seeds, Keep::Gradient);
+            session.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
+            let mut reversal = Reversal::new();
+            for tap in &seeds {
+                reversal.seed(&session, tap, |seed| {
+                    seed.iter_mut()
+                        .enumerate()
+                        .for_each(|(at, value)| *value = (at % 19) as f32 / 10.0 - 0.9);
+                });
+            }
+            let image = network.graph().image_tap();
+            reversal.run(&session, &Gradient, std::slice::from_ref(&image)).unwrap();
+            reversal.signal(&image).unwrap().to_vec()
+        };
+        let distance = distance(&gradient(&gpu), &gradient(&cpu));
+        println!("{name} gradient: {distance:.1e}");
+        assert!(distance < 1e-2, "{name}: {distance:e}");
+    }
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Checks and times the CUDA path on a machine with a GPU. Builds nothing: it runs what `scripts/gpu-carry.sh` made, in
+# less than 8 minutes, and prints a table. Exits with 1 if something failed.
+#
+#   gpu-check/gpu-check.sh gpu-check            # the carried folder
+#
+# NVIDIA's libraries are looked for where the system has them and in Python's packages (as PyTorch brings them).
+set -uo pipefail
+folder=$(cd "${1:?usage: gpu-check.sh FOLDER}" && pwd)
+packages=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null) || packages=
+if [ -n "$packages" ]; then
+  LD_LIBRARY_PATH=$(find "$packages" -type d -name lib | paste -sd:):${LD_LIBRARY_PATH:-}
+fi
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
+export NEURON_GPU=required
+
+failed=0
+rows=()
+
+# Runs a command for at most so many seconds; its output goes to a file beside the binaries, its verdict to the table.
+check() {
+  local name=$1 limit=$2 log=$folder/$1.log
+  shift 2
+  if timeout "$limit" "$@" >"$log" 2>&1; then
+    rows+=("$name|passed|$(tail -n 1 "$log")")
+  else
+    rows+=("$name|FAILED ($?)|$(grep -m 1 -E 'error|panicked|assert' "$log" || tail -n 1 "$log")")
+    failed=1
+  fi
+}
+
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || failed=1
+
+for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu scores_are_those_of_the_maps \
+  the_same_run_gives_the_same_bits walks_back_are_those_of_the_cpu \
+  gradients_from_several_seeds_are_those_of_the_cpu two_gpus_give_the_bits_of_one; do
+  check "$test" 60 "$folder/parity" --exact "$test" --nocapture
+done
+check bench 90 "$folder/bench"
+check pytorch 60 python3 "$folder/torch_forward.py"
+
+printf '\n%s\n' "| check | result | |" "|---|---|---|"
+for row in "${rows[@]}"; do
+  printf '| %s |\n' "${row//|/ | }"
+done
+printf '\n'
+cat "$folder/bench.log" "$folder/pytorch.log"
+printf '\nLargest differences from the CPU:\n'
+cat "$folder"/maps_*.log "$folder"/walks_*.log "$folder"/gradients_*.log | grep -E ': [0-9.]+e-?[0-9]+$'
+exit "$failed"

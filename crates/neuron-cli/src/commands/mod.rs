@@ -1,6 +1,7 @@
 //! One file per command: its flags and its execution.
 
 mod activations;
+mod atlas;
 mod attribute;
 mod baseline;
 mod completions;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Layers(layers::Args),
     Activations(activations::Args),
     Attribute(attribute::Args),
+    Atlas(atlas::Args),
     Weights(weights::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -40,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Cli { command, global } = cli;
     match command {
         Command::Activations(args) => activations::run(&args, &global),
+        Command::Atlas(args) => atlas::run(&args, &global),
         Command::Attribute(args) => attribute::run(&args, &global),
         Command::Baseline(args) => baseline::run(&args, &global),
         Command::Completions(args) => completions::run(&args),

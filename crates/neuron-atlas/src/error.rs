@@ -1,0 +1,127 @@
+use std::io;
+use std::path::PathBuf;
+
+use neuron_data::DataError;
+use parquet::errors::ParquetError;
+
+/// What keeps an atlas from being read or written.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum AtlasError {
+    /// A folder or file of results cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+
+    /// A table is no Parquet file, or a broken one.
+    #[error("cannot read the table {}; make it again", path.display())]
+    Table {
+        /// The table.
+        path: PathBuf,
+        /// The reason.
+        source: ParquetError,
+    },
+
+    /// A table lacks a column, or holds another type in it.
+    #[error("the table {} has no column {column} of the right type; make it again with this version", path.display())]
+    Column {
+        /// The table.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+    },
+
+    /// A manifest or record is not the JSON that it should be.
+    #[error("cannot understand {}; make it again with this version", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: serde_json::Error,
+    },
+
+    /// A picture among the results cannot be read.
+    #[error("cannot read a picture of the results; make it again")]
+    Picture(#[from] DataError),
+
+    /// Below the folder lies nothing that an atlas could show.
+    #[error(
+        "{} holds no results: run `neuron select-images`, `baseline` or `fvis` first, or name another folder",
+        folder.display()
+    )]
+    NoResults {
+        /// The folder.
+        folder: PathBuf,
+    },
+
+    /// Two scans list images for the same units.
+    #[error(
+        "{} and {} both list images for {layer} of {arch}; name a folder that holds only one of them",
+        first.display(),
+        second.display()
+    )]
+    ListedTwice {
+        /// The architecture.
+        arch: String,
+        /// The layer.
+        layer: String,
+        /// The one table.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+
+    /// The place for the site is taken.
+    #[error("{} is there already; pass --overwrite to replace it, or another --out", path.display())]
+    Present {
+        /// The place.
+        path: PathBuf,
+    },
+
+    /// The place for the site holds something that is not an atlas, which is never replaced.
+    #[error("{} is there and is not an atlas; choose another --out", path.display())]
+    NotAnAtlas {
+        /// The place.
+        path: PathBuf,
+    },
+
+    /// A source image is gone or broken, and that was asked to be fatal.
+    #[error("cannot show {}: {reason}; pass --data DIR if the images have moved", image.display())]
+    Skipped {
+        /// The image.
+        image: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+
+    /// A file of the site cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+
+    /// The observer asked to stop; nothing is left behind.
+    #[error("stopped before the atlas was complete")]
+    Stopped,
+}
+
+impl AtlasError {
+    /// For `map_err`: a path that could not be read.
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
+    }
+
+    /// For `map_err`: a path that could not be written.
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+}

@@ -1,0 +1,33 @@
+//! The atlas: a static site of what each unit of a network responds to.
+//!
+//! [`Atlas::read`] gathers what the commands left below a folder; [`Site::write`] makes pages of it that need
+//! neither a server nor a network. `docs/atlas.md` describes the site.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use std::path::Path;
+//! use neuron_atlas::{Atlas, Settings, Site};
+//!
+//! let atlas = Atlas::read(Path::new("results"), &|_arch, layer| layer.to_owned())?;
+//! let site = Site::new(&atlas, Settings::default());
+//! let written = site.write(Path::new("site"), false, &|_event| ControlFlow::Continue(()))?;
+//! println!("{} units, {} images could not be shown", written.units, written.skipped.len());
+//! # Ok::<(), neuron_atlas::AtlasError>(())
+//! ```
+
+mod classes;
+mod command_line;
+mod error;
+mod pages;
+mod pictures;
+mod read;
+mod run;
+mod site;
+mod slug;
+mod staging;
+mod unit;
+
+pub use error::AtlasError;
+pub use pictures::Skipped;
+pub use read::{Atlas, LayerNames};
+pub use site::{Event, Observer, Settings, Site, Written};

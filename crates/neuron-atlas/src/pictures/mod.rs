@@ -1,0 +1,10 @@
+//! The pictures of a site: which there are, and how they are made.
+
+mod encode;
+mod plan;
+mod render;
+
+pub(crate) use plan::{Plan, PlannedPatch, PlannedUnit, SourceId};
+use plan::{ResultPicture, Source};
+pub use render::Skipped;
+pub(crate) use render::{Rendered, Size, render};

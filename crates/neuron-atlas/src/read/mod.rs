@@ -1,0 +1,154 @@
+//! From the files of an output tree to what is known of each unit.
+
+mod files;
+mod find;
+mod heat_maps;
+mod lists;
+mod patches;
+mod table;
+mod visualisations;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::AtlasError;
+use crate::run::{RunId, Runs};
+use crate::unit::{Unit, UnitId};
+
+/// Images of a list that are kept; what is further down is only counted.
+pub(crate) const LISTED: usize = 100;
+
+/// Gives layers that are the same value the same name: `(architecture, layer as recorded)` to the name to show.
+///
+/// `layer4` of a ResNet is what its last block, `layer4.2`, returns. Only who knows networks knows that.
+pub type LayerNames<'a> = &'a dyn Fn(&str, &str) -> String;
+
+/// Everything that the files below a folder say about units.
+#[derive(Debug)]
+pub struct Atlas {
+    /// In the order of their names.
+    pub(crate) units: Vec<(UnitId, Unit)>,
+    pub(crate) runs: Runs,
+}
+
+impl Atlas {
+    /// Reads what the commands wrote below `folder`, wherever it lies; `docs/formats.md` describes the files.
+    ///
+    /// # Errors
+    /// [`AtlasError::NoResults`], [`AtlasError::ListedTwice`], and what is wrong with a file.
+    pub fn read(folder: &Path, layer_names: LayerNames<'_>) -> Result<Self, AtlasError> {
+        let found = find::find(folder)?;
+        let mut reading = Reading::new(layer_names);
+        for path in &found.lists {
+            lists::read_table(&mut reading, path)?;
+        }
+        for path in &found.plain_lists {
+            lists::read_plain(&mut reading, path)?;
+        }
+        for folder in &found.patches {
+            patches::read(&mut reading, folder)?;
+        }
+        for path in &found.records {
+            visualisations::read(&mut reading, path)?;
+        }
+        for path in &found.heat_maps {
+            heat_maps::read(&mut reading, path)?;
+        }
+        let Reading { units, runs, .. } = reading;
+        if units.is_empty() {
+            return Err(AtlasError::NoResults { folder: folder.to_owned() });
+        }
+        Ok(Self { units: units.into_iter().collect(), runs })
+    }
+
+    /// Number of units that something is known of.
+    pub fn units(&self) -> usize {
+        self.units.len()
+    }
+}
+
+/// What has been read so far.
+struct Reading<'a> {
+    units: BTreeMap<UnitId, Unit>,
+    runs: Runs,
+    /// The table that lists the images of a layer.
+    tables: HashMap<(String, String), PathBuf>,
+    layer_names: LayerNames<'a>,
+    /// Names that `layer_names` has given, which may have built a network to do so.
+    given_names: HashMap<(String, String), String>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(layer_names: LayerNames<'a>) -> Self {
+        Self {
+            units: BTreeMap::new(),
+            runs: Runs::default(),
+            tables: HashMap::new(),
+            layer_names,
+            given_names: HashMap::new(),
+        }
+    }
+
+    /// The layer's name for all that is the same value.
+    fn layer(&mut self, arch: &str, layer: &str) -> String {
+        let asked = (arch.to_owned(), layer.to_owned());
+        self.given_names.entry(asked).or_insert_with(|| (self.layer_names)(arch, layer)).clone()
+    }
+
+    /// What is known of a unit, to add to.
+    fn unit(&mut self, place: &Place) -> &mut Unit {
+        let layer = self.layer(&place.arch, &place.layer);
+        let id = UnitId { arch: place.arch.clone(), layer, channel: place.channel };
+        self.units.entry(id).or_default()
+    }
+
+    /// The run whose manifest lies in `folder`; `None` without one.
+    fn run(&mut self, folder: &Path) -> Result<Option<RunId>, AtlasError> {
+        let path = folder.join("manifest.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let mut manifest: Value = files::json(&path)?;
+        let scan = manifest.get_mut("scan").map_or(Value::Null, Value::take);
+        Ok(Some(self.runs.add(scan, folder)))
+    }
+
+    /// Text of a run's manifest.
+    fn run_text(&self, run: Option<RunId>, pointer: &str) -> Option<String> {
+        run.and_then(|run| self.runs.get(run).text(pointer)).map(str::to_owned)
+    }
+}
+
+/// A unit as files name it.
+struct Place {
+    arch: String,
+    layer: String,
+    channel: usize,
+}
+
+impl Place {
+    /// What the names of folders say: `<arch>/neuron_<layer>/<channel>`, and perhaps more below.
+    fn of_folder(folder: &Path) -> Option<Self> {
+        let names: Vec<&str> = folder.iter().map(|name| name.to_str().unwrap_or_default()).collect();
+        let at = names.iter().rposition(|name| name.starts_with("neuron_"))?;
+        let channel = names.get(at + 1)?.parse().ok()?;
+        let arch = at.checked_sub(1).map_or("network", |above| names[above]);
+        let layer = names[at].trim_start_matches("neuron_");
+        Some(Self { arch: arch.to_owned(), layer: layer.to_owned(), channel })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_name_units() {
+        let place = Place::of_folder(Path::new("runs/resnet50/neuron_layer4_2/54/top50")).unwrap();
+        assert_eq!((&*place.arch, &*place.layer, place.channel), ("resnet50", "layer4_2", 54));
+        assert!(Place::of_folder(Path::new("runs/resnet50/54")).is_none());
+        assert!(Place::of_folder(Path::new("resnet50/neuron_layer4/beetles")).is_none());
+    }
+}

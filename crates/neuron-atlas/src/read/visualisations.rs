@@ -1,0 +1,69 @@
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Place, Reading, files};
+use crate::AtlasError;
+use crate::unit::Visualisation;
+
+/// What is shown of the record beside a picture.
+#[derive(Deserialize)]
+struct Record {
+    arch: String,
+    layer: String,
+    channel: usize,
+    loss: Vec<f64>,
+    settings: Settings,
+    activation: Option<Activation>,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    method: String,
+}
+
+#[derive(Deserialize)]
+struct Activation {
+    max: Reached,
+}
+
+#[derive(Deserialize)]
+struct Reached {
+    value: f64,
+    ratio: Option<f64>,
+}
+
+/// Reads the record of `fvis` at `path`; JSON of another kind is left out.
+pub(super) fn read(reading: &mut Reading<'_>, path: &Path) -> Result<(), AtlasError> {
+    let mut value: Value = match files::json(path) {
+        Err(AtlasError::Json { .. }) => return Ok(()),
+        value => value?,
+    };
+    if value.get("references_are").is_none() {
+        return Ok(());
+    }
+    let wrong = |source| AtlasError::Json { path: path.to_owned(), source };
+    let record: Record = Record::deserialize(&value).map_err(wrong)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("command".to_owned(), json!("fvis"));
+        fields.remove("loss");
+        fields.remove("terms");
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let run = reading.runs.add(value, folder);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let masked = folder.join(format!("{name}_masked.png"));
+    let Record { arch, layer, channel, loss, settings, activation } = record;
+    let visualisation = Visualisation {
+        picture: path.with_extension("png"),
+        masked: Some(masked).filter(|masked| masked.is_file()),
+        name,
+        loss,
+        method: settings.method,
+        activation: activation.map(|reached| (reached.max.value, reached.max.ratio.unwrap_or(f64::NAN))),
+        run,
+    };
+    reading.unit(&Place { arch, layer, channel }).visualisations.push(visualisation);
+    Ok(())
+}

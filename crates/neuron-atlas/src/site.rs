@@ -1,0 +1,125 @@
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::AtlasError;
+use crate::pages::{self, Pages};
+use crate::pictures::{self, Plan, Skipped};
+use crate::read::Atlas;
+use crate::slug::Slugs;
+use crate::staging::{self, MARKER, Staging};
+
+/// What is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Patches on a unit's page, for each command that found some. Default 24.
+    pub patches: usize,
+    /// Images on a unit's page. Default 12.
+    pub images: usize,
+    /// Where the images lie, if no longer where the results say. Default: where they say.
+    pub data: Option<PathBuf>,
+    /// Whether an image that cannot be shown is fatal. Default: it is left out.
+    pub strict: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { patches: 24, images: 12, data: None, strict: false }
+    }
+}
+
+/// Something that happens while a site is written.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// So many of all pictures have been taken up.
+    Picture {
+        /// Pictures taken up so far.
+        done: usize,
+        /// All pictures.
+        total: usize,
+    },
+}
+
+/// Is told what happens, on any thread, and says whether to go on.
+pub type Observer<'a> = &'a (dyn Fn(Event) -> ControlFlow<()> + Sync);
+
+/// A site that is about to be written.
+#[derive(Debug)]
+pub struct Site<'a> {
+    atlas: &'a Atlas,
+    settings: Settings,
+    slugs: Slugs,
+    plan: Plan,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Units with a page.
+    pub units: usize,
+    /// The page to open.
+    pub index: PathBuf,
+    /// Images of the data set that could not be shown.
+    pub skipped: Vec<Skipped>,
+}
+
+impl<'a> Site<'a> {
+    /// Plans the site of an atlas.
+    pub fn new(atlas: &'a Atlas, settings: Settings) -> Self {
+        let slugs = Slugs::new(atlas.units.iter().map(|(id, _)| id));
+        let plan = Plan::new(atlas, &settings, &slugs);
+        Self { atlas, settings, slugs, plan }
+    }
+
+    /// Images of the data set of which something is shown.
+    pub fn images(&self) -> usize {
+        self.plan.sources.len()
+    }
+
+    /// Patches that are shown.
+    pub fn patches(&self) -> usize {
+        self.plan.patches()
+    }
+
+    /// Writes the site beside `out` and puts it there when it is complete. Equal results give equal bytes.
+    ///
+    /// Pictures are made on rayon's current threads.
+    ///
+    /// # Errors
+    /// [`AtlasError::Present`], [`AtlasError::NotAnAtlas`], [`AtlasError::Stopped`] if the observer breaks off,
+    /// [`AtlasError::Skipped`] with strict settings, and what keeps files from being read or written; then nothing
+    /// has changed.
+    pub fn write(&self, out: &Path, overwrite: bool, observer: Observer<'_>) -> Result<Written, AtlasError> {
+        staging::check(out, overwrite)?;
+        let staging = Staging::new(out)?;
+        let rendered = pictures::render(&self.plan, &staging, self.settings.strict, observer)?;
+        let pages = Pages { atlas: self.atlas, slugs: &self.slugs, plan: &self.plan, rendered: &rendered };
+        pages::write(&pages, &staging)?;
+        let skipped: Vec<Skipped> =
+            rendered.sources.iter().filter_map(|source| source.as_ref().err()).cloned().collect();
+        if !skipped.is_empty() {
+            staging.write("skipped.tsv", table(&skipped).as_bytes())?;
+        }
+        let about = json!({
+            "neuron_version": env!("CARGO_PKG_VERSION"),
+            "units": self.atlas.units(),
+            "images": self.images(),
+            "patches": self.patches(),
+            "skipped": skipped.len(),
+        });
+        staging.write(MARKER, format!("{about:#}\n").as_bytes())?;
+        staging.finish()?;
+        Ok(Written { units: self.atlas.units(), index: out.join("index.html"), skipped })
+    }
+}
+
+/// One line an image that could not be shown, as the other commands write it.
+fn table(skipped: &[Skipped]) -> String {
+    let plain = |text: &str| text.replace(['\t', '\n', '\r'], " ");
+    let line = |Skipped { image, reason }: &Skipped| {
+        format!("{}\t{}\n", plain(&image.to_string_lossy()), plain(reason))
+    };
+    format!("image\treason\n{}", skipped.iter().map(line).collect::<String>())
+}

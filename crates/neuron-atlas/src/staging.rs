@@ -1,0 +1,92 @@
+//! A folder that is there completely or not at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::AtlasError;
+
+/// The file by which an atlas is known: only what holds it is ever replaced, and none is read as results.
+pub(crate) const MARKER: &str = "atlas.json";
+
+/// Checks that a site may be written to `place`.
+///
+/// # Errors
+/// [`AtlasError::Present`] if an atlas is there that may not be replaced; [`AtlasError::NotAnAtlas`] if it is
+/// anything else but an empty folder.
+pub(crate) fn check(place: &Path, overwrite: bool) -> Result<(), AtlasError> {
+    let path = || place.to_owned();
+    if !place.exists() {
+        return Ok(());
+    }
+    if place.join(MARKER).is_file() {
+        return if overwrite { Ok(()) } else { Err(AtlasError::Present { path: path() }) };
+    }
+    let empty = place.is_dir() && fs::read_dir(place).map_err(AtlasError::read(place))?.next().is_none();
+    if empty { Ok(()) } else { Err(AtlasError::NotAnAtlas { path: path() }) }
+}
+
+/// A site that is being written, beside its place. It goes away unless it is [put in its place](Staging::finish).
+#[derive(Debug)]
+pub(crate) struct Staging {
+    place: PathBuf,
+    folder: PathBuf,
+}
+
+impl Staging {
+    pub(crate) fn new(place: &Path) -> Result<Self, AtlasError> {
+        // What is there may be called `.` or be a link: neither can be renamed.
+        let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        let folder = sibling(&place, "part");
+        remove(&folder)?;
+        fs::create_dir_all(&folder).map_err(AtlasError::write(&folder))?;
+        Ok(Self { place, folder })
+    }
+
+    /// Writes a file, and the folders above it.
+    pub(crate) fn write(&self, file: &str, bytes: &[u8]) -> Result<(), AtlasError> {
+        let path = self.folder.join(file);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(AtlasError::write(folder))?;
+        }
+        fs::write(&path, bytes).map_err(AtlasError::write(path))
+    }
+
+    /// Puts the site in its place, and what was there out of the way.
+    pub(crate) fn finish(self) -> Result<(), AtlasError> {
+        let old = sibling(&self.place, "old");
+        remove(&old)?;
+        let moved = self.place.exists();
+        if moved {
+            fs::rename(&self.place, &old).map_err(AtlasError::write(&self.place))?;
+        }
+        if let Err(source) = fs::rename(&self.folder, &self.place) {
+            if moved {
+                // The error to report is the first one.
+                let _ = fs::rename(&old, &self.place);
+            }
+            return Err(AtlasError::write(&self.place)(source));
+        }
+        remove(&old)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After `finish` it is no longer there; after an error, that error is the one to report.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A hidden name beside `place` that no other process uses.
+fn sibling(place: &Path, ending: &str) -> PathBuf {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    place.with_file_name(format!(".{name}.{}.{ending}", std::process::id()))
+}
+
+/// Removes a folder that need not be there.
+fn remove(folder: &Path) -> Result<(), AtlasError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(AtlasError::write(folder)(error)),
+        _ => Ok(()),
+    }
+}

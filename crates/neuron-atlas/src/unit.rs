@@ -1,0 +1,98 @@
+//! What is known of a unit.
+
+use std::path::PathBuf;
+
+use crate::run::RunId;
+
+/// A unit: a channel of a layer of an architecture.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct UnitId {
+    pub(crate) arch: String,
+    pub(crate) layer: String,
+    pub(crate) channel: usize,
+}
+
+/// Everything that results say about a unit.
+#[derive(Debug, Default)]
+pub(crate) struct Unit {
+    pub(crate) images: Option<ImageList>,
+    pub(crate) patches: Vec<PatchSet>,
+    pub(crate) visualisations: Vec<Visualisation>,
+    pub(crate) heat_maps: Vec<HeatMap>,
+}
+
+/// The images that excite a unit most.
+#[derive(Debug)]
+pub(crate) struct ImageList {
+    /// Best first, no more than [`crate::read::LISTED`].
+    pub(crate) best: Vec<Listed>,
+    /// How many the list has in all.
+    pub(crate) total: usize,
+    pub(crate) run: Option<RunId>,
+}
+
+/// An image of a list.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// As the list names it.
+    pub(crate) image: String,
+    /// The name of its class folder.
+    pub(crate) class: Option<String>,
+    pub(crate) score: Option<f32>,
+}
+
+/// The best patches, as one command found them.
+#[derive(Debug)]
+pub(crate) struct PatchSet {
+    /// Best first; empty where there is only a picture of them.
+    pub(crate) best: Vec<Patch>,
+    /// The picture that shows all of them.
+    pub(crate) grid: Option<PathBuf>,
+    pub(crate) run: Option<RunId>,
+}
+
+/// A patch, and where it lies in its image.
+#[derive(Debug)]
+pub(crate) struct Patch {
+    /// As the table names it.
+    pub(crate) image: String,
+    pub(crate) score: f32,
+    /// In pixels of the image file.
+    pub(crate) window: Window,
+    /// Side in pixels of what the network sees.
+    pub(crate) size_px: usize,
+}
+
+/// A box in the pixels of an image file, and the size of the image that it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window {
+    pub(crate) x: usize,
+    pub(crate) y: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) image_width: usize,
+    pub(crate) image_height: usize,
+}
+
+/// A picture that was optimised for the unit.
+#[derive(Debug)]
+pub(crate) struct Visualisation {
+    /// Name of the files, without what they end in.
+    pub(crate) name: String,
+    pub(crate) picture: PathBuf,
+    pub(crate) masked: Option<PathBuf>,
+    /// Total of every step.
+    pub(crate) loss: Vec<f64>,
+    pub(crate) method: String,
+    /// The unit's activation on the picture, and its ratio to that on the references.
+    pub(crate) activation: Option<(f64, f64)>,
+    pub(crate) run: RunId,
+}
+
+/// Where in an image the unit's activation comes from.
+#[derive(Debug)]
+pub(crate) struct HeatMap {
+    pub(crate) picture: PathBuf,
+    pub(crate) image: String,
+    pub(crate) method: String,
+}

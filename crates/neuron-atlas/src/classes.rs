@@ -1,7 +1,5 @@
 //! The classes among a unit's images.
 
-use std::collections::BTreeMap;
-
 use neuron_data::ImagenetClass;
 
 use crate::unit::ImageList;
@@ -29,7 +27,7 @@ pub(crate) fn label(folder: &str) -> &str {
 /// How often each class comes among a unit's best images.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Composition {
-    /// Folder and number of images, the most frequent first; ties in the order of the names.
+    /// Folder and number of images, the most frequent first; among equals the one with the better image.
     pub(crate) counts: Vec<(String, usize)>,
     /// Images that were counted.
     pub(crate) images: usize,
@@ -38,14 +36,16 @@ pub(crate) struct Composition {
 impl Composition {
     /// Counts the classes of the best [`DECIDING`] images; images without a class are left out.
     pub(crate) fn of(list: &ImageList) -> Self {
-        let mut counts = BTreeMap::new();
+        let mut counts: Vec<(String, usize)> = Vec::new();
         for class in list.best.iter().take(DECIDING).filter_map(|listed| listed.class.as_deref()) {
-            *counts.entry(class).or_insert(0) += 1;
+            match counts.iter_mut().find(|(known, _)| known == class) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((class.to_owned(), 1)),
+            }
         }
-        let images = counts.values().sum();
-        let mut counts: Vec<(String, usize)> =
-            counts.into_iter().map(|(class, count)| (class.to_owned(), count)).collect();
-        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let images = counts.iter().map(|(_, count)| count).sum();
+        // A stable sort: equals stay in the order of their best images.
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Self { counts, images }
     }
 
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_most_frequent_class_comes_first() {
         let found = composition(&[Some("c"), Some("b"), None, Some("c"), Some("a")]);
-        assert_eq!(found.counts, [("c".into(), 2), ("a".into(), 1), ("b".into(), 1)]);
+        assert_eq!(found.counts, [("c".into(), 2), ("b".into(), 1), ("a".into(), 1)]);
         assert_eq!(found.images, 4);
         assert_eq!(composition(&[Some("a"); 30]).images, DECIDING);
     }

@@ -55,10 +55,13 @@
     level.style.setProperty("--level", unit[SPECIFICITY] ?? 0);
     level.title = unit[SPECIFICITY] === null ? "" : `specificity ${unit[SPECIFICITY].toFixed(2)}`;
     const line = make("span", "line");
-    const title = make("span");
-    if (layers.length > 1) title.append(make("span", "muted", name + " "));
+    const title = make("span", "title");
     title.append(make("b", "", unit[CHANNEL]));
-    line.append(title, make("span", "muted", unit[SHOWN] ?? ""));
+    // Of which layer goes without saying where there is one, or one was chosen.
+    if (layers.length > 1 && !layer.value) title.append(make("span", "muted", " " + name));
+    const score = make("span", "muted", unit[SHOWN] ?? "");
+    score.title = "highest activation";
+    line.append(title, score);
     link.append(tile, level, line, make("span", "label", label));
     return link;
   };

@@ -13,6 +13,9 @@ use crate::unit::{HeatMap, ImageList, PatchSet, Unit, UnitId, Visualisation, Win
 /// From a unit's page, `units/<architecture>/<layer>/<channel>.html`, to the site.
 const ROOT: &str = "../../../";
 
+/// Classes that a page names.
+const CLASSES: usize = 10;
+
 /// The page of one unit.
 #[derive(Template)]
 #[template(path = "unit.html")]
@@ -85,6 +88,8 @@ struct VisualisationView<'a> {
 struct ClassesView {
     images: usize,
     rows: Vec<(String, usize, usize)>,
+    /// Classes that are not shown.
+    more: usize,
 }
 
 struct HeatMapView<'a> {
@@ -145,7 +150,11 @@ impl ClassesView {
         let most = composition.counts.first()?.1;
         let row =
             |(class, count): &(String, usize)| (classes::label(class).to_owned(), *count, 100 * count / most);
-        Some(Self { images: composition.images, rows: composition.counts.iter().map(row).collect() })
+        Some(Self {
+            images: composition.images,
+            rows: composition.counts.iter().take(CLASSES).map(row).collect(),
+            more: composition.counts.len().saturating_sub(CLASSES),
+        })
     }
 }
 

@@ -106,9 +106,9 @@ fn draw_source(source: &Source, staging: &Staging) -> Result<Result<RenderedSour
     };
     let mut sizes = Vec::new();
     for (cut, pixels) in source.cuts.iter().zip(cuts) {
-        sizes.push(write(staging, &cut.file, fit(pixels, PATCH_SIDE))?);
+        sizes.push(write(staging, &cut.file, &fit(pixels, PATCH_SIDE))?);
     }
-    let size = write(staging, &source.file, fit(image, IMAGE_SIDE))?;
+    let size = write(staging, &source.file, &fit(image, IMAGE_SIDE))?;
     Ok(Ok(RenderedSource { size, cuts: sizes }))
 }
 
@@ -120,10 +120,10 @@ fn reason(error: &ImageError) -> String {
     }
 }
 
-fn write(staging: &Staging, file: &str, image: Rgb8Image) -> Result<Size, AtlasError> {
-    let bytes = jpeg(&image).map_err(AtlasError::write(file))?;
+fn write(staging: &Staging, file: &str, image: &Rgb8Image) -> Result<Size, AtlasError> {
+    let bytes = jpeg(image).map_err(AtlasError::write(file))?;
     staging.write(file, &bytes)?;
-    Ok(Size::of(&image))
+    Ok(Size::of(image))
 }
 
 /// Cuts a window out of an image of the size for which the window was made.
@@ -150,7 +150,7 @@ fn part(image: &Rgb8Image, window: Window) -> Result<Rgb8Image, String> {
 fn draw_result(picture: &ResultPicture, staging: &Staging) -> Result<Size, AtlasError> {
     if !picture.transparent {
         let image = read_rgb8(&picture.path, &Limits::default())?;
-        return write(staging, &picture.file, fit(image, RESULT_SIDE));
+        return write(staging, &picture.file, &fit(image, RESULT_SIDE));
     }
     let image = read_rgba(&picture.path)?;
     let size = Size { width: image.width() as usize, height: image.height() as usize };

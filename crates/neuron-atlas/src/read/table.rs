@@ -10,6 +10,9 @@ use crate::AtlasError;
 /// Rows that are asked for at once, so that no length in a file decides how much memory is taken.
 const TOGETHER: usize = 1 << 16;
 
+/// The values of a column, and, where it is optional, for each row whether it has one.
+type Column<T> = (Vec<<T as DataType>::T>, Option<Vec<i16>>);
+
 /// A Parquet file, read column by column.
 pub(super) struct Table {
     path: PathBuf,
@@ -54,12 +57,7 @@ impl Table {
         })
     }
 
-    /// The values of a column, and, where it is optional, which rows have one.
-    fn column<T: DataType>(
-        &self,
-        group: usize,
-        column: &'static str,
-    ) -> Result<(Vec<T::T>, Option<Vec<i16>>), AtlasError> {
+    fn column<T: DataType>(&self, group: usize, column: &'static str) -> Result<Column<T>, AtlasError> {
         let missing = || AtlasError::Column { path: self.path.clone(), column };
         let descriptions = self.reader.metadata().file_metadata().schema_descr();
         let matching = |at: &usize| {

@@ -62,14 +62,15 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     report(args, global, &written)
 }
 
-/// The name that stands for all layers with the same value: torchvision's first.
+/// The name that stands for all layers with the same value: the shortest.
 ///
 /// A layer that this build does not know keeps its name.
 fn layer_name(arch: &str, layer: &str) -> String {
     let Ok(architecture) = Architecture::from_name(arch) else { return layer.to_owned() };
     let graph = architecture.graph(&Weights::default());
     let Ok(tap) = graph.tap(layer) else { return layer.to_owned() };
-    graph.taps().find(|other| other.node == tap.node).unwrap_or(tap).name
+    let same = graph.taps().filter(|other| other.node == tap.node);
+    same.min_by_key(|other| other.name.len()).unwrap_or(tap).name
 }
 
 fn observe(event: Event, progress: &Mutex<Option<Progress>>, quiet: bool) -> ControlFlow<()> {

@@ -1,5 +1,6 @@
 //! The three commands of the README, as they stand there, from an empty folder to a picture.
 
+#[path = "../crates/neuron-cli/tests/support/mod.rs"]
 mod support;
 
 use std::fs;

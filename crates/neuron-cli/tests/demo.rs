@@ -55,7 +55,7 @@ fn the_demo_finds_what_units_respond_to_and_can_be_repeated() {
 
     let lines = commands(&stdout);
     let names: Vec<&str> = lines.iter().map(|line| line[0].as_str()).collect();
-    assert_eq!(names, ["select-images", "extract-patches", "baseline", "fvis"], "{stdout}{stderr}");
+    assert_eq!(names, ["select-images", "extract-patches", "baseline", "fvis", "atlas"], "{stdout}{stderr}");
     for line in &lines {
         let arguments: Vec<&str> = line.iter().map(String::as_str).collect();
         // As it stands: everything is there. And without the results it would be made.
@@ -63,6 +63,7 @@ fn the_demo_finds_what_units_respond_to_and_can_be_repeated() {
         expecting(0, neuron(&[&arguments[..], &["--dry-run"]].concat()).current_dir(folder.path()));
     }
 
+    assert!(out.join("atlas/index.html").is_file() && stdout.ends_with("# open out/atlas/index.html\n"));
     units_respond_to_one_or_two_classes(&out);
 
     // Once more: the same commands, and not a byte changes.
@@ -107,7 +108,7 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (stdout, _) = demo(folder.path(), &["--dry-run"]);
     assert!(stdout.starts_with("# 240 pictures would be drawn into out/pictures-12\n"), "{stdout}");
-    assert_eq!(commands(&stdout).len(), 4);
+    assert_eq!(commands(&stdout).len(), 5);
     assert!(files(folder.path()).is_empty());
 }
 

@@ -24,8 +24,8 @@ const SEED: u64 = 2;
 
 /// Show the whole way, from images to pictures of units, on data that are drawn on the spot
 ///
-/// Draws pictures of twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline and fvis
-/// on them with a small network that was trained on such pictures. Every command is printed before it runs: it can be
+/// Draws pictures of twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline, fvis
+/// and atlas on them with a small network that was trained on such pictures. Every command is printed before it runs: it can be
 /// repeated as it stands, or with other data and weights. Nothing is downloaded. What an earlier run has completed
 /// is kept; one that was interrupted is continued. The demo brings its own weights and data: --weights and --data
 /// change nothing.
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let units = units::choose(&places.table(), args.pictures.get(), args.units.get())?;
     demo.say_units(&units)?;
-    for line in lines.about(&units::channels(&units)) {
+    for line in lines.about(&units::channels(&units)).into_iter().chain([lines.atlas()]) {
         if demo.execute(line, &mut done)? == Outcome::Interrupted {
             return Ok(demo.interrupted());
         }
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.json {
         return summary::print(&args.out, &units, &done);
     }
-    output::print(&format!("# all of it is in {}\n", args.out.display()))?;
+    output::print(&format!("# open {}/index.html\n", places.atlas))?;
     Ok(Outcome::Done)
 }
 
@@ -90,7 +90,7 @@ fn plan(lines: &Lines<'_>) -> anyhow::Result<Outcome> {
         "{}\n# UNITS: the channels that this command shows to be most specific\n",
         lines.select_images()
     );
-    for line in lines.about("UNITS") {
+    for line in lines.about("UNITS").into_iter().chain([lines.atlas()]) {
         text += &format!("{line}\n");
     }
     output::print(&text)?;

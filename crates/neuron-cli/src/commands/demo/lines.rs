@@ -52,6 +52,7 @@ pub(super) struct Places {
     pub(super) weights: String,
     units: String,
     pictures: String,
+    pub(super) atlas: String,
 }
 
 impl Places {
@@ -71,6 +72,7 @@ impl Places {
                 weights: place("demo.safetensors")?,
                 units: place(&format!("{ARCH}/neuron_{LAYER}"))?,
                 pictures: place("fvis")?,
+                atlas: place("atlas")?,
             })
         };
         places().context("--out: the name must be UTF-8")
@@ -119,12 +121,24 @@ impl Lines<'_> {
         ]
     }
 
-    /// A command with what all of them have in common.
+    /// The command that makes pages of all results; always anew, as it takes seconds and has nothing of its own.
+    pub(super) fn atlas(&self) -> Line {
+        let Places { out, data, atlas, .. } = self.places;
+        self.with_flags(&["atlas", out, "--data", data, "--out", atlas], "--overwrite")
+    }
+
+    /// A command with what all that compute have in common: what is complete stays, what is not goes on; or all anew.
     fn line(&self, command: &str, own: &[&str]) -> Line {
         let Self { places, global, .. } = self;
         let common = ["--arch", ARCH, "--weights", &places.weights, "--data", &places.data];
-        let mut arguments: Vec<String> =
-            [&[command][..], &common, own].concat().into_iter().map(str::to_owned).collect();
+        let start = if global.overwrite { "--overwrite" } else { "--resume" };
+        self.with_flags(&[&[command][..], &common, own].concat(), start)
+    }
+
+    /// Arguments, the flags that the demo was given for all of its commands, and how results that are there count.
+    fn with_flags(&self, arguments: &[&str], start: &str) -> Line {
+        let Self { global, .. } = self;
+        let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         if global.device != DeviceRequest::Auto {
             arguments.extend(["--device".to_owned(), global.device.to_string()]);
         }
@@ -138,8 +152,7 @@ impl Lines<'_> {
             arguments.push("--quiet".to_owned());
         }
         arguments.extend((0..global.verbose).map(|_| "--verbose".to_owned()));
-        // What is complete stays, what is not goes on; or all anew.
-        arguments.push(if global.overwrite { "--overwrite" } else { "--resume" }.to_owned());
+        arguments.push(start.to_owned());
         Line { arguments }
     }
 }

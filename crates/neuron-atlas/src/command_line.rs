@@ -173,19 +173,11 @@ impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, word) in self.0.iter().enumerate() {
             let separator = if at > 0 { " " } else { "" };
-            write!(f, "{separator}{}", quoted(word))?;
+            // No shell can be told of a zero byte; no path or name holds one.
+            let quoted = shlex::try_quote(word).unwrap_or_default();
+            write!(f, "{separator}{quoted}")?;
         }
         Ok(())
-    }
-}
-
-/// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,:=+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -205,15 +197,25 @@ mod tests {
         assert_eq!(
             line.to_string(),
             "neuron select-images --arch resnet50 --data 'my photos' --target-layer layer4_2 --topk-images 50 \
-             --channels 0-2,7 --split val --out runs"
+             --channels '0-2,7' --split val --out runs"
         );
     }
 
     #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("a/b-c_1.png"), "a/b-c_1.png");
-        assert_eq!(quoted("$(rm)"), "'$(rm)'");
+    fn what_a_shell_would_take_apart_is_quoted() {
+        let scan = json!({ "settings": { "arch": "$(rm)", "data": "it's & \"more\"", "channels": "0-3" } });
+        let line = CommandLine::of("extract-patches", &scan, Path::new("")).to_string();
+        let words = shlex::split(&line).unwrap();
+        let expected = [
+            "neuron",
+            "extract-patches",
+            "--arch",
+            "$(rm)",
+            "--data",
+            "it's & \"more\"",
+            "--channels",
+            "0-3",
+        ];
+        assert_eq!(words, expected);
     }
 }

@@ -35,8 +35,9 @@ impl Pages<'_> {
         Some(self.plan.sources.get(patch.source.0)?.cuts.get(patch.cut)?.window)
     }
 
-    /// A picture among the results.
+    /// A picture among the results, unless it was left out.
     pub(super) fn result(&self, at: usize) -> Option<Shown> {
-        Some(Shown::new(&self.plan.results.get(at)?.file, *self.rendered.results.get(at)?))
+        let size = (*self.rendered.results.get(at)?)?;
+        Some(Shown::new(&self.plan.results.get(at)?.file, size))
     }
 }

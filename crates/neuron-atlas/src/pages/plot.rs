@@ -8,19 +8,12 @@ const MOST_POINTS: usize = 240;
 
 /// Scores as bars, best first.
 pub(super) struct Bars {
-    pub(super) bars: Vec<Bar>,
+    count: usize,
+    /// The bars as SVG paths: those of the most frequent class, and the others.
+    pub(super) marked: String,
+    pub(super) others: String,
     pub(super) highest: String,
     pub(super) lowest: String,
-    /// Whether some bars are of the most frequent class.
-    pub(super) marks: bool,
-}
-
-/// A bar of one unit width at its place in the row.
-pub(super) struct Bar {
-    pub(super) x: usize,
-    pub(super) y: String,
-    pub(super) height: String,
-    pub(super) marked: bool,
 }
 
 impl Bars {
@@ -37,22 +30,17 @@ impl Bars {
         }
         let (top, bottom) = (highest.max(0.0), lowest.min(0.0));
         let scale = if top > bottom { HEIGHT / (top - bottom) } else { 0.0 };
-        let bar = |(x, (score, marked)): (usize, &(f64, bool))| Bar {
-            x,
-            y: short((top - score.max(0.0)) * scale),
-            height: short(score.abs() * scale),
-            marked: *marked,
-        };
-        Some(Self {
-            bars: finite.iter().enumerate().map(bar).collect(),
-            highest: score(highest),
-            lowest: score(lowest),
-            marks: finite.iter().any(|(_, marked)| *marked),
-        })
+        let (mut marked, mut others) = (String::new(), String::new());
+        for (x, (score, own)) in finite.iter().enumerate() {
+            let (y, height) = (short((top - score.max(0.0)) * scale), short(score.abs() * scale));
+            let path = if *own { &mut marked } else { &mut others };
+            *path += &format!("M{x} {y}h.8v{height}h-.8z");
+        }
+        Some(Self { count: finite.len(), marked, others, highest: score(highest), lowest: score(lowest) })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bars.len()
+        self.count
     }
 }
 
@@ -87,9 +75,8 @@ mod tests {
     #[test]
     fn bars_stand_on_zero() {
         let bars = Bars::new(&[(4.0, true), (1.0, false), (-1.0, false)]).unwrap();
-        let shown: Vec<_> = bars.bars.iter().map(|bar| (bar.y.as_str(), bar.height.as_str())).collect();
-        assert_eq!(shown, [("0", "80"), ("60", "20"), ("80", "20")]);
-        assert!(bars.marks);
+        assert_eq!(bars.marked, "M0 0h.8v80h-.8z");
+        assert_eq!(bars.others, "M1 60h.8v20h-.8zM2 80h.8v20h-.8z");
         assert_eq!((bars.highest.as_str(), bars.lowest.as_str()), ("4.00", "-1.00"));
     }
 
@@ -100,7 +87,7 @@ mod tests {
             Bars::new(&[(f64::INFINITY, false), (2.0, false), (0.0, false), (f64::NAN, true)]).unwrap();
         assert_eq!(bars.len(), 2);
         let flat = Bars::new(&[(0.0, false), (0.0, false)]).unwrap();
-        assert!(flat.bars.iter().all(|bar| bar.height == "0"));
+        assert_eq!(flat.others, "M0 0h.8v0h-.8zM1 0h.8v0h-.8z");
         assert!(curve(&[1.0]).is_none());
         assert!(curve(&[]).is_none());
     }

@@ -5,8 +5,8 @@ use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbaImage};
 use neuron_data::{Interpolation, Rgb8Image, resize_rgb8};
 
-/// Quality of JPEG files; no colour is subsampled.
-const QUALITY: u8 = 86;
+/// Quality of JPEG files. No colour is subsampled, and at the sizes that are shown more cannot be seen.
+const QUALITY: u8 = 64;
 
 /// A picture that is no larger than `side` in either direction; it is never enlarged.
 pub(super) fn fit(image: Rgb8Image, side: usize) -> Rgb8Image {

@@ -41,6 +41,8 @@ pub(crate) struct ResultPicture {
     pub(crate) file: String,
     /// Whether its transparency is kept.
     pub(crate) transparent: bool,
+    /// Sources that show the same better: it is left out if one of them can be shown.
+    pub(crate) instead_of: Vec<SourceId>,
 }
 
 /// The pictures of one unit; indices into [`Plan::sources`] and [`Plan::results`].
@@ -109,12 +111,14 @@ impl Planning<'_> {
                 cuts.push(Cut { window: patch.window, file });
                 PlannedPatch { source, cut: cuts.len() - 1 }
             });
-            planned.patches.push(cuts.collect());
-            // Shown where the patches themselves cannot be.
-            let grid = patches.grid.as_deref();
-            planned
-                .grids
-                .push(grid.map(|grid| self.result(grid, format!("patches/{slug}/{set}.jpg"), false)));
+            let cuts: Vec<PlannedPatch> = cuts.collect();
+            let grid = patches.grid.as_deref().map(|grid| {
+                let at = self.result(grid, format!("patches/{slug}/{set}.jpg"), false);
+                self.plan.results[at].instead_of = cuts.iter().map(|cut| cut.source).collect();
+                at
+            });
+            planned.grids.push(grid);
+            planned.patches.push(cuts);
         }
         for (at, picture) in unit.visualisations.iter().enumerate() {
             let file = |ending| format!("visualisations/{slug}/{at}{ending}");
@@ -130,7 +134,8 @@ impl Planning<'_> {
     }
 
     fn result(&mut self, path: &Path, file: String, transparent: bool) -> usize {
-        self.plan.results.push(ResultPicture { path: path.to_owned(), file, transparent });
+        let (path, instead_of) = (path.to_owned(), Vec::new());
+        self.plan.results.push(ResultPicture { path, file, transparent, instead_of });
         self.plan.results.len() - 1
     }
 

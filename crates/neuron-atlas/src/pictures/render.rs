@@ -55,7 +55,8 @@ pub struct Skipped {
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(crate) sources: Vec<Result<RenderedSource, Skipped>>,
-    pub(crate) results: Vec<Size>,
+    /// Nothing for what is left out.
+    pub(crate) results: Vec<Option<Size>>,
 }
 
 /// Makes and writes all pictures of a plan; each source image is decoded once.
@@ -81,12 +82,14 @@ pub(crate) fn render(
             drawn => Ok(drawn),
         }
     });
-    let sources = sources.collect::<Result<_, _>>()?;
+    let sources: Vec<Result<RenderedSource, Skipped>> = sources.collect::<Result<_, _>>()?;
     let results = plan.results.par_iter().map(|picture| {
         tell()?;
-        draw_result(picture, staging)
+        let better = picture.instead_of.iter().any(|source| sources[source.0].is_ok());
+        if better { Ok(None) } else { draw_result(picture, staging).map(Some) }
     });
-    Ok(Rendered { sources, results: results.collect::<Result<_, _>>()? })
+    let results = results.collect::<Result<_, _>>()?;
+    Ok(Rendered { sources, results })
 }
 
 /// Writes an image and its cuts; the inner error is an image that cannot be shown.

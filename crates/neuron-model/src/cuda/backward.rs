@@ -3,15 +3,14 @@
 use super::convolution::Operands;
 use super::frozen::Form;
 use super::gpu::{Address, Floats};
-use super::kernels::Argument;
 use super::lane::Lane;
 use crate::cpu::{Algorithm, Buffer};
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::Signals;
-use crate::graph::{NodeId, Operation};
+use crate::graph::NodeId;
 use crate::kernels::Part;
-use crate::reverse::{Convolved, KnownRule, LrpZPlus, Passes, Route, Rule, Walk};
+use crate::reverse::{Convolved, KnownRule, Passes, Route, Rule, Walk};
 
 /// Walks from the seeds to the wanted nodes over the values of the lane's last block.
 pub(super) fn walk(
@@ -36,14 +35,14 @@ pub(super) fn walk(
 }
 
 /// Signals on a GPU. Memory that is dropped is free for the next signal at once: all work is on one stream.
-struct OnGpu<'a> {
-    lane: &'a Lane,
+pub(super) struct OnGpu<'a> {
+    pub(super) lane: &'a Lane,
     rule: KnownRule,
 }
 
 /// The kinds of the kernel `gate`.
 #[derive(Clone, Copy)]
-enum Gate {
+pub(super) enum Gate {
     Open = 0,
     Relu = 1,
     GuidedRelu = 2,
@@ -51,16 +50,16 @@ enum Gate {
 }
 
 impl OnGpu<'_> {
-    fn input_of(&self, id: NodeId) -> NodeId {
+    pub(super) fn input_of(&self, id: NodeId) -> NodeId {
         self.lane.graph().node(id).inputs[0]
     }
 
-    fn address(&self, signal: &Floats) -> Address {
+    pub(super) fn address(&self, signal: &Floats) -> Address {
         self.lane.gpu().address(signal)
     }
 
     /// An arbitrary signal at a node.
-    fn take(&self, id: NodeId) -> Result<Floats, DeviceError> {
+    pub(super) fn take(&self, id: NodeId) -> Result<Floats, DeviceError> {
         self.lane.gpu().alloc(self.lane.len(id))
     }
 
@@ -74,7 +73,7 @@ impl OnGpu<'_> {
     }
 
     /// `values = gate(values + addend?)`
-    fn gate(
+    pub(super) fn gate(
         &self,
         values: &Floats,
         addend: Option<&Floats>,
@@ -86,29 +85,24 @@ impl OnGpu<'_> {
     }
 
     /// `values += factor * term`
-    fn accumulate(&self, values: &Floats, term: &Floats, factor: f32) -> Result<(), DeviceError> {
+    pub(super) fn accumulate(&self, values: &Floats, term: &Floats, factor: f32) -> Result<(), DeviceError> {
         let arguments = [self.address(values).into(), self.address(term).into(), factor.into()];
         self.lane.launch("accumulate", values.len(), &arguments)
     }
 
     /// `divisor = numerator / (divisor + eps)`
-    fn divide(&self, numerator: &Floats, divisor: &Floats, eps: f32) -> Result<(), DeviceError> {
+    pub(super) fn divide(&self, numerator: &Floats, divisor: &Floats, eps: f32) -> Result<(), DeviceError> {
         let arguments = [self.address(divisor).into(), self.address(numerator).into(), eps.into()];
         self.lane.launch("quotient", divisor.len(), &arguments)
     }
 
-    /// The sums of a convolution with a part of its weights over any input of its shape, without a bias.
-    fn convolve(&self, convolution: NodeId, part: Part, input: Address) -> Result<Floats, DeviceError> {
-        let output = self.take(convolution)?;
-        let values = self.lane.values(Form::Part(convolution, part))?;
-        let weight = self.address(&values.weight);
-        let site = self.lane.site(convolution, part.algorithm() == Algorithm::Direct);
-        self.lane.convolve(site, Operands { input, weight, output: self.address(&output) })?;
-        Ok(output)
-    }
-
     /// The gradient of a convolution with respect to its input.
-    fn transpose(&self, convolution: NodeId, form: Form, signal: &Floats) -> Result<Floats, DeviceError> {
+    pub(super) fn transpose(
+        &self,
+        convolution: NodeId,
+        form: Form,
+        signal: &Floats,
+    ) -> Result<Floats, DeviceError> {
         let output = self.take(self.input_of(convolution))?;
         let values = self.lane.values(form)?;
         let exact = matches!(form, Form::Part(_, part) if part.algorithm() == Algorithm::Direct);
@@ -123,85 +117,8 @@ impl OnGpu<'_> {
         Ok(output)
     }
 
-    /// `R_in = a * conv^T(R / (conv(a, w+) + eps), w+)`
-    fn z_plus(&self, lrp: LrpZPlus, convolution: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
-        let input = self.lane.value(self.input_of(convolution));
-        let quotient = self.convolve(convolution, Part::Positive, input)?;
-        self.divide(signal, &quotient, lrp.eps)?;
-        let output = self.transpose(convolution, Form::Part(convolution, Part::Positive), &quotient)?;
-        self.gate(&output, None, (Gate::Product, input))?;
-        Ok(output)
-    }
-
-    /// The rule for pixels, term by term as the CPU's `LrpZPlus::z_b`.
-    fn z_b(&self, lrp: LrpZPlus, convolution: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
-        let image = self.input_of(convolution);
-        let (lowest, highest) =
-            (self.pixels(image, lrp.pixels.lowest)?, self.pixels(image, lrp.pixels.highest)?);
-        let terms = [
-            (Part::Raw, self.lane.value(image), 1.0),
-            (Part::Positive, self.address(&lowest), -1.0),
-            (Part::Negative, self.address(&highest), -1.0),
-        ];
-        let quotient = self.filled(convolution, lrp.eps)?;
-        for (part, values, sign) in terms {
-            self.accumulate(&quotient, &self.convolve(convolution, part, values)?, sign)?;
-        }
-        self.divide(signal, &quotient, 0.0)?;
-        let output = self.filled(image, 0.0)?;
-        for (part, values, sign) in terms {
-            let back = self.transpose(convolution, Form::Part(convolution, part), &quotient)?;
-            self.gate(&back, None, (Gate::Product, values))?;
-            self.accumulate(&output, &back, sign)?;
-        }
-        Ok(output)
-    }
-
-    /// The same value everywhere at a node.
-    fn filled(&self, id: NodeId, value: f32) -> Result<Floats, DeviceError> {
-        let filled = self.take(id)?;
-        self.lane.launch("fill", filled.len(), &[self.address(&filled).into(), value.into()])?;
-        Ok(filled)
-    }
-
-    /// The same pixel everywhere in the image.
-    fn pixels(&self, image: NodeId, [red, green, blue]: [f32; 3]) -> Result<Floats, DeviceError> {
-        let pixels = self.take(image)?;
-        let arguments = [self.address(&pixels).into(), red.into(), green.into(), blue.into()];
-        self.lane.launch("fill_pixels", pixels.len(), &arguments)?;
-        Ok(pixels)
-    }
-
-    /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
-    fn averaging(&self, pool: NodeId) -> Vec<Argument> {
-        let node = self.lane.graph().node(pool);
-        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
-        let (input, output) = (self.lane.shape(node.inputs[0]), self.lane.shape(pool));
-        let sizes = [input.height, input.width, input.channels, output.height, output.width];
-        sizes.into_iter().chain([window.stride; 2]).map(Argument::from).collect()
-    }
-
-    /// As an average pool over windows as wide as the stride.
-    fn average_pool_relevance(
-        &self,
-        lrp: LrpZPlus,
-        pool: NodeId,
-        signal: &Floats,
-    ) -> Result<Floats, DeviceError> {
-        let (input, sizes) = (self.input_of(pool), self.averaging(pool));
-        let quotient = self.take(pool)?;
-        let pointers = [self.lane.value(input).into(), self.address(&quotient).into()];
-        self.lane.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
-        self.divide(signal, &quotient, lrp.eps)?;
-        let output = self.take(input)?;
-        let pointers = [self.address(&quotient).into(), self.address(&output).into()];
-        self.lane.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
-        self.gate(&output, None, (Gate::Product, self.lane.value(input)))?;
-        Ok(output)
-    }
-
     /// The transpose of the mean over all positions of a node's input.
-    fn spread(&self, pool: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
+    pub(super) fn spread(&self, pool: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
         let input = self.input_of(pool);
         let (output, shape) = (self.take(input)?, self.lane.shape(input));
         let arguments = [
@@ -212,20 +129,6 @@ impl OnGpu<'_> {
         ];
         self.lane.launch("spread_mean", output.len(), &arguments)?;
         Ok(output)
-    }
-
-    /// The means over all positions of a node's input.
-    fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
-        let (input, means) = (self.input_of(pool), self.take(pool)?);
-        let shape = self.lane.shape(input);
-        let arguments = [
-            self.lane.value(input).into(),
-            self.address(&means).into(),
-            shape.positions().into(),
-            shape.channels.into(),
-        ];
-        self.lane.launch("reduce_mean", means.len(), &arguments)?;
-        Ok(means)
     }
 }
 

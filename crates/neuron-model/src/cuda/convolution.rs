@@ -2,22 +2,17 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use cudarc::cudnn::result::{self, CudnnError};
-use cudarc::cudnn::sys::{
-    self, cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward,
-};
+use cudarc::cudnn::sys::{cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
+use super::algorithm::{backward_algorithm, forward_algorithm};
 use super::cudnn::{self, Activation, Filter, Handle, Map, Sliding};
 use super::gpu::{Address, At};
 use crate::cpu::ConvGeometry;
 use crate::device::{DeviceError, Precision};
-
-/// The largest scratch memory that an algorithm may take.
-const MOST_WORKSPACE_BYTES: usize = 1 << 30;
 
 /// A convolution of maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,13 +59,18 @@ pub(super) struct Convolutions {
 // safety); the only owner is the mutex of a `Gpu`.
 unsafe impl Send for Convolutions {}
 
-/// A convolution with everything that cuDNN wants to know of it.
-struct Planned<A> {
-    input: Map,
-    output: Map,
+/// A convolution as cuDNN wants it described.
+pub(super) struct Described {
+    pub(super) input: Map,
+    pub(super) output: Map,
     bias: Map,
-    filter: Filter,
-    sliding: Sliding,
+    pub(super) filter: Filter,
+    pub(super) sliding: Sliding,
+}
+
+/// A convolution and how it is computed.
+struct Planned<A> {
+    described: Described,
     algorithm: A,
     workspace_bytes: usize,
     /// Whether cuDNN is known not to have it with bias, residual and ReLU in one.
@@ -99,16 +99,16 @@ impl Convolutions {
             result::convolution_forward(
                 self.handle.raw(),
                 scalar(&one),
-                planned.input.raw(),
+                planned.described.input.raw(),
                 pointer(operands.input).cast_const(),
-                planned.filter.raw(),
+                planned.described.filter.raw(),
                 pointer(operands.weight).cast_const(),
-                planned.sliding.raw(),
+                planned.described.sliding.raw(),
                 planned.algorithm,
                 workspace.0,
                 workspace.1,
                 scalar(&zero),
-                planned.output.raw(),
+                planned.described.output.raw(),
                 pointer(operands.output),
             )
         };
@@ -139,21 +139,21 @@ impl Convolutions {
             result::convolution_bias_activation_forward(
                 self.handle.raw(),
                 scalar(&one),
-                planned.input.raw(),
+                planned.described.input.raw(),
                 pointer(operands.input).cast_const(),
-                planned.filter.raw(),
+                planned.described.filter.raw(),
                 pointer(operands.weight).cast_const(),
-                planned.sliding.raw(),
+                planned.described.sliding.raw(),
                 planned.algorithm,
                 workspace.0,
                 workspace.1,
                 scalar(&share),
-                planned.output.raw(),
+                planned.described.output.raw(),
                 pointer(residual).cast_const(),
-                planned.bias.raw(),
+                planned.described.bias.raw(),
                 pointer(addends.bias).cast_const(),
                 self.relu.raw(),
-                planned.output.raw(),
+                planned.described.output.raw(),
                 pointer(operands.output),
             )
         };
@@ -181,16 +181,16 @@ impl Convolutions {
             result::convolution_backward_data(
                 self.handle.raw(),
                 scalar(&one),
-                planned.filter.raw(),
+                planned.described.filter.raw(),
                 pointer(operands.weight).cast_const(),
-                planned.output.raw(),
+                planned.described.output.raw(),
                 pointer(operands.input).cast_const(),
-                planned.sliding.raw(),
+                planned.described.sliding.raw(),
                 planned.algorithm,
                 workspace.0,
                 workspace.1,
                 scalar(&zero),
-                planned.input.raw(),
+                planned.described.input.raw(),
                 pointer(operands.output),
             )
         };
@@ -201,9 +201,8 @@ impl Convolutions {
         if self.forward.contains_key(&site) {
             return Ok(());
         }
-        let at = self.at;
-        let find = |planned: &Planned<()>, handle: &Handle| forward_algorithm(planned, handle, site.exact);
-        let planned = plan(at, site, self.precision, "forward", |planned| find(planned, &self.handle))?;
+        let find = |described: &Described| forward_algorithm(described, &self.handle, site.exact);
+        let planned = self.plan(site, "forward", find)?;
         self.reserve(planned.workspace_bytes)?;
         self.forward.insert(site, planned);
         Ok(())
@@ -213,12 +212,28 @@ impl Convolutions {
         if self.backward.contains_key(&site) {
             return Ok(());
         }
-        let at = self.at;
-        let find = |planned: &Planned<()>, handle: &Handle| backward_algorithm(planned, handle, site.exact);
-        let planned = plan(at, site, self.precision, "backward", |planned| find(planned, &self.handle))?;
+        let find = |described: &Described| backward_algorithm(described, &self.handle, site.exact);
+        let planned = self.plan(site, "backward", find)?;
         self.reserve(planned.workspace_bytes)?;
         self.backward.insert(site, planned);
         Ok(())
+    }
+
+    /// Descriptors for a site, and the algorithm that `find` picks.
+    fn plan<A>(
+        &self,
+        site: Site,
+        direction: &'static str,
+        find: impl FnOnce(&Described) -> Result<Option<(A, usize)>, CudnnError>,
+    ) -> Result<Planned<A>, DeviceError> {
+        let described = self.at.cudnn("describing a convolution", describe(site, self.precision))?;
+        let found = self.at.cudnn("choosing an algorithm", find(&described))?;
+        let (algorithm, workspace_bytes) = found.ok_or_else(|| DeviceError::NoAlgorithm {
+            gpu: self.at.0,
+            direction,
+            convolution: format!("{:?} of {} x {}", site.geometry, site.height, site.width),
+        })?;
+        Ok(Planned { described, algorithm, workspace_bytes, unfusable: false })
     }
 
     /// Makes the workspace, which all convolutions share, at least `bytes` long.
@@ -240,131 +255,16 @@ impl Convolutions {
     }
 }
 
-/// Descriptors for a site, and the algorithm that `find` picks.
-fn plan<A>(
-    at: At,
-    site: Site,
-    precision: Precision,
-    direction: &'static str,
-    find: impl FnOnce(&Planned<()>) -> Result<Option<(A, usize)>, CudnnError>,
-) -> Result<Planned<A>, DeviceError> {
-    let described = describe(site, precision);
-    let planned = at.cudnn("describing a convolution", described)?;
-    let found = at.cudnn("choosing an algorithm", find(&planned))?;
-    let (algorithm, workspace_bytes) = found.ok_or_else(|| DeviceError::NoAlgorithm {
-        gpu: at.0,
-        direction,
-        convolution: format!("{:?} of {} x {}", site.geometry, site.height, site.width),
-    })?;
-    let Planned { input, output, bias, filter, sliding, unfusable, .. } = planned;
-    Ok(Planned { input, output, bias, filter, sliding, algorithm, workspace_bytes, unfusable })
-}
-
-fn describe(site: Site, precision: Precision) -> Result<Planned<()>, CudnnError> {
+fn describe(site: Site, precision: Precision) -> Result<Described, CudnnError> {
     let Site { geometry, batch, height, width, .. } = site;
     let (rows, columns) = (geometry.positions(height), geometry.positions(width));
-    Ok(Planned {
+    Ok(Described {
         input: cudnn::map([batch, geometry.in_channels, height, width])?,
         output: cudnn::map([batch, geometry.out_channels, rows, columns])?,
         bias: cudnn::map([1, geometry.out_channels, 1, 1])?,
         filter: cudnn::filter(geometry)?,
         sliding: cudnn::sliding(geometry, precision)?,
-        algorithm: (),
-        workspace_bytes: 0,
-        unfusable: false,
     })
-}
-
-/// cuDNN's first choice among the algorithms that give the same bits every time.
-fn forward_algorithm(
-    planned: &Planned<()>,
-    handle: &Handle,
-    exact: bool,
-) -> Result<Option<(Forward, usize)>, CudnnError> {
-    let mut found = [const { MaybeUninit::<sys::cudnnConvolutionFwdAlgoPerf_t>::uninit() }; 8];
-    let mut count = 0;
-    // SAFETY: the descriptors live, and at most as many entries are written as there is room for.
-    let found = unsafe {
-        result::get_convolution_forward_algorithm(
-            handle.raw(),
-            planned.input.raw(),
-            planned.filter.raw(),
-            planned.sliding.raw(),
-            planned.output.raw(),
-            found.len() as i32,
-            &raw mut count,
-            found.as_mut_ptr().cast(),
-        )?;
-        // The first `count` are written.
-        std::slice::from_raw_parts(
-            found.as_ptr().cast::<sys::cudnnConvolutionFwdAlgoPerf_t>(),
-            usize::try_from(count).unwrap_or(0),
-        )
-    };
-    let is_transform = |algorithm: Forward| {
-        use Forward as A;
-        matches!(
-            algorithm,
-            A::CUDNN_CONVOLUTION_FWD_ALGO_FFT
-                | A::CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING
-                | A::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD
-                | A::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED
-        )
-    };
-    let usable = found.iter().find(|candidate| {
-        is_usable(candidate.status, candidate.determinism, candidate.memory)
-            && !(exact && is_transform(candidate.algo))
-    });
-    Ok(usable.map(|candidate| (candidate.algo, candidate.memory)))
-}
-
-/// As [`forward_algorithm`], for the gradient with respect to the input.
-fn backward_algorithm(
-    planned: &Planned<()>,
-    handle: &Handle,
-    exact: bool,
-) -> Result<Option<(Backward, usize)>, CudnnError> {
-    let mut found = [const { MaybeUninit::<sys::cudnnConvolutionBwdDataAlgoPerf_t>::uninit() }; 6];
-    let mut count = 0;
-    // SAFETY: the descriptors live, and at most as many entries are written as there is room for.
-    let found = unsafe {
-        result::get_convolution_backward_data_algorithm(
-            handle.raw(),
-            planned.filter.raw(),
-            planned.output.raw(),
-            planned.sliding.raw(),
-            planned.input.raw(),
-            found.len() as i32,
-            &raw mut count,
-            found.as_mut_ptr().cast(),
-        )?;
-        // The first `count` are written.
-        std::slice::from_raw_parts(
-            found.as_ptr().cast::<sys::cudnnConvolutionBwdDataAlgoPerf_t>(),
-            usize::try_from(count).unwrap_or(0),
-        )
-    };
-    let is_transform = |algorithm: Backward| {
-        use Backward as A;
-        matches!(
-            algorithm,
-            A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT
-                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING
-                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD
-                | A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED
-        )
-    };
-    let usable = found.iter().find(|candidate| {
-        is_usable(candidate.status, candidate.determinism, candidate.memory)
-            && !(exact && is_transform(candidate.algo))
-    });
-    Ok(usable.map(|candidate| (candidate.algo, candidate.memory)))
-}
-
-fn is_usable(status: sys::cudnnStatus_t, determinism: sys::cudnnDeterminism_t, memory: usize) -> bool {
-    status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
-        && determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
-        && memory <= MOST_WORKSPACE_BYTES
 }
 
 /// Whether cuDNN says that it has no such operation, not that it failed.

@@ -3,20 +3,17 @@ use std::sync::Arc;
 use cudarc::driver::{CudaSlice, PinnedHostSlice};
 use rayon::prelude::*;
 
-use super::convolution::{Addends, Operands, Site};
 use super::forward::Given;
 use super::frozen::{Form, Frozen, Values};
 use super::gpu::{Address, Floats, Gpu};
 use super::kernels::Argument;
-use crate::cpu::Algorithm;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
 use crate::graph::{Graph, MapShape, NodeId, Operation};
 use crate::images::Images;
-use crate::kernels::{Part, geometry};
 use crate::network::Network;
-use crate::plan::{Keep, Layout, Plan, Step, StepKind};
+use crate::plan::{Keep, Layout, Plan};
 use crate::session::Reduction;
 
 /// What of a block comes back to the host.
@@ -188,36 +185,6 @@ impl Lane {
         Ok(Given { tap, node, shape, values, positions: Vec::new() })
     }
 
-    /// The maps of a node reduced for each channel, and where their maxima are.
-    fn reduce(
-        &self,
-        node: NodeId,
-        reduction: Reduction,
-    ) -> Result<(Floats, Option<CudaSlice<u32>>), DeviceError> {
-        let (shape, gpu) = (self.shape(node), self.gpu());
-        let count = self.room() * shape.channels;
-        let scores = gpu.alloc(count)?;
-        let sizes = [shape.positions().into(), shape.channels.into()];
-        let maps = self.value(node).into();
-        let positions = match reduction {
-            Reduction::Mean => {
-                self.launch(
-                    "reduce_mean",
-                    count,
-                    &[&[maps, gpu.address(&scores).into()], &sizes[..]].concat(),
-                )?;
-                None
-            }
-            Reduction::Max => {
-                let positions = gpu.alloc::<u32>(count)?;
-                let outputs = [maps, gpu.address(&scores).into(), gpu.address(&positions).into()];
-                self.launch("reduce_max", count, &[&outputs, &sizes[..]].concat())?;
-                Some(positions)
-            }
-        };
-        Ok((scores, positions))
-    }
-
     fn buffer(&self, id: NodeId) -> &Floats {
         let memory = self.memory.as_ref().expect("a block was prepared");
         let place = memory.layout.places[id.0].expect("every value that is read was placed");
@@ -252,100 +219,8 @@ impl Lane {
         unsafe { self.gpu().kernels().launch(self.gpu().stream(), name, count, arguments) }
     }
 
-    /// A convolution over maps of the block.
-    pub(super) fn site(&self, convolution: NodeId, exact: bool) -> Site {
-        let graph = self.network.graph();
-        let input = self.shape(graph.node(convolution).inputs[0]);
-        let geometry = geometry(graph, convolution);
-        Site { geometry, batch: self.room(), height: input.height, width: input.width, exact }
-    }
-
-    /// Overwrites `output` with the sums of a convolution.
-    pub(super) fn convolve(&self, site: Site, operands: Operands) -> Result<(), DeviceError> {
-        // SAFETY: as in `launch`; the lengths are those of the site.
-        unsafe { self.gpu().convolutions().convolve(site, operands) }
-    }
-
-    /// Starts one step of the plan.
-    fn step(&self, step: &Step) -> Result<(), DeviceError> {
-        let (input, output, count) = (self.value(step.input), self.value(step.output), self.len(step.output));
-        let channels = self.shape(step.output).channels;
-        match step.kind {
-            StepKind::Convolution { convolution, norm, residual, relu } => {
-                let form = match norm {
-                    Some(norm) => Form::Folded { convolution, norm },
-                    None => Form::Part(convolution, Part::Raw),
-                };
-                let exact = norm.is_some() && self.plan.algorithm() == Algorithm::Direct;
-                self.convolution(step, (form, self.site(convolution, exact)), residual, relu)
-            }
-            StepKind::Linear { linear } => {
-                self.convolution(step, (Form::Part(linear, Part::Raw), self.site(linear, false)), None, false)
-            }
-            StepKind::BatchNorm { norm, relu } => {
-                let affine = self.values(Form::Norm(norm))?;
-                let (scale, shift) = (self.gpu().address(&affine.weight), self.gpu().address(&affine.bias));
-                let arguments =
-                    [input.into(), scale.into(), shift.into(), output.into(), channels.into(), relu.into()];
-                self.launch("scale_shift", count, &arguments)
-            }
-            StepKind::Relu => self.launch("relu", count, &[input.into(), output.into()]),
-            StepKind::Add { shortcut, relu } => {
-                let arguments = [input.into(), self.value(shortcut).into(), output.into(), relu.into()];
-                self.launch("add", count, &arguments)
-            }
-            StepKind::MaxPool(_) => {
-                let pointers = [input.into(), output.into(), self.argmax(step.output).into()];
-                self.launch("max_pool", count, &[&pointers, &self.pooling(step.output)[..]].concat())
-            }
-            StepKind::GlobalAveragePool => {
-                let positions = self.shape(step.input).positions();
-                let arguments = [input.into(), output.into(), positions.into(), channels.into()];
-                self.launch("reduce_mean", count, &arguments)
-            }
-        }
-    }
-
-    /// `relu?(convolution + bias + residual?)`, in one call where cuDNN has it.
-    fn convolution(
-        &self,
-        step: &Step,
-        (form, site): (Form, Site),
-        residual: Option<NodeId>,
-        relu: bool,
-    ) -> Result<(), DeviceError> {
-        let values = self.values(form)?;
-        let (weight, bias) = (self.gpu().address(&values.weight), self.gpu().address(&values.bias));
-        let residual = residual.map(|id| self.value(id));
-        let operands = Operands { input: self.value(step.input), weight, output: self.value(step.output) };
-        if relu {
-            // SAFETY: as in `launch`; the lengths are those of the site.
-            let fused = unsafe {
-                self.gpu().convolutions().convolve_fused(site, operands, Addends { bias, residual })
-            };
-            if fused? {
-                return Ok(());
-            }
-        }
-        self.convolve(site, operands)?;
-        let (count, channels) = (self.len(step.output), site.geometry.out_channels);
-        let arguments =
-            [operands.output.into(), bias.into(), residual.unwrap_or(0).into(), channels.into(), relu.into()];
-        self.launch("bias_activation", count, &arguments)
-    }
-
-    /// The sizes that the kernels of max-pools take.
-    pub(super) fn pooling(&self, pool: NodeId) -> [Argument; 8] {
-        let node = self.network.graph().node(pool);
-        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
-        let (input, output) = (self.shape(node.inputs[0]), self.shape(pool));
-        [input.height, input.width, input.channels, output.height, output.width]
-            .into_iter()
-            .chain([window.kernel, window.stride, window.padding])
-            .map(Argument::from)
-            .collect::<Vec<_>>()
-            .try_into()
-            .expect("eight sizes")
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     pub(super) fn graph(&self) -> &Graph {

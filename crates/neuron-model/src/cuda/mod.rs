@@ -7,6 +7,7 @@
 //! Each GPU works on one stream, so that every kernel sees what the one before it wrote. **None of this has run on
 //! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
 
+mod algorithm;
 mod backward;
 mod convolution;
 mod cudnn;
@@ -17,6 +18,8 @@ mod frozen;
 mod gpu;
 mod kernels;
 mod lane;
+mod relevance;
+mod steps;
 
 pub(crate) use forward::Gpus;
 pub(crate) use frozen::Frozen;

@@ -1,0 +1,125 @@
+//! The rules of layer-wise relevance propagation on a GPU, operation by operation as `reverse/lrp.rs` on the CPU.
+
+use super::backward::{Gate, OnGpu};
+use super::convolution::Operands;
+use super::frozen::Form;
+use super::gpu::{Address, Floats};
+use super::kernels::Argument;
+use crate::cpu::Algorithm;
+use crate::device::DeviceError;
+use crate::graph::{NodeId, Operation};
+use crate::kernels::Part;
+use crate::reverse::LrpZPlus;
+
+impl OnGpu<'_> {
+    /// The sums of a convolution with a part of its weights over any input of its shape, without a bias.
+    fn convolve(&self, convolution: NodeId, part: Part, input: Address) -> Result<Floats, DeviceError> {
+        let output = self.take(convolution)?;
+        let values = self.lane.values(Form::Part(convolution, part))?;
+        let weight = self.address(&values.weight);
+        let site = self.lane.site(convolution, part.algorithm() == Algorithm::Direct);
+        self.lane.convolve(site, Operands { input, weight, output: self.address(&output) })?;
+        Ok(output)
+    }
+
+    /// `R_in = a * conv^T(R / (conv(a, w+) + eps), w+)`
+    pub(super) fn z_plus(
+        &self,
+        lrp: LrpZPlus,
+        convolution: NodeId,
+        signal: &Floats,
+    ) -> Result<Floats, DeviceError> {
+        let input = self.lane.value(self.input_of(convolution));
+        let quotient = self.convolve(convolution, Part::Positive, input)?;
+        self.divide(signal, &quotient, lrp.eps)?;
+        let output = self.transpose(convolution, Form::Part(convolution, Part::Positive), &quotient)?;
+        self.gate(&output, None, (Gate::Product, input))?;
+        Ok(output)
+    }
+
+    /// The rule for pixels, term by term as the CPU's `LrpZPlus::z_b`.
+    pub(super) fn z_b(
+        &self,
+        lrp: LrpZPlus,
+        convolution: NodeId,
+        signal: &Floats,
+    ) -> Result<Floats, DeviceError> {
+        let image = self.input_of(convolution);
+        let (lowest, highest) =
+            (self.pixels(image, lrp.pixels.lowest)?, self.pixels(image, lrp.pixels.highest)?);
+        let terms = [
+            (Part::Raw, self.lane.value(image), 1.0),
+            (Part::Positive, self.address(&lowest), -1.0),
+            (Part::Negative, self.address(&highest), -1.0),
+        ];
+        let quotient = self.filled(convolution, lrp.eps)?;
+        for (part, values, sign) in terms {
+            self.accumulate(&quotient, &self.convolve(convolution, part, values)?, sign)?;
+        }
+        self.divide(signal, &quotient, 0.0)?;
+        let output = self.filled(image, 0.0)?;
+        for (part, values, sign) in terms {
+            let back = self.transpose(convolution, Form::Part(convolution, part), &quotient)?;
+            self.gate(&back, None, (Gate::Product, values))?;
+            self.accumulate(&output, &back, sign)?;
+        }
+        Ok(output)
+    }
+
+    /// The same value everywhere at a node.
+    fn filled(&self, id: NodeId, value: f32) -> Result<Floats, DeviceError> {
+        let filled = self.take(id)?;
+        self.lane.launch("fill", filled.len(), &[self.address(&filled).into(), value.into()])?;
+        Ok(filled)
+    }
+
+    /// The same pixel everywhere in the image.
+    fn pixels(&self, image: NodeId, [red, green, blue]: [f32; 3]) -> Result<Floats, DeviceError> {
+        let pixels = self.take(image)?;
+        let arguments = [self.address(&pixels).into(), red.into(), green.into(), blue.into()];
+        self.lane.launch("fill_pixels", pixels.len(), &arguments)?;
+        Ok(pixels)
+    }
+
+    /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
+    fn averaging(&self, pool: NodeId) -> Vec<Argument> {
+        let node = self.lane.graph().node(pool);
+        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
+        let (input, output) = (self.lane.shape(node.inputs[0]), self.lane.shape(pool));
+        let sizes = [input.height, input.width, input.channels, output.height, output.width];
+        sizes.into_iter().chain([window.stride; 2]).map(Argument::from).collect()
+    }
+
+    /// As an average pool over windows as wide as the stride.
+    pub(super) fn average_pool_relevance(
+        &self,
+        lrp: LrpZPlus,
+        pool: NodeId,
+        signal: &Floats,
+    ) -> Result<Floats, DeviceError> {
+        let (input, sizes) = (self.input_of(pool), self.averaging(pool));
+        let quotient = self.take(pool)?;
+        let pointers = [self.lane.value(input).into(), self.address(&quotient).into()];
+        self.lane.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
+        self.divide(signal, &quotient, lrp.eps)?;
+        let output = self.take(input)?;
+        let pointers = [self.address(&quotient).into(), self.address(&output).into()];
+        self.lane.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
+        self.gate(&output, None, (Gate::Product, self.lane.value(input)))?;
+        Ok(output)
+    }
+
+    /// The means over all positions of a node's input.
+    pub(super) fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
+        let (input, means) = (self.input_of(pool), self.take(pool)?);
+        let shape = self.lane.shape(input);
+        let arguments = [
+            self.lane.value(input).into(),
+            self.address(&means).into(),
+            shape.positions().into(),
+            shape.channels.into(),
+        ];
+        self.lane.launch("reduce_mean", means.len(), &arguments)?;
+        Ok(means)
+    }
+}

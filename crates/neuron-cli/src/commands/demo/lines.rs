@@ -122,9 +122,11 @@ impl Lines<'_> {
     }
 
     /// The command that makes pages of all results; always anew, as it takes seconds and has nothing of its own.
+    ///
+    /// Twelve patches tell what a unit of this small network responds to, and keep the pages below 10 MB.
     pub(super) fn atlas(&self) -> Line {
         let Places { out, data, atlas, .. } = self.places;
-        self.with_flags(&["atlas", out, "--data", data, "--out", atlas], "--overwrite")
+        self.with_flags(&["atlas", out, "--data", data, "--patches", "12", "--out", atlas], "--overwrite")
     }
 
     /// A command with what all that compute have in common: what is complete stays, what is not goes on; or all anew.

@@ -12,6 +12,11 @@ test:
 tier2:
     cargo nextest run --workspace -E 'test(tier2_)'
 
+# Property tests on CASES cases that the gate does not draw
+hunt CASES='4000':
+    PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') PROPTEST_CASES={{CASES}} \
+      PROPTEST_MAX_GLOBAL_REJECTS=1000000000 cargo nextest run --workspace --no-fail-fast -E 'not test(tier2_)'
+
 # Format
 fmt:
     cargo fmt --all

@@ -82,7 +82,10 @@ pub(super) fn transpose(
             if let Gate::Product(factor) = epilogue.gate {
                 sum *= factor[at];
             }
-            sum += epilogue.addend.map_or(0.0, |addend| addend[at]);
+            // No addend is not an addend of zeros: that would turn -0.0 into 0.0.
+            if let Some(addend) = epilogue.addend {
+                sum += addend[at];
+            }
             *value = match epilogue.gate {
                 Gate::Open | Gate::Product(_) => sum,
                 Gate::Relu(forward) => {

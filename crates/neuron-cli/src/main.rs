@@ -10,7 +10,7 @@ mod channels;
 mod cli;
 mod commands;
 mod config;
-mod context;
+mod global;
 mod hub;
 mod interrupt;
 mod outcome;

@@ -100,8 +100,13 @@ fn a_run_writes_the_picture_and_all_that_belongs_to_it() {
         let sum: f64 = terms.iter().map(term).sum();
         assert!((sum - loss).abs() <= 1e-12 * loss.abs(), "step {step}: {sum} and {loss}");
     }
+    let activations = numbers(&record["activations"]);
+    assert_eq!(activations.len(), 6);
+    let silent = activations.iter().filter(|activation| **activation == 0.0).count();
     let summary: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(summary["pictures"][0]["activation"], record["activation"]);
+    assert_eq!(summary["pictures"][0]["silent_steps"], Value::from(silent));
+    assert_eq!(stderr.contains("the unit was silent"), silent > 0, "{stderr}");
 }
 
 #[test]

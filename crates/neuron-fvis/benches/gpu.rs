@@ -6,16 +6,17 @@
 //!
 //! `scripts/gpu-check.sh` prints PyTorch's forward passes on the same GPU beside these.
 
+mod resnet50;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use neuron_fvis::{Optimizer, Settings, Start, Unit};
-use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    Architecture, ChannelsLast, DeviceRequest, Keep, Network, Observer, Precision, Reduction,
-    RelevanceMethod, Weights,
+    ChannelsLast, DeviceRequest, Keep, Network, Observer, Precision, Reduction, RelevanceMethod,
 };
+use resnet50::{noise, weights};
 
 const SIDE: usize = 224;
 const BATCH: usize = 256;
@@ -76,30 +77,4 @@ fn median(mut work: impl FnMut()) -> f64 {
         .collect();
     seconds.sort_by(f64::total_cmp);
     seconds[ROUNDS / 2]
-}
-
-/// Random weights of the scale at which activations neither fade nor grow.
-fn weights() -> Weights {
-    let graph = Architecture::from_name("resnet50").expect("a known network").graph(&Weights::default());
-    let tensors = graph.expected_tensors().into_iter().map(|(name, shape)| {
-        let len: usize = shape.iter().product();
-        let scale = (6.0 * shape[0] as f32 / len as f32).sqrt();
-        let data: Vec<f32> = match name.rsplit('.').next() {
-            Some("running_var") => vec![1.0; len],
-            Some("weight") if shape.len() == 1 => vec![1.0; len],
-            Some("weight") => noise(len).map(|value| value * scale).collect(),
-            _ => vec![0.0; len],
-        };
-        (name, WeightTensor::new(shape, data))
-    });
-    Weights::from_tensors(tensors.collect::<Vec<_>>(), [].into())
-}
-
-/// Numbers in -1..1 that look random.
-fn noise(len: usize) -> impl Iterator<Item = f32> {
-    let mut state = 0x9E37_79B9_7F4A_7C15u64;
-    (0..len).map(move |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    })
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{FvisError, Item, Loss, Optimizer, PriorLoss};
+use crate::{FvisError, Item, Optimizer, PriorLoss, Step};
 
-const FORMAT: &str = "neuron-fvis-checkpoint-1";
+const FORMAT: &str = "neuron-fvis-checkpoint-2";
 
 /// The tensors that hold one picture's state each, `[items, height, width, 3]`, and how to reach them.
 type Field = (&'static str, fn(&mut Item) -> &mut Vec<f32>);
@@ -18,6 +18,8 @@ const FIELDS: [Field; 4] = [
     ("adam.square", |item| &mut item.adam.square),
 ];
 const HISTORY: &str = "history";
+/// Numbers of a step beside the layers' losses: the loss, three priors, the activation.
+const BESIDE_LAYERS: usize = 5;
 
 /// What a checkpoint says beside its tensors.
 #[derive(Serialize, Deserialize)]
@@ -40,8 +42,8 @@ impl Optimizer<'_> {
             let values = self.items.iter_mut().flat_map(|item| field(item).iter());
             tensors.push((name, Dtype::F32, shape.clone(), values.flat_map(|v| v.to_le_bytes()).collect()));
         }
-        let terms = self.objective().layers().len() + 4;
-        let history = self.items.iter().flat_map(|item| item.history.iter().flat_map(Loss::numbers));
+        let terms = self.objective().layers().len() + BESIDE_LAYERS;
+        let history = self.items.iter().flat_map(|item| item.history.iter().flat_map(Step::numbers));
         let history = history.flat_map(f64::to_le_bytes).collect();
         tensors.push((HISTORY, Dtype::F64, vec![self.items.len(), self.steps_done, terms], history));
 
@@ -91,14 +93,14 @@ impl Optimizer<'_> {
                 *field(item) = bytes.chunks_exact(4).map(number).collect();
             }
         }
-        let terms = self.objective().layers().len() + 4;
+        let terms = self.objective().layers().len() + BESIDE_LAYERS;
         let bytes = data(&file, HISTORY, Dtype::F64, items.len() * steps * terms * 8)?;
         let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
         let numbers: Vec<f64> = bytes.chunks_exact(8).map(number).collect();
         let phase_step = steps.checked_sub(1).and_then(|step| self.settings().schedule.at(step));
         for (at, item) in items.iter_mut().enumerate() {
             let numbers = &numbers[at * steps * terms..][..steps * terms];
-            item.history = numbers.chunks_exact(terms).map(Loss::from_numbers).collect();
+            item.history = numbers.chunks_exact(terms).map(Step::from_numbers).collect();
             item.adam.steps = phase_step.map_or(0, |(_, index)| index as i32 + 1);
         }
         (self.items, self.steps_done) = (items, steps);
@@ -110,16 +112,16 @@ impl Optimizer<'_> {
     }
 }
 
-impl Loss {
+impl Step {
     fn numbers(&self) -> Vec<f64> {
         let PriorLoss { tv_l1, tv_l2, l2 } = self.priors;
-        [&[self.total], &self.layers[..], &[tv_l1, tv_l2, l2]].concat()
+        [&[self.loss], &self.layers[..], &[tv_l1, tv_l2, l2, self.activation]].concat()
     }
 
     fn from_numbers(numbers: &[f64]) -> Self {
-        let (layers, priors) = numbers[1..].split_at(numbers.len() - 4);
-        let priors = PriorLoss { tv_l1: priors[0], tv_l2: priors[1], l2: priors[2] };
-        Self { total: numbers[0], layers: layers.to_vec(), priors }
+        let (layers, rest) = numbers[1..].split_at(numbers.len() - BESIDE_LAYERS);
+        let priors = PriorLoss { tv_l1: rest[0], tv_l2: rest[1], l2: rest[2] };
+        Self { loss: numbers[0], layers: layers.to_vec(), priors, activation: rest[3] }
     }
 }
 

@@ -118,6 +118,14 @@ impl Features {
         relevance(&self.session, &mut self.relevance, self.method, unit, &self.layers, PixelRange::default())
     }
 
+    /// The greatest activation of an item's channel of the target in the last run.
+    pub(crate) fn activation(&self, item: usize) -> f32 {
+        let map = self.session.map(&self.target).expect("the features' session keeps its taps");
+        let values = &map.data[item * map.item_len()..(item + 1) * map.item_len()];
+        let channel = values.iter().skip(self.channels[item]).step_by(map.channels);
+        channel.copied().fold(f32::NEG_INFINITY, f32::max)
+    }
+
     /// What the last run found for one of its items at one of the layers.
     pub(crate) fn map(&self, item: usize, layer: usize) -> FeatureMap<'_> {
         let tap = &self.layers[layer];

@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use crate::adam::Adam;
 use crate::view::View;
-use crate::{Phase, PriorLoss, Settings};
+use crate::{ItemDistance, Phase, PriorLoss, Settings};
 
 /// One picture in the making.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,20 +15,23 @@ pub struct Item {
     pub picture: Vec<f32>,
     /// Sum over the steps of the absolute gradient, `[height, width, 3]`.
     pub gradient: Vec<f32>,
-    /// The loss of every step so far.
-    pub history: Vec<Loss>,
+    /// What every step so far has found.
+    pub history: Vec<Step>,
     pub(crate) adam: Adam,
 }
 
-/// The loss of one picture in one step.
+/// What one step has found in one picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Loss {
+pub struct Step {
     /// The weighted sum that is minimised.
-    pub total: f64,
+    pub loss: f64,
     /// The unweighted loss of each feature layer.
     pub layers: Vec<f64>,
     /// The unweighted terms of the priors.
     pub priors: PriorLoss,
+    /// The unit's greatest activation on what the network saw. Where it is 0 nothing is relevant to the unit, and only
+    /// the priors move the picture.
+    pub activation: f64,
 }
 
 /// What a step says of one picture's features.
@@ -39,9 +42,7 @@ pub(crate) struct FeatureStep<'a> {
     pub(crate) view_width: usize,
     /// The gradient of the features' loss with respect to what was seen.
     pub(crate) gradient: &'a [f32],
-    /// The unweighted loss of each layer, and the sum of the weighted ones.
-    pub(crate) layers: Vec<f64>,
-    pub(crate) weighted: f64,
+    pub(crate) distance: ItemDistance,
 }
 
 impl Item {
@@ -59,10 +60,12 @@ impl Item {
         phase: &Phase,
         learning_rate: f64,
     ) {
-        let FeatureStep { view, seen, view_width, gradient, layers, weighted } = features;
+        let FeatureStep { view, seen, view_width, gradient, distance } = features;
+        let ItemDistance { layers, weighted, activation } = distance;
         let mut seen_gradient = gradient.to_vec();
         let priors = settings.priors.add_gradient(seen, view_width, &mut seen_gradient);
-        self.history.push(Loss { total: weighted + settings.priors.total(&priors), layers, priors });
+        let loss = weighted + settings.priors.total(&priors);
+        self.history.push(Step { loss, layers, priors, activation });
 
         let mut gradient = vec![0.0; self.picture.len()];
         view.pull_back(&seen_gradient, &mut gradient);

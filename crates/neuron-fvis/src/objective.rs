@@ -38,10 +38,21 @@ pub struct LayerTarget {
 
 /// How far some pictures are from their targets, and where to move their pixels.
 pub struct Distance<'a> {
-    /// For each item, the unweighted loss of each layer, and the sum of the weighted ones.
-    pub losses: Vec<(Vec<f64>, f64)>,
+    /// Of each picture.
+    pub items: Vec<ItemDistance>,
     /// The gradient of the weighted sum of the layers' losses, `[batch, height, width, 3]`.
     pub gradient: &'a [f32],
+}
+
+/// How far a picture is from the target of its unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemDistance {
+    /// The unweighted loss of each layer.
+    pub layers: Vec<f64>,
+    /// The sum of the weighted losses.
+    pub weighted: f64,
+    /// The unit's greatest activation.
+    pub activation: f64,
 }
 
 impl Objective {
@@ -156,6 +167,7 @@ impl Objective {
         let Self { features, weights, targets, .. } = self;
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
         features.run(&ChannelsLast::new(pictures, height, width), &channels)?;
+        let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
         let mut losses = vec![vec![0.0; weights.len()]; units.len()];
         let mut planes = Vec::new();
         let gradient = features.pull_back(|features, layer, seed| {
@@ -170,11 +182,11 @@ impl Objective {
                 });
             }
         })?;
-        let weighted =
-            |losses: &[f64]| losses.iter().zip(&*weights).map(|(loss, weight)| loss * weight).sum();
-        let losses =
-            losses.into_iter().map(|losses| (weighted(&losses), losses)).map(|(sum, all)| (all, sum));
-        Ok(Distance { losses: losses.collect(), gradient })
+        let items = losses.into_iter().zip(activations).map(|(layers, activation)| {
+            let weighted = layers.iter().zip(&*weights).map(|(loss, weight)| loss * weight).sum();
+            ItemDistance { layers, weighted, activation }
+        });
+        Ok(Distance { items: items.collect(), gradient })
     }
 }
 

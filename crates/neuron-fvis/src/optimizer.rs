@@ -29,7 +29,7 @@ pub enum Event<'a> {
         learning_rate: f64,
         /// How long it took; with the number of items, images per second.
         elapsed: Duration,
-        /// The pictures after it; their histories end with its losses.
+        /// The pictures after it; their histories end with it.
         items: &'a [Item],
     },
 }
@@ -160,10 +160,10 @@ impl<'r> Optimizer<'r> {
         let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
         let distance = objective.compare(seen, (height, width), &units)?;
         let parts = seen.par_chunks_exact(len).zip(distance.gradient.par_chunks_exact(len));
-        let parts = parts.zip(&views).zip(distance.losses).zip(&mut *items);
+        let parts = parts.zip(&views).zip(distance.items).zip(&mut *items);
         network.install(|| {
-            parts.for_each(|((((seen, gradient), view), (layers, weighted)), item)| {
-                let features = FeatureStep { view, seen, view_width: width, gradient, layers, weighted };
+            parts.for_each(|((((seen, gradient), view), distance), item)| {
+                let features = FeatureStep { view, seen, view_width: width, gradient, distance };
                 item.descend(features, settings, phase, learning_rate);
             });
         });
@@ -195,7 +195,7 @@ impl<'r> Optimizer<'r> {
     }
 
     fn check_losses(&self, items: &[Item]) -> Result<(), FvisError> {
-        let finite = |item: &&Item| item.history.last().is_none_or(|loss| loss.total.is_finite());
+        let finite = |item: &&Item| item.history.last().is_none_or(|step| step.loss.is_finite());
         match items.iter().find(|item| !finite(item)) {
             None => Ok(()),
             Some(item) => Err(FvisError::Diverged {

@@ -10,7 +10,7 @@ use neuron_model::weights::WeightTensor;
 use neuron_model::{Keep, Network, Operation, Tap, Tapped, Weights};
 use serde::Serialize;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::output;

@@ -7,7 +7,7 @@ use neuron_atlas::{Atlas, AtlasError, Event, Settings, Site, Written};
 use neuron_model::{Architecture, Weights};
 use serde_json::json;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::{interrupt, output};

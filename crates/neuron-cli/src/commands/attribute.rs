@@ -9,7 +9,7 @@ use neuron_model::{
 };
 use serde_json::json;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::output;
 

@@ -6,16 +6,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use neuron_data::{Dataset, DatasetOptions, Preprocessing};
+use neuron_data::{Dataset, Preprocessing};
 use neuron_model::{Network, Tap};
 use neuron_patches::Windows;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
-use crate::cli::{Global, Split};
+use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
-use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
+use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
 use job::Baseline;
 use results::Results;
 
@@ -47,12 +47,8 @@ pub(crate) struct Args {
     /// Channels, such as 0-63,162, or all
     #[arg(long, visible_alias = "channels", default_value = "54,1935", value_name = "CHANNELS")]
     chs: Channels,
-    /// Only the first N images of each class
-    #[arg(long, value_name = "N", alias = "split_N")]
-    split_n: Option<usize>,
-    /// Which part of a data folder with train/ and val/
-    #[arg(long, default_value = "train")]
-    split: Split,
+    #[command(flatten)]
+    source: SourceFlags,
     /// Patches to keep for each channel
     #[arg(long, default_value = "50", value_name = "N")]
     topk_patches: NonZeroUsize,
@@ -81,9 +77,8 @@ struct Settings {
     boxes: Boxes,
     topk_patches: usize,
     rule: Rule,
-    split: String,
-    split_n: Option<usize>,
-    data: PathBuf,
+    #[serde(flatten)]
+    source: Source,
     drawing: Drawing,
 }
 
@@ -106,7 +101,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let boxes = Boxes::windows(&windows, preprocessing.crop);
     let settings = settings(args, global, &tap, &channels, boxes)?;
     let shard = args.scan.shard()?;
-    let dataset = Arc::new(open(&settings)?);
+    let dataset = Arc::new(settings.source.open()?);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
     if global.dry_run {
         let images = scanned_range(shard, dataset.len()).len();
@@ -169,19 +164,9 @@ fn settings(
         boxes,
         topk_patches: args.topk_patches.get(),
         rule,
-        split: neuron_data::Split::from(args.split).name().to_owned(),
-        split_n: args.split_n,
-        data: global.data()?.to_owned(),
+        source: Source::new(global.data()?, &args.source),
         drawing: Drawing::new(&args.drawing, args.grid_columns.get(), None),
     })
-}
-
-/// The data set that the settings name.
-fn open(settings: &Settings) -> anyhow::Result<Dataset> {
-    let is_val = settings.split == neuron_data::Split::Val.name();
-    let split = if is_val { neuron_data::Split::Val } else { neuron_data::Split::Train };
-    let options = DatasetOptions { split, split_n: settings.split_n };
-    Ok(Dataset::open(&settings.data, &options)?)
 }
 
 /// The reference's rule can lose patches; it fails there itself.
@@ -202,12 +187,8 @@ fn identity(
     settings: &Settings,
     dataset: &Dataset,
 ) -> Identity {
-    Identity::new("baseline")
+    Identity::of("baseline", network, preprocessing)
         .with("settings", settings)
-        .on(network.device())
-        .with("weights_sha256", network.weights().sha256())
-        .with("weights_metadata", network.weights().metadata())
-        .with("preprocessing", preprocessing)
         .with("images", dataset.len())
         .with("dataset_fingerprint", dataset.fingerprint())
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
 
-use crate::cli::{self, Global};
+use crate::cli;
+use crate::global::Global;
 use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::output;

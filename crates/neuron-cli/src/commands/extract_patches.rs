@@ -15,7 +15,7 @@ use neuron_patches::Windows;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
@@ -255,12 +255,8 @@ fn identity(
     settings: &Settings,
     lists: &Lists,
 ) -> Identity {
-    Identity::new("extract-patches")
+    Identity::of("extract-patches", network, preprocessing)
         .with("settings", settings)
-        .on(network.device())
-        .with("weights_sha256", network.weights().sha256())
-        .with("weights_metadata", network.weights().metadata())
-        .with("preprocessing", preprocessing)
         .with("images", lists.dataset().len())
         .with("dataset_fingerprint", lists.dataset().fingerprint())
         .with("lists_sha256", lists.sha256())

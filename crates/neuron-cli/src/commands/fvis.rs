@@ -18,7 +18,7 @@ use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Set
 use neuron_model::{Network, PixelRange, RelevanceMethod, Tap};
 
 use crate::channels::Channels;
-use crate::cli::Global;
+use crate::global::Global;
 use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::Identity;
@@ -281,14 +281,10 @@ fn identity(
     start: Option<&str>,
 ) -> String {
     let names: Vec<&[String]> = references.iter().map(References::names).collect();
-    let identity = Identity::new("fvis")
+    let identity = Identity::of("fvis", network, preprocessing)
         .with("arch", &args.arch)
-        .on(network.device())
-        .with("weights_sha256", network.weights().sha256())
-        .with("weights_metadata", network.weights().metadata())
         .with("layer", &target.name)
         .with("channels", channels)
-        .with("preprocessing", preprocessing)
         .with("references", names)
         .with("start_sha256", start);
     serde_json::json!(identity).to_string()

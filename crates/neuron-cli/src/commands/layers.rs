@@ -5,7 +5,7 @@ use neuron_data::Preprocessing;
 use neuron_model::{Architecture, TapInfo, Weights, weights};
 use serde::Serialize;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
 

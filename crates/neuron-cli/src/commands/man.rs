@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::cli::{self, Global};
+use crate::cli;
+use crate::global::Global;
 use crate::outcome::Outcome;
 
 /// Write man pages, one for each command, into a folder

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::{baseline, extract_patches, select_images};
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::scan::{Checkpoint, Shard, SkippedImage};

@@ -6,14 +6,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use neuron_data::{Dataset, DatasetOptions, Preprocessing};
+use neuron_data::{Dataset, Preprocessing};
 use neuron_model::{Network, Tap};
 use serde::{Deserialize, Serialize};
 
 use crate::channels::Channels;
-use crate::cli::{Global, Split};
+use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
-use crate::scan::{Identity, Scan, ScanFlags, loaded_together};
+use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
 
 pub(super) use results::write_merged;
 
@@ -41,12 +41,8 @@ pub(crate) struct Args {
     /// Images to keep for each channel
     #[arg(long, default_value = "10000", value_name = "N")]
     topk_images: NonZeroUsize,
-    /// Only the first N images of each class
-    #[arg(long, value_name = "N", alias = "split_N")]
-    split_n: Option<usize>,
-    /// Which part of a data folder with train/ and val/
-    #[arg(long, default_value = "train")]
-    split: Split,
+    #[command(flatten)]
+    source: SourceFlags,
     /// Channels, such as 0-63,162, or all
     #[arg(long, default_value = "all")]
     channels: Channels,
@@ -63,9 +59,8 @@ pub(super) struct Settings {
     pub(super) arch: String,
     pub(super) layers: Vec<Layer>,
     pub(super) topk_images: usize,
-    pub(super) split: String,
-    pub(super) split_n: Option<usize>,
-    pub(super) data: PathBuf,
+    #[serde(flatten)]
+    pub(super) source: Source,
     pub(super) reduction: String,
 }
 
@@ -88,7 +83,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let taps = taps(&network, &args.target_layer)?;
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
-    let dataset = Arc::new(open(&settings)?);
+    let dataset = Arc::new(settings.source.open()?);
     if global.dry_run {
         let (network, settings) = (&network, &settings);
         let request = plan::Request {
@@ -155,19 +150,9 @@ fn settings(
         arch: args.arch.clone(),
         layers: args.target_layer.iter().zip(taps).map(layer).collect::<Result<_, _>>()?,
         topk_images: args.topk_images.get(),
-        split: neuron_data::Split::from(args.split).name().to_owned(),
-        split_n: args.split_n,
-        data: global.data()?.to_owned(),
+        source: Source::new(global.data()?, &args.source),
         reduction: "max".to_owned(),
     })
-}
-
-/// The data set that the settings name.
-pub(super) fn open(settings: &Settings) -> anyhow::Result<Dataset> {
-    let is_val = settings.split == neuron_data::Split::Val.name();
-    let split = if is_val { neuron_data::Split::Val } else { neuron_data::Split::Train };
-    let options = DatasetOptions { split, split_n: settings.split_n };
-    Ok(Dataset::open(&settings.data, &options)?)
 }
 
 fn identity(
@@ -176,12 +161,8 @@ fn identity(
     settings: &Settings,
     dataset: &Dataset,
 ) -> Identity {
-    Identity::new("select-images")
+    Identity::of("select-images", network, preprocessing)
         .with("settings", settings)
-        .on(network.device())
-        .with("weights_sha256", network.weights().sha256())
-        .with("weights_metadata", network.weights().metadata())
-        .with("preprocessing", preprocessing)
         .with("images", dataset.len())
         .with("dataset_fingerprint", dataset.fingerprint())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use neuron_model::{Architecture, Weights, weights};
 use serde::Serialize;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::hub::{Hub, HubError};
 use crate::outcome::Outcome;
 use crate::output;

@@ -1,5 +1,6 @@
 use anyhow::Context;
-use neuron_model::Device;
+use neuron_data::Preprocessing;
+use neuron_model::{Device, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,8 +13,17 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Identity(Map<String, Value>);
 
 impl Identity {
-    /// The identity of a run of `command`; the rest is added by [`Identity::with`].
-    pub(crate) fn new(command: &str) -> Self {
+    /// The identity of a run of `command` on a network; what else decides its result is added by
+    /// [`Identity::with`].
+    pub(crate) fn of(command: &str, network: &Network, preprocessing: &Preprocessing) -> Self {
+        Self::new(command)
+            .on(network.device())
+            .with("weights_sha256", network.weights().sha256())
+            .with("weights_metadata", network.weights().metadata())
+            .with("preprocessing", preprocessing)
+    }
+
+    pub(super) fn new(command: &str) -> Self {
         Self(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
     }
 
@@ -23,7 +33,7 @@ impl Identity {
     }
 
     /// Adds where it was computed, if other devices compute other bits.
-    pub(crate) fn on(self, device: &Device) -> Self {
+    fn on(self, device: &Device) -> Self {
         match device.arithmetic() {
             Some(arithmetic) => self.with("device", arithmetic),
             None => self,

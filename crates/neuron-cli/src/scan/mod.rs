@@ -10,6 +10,7 @@ mod identity;
 mod plan;
 mod shard;
 mod skipped;
+mod source;
 mod start;
 
 use std::sync::Arc;
@@ -29,9 +30,10 @@ pub(crate) use identity::Identity;
 pub(crate) use plan::{Plan, seconds_of};
 pub(crate) use shard::{Shard, ShardFlag, scanned_range};
 pub(crate) use skipped::{SkippedImage, write_skipped};
+pub(crate) use source::{Source, SourceFlags};
 pub(crate) use start::ScanFlags;
 
-use crate::cli::Global;
+use crate::global::Global;
 use crate::interrupt;
 use crate::progress::Progress;
 

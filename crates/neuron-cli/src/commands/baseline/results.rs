@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use neuron_data::{Dataset, Preprocessing};
-use serde_json::json;
 
 use super::{Settings, job};
 use crate::channels;
@@ -82,12 +81,7 @@ pub(in crate::commands) fn write_merged(
     let settings: Settings = identity.read("settings")?;
     let preprocessing: Preprocessing = identity.read("preprocessing")?;
     let channels = channels::listed(&settings.channels)?;
-    let dataset = Arc::new(super::open(&settings)?);
-    ensure!(
-        identity.get("dataset_fingerprint") == Some(&json!(dataset.fingerprint())),
-        "the images in {} are not those that were scanned",
-        settings.data.display()
-    );
+    let dataset = Arc::new(settings.source.reopen(identity)?);
     let results = Results {
         settings: &settings,
         identity,

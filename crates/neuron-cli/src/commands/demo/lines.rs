@@ -7,7 +7,7 @@ use anyhow::Context;
 use neuron_model::{DeviceRequest, Precision};
 
 use super::Args;
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::WrongUsage;
 
 const ARCH: &str = "resnet10_demo";

@@ -25,7 +25,7 @@ impl Display {
                 if let Some(references) = self.references.take() {
                     references.finish();
                 }
-                let last = |item: &Item| item.history.last().map_or(0.0, |loss| loss.total);
+                let last = |item: &Item| item.history.last().map_or(0.0, |step| step.loss);
                 let loss = items.iter().map(last).sum::<f64>() / items.len().max(1) as f64;
                 let speed = items.len() as f64 / elapsed.as_secs_f64().max(1e-9);
                 let message = format!("loss {loss:.5}, rate {learning_rate:.3}, {speed:.1} images/s");

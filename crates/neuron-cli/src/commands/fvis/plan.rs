@@ -7,7 +7,7 @@ use neuron_model::{ChannelsLast, Keep, Network, Tap};
 use serde_json::json;
 
 use super::Args;
-use crate::cli::Global;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
 

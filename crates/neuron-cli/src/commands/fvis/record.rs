@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::Args;
 use super::references::References;
 use super::results::Results;
-use crate::cli::Global;
+use crate::global::Global;
 use crate::output;
 use crate::scan::Crops;
 
@@ -42,10 +42,19 @@ pub(super) struct Record {
     pub(super) population: &'static str,
     /// The total of every step.
     pub(super) loss: Vec<f64>,
+    /// The unit's greatest activation on what the network saw, in every step.
+    pub(super) activations: Vec<f64>,
     /// What each term is multiplied by in the total.
     pub(super) weights: BTreeMap<String, f64>,
     /// Every term of every step, not multiplied.
     pub(super) terms: BTreeMap<String, Vec<f64>>,
+}
+
+impl Record {
+    /// Steps in which the unit was not active, so that nothing was relevant to it.
+    fn silent_steps(&self) -> usize {
+        self.activations.iter().filter(|activation| **activation <= 0.0).count()
+    }
 }
 
 /// What records are made from.
@@ -99,9 +108,9 @@ impl Report<'_> {
         let prior_weights = [settings.priors.tv_l1, settings.priors.tv_l2, settings.priors.l2];
         let weights = optimizer.objective().weights().iter().copied().chain(prior_weights);
         let terms = names.iter().enumerate().map(|(at, name)| {
-            let term = item.history.iter().map(|loss| {
-                let priors = [loss.priors.tv_l1, loss.priors.tv_l2, loss.priors.l2];
-                loss.layers.iter().chain(&priors).nth(at).copied().unwrap_or(0.0)
+            let term = item.history.iter().map(|step| {
+                let priors = [step.priors.tv_l1, step.priors.tv_l2, step.priors.l2];
+                step.layers.iter().chain(&priors).nth(at).copied().unwrap_or(0.0)
             });
             (name.clone(), term.collect())
         });
@@ -121,7 +130,8 @@ impl Report<'_> {
             finished: optimizer.is_finished(),
             activation,
             population,
-            loss: item.history.iter().map(|loss| loss.total).collect(),
+            loss: item.history.iter().map(|step| step.loss).collect(),
+            activations: item.history.iter().map(|step| step.activation).collect(),
             terms: terms.collect(),
             weights: names.iter().cloned().zip(weights).collect(),
         }
@@ -159,6 +169,12 @@ impl Report<'_> {
                     picture.display(),
                 )
             });
+            let silent = record.silent_steps();
+            if silent > 0 {
+                self.global.say(0, || {
+                    format!("  in {silent} of these steps the unit was silent, and only the priors moved the picture")
+                });
+            }
         }
         if self.global.json {
             let pictures = records.iter().zip(results.pictures()).map(|(record, picture)| {
@@ -168,6 +184,7 @@ impl Report<'_> {
                     "copy": record.copy,
                     "steps": record.steps,
                     "finished": record.finished,
+                    "silent_steps": record.silent_steps(),
                     "loss": record.loss.last(),
                     "activation": record.activation,
                     "picture": picture,

@@ -9,7 +9,7 @@ use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{Images, Tap};
 
 use super::{Args, Kind, patches};
-use crate::cli::Global;
+use crate::global::Global;
 use crate::scan::{Crops, SkippedImage};
 
 /// Name of the lists that `extract-patches` and `baseline` write.

@@ -1,7 +1,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
 use neuron_data::Dataset;
 use neuron_topk::{Entry, TopK};
 use parquet::data_type::ByteArray;
@@ -140,13 +139,7 @@ pub(in crate::commands) fn write_merged(
     out: &Path,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let settings: Settings = merged.identity.read("settings")?;
-    let dataset = super::open(&settings)?;
-    let fingerprint = json!(dataset.fingerprint());
-    ensure!(
-        merged.identity.get("dataset_fingerprint") == Some(&fingerprint),
-        "the images in {} are not those that were scanned",
-        settings.data.display()
-    );
+    let dataset = settings.source.reopen(&merged.identity)?;
     let results = Results { settings: &settings, identity: &merged.identity, dataset: &dataset, out };
     results.write(merged.lists, &merged.skipped)?;
     Ok((results.folder(), Outcome::Done))

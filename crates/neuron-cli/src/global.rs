@@ -1,4 +1,4 @@
-//! What several commands need before they start: the network and its weights.
+//! The flags that every command understands, and what follows from them: device, weights, data, how much is said.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,9 +8,53 @@ use neuron_model::{
     Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
 };
 
-use crate::cli::Global;
 use crate::hub;
-use crate::outcome::WrongUsage;
+use crate::outcome::{WrongUsage, describe};
+
+/// Flags that every command understands.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where to compute: auto takes a GPU where this build and the machine have one; several share a scan
+    #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N,M]")]
+    pub(crate) device: DeviceRequest,
+    /// How a GPU multiplies: tf32 is faster and rounds factors to 10 bits
+    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32")]
+    pub(crate) precision: Precision,
+    /// Number of threads that compute (0: one for each core)
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Weights, safetensors or .pth [default: weights/<arch>.safetensors, else what `weights fetch` got]
+    #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a file of paths (-: stdin)
+    #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Flags from a file; what is typed wins over it
+    #[arg(long, global = true, value_name = "FILE.toml")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more (-vv: even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Print one machine-readable summary on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print what would be done (images, forwards, memory, disk, time) and write nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Reproduce the quirks of the reference implementation (docs/parity.md lists them)
+    #[arg(long, global = true)]
+    pub(crate) reference_compat: bool,
+    /// Replace results that are there already
+    #[arg(long, global = true)]
+    pub(crate) overwrite: bool,
+    /// Fail at the first image that cannot be read, instead of skipping it
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+}
 
 impl Global {
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
@@ -72,12 +116,6 @@ impl Global {
             }
         });
         let device = self.device.open(self.precision, &observer);
-        Ok(device.map_err(|error| wrong_usage(chain(&error)))?)
+        Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
     }
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    std::iter::once(error).chain(causes).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

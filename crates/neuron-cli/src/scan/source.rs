@@ -1,0 +1,69 @@
+//! The images that a scan goes through, as flags and as a checkpoint remembers them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+use clap::ValueEnum;
+use neuron_data::{Dataset, DatasetOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Identity;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SourceFlags {
+    /// Only the first N images of each class
+    #[arg(long, value_name = "N", alias = "split_N")]
+    split_n: Option<usize>,
+    /// Which part of a data folder with train/ and val/
+    #[arg(long, default_value = "train")]
+    split: Split,
+}
+
+/// Which part of a data set with `train/` and `val/` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Split {
+    Train,
+    Val,
+}
+
+impl From<Split> for neuron_data::Split {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::Train => Self::Train,
+            Split::Val => Self::Val,
+        }
+    }
+}
+
+/// A data set, and which part of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Source {
+    data: PathBuf,
+    split: Split,
+    split_n: Option<usize>,
+}
+
+impl Source {
+    pub(crate) fn new(data: &Path, flags: &SourceFlags) -> Self {
+        Self { data: data.to_owned(), split: flags.split, split_n: flags.split_n }
+    }
+
+    /// Lists the images.
+    pub(crate) fn open(&self) -> anyhow::Result<Dataset> {
+        let options = DatasetOptions { split: self.split.into(), split_n: self.split_n };
+        Ok(Dataset::open(&self.data, &options)?)
+    }
+
+    /// Lists the images once more, which must be those of `identity`.
+    pub(crate) fn reopen(&self, identity: &Identity) -> anyhow::Result<Dataset> {
+        let dataset = self.open()?;
+        ensure!(
+            identity.get("dataset_fingerprint") == Some(&json!(dataset.fingerprint())),
+            "the images in {} are not those that were scanned",
+            self.data.display()
+        );
+        Ok(dataset)
+    }
+}

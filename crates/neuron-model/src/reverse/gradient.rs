@@ -22,16 +22,16 @@ impl Rule for Gradient {
         Some(KnownRule::Gradient)
     }
 
+    fn splits(&self) -> bool {
+        false
+    }
+
     fn norm(&self, scale: &[f32], signal: &mut [f32]) {
         cpu::scale_by_channel(signal, scale);
     }
 
     fn relu(&self, output: &[f32], signal: &mut [f32]) {
         cpu::update(signal, output, |signal, output| if output > 0.0 { signal } else { 0.0 });
-    }
-
-    fn add(&self, _: Option<View<'_>>, _: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
-        cpu::copy(signal, rest);
     }
 
     fn convolution(
@@ -76,16 +76,16 @@ impl Rule for GuidedBackprop {
         Some(KnownRule::GuidedBackprop)
     }
 
+    fn splits(&self) -> bool {
+        Gradient.splits()
+    }
+
     fn norm(&self, scale: &[f32], signal: &mut [f32]) {
         Gradient.norm(scale, signal);
     }
 
     fn relu(&self, output: &[f32], signal: &mut [f32]) {
         cpu::update(signal, output, |signal, output| if output > 0.0 { signal.max(0.0) } else { 0.0 });
-    }
-
-    fn add(&self, main: Option<View<'_>>, shortcut: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
-        Gradient.add(main, shortcut, signal, rest);
     }
 
     fn convolution(

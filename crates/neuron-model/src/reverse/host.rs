@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
 use super::walk::{Convolved, Passes};
 use crate::cpu::{self, Buffer, View};
@@ -25,7 +27,17 @@ impl Spare {
     pub(super) fn give(&mut self, buffer: Buffer) {
         self.buffers.push(buffer);
     }
+
+    /// Takes back a signal, unless another place holds it still.
+    fn release(&mut self, signal: Signal) {
+        if let Some(buffer) = Arc::into_inner(signal) {
+            self.give(buffer);
+        }
+    }
 }
+
+/// A signal in main memory. Several places may hold the same; one that changes it makes it its own before.
+pub(super) type Signal = Arc<Buffer>;
 
 /// Signals in main memory, passed on by any rule.
 pub(super) struct OnHost<'a> {
@@ -46,52 +58,66 @@ impl OnHost<'_> {
         View::new(self.session.batch(), height, width, channels, signal)
     }
 
+    /// The signal for one place to change.
+    fn own<'s>(&mut self, signal: &'s mut Signal) -> &'s mut Buffer {
+        if Arc::get_mut(signal).is_none() {
+            let mut copy = self.spare.take(signal.len());
+            cpu::copy(signal, &mut copy);
+            *signal = Arc::new(copy);
+        }
+        Arc::get_mut(signal).expect("one holder")
+    }
+
     /// A buffer for the signal at a node.
     fn take(&mut self, id: NodeId) -> Buffer {
         self.spare.take(self.session.map_len(id))
     }
 }
 
-impl Passes<Buffer> for OnHost<'_> {
-    fn copy(&mut self, signal: &Buffer) -> Result<Buffer, ModelError> {
-        let mut copy = self.spare.take(signal.len());
-        cpu::copy(signal, &mut copy);
-        Ok(copy)
+impl Passes<Signal> for OnHost<'_> {
+    fn copy(&mut self, signal: &Signal) -> Result<Signal, ModelError> {
+        Ok(signal.clone())
     }
 
-    fn add(&mut self, sum: &mut Buffer, more: Buffer) -> Result<(), ModelError> {
-        cpu::update(sum, &more, |sum, more| sum + more);
-        self.spare.give(more);
+    fn add(&mut self, sum: &mut Signal, more: Signal) -> Result<(), ModelError> {
+        cpu::update(self.own(sum), &more, |sum, more| sum + more);
+        self.spare.release(more);
         Ok(())
     }
 
-    fn discard(&mut self, signal: Buffer) {
-        self.spare.give(signal);
+    fn discard(&mut self, signal: Signal) {
+        self.spare.release(signal);
     }
 
-    fn norm(&mut self, norm: NodeId, signal: &mut Buffer) -> Result<(), ModelError> {
+    fn norm(&mut self, norm: NodeId, signal: &mut Signal) -> Result<(), ModelError> {
+        let signal = self.own(signal);
         self.rule.norm(&self.session.network().kernels().norm(norm).scale, signal);
         Ok(())
     }
 
-    fn relu(&mut self, relu: NodeId, signal: &mut Buffer) -> Result<(), ModelError> {
+    fn relu(&mut self, relu: NodeId, signal: &mut Signal) -> Result<(), ModelError> {
+        let signal = self.own(signal);
         self.rule.relu(self.session.kept_data(relu), signal);
         Ok(())
     }
 
-    fn split(&mut self, addition: NodeId, signal: &mut Buffer) -> Result<Buffer, ModelError> {
+    fn split(&mut self, addition: NodeId, signal: &mut Signal) -> Result<Signal, ModelError> {
+        if !self.rule.splits() {
+            return Ok(signal.clone());
+        }
         let mut rest = self.spare.take(signal.len());
+        let signal = self.own(signal);
         let (main, shortcut) = (self.inputs(addition)[0], self.inputs(addition)[1]);
-        self.rule.add(self.session.kept(main), self.session.kept(shortcut), signal, &mut rest);
-        Ok(rest)
+        self.rule.split(self.session.kept(main), self.session.kept(shortcut), signal, &mut rest);
+        Ok(Arc::new(rest))
     }
 
     fn convolution(
         &mut self,
         at: Convolved,
-        signal: Buffer,
-        addend: Option<Buffer>,
-    ) -> Result<Buffer, ModelError> {
+        signal: Signal,
+        addend: Option<Signal>,
+    ) -> Result<Signal, ModelError> {
         let mut output = self.take(at.input);
         let site = ConvolutionSite {
             network: self.session.network(),
@@ -103,13 +129,14 @@ impl Passes<Buffer> for OnHost<'_> {
         };
         let at_output = self.view(at.convolution, &signal);
         let scratch = &mut self.spare.scratch;
-        self.rule.convolution(&site, at_output, addend.as_deref(), scratch, &mut output);
-        self.spare.give(signal);
-        addend.into_iter().for_each(|addend| self.spare.give(addend));
-        Ok(output)
+        let added = addend.as_ref().map(|addend| &addend[..]);
+        self.rule.convolution(&site, at_output, added, scratch, &mut output);
+        self.spare.release(signal);
+        addend.into_iter().for_each(|addend| self.spare.release(addend));
+        Ok(Arc::new(output))
     }
 
-    fn max_pool(&mut self, pool: NodeId, signal: Buffer) -> Result<Buffer, ModelError> {
+    fn max_pool(&mut self, pool: NodeId, signal: Signal) -> Result<Signal, ModelError> {
         let node = self.session.network().graph().node(pool);
         let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
         let input = node.inputs[0];
@@ -118,17 +145,17 @@ impl Passes<Buffer> for OnHost<'_> {
         let site = PoolSite { window, input: self.session.kept(input), argmax };
         let (at_output, size) = (self.view(pool, &signal), self.session.map_size(input));
         self.rule.max_pool(&site, at_output, size, &mut self.spare.scratch, &mut output);
-        self.spare.give(signal);
-        Ok(output)
+        self.spare.release(signal);
+        Ok(Arc::new(output))
     }
 
-    fn global_average_pool(&mut self, pool: NodeId, signal: Buffer) -> Result<Buffer, ModelError> {
+    fn global_average_pool(&mut self, pool: NodeId, signal: Signal) -> Result<Signal, ModelError> {
         let input = self.inputs(pool)[0];
         let mut output = self.take(input);
         let at_output = self.view(pool, &signal);
         let scratch = &mut self.spare.scratch;
         self.rule.global_average_pool(self.session.kept(input), at_output, scratch, &mut output);
-        self.spare.give(signal);
-        Ok(output)
+        self.spare.release(signal);
+        Ok(Arc::new(output))
     }
 }

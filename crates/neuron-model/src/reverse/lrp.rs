@@ -69,7 +69,13 @@ impl Rule for LrpZPlus {
 
     fn relu(&self, _: &[f32], _: &mut [f32]) {}
 
-    fn add(&self, main: Option<View<'_>>, shortcut: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]) {
+    fn split(
+        &self,
+        main: Option<View<'_>>,
+        shortcut: Option<View<'_>>,
+        signal: &mut [f32],
+        rest: &mut [f32],
+    ) {
         cpu::split_by_magnitude(kept(main).data, kept(shortcut).data, signal, rest);
     }
 

@@ -23,12 +23,13 @@ pub(crate) use walk::Walk;
 #[cfg(feature = "cuda")]
 pub(crate) use walk::{Convolved, Passes};
 
-use host::{OnHost, Spare};
+use std::sync::Arc;
 
 use crate::cpu::Buffer;
 use crate::error::ModelError;
 use crate::graph::{NodeId, Tap};
 use crate::session::Session;
+use host::{OnHost, Spare};
 
 /// The buffers of a walk, used again by the next one.
 ///
@@ -90,7 +91,9 @@ impl Reversal {
         let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
         let route = Route::new(graph, &starts, wanted);
         let mut passes = OnHost { session, rule, spare: &mut self.spare };
-        session.network().install(|| Walk::new(graph, &route, &mut passes, seeds).run())
+        let seeds = seeds.into_iter().map(|(node, seed)| (node, Arc::new(seed))).collect();
+        let results = session.network().install(|| Walk::new(graph, &route, &mut passes, seeds).run())?;
+        Ok(results.into_iter().map(|(node, signal)| (node, Arc::unwrap_or_clone(signal))).collect())
     }
 
     /// The signal at a wanted tap; `None` where no seed reaches it.

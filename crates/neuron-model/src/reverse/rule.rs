@@ -1,7 +1,7 @@
 use neuron_geometry::Window;
 
 use super::LrpZPlus;
-use crate::cpu::{Buffer, View};
+use crate::cpu::{self, Buffer, View};
 use crate::graph::NodeId;
 use crate::network::Network;
 use crate::plan::Keep;
@@ -24,8 +24,22 @@ pub trait Rule: Sync {
     /// Through a ReLU whose output is given, in place.
     fn relu(&self, output: &[f32], signal: &mut [f32]);
 
-    /// Through an addition: `signal` becomes the main path's, `rest` is overwritten with the shortcut's.
-    fn add(&self, main: Option<View<'_>>, shortcut: Option<View<'_>>, signal: &mut [f32], rest: &mut [f32]);
+    /// Whether additions ask [`Rule::split`]; if not, each input gets the whole signal, for which nothing is copied.
+    fn splits(&self) -> bool {
+        true
+    }
+
+    /// Through an addition: `signal` becomes the main path's, `rest` is overwritten with the shortcut's. By default
+    /// each gets the whole signal.
+    fn split(
+        &self,
+        _main: Option<View<'_>>,
+        _shortcut: Option<View<'_>>,
+        signal: &mut [f32],
+        rest: &mut [f32],
+    ) {
+        cpu::copy(signal, rest);
+    }
 
     /// Through a convolution (a fully connected layer is one): writes the signal at its input plus `addend`,
     /// passed through the ReLU of the site where it has one.

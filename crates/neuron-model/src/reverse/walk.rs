@@ -4,7 +4,7 @@ use crate::graph::{Graph, NodeId, Operation};
 
 /// What a walk does with signals, wherever they are. Methods that take a signal by value may use its memory again.
 pub(crate) trait Passes<S>: Send {
-    /// The same signal once more.
+    /// The same signal once more; what changes one of the two leaves the other as it is.
     fn copy(&mut self, signal: &S) -> Result<S, ModelError>;
 
     /// `sum += more`

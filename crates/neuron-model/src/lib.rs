@@ -46,7 +46,7 @@ pub use reverse::{
 pub use session::{Reduction, Scored, Session, Tapped};
 pub use weights::Weights;
 
-/// The README's example compiles and runs.
+/// The README's example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -1,5 +1,7 @@
 //! Walks back through a graph over values that a GPU keeps.
 
+use neuron_geometry::Window;
+
 use super::convolution::Operands;
 use super::frozen::Form;
 use super::gpu::{Address, Floats};
@@ -204,14 +206,14 @@ impl Passes<Floats> for OnGpu<'_> {
         Ok(output)
     }
 
-    fn max_pool(&mut self, pool: NodeId, signal: Floats) -> Result<Floats, ModelError> {
+    fn max_pool(&mut self, pool: NodeId, window: Window, signal: Floats) -> Result<Floats, ModelError> {
         if let KnownRule::LrpZPlus(lrp) = self.rule {
-            return Ok(self.average_pool_relevance(lrp, pool, &signal)?);
+            return Ok(self.average_pool_relevance(lrp, (pool, window), &signal)?);
         }
         let output = self.take(self.input_of(pool))?;
         let pointers =
             [self.address(&signal).into(), self.lane.argmax(pool).into(), self.address(&output).into()];
-        let arguments = [&pointers, &self.lane.pooling(pool)[..]].concat();
+        let arguments = [&pointers, &self.lane.pooling(pool, window)[..]].concat();
         self.lane.launch("max_pool_backward", output.len(), &arguments)?;
         Ok(output)
     }

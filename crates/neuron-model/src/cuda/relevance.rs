@@ -1,5 +1,7 @@
 //! The rules of layer-wise relevance propagation on a GPU, operation by operation as `reverse/lrp.rs` on the CPU.
 
+use neuron_geometry::Window;
+
 use super::backward::{Gate, OnGpu};
 use super::convolution::Operands;
 use super::frozen::Form;
@@ -7,7 +9,7 @@ use super::gpu::{Address, Floats};
 use super::kernels::Argument;
 use crate::cpu::Algorithm;
 use crate::device::DeviceError;
-use crate::graph::{NodeId, Operation};
+use crate::graph::NodeId;
 use crate::kernels::Part;
 use crate::reverse::LrpZPlus;
 
@@ -82,22 +84,18 @@ impl OnGpu<'_> {
     }
 
     /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
-    fn averaging(&self, pool: NodeId) -> Vec<Argument> {
-        let node = self.lane.graph().node(pool);
-        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
-        let (input, output) = (self.lane.shape(node.inputs[0]), self.lane.shape(pool));
-        let sizes = [input.height, input.width, input.channels, output.height, output.width];
-        sizes.into_iter().chain([window.stride; 2]).map(Argument::from).collect()
+    fn averaging(&self, pool: NodeId, window: Window) -> Vec<Argument> {
+        self.lane.pool_sizes(pool).into_iter().chain([window.stride; 2]).map(Argument::from).collect()
     }
 
     /// As an average pool over windows as wide as the stride.
     pub(super) fn average_pool_relevance(
         &self,
         lrp: LrpZPlus,
-        pool: NodeId,
+        (pool, window): (NodeId, Window),
         signal: &Floats,
     ) -> Result<Floats, DeviceError> {
-        let (input, sizes) = (self.input_of(pool), self.averaging(pool));
+        let (input, sizes) = (self.input_of(pool), self.averaging(pool, window));
         let quotient = self.take(pool)?;
         let pointers = [self.lane.value(input).into(), self.address(&quotient).into()];
         self.lane.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;

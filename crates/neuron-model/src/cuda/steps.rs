@@ -1,6 +1,7 @@
 //! A plan's steps as calls of cuDNN and of our kernels.
 
 use cudarc::driver::CudaSlice;
+use neuron_geometry::Window;
 
 use super::convolution::{Addends, Operands, Site};
 use super::frozen::Form;
@@ -9,7 +10,7 @@ use super::kernels::Argument;
 use super::lane::Lane;
 use crate::cpu::Algorithm;
 use crate::device::DeviceError;
-use crate::graph::{NodeId, Operation};
+use crate::graph::NodeId;
 use crate::kernels::{Part, geometry};
 use crate::plan::{Step, StepKind};
 use crate::session::Reduction;
@@ -87,9 +88,9 @@ impl Lane {
                 let arguments = [input.into(), self.value(shortcut).into(), output.into(), relu.into()];
                 self.launch("add", count, &arguments)
             }
-            StepKind::MaxPool(_) => {
+            StepKind::MaxPool(window) => {
                 let pointers = [input.into(), output.into(), self.argmax(step.output).into()];
-                self.launch("max_pool", count, &[&pointers, &self.pooling(step.output)[..]].concat())
+                self.launch("max_pool", count, &[&pointers, &self.pooling(step.output, window)[..]].concat())
             }
             StepKind::GlobalAveragePool => {
                 let positions = self.shape(step.input).positions();
@@ -128,16 +129,14 @@ impl Lane {
     }
 
     /// The sizes that the kernels of max-pools take.
-    pub(super) fn pooling(&self, pool: NodeId) -> [Argument; 8] {
-        let node = self.graph().node(pool);
-        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
-        let (input, output) = (self.shape(node.inputs[0]), self.shape(pool));
+    pub(super) fn pooling(&self, pool: NodeId, window: Window) -> Vec<Argument> {
+        let window = [window.kernel, window.stride, window.padding];
+        self.pool_sizes(pool).into_iter().chain(window).map(Argument::from).collect()
+    }
+
+    /// Height, width and channels of a pool's input, height and width of its output.
+    pub(super) fn pool_sizes(&self, pool: NodeId) -> [usize; 5] {
+        let (input, output) = (self.shape(self.graph().node(pool).inputs[0]), self.shape(pool));
         [input.height, input.width, input.channels, output.height, output.width]
-            .into_iter()
-            .chain([window.kernel, window.stride, window.padding])
-            .map(Argument::from)
-            .collect::<Vec<_>>()
-            .try_into()
-            .expect("eight sizes")
     }
 }

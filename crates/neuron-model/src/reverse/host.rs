@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use neuron_geometry::Window;
+
 use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
 use super::walk::{Convolved, Passes};
 use crate::cpu::{self, Buffer, View};
 use crate::error::ModelError;
-use crate::graph::{NodeId, Operation};
+use crate::graph::NodeId;
 use crate::session::Session;
 
 /// Memory for the signals of walks, used again by the next one.
@@ -136,10 +138,8 @@ impl Passes<Signal> for OnHost<'_> {
         Ok(Arc::new(output))
     }
 
-    fn max_pool(&mut self, pool: NodeId, signal: Signal) -> Result<Signal, ModelError> {
-        let node = self.session.network().graph().node(pool);
-        let Operation::MaxPool(window) = node.operation else { unreachable!("{} is no max-pool", node.name) };
-        let input = node.inputs[0];
+    fn max_pool(&mut self, pool: NodeId, window: Window, signal: Signal) -> Result<Signal, ModelError> {
+        let input = self.inputs(pool)[0];
         let mut output = self.take(input);
         let argmax = self.session.kept_argmax(pool);
         let site = PoolSite { window, input: self.session.kept(input), argmax };

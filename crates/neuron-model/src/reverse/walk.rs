@@ -1,3 +1,5 @@
+use neuron_geometry::Window;
+
 use super::route::Route;
 use crate::error::ModelError;
 use crate::graph::{Graph, NodeId, Operation};
@@ -26,7 +28,7 @@ pub(crate) trait Passes<S>: Send {
     fn convolution(&mut self, at: Convolved, signal: S, addend: Option<S>) -> Result<S, ModelError>;
 
     /// Through a max-pool.
-    fn max_pool(&mut self, pool: NodeId, signal: S) -> Result<S, ModelError>;
+    fn max_pool(&mut self, pool: NodeId, window: Window, signal: S) -> Result<S, ModelError>;
 
     /// Through the mean over all positions.
     fn global_average_pool(&mut self, pool: NodeId, signal: S) -> Result<S, ModelError>;
@@ -123,8 +125,8 @@ impl<'a, S> Walk<'a, S> {
                     }
                 }
             }
-            Operation::MaxPool(_) => {
-                let output = self.passes.max_pool(id, signal)?;
+            Operation::MaxPool(window) => {
+                let output = self.passes.max_pool(id, window, signal)?;
                 self.arrive(node.inputs[0], output)?;
             }
             Operation::GlobalAveragePool => {

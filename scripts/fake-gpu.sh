@@ -4,6 +4,8 @@
 #
 #   LD_LIBRARY_PATH=$(scripts/fake-gpu.sh) NEURON_GPU=required cargo nextest run -p neuron-model --features cuda --test cuda
 #
+# With FAKE_GPU_LAZY=1 in addition, nothing that is put on a stream runs before something waits for it.
+#
 # Needs a C++ compiler. What it can and cannot show: crates/neuron-model/tests/fake_gpu/fake_gpu.cpp.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +13,7 @@ folder=${CARGO_TARGET_DIR:-target}/fake-gpu
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-sed -n 's/^KERNEL \([a-z_]*\)(.*/NAMED(\1)/p' crates/neuron-model/src/cuda/kernels.cu >"$folder/kernel_names.inc"
+sed -n 's/^KERNEL \([a-z0-9_]*\)(.*/NAMED(\1)/p' crates/neuron-model/src/cuda/kernels.cu >"$folder/kernel_names.inc"
 "${CXX:-c++}" -std=c++17 -O3 -march=native -ffp-contract=off -fopenmp -Wall -Wno-unknown-pragmas -shared -fPIC -I "$folder" \
   crates/neuron-model/tests/fake_gpu/fake_gpu.cpp -o "$folder/libcuda.so.1"
 for library in libcudnn.so.9 libnvrtc.so.13; do

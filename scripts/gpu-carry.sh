@@ -24,7 +24,11 @@ for line in sys.stdin:
 
 cp "$(built neuron build --release -p neuron-cli --features cuda)" "$folder/neuron"
 cp "$(built cuda test --release --no-run -p neuron-model --features cuda --test cuda)" "$folder/parity"
+cp "$(built activations test --release --no-run -p neuron-model --features cuda --test activations)" "$folder/activations"
+cp "$(built attributions test --release --no-run -p neuron-model --features cuda --test attributions)" \
+  "$folder/attributions"
+cp "$(built reference test --release --no-run -p neuron-fvis --features cuda --test reference)" "$folder/fvis"
 cp "$(built gpu bench --no-run -p neuron-fvis --features cuda --bench gpu)" "$folder/bench"
 cp crates/neuron-fvis/benches/peers/torch_forward.py scripts/gpu-check.sh "$folder/"
-strip "$folder/neuron" "$folder/parity" "$folder/bench"
+strip "$folder"/{neuron,parity,activations,attributions,fvis,bench}
 ls -l "$folder"

@@ -4,6 +4,7 @@
 #
 #   gpu-check/gpu-check.sh gpu-check            # the carried folder
 #
+# With the reference data in $NEURON_SHARED it is held against that too, in every precision.
 # NVIDIA's libraries are looked for where the system has them and in Python's packages (as PyTorch brings them).
 set -uo pipefail
 folder=$(cd "${1:?usage: gpu-check.sh FOLDER}" && pwd)
@@ -35,11 +36,18 @@ check() {
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || failed=1
 
-for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu scores_are_those_of_the_maps \
-  the_same_run_gives_the_same_bits walks_back_are_those_of_the_cpu \
-  gradients_from_several_seeds_are_those_of_the_cpu two_gpus_give_the_bits_of_one; do
-  check "$test" 40 "$folder/parity" --exact "$test" --nocapture
+for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu maps_in_bf16_are_near_those_of_the_cpu \
+  scores_are_those_of_the_maps levels_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
+  walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu \
+  features_are_matched_as_on_the_host two_gpus_give_the_bits_of_one; do
+  check "$test" 20 "$folder/parity" --exact "$test" --nocapture
 done
+export NEURON_TEST_DEVICE=cuda
+for precision in f32 tf32 bf16; do
+  check "reference_activations_$precision" 15 env NEURON_TEST_PRECISION="$precision" "$folder/activations" --nocapture
+done
+check reference_attributions 15 "$folder/attributions" --nocapture
+check reference_fvis 45 "$folder/fvis" --nocapture --test-threads 1
 check bench 90 "$folder/bench"
 check pytorch 60 python3 "$folder/torch_forward.py"
 
@@ -50,6 +58,6 @@ done
 printf '\n'
 cat "$folder/bench.log" "$folder/pytorch.log"
 printf '\nLargest differences from the CPU, of all that were compared:\n'
-cat "$folder"/maps_*.log "$folder"/walks_*.log "$folder"/gradients_*.log | grep -E ': [0-9.]+e-?[0-9]+$' |
+cat "$folder"/{maps,walks,gradients,reference}_*.log | grep -E ': [0-9.]+e-?[0-9]+$' |
   sort -t : -k 2 -g -r | head -n 20
 exit "$failed"

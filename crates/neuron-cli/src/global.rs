@@ -18,8 +18,8 @@ pub(crate) struct Global {
     /// Where to compute: auto takes a GPU where this build and the machine have one; several share a scan
     #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N,M]")]
     pub(crate) device: DeviceRequest,
-    /// How a GPU multiplies: tf32 is faster and rounds factors to 10 bits
-    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32")]
+    /// How exactly a GPU computes: tf32 is faster and rounds factors to 10 bits; bf16 also stores maps in 16 bits in scans
+    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32|bf16")]
     pub(crate) precision: Precision,
     /// Number of threads that compute (0: one for each core)
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]

@@ -80,6 +80,14 @@ impl Preprocessing {
         self.crop * self.crop * 3
     }
 
+    /// What [`Preprocessing::normalize_into`] writes for each level of red, green and blue.
+    pub fn values_of_levels(&self) -> [[f32; 256]; 3] {
+        let values = |channel: usize| {
+            std::array::from_fn(|level| (level as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+        };
+        std::array::from_fn(values)
+    }
+
     /// `(pixel / 255 - mean) / std`, in f32 and in this order of operations, as torchvision computes it.
     ///
     /// # Shapes
@@ -91,10 +99,7 @@ impl Preprocessing {
     pub fn normalize_into(&self, pixels: &[u8], out: &mut [f32]) {
         assert_eq!(pixels.len(), out.len(), "one value for each byte");
         assert_eq!(pixels.len() % 3, 0, "three colours for each pixel");
-        let table = |channel: usize| {
-            std::array::from_fn(|level| (level as f32 / 255.0 - self.mean[channel]) / self.std[channel])
-        };
-        let tables: [[f32; 256]; 3] = std::array::from_fn(table);
+        let tables = self.values_of_levels();
         for (out, rgb) in out.chunks_exact_mut(3).zip(pixels.chunks_exact(3)) {
             for ((out, &level), table) in out.iter_mut().zip(rgb).zip(&tables) {
                 *out = table[usize::from(level)];

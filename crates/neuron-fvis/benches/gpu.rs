@@ -14,16 +14,18 @@ use std::time::Instant;
 
 use neuron_fvis::{Optimizer, Settings, Start, Unit};
 use neuron_model::{
-    ChannelsLast, DeviceRequest, Keep, Network, Observer, Precision, Reduction, RelevanceMethod,
+    ChannelsLast, DeviceRequest, Images, Keep, Levels, Network, Observer, Precision, Reduction,
+    RelevanceMethod,
 };
 use resnet50::{noise, weights};
 
 const SIDE: usize = 224;
-const BATCH: usize = 256;
+/// Several blocks, as in a scan.
+const BATCH: usize = 512;
 const ROUNDS: usize = 7;
 
 fn main() {
-    for precision in [Precision::F32, Precision::Tf32] {
+    for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
         let observer: Observer = Arc::new(|event| println!("{event}"));
         let device = match DeviceRequest::Cuda(vec![0]).open(precision, &observer) {
             Ok(device) => device,
@@ -34,6 +36,10 @@ fn main() {
         };
         let network = Network::on(device, "resnet50", weights(), 0).expect("weights of a ResNet-50");
         forward(&network, precision);
+        if precision == Precision::Bf16 {
+            // Steps keep values for walks back, in which this is TF32.
+            continue;
+        }
         for (method, units) in
             [(RelevanceMethod::Lrp, 1), (RelevanceMethod::Lrp, 16), (RelevanceMethod::GuidedBackprop, 1)]
         {
@@ -45,14 +51,44 @@ fn main() {
 /// Images from the host to scores on the host, as in a scan.
 fn forward(network: &Network, precision: Precision) {
     let target = network.tap("layer4").expect("a tap of a ResNet-50");
-    let pixels: Vec<f32> = noise(BATCH * SIDE * SIDE * 3).collect();
-    let images = ChannelsLast::new(&pixels, SIDE, SIDE);
+    let photos =
+        Photos { pixels: noise(BATCH * SIDE * SIDE * 3).map(|value| (64.0 * value) as i8 as u8).collect() };
     let mut session = network.session(std::slice::from_ref(&target), Keep::Taps);
-    let seconds = median(|| session.scores(&images, Reduction::Max, &mut |_| {}).expect("a forward pass"));
+    let seconds = median(|| session.scores(&photos, Reduction::Max, &mut |_| {}).expect("a forward pass"));
     println!("forward to layer4, b = {BATCH}, {precision}: {:.0} images/s", BATCH as f64 / seconds);
 }
 
-/// One step, with the matching of features on the CPU.
+/// Images as a loader gives them.
+struct Photos {
+    pixels: Vec<u8>,
+}
+
+impl Images for Photos {
+    fn count(&self) -> usize {
+        self.pixels.len() / (3 * SIDE * SIDE)
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (SIDE, SIDE)
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        let levels = &self.pixels[index * pixels.len()..];
+        pixels.iter_mut().zip(levels).for_each(|(pixel, level)| *pixel = value(*level));
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        let values = std::array::from_fn(|level| value(level as u8));
+        Some(Levels { pixels: &self.pixels, values: [values; 3] })
+    }
+}
+
+/// A normalised colour.
+fn value(level: u8) -> f32 {
+    f32::from(level) / 64.0 - 2.0
+}
+
+/// One step.
 fn step(network: &Network, precision: Precision, method: RelevanceMethod, units: usize) {
     let target = network.tap("layer4.2").expect("a tap of a ResNet-50");
     let pixels: Vec<f32> = noise(3 * SIDE * SIDE).collect();

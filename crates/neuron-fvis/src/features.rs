@@ -1,8 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use neuron_model::{Gradient, Images, ModelError};
-use neuron_model::{Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, relevance};
+use neuron_model::{
+    Gradient, Images, Matched, Matcher, Matching, ModelError, Network, PixelRange, RelevanceMethod, Reversal,
+    Session, Tap, relevance,
+};
 use serde::Serialize;
 
 use crate::FvisError;
@@ -116,6 +118,23 @@ impl Features {
         let unit = (&self.target, channels);
         // No walk of this method goes down to the pixels, so that their range is never read.
         relevance(&self.session, &mut self.relevance, self.method, unit, &self.layers, PixelRange::default())
+    }
+
+    /// What matches features where they are, if that is not the host.
+    pub(crate) fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+        self.session.matcher()
+    }
+
+    /// As [`Features::run`] with all that comes after it, where the features are; `None` if that is the host.
+    pub(crate) fn matched(
+        &mut self,
+        images: &dyn Images,
+        channels: &[usize],
+        units: &[usize],
+    ) -> Option<Result<Matched, ModelError>> {
+        let Self { session, target, method, layers, .. } = self;
+        let matching = Matching { images, target, channels, units, method: *method, layers };
+        Some(session.matcher()?.compare(&matching))
     }
 
     /// The greatest activation of an item's channel of the target in the last run.

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use neuron_model::{ChannelsLast, Images, Network, RelevanceMethod, Tap};
+use neuron_model::{ChannelsLast, Distribution, Images, Levels, Matched, Network, RelevanceMethod, Tap};
 use rayon::prelude::*;
 
 use crate::FvisError;
@@ -25,6 +25,8 @@ pub struct Objective {
     units: Vec<usize>,
     /// For each unit, what its references have at each layer.
     targets: Vec<Vec<LayerTarget>>,
+    /// With respect to the pictures that a GPU compared last.
+    gradient: Vec<f32>,
 }
 
 /// What a unit's references have in common at one layer.
@@ -70,7 +72,8 @@ impl Objective {
         network.check_channels(target, units)?;
         let (taps, weights) = layers.into_iter().unzip();
         let features = Features::new(network, target, method, taps);
-        Ok(Self { features, weights, units: units.to_vec(), targets: Vec::new() })
+        let (targets, gradient) = (Vec::new(), Vec::new());
+        Ok(Self { features, weights, units: units.to_vec(), targets, gradient })
     }
 
     /// The network that is looked into.
@@ -131,7 +134,19 @@ impl Objective {
             before += count;
             self.targets.push(sums.into_iter().map(|sum: Sum| sum.mean(count)).collect());
         }
-        Ok(())
+        self.bring_targets()
+    }
+
+    /// Brings the targets to where features are compared, if that is not the host.
+    fn bring_targets(&mut self) -> Result<(), FvisError> {
+        let Self { features, weights, targets, .. } = self;
+        let Some(matcher) = features.matcher() else { return Ok(()) };
+        let mut units = Vec::new();
+        for layers in &*targets {
+            let weighted = layers.iter().zip(&*weights);
+            units.push(weighted.map(|(target, weight)| target.distribution(*weight)).collect());
+        }
+        Ok(matcher.set_distributions(&units)?)
     }
 
     /// Adds what the last run found to the sums of each layer, in the order of the items.
@@ -164,9 +179,23 @@ impl Objective {
         (height, width): (usize, usize),
         units: &[usize],
     ) -> Result<Distance<'_>, FvisError> {
-        let Self { features, weights, targets, .. } = self;
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
-        features.run(&ChannelsLast::new(pictures, height, width), &channels)?;
+        let pictures = ChannelsLast::new(pictures, height, width);
+        match self.features.matched(&pictures, &channels, units) {
+            Some(matched) => Ok(self.distance(matched?, units)),
+            None => self.compare_here(&pictures, &channels, units),
+        }
+    }
+
+    /// Compares pictures on the host.
+    fn compare_here(
+        &mut self,
+        pictures: &dyn Images,
+        channels: &[usize],
+        units: &[usize],
+    ) -> Result<Distance<'_>, FvisError> {
+        let Self { features, weights, targets, .. } = self;
+        features.run(pictures, channels)?;
         let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
         let mut losses = vec![vec![0.0; weights.len()]; units.len()];
         let mut planes = Vec::new();
@@ -182,11 +211,32 @@ impl Objective {
                 });
             }
         })?;
-        let items = losses.into_iter().zip(activations).map(|(layers, activation)| {
-            let weighted = layers.iter().zip(&*weights).map(|(loss, weight)| loss * weight).sum();
-            ItemDistance { layers, weighted, activation }
-        });
+        let items = losses.into_iter().zip(activations);
+        let items = items.map(|(layers, activation)| ItemDistance::new(layers, weights, activation));
         Ok(Distance { items: items.collect(), gradient })
+    }
+
+    /// What a GPU's comparison says of each picture.
+    fn distance(&mut self, matched: Matched, units: &[usize]) -> Distance<'_> {
+        let Matched { sums, activations, gradient } = matched;
+        self.gradient = gradient;
+        let item = |(item, (unit, activation)): (usize, (&usize, f32))| {
+            let targets = self.targets[*unit].iter().zip(&sums);
+            let losses = targets.map(|(target, sums)| {
+                let channels = target.importance.len();
+                target.loss(&sums[item * channels..][..channels])
+            });
+            ItemDistance::new(losses.collect(), &self.weights, activation.into())
+        };
+        let items = units.iter().zip(activations).enumerate().map(item).collect();
+        Distance { items, gradient: &self.gradient }
+    }
+}
+
+impl ItemDistance {
+    fn new(layers: Vec<f64>, weights: &[f64], activation: f64) -> Self {
+        let weighted = layers.iter().zip(weights).map(|(loss, weight)| loss * weight).sum();
+        Self { layers, weighted, activation }
     }
 }
 
@@ -198,6 +248,7 @@ impl LayerTarget {
     fn distance(&self, map: FeatureMap<'_>, weight: f64, gradient: &mut [f32]) -> f64 {
         let channels = map.channels;
         let positions = map.values.len() / channels;
+        let scales = self.scales(weight);
         let mut sums = vec![0.0; channels];
         let blocks = gradient.par_chunks_mut(BLOCK * positions).zip(sums.par_chunks_mut(BLOCK));
         blocks.enumerate().for_each_init(Channels::default, |scratch, (block, (gradient, sums))| {
@@ -205,14 +256,28 @@ impl LayerTarget {
             let rows = gradient.chunks_exact_mut(positions).zip(sums).enumerate();
             for (index, (gradient, sum)) in rows {
                 let channel = block * BLOCK + index;
-                let importance = self.importance[channel];
-                let scale = (weight * importance / map.values.len() as f64) as f32;
                 let target = &self.sorted[channel * positions..][..positions];
-                *sum = importance * scratch.distance(index, target, scale, gradient);
+                *sum = scratch.distance(index, target, scales[channel], gradient);
             }
         });
-        // One order of summation, whatever the threads.
-        sums.iter().sum::<f64>() / map.values.len() as f64
+        self.loss(&sums)
+    }
+
+    /// What a layer's features are matched to where its loss counts `weight`.
+    fn distribution(&self, weight: f64) -> Distribution<'_> {
+        Distribution { sorted: &self.sorted, scale: self.scales(weight) }
+    }
+
+    /// The factor of each channel's gradient where the loss counts `weight`.
+    fn scales(&self, weight: f64) -> Vec<f32> {
+        let len = self.sorted.len() as f64;
+        self.importance.iter().map(|importance| (weight * importance / len) as f32).collect()
+    }
+
+    /// The loss for each channel's sum of squared differences; in one order of summation, whatever the threads.
+    fn loss(&self, sums: &[f64]) -> f64 {
+        let weighted = self.importance.iter().zip(sums).map(|(importance, sum)| importance * sum);
+        weighted.sum::<f64>() / self.sorted.len() as f64
     }
 }
 
@@ -234,6 +299,13 @@ impl Images for Part<'_> {
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
         self.images.write(self.first + index, pixels);
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        let Levels { pixels, values } = self.images.levels()?;
+        let (height, width) = self.size();
+        let len = 3 * height * width;
+        Some(Levels { pixels: &pixels[self.first * len..(self.first + self.count) * len], values })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use neuron_model::{Images, Network, Tap};
+use neuron_model::{Images, Levels, Network, Tap};
 use rayon::prelude::*;
 
 use crate::item::FeatureStep;
@@ -242,5 +242,9 @@ impl Images for Pooled<'_> {
         let mut full = vec![0.0; 3 * height * width];
         self.images.write(index, &mut full);
         View::new((height, width), self.pooling, Shift::default()).write(&full, pixels);
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        self.images.levels().filter(|_| self.pooling == 1)
     }
 }

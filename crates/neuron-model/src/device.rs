@@ -26,6 +26,9 @@ pub enum Precision {
     F32,
     /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
     Tf32,
+    /// Passes that keep nothing for a walk back store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
+    /// stay f32. The other passes, and the walks, are those of [`Precision::Tf32`].
+    Bf16,
 }
 
 /// Something that happens to a device and that a user should know.
@@ -211,7 +214,8 @@ impl FromStr for Precision {
         match text {
             "f32" => Ok(Self::F32),
             "tf32" => Ok(Self::Tf32),
-            _ => Err("expected f32 or tf32".to_owned()),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err("expected f32, tf32 or bf16".to_owned()),
         }
     }
 }
@@ -221,6 +225,7 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
         })
     }
 }
@@ -246,7 +251,7 @@ mod tests {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(vec![0])));
-        for precision in [Precision::F32, Precision::Tf32] {
+        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
     }
@@ -257,7 +262,7 @@ mod tests {
             assert!(text.parse::<DeviceRequest>().is_err(), "{text}");
         }
         assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err("GPU 1 is named twice".to_owned()));
-        assert!("bf16".parse::<Precision>().is_err());
+        assert!("f16".parse::<Precision>().is_err());
     }
 
     #[test]

@@ -16,6 +16,20 @@ pub trait Images: Sync {
     /// # Shapes
     /// * `pixels`: `[height, width, 3]`, normalised; must be overwritten completely
     fn write(&self, index: usize, pixels: &mut [f32]);
+
+    /// The same images as bytes, where they are that: a GPU then gets a quarter of the data and looks the values up.
+    fn levels(&self) -> Option<Levels<'_>> {
+        None
+    }
+}
+
+/// Images of which each value is one of 256 levels, as decoders give them.
+#[derive(Clone, Copy, Debug)]
+pub struct Levels<'a> {
+    /// All images, `[count, height, width, 3]`.
+    pub pixels: &'a [u8],
+    /// What the network gets for each level, of red, green and blue.
+    pub values: [[f32; 256]; 3],
 }
 
 /// Normalised images in torch's layout, `[batch, 3, height, width]`.

@@ -26,6 +26,7 @@ mod executor;
 mod graph;
 mod images;
 mod kernels;
+mod matching;
 mod network;
 mod plan;
 mod reverse;
@@ -36,7 +37,8 @@ pub use architecture::{Architecture, Block, ResNet};
 pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Precision};
 pub use error::ModelError;
 pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
-pub use images::{ChannelsFirst, ChannelsLast, Images};
+pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
+pub use matching::{Distribution, Matched, Matcher, Matching};
 pub use network::Network;
 pub use plan::{Keep, Plan};
 pub use reverse::{

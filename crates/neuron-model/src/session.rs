@@ -5,8 +5,9 @@ use crate::error::ModelError;
 use crate::executor::{Executor, Signals};
 use crate::graph::{NodeId, Tap};
 use crate::images::Images;
+use crate::matching::Matcher;
 use crate::network::Network;
-use crate::plan::Plan;
+use crate::plan::{Keep, Plan};
 use crate::reverse::Rule;
 
 /// The value of one tap for some neighbouring items of a batch.
@@ -149,6 +150,15 @@ impl Session {
         wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
         self.executor.walk(rule, seeds, wanted)
+    }
+
+    /// What matches the features of images on a GPU, if this session computes there and keeps what walks back need;
+    /// `None` on the CPU, where the values are at hand.
+    pub fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+        if self.plan.keep() == Keep::Taps {
+            return None;
+        }
+        self.executor.matcher()
     }
 
     /// Items of the last run.

@@ -3,10 +3,18 @@
 mod shared;
 
 use candle_core::{Device, IndexOp, Tensor};
+use neuron_model::Precision;
 use shared::crops;
 
-/// Float rounding differs between summation orders (and Winograd's transforms); measured: 7e-6.
-const TOLERANCE: f32 = 1e-4;
+/// The largest difference that is allowed, relative to a tensor's largest value.
+fn tolerance() -> f32 {
+    match shared::precision() {
+        // Rounding differs between summation orders (and Winograd's transforms); measured: 7e-6.
+        Precision::F32 => 1e-4,
+        Precision::Tf32 => 1e-2,
+        Precision::Bf16 => 5e-2,
+    }
+}
 
 fn largest(tensor: &Tensor) -> f32 {
     tensor.abs().and_then(|t| t.flatten_all()).and_then(|t| t.max(0)).and_then(|t| t.to_scalar()).unwrap()
@@ -42,7 +50,8 @@ fn tier2_every_tap_agrees_with_the_reference() {
             let want = want.load(&name, &Device::Cpu).unwrap();
             assert_eq!(want.dims(), got.dims(), "{name}");
             let error = largest(&(&got - &want).unwrap()) / largest(&want);
-            assert!(error < TOLERANCE, "{name}: relative error {error:e}");
+            println!("{name}: {error:.1e}");
+            assert!(error < tolerance(), "{name}: relative error {error:e}");
         }
     }
 }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use definition::{pixels, random_weights};
 use neuron_model::{
-    ChannelsLast, Device, DeviceEvent, DeviceRequest, Gradient, Keep, Network, Observer, PixelRange,
-    Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
+    ChannelsLast, Device, DeviceEvent, DeviceRequest, Distribution, Gradient, Images, Keep, Levels, Matching,
+    Network, Observer, PixelRange, Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
 };
 
 const HEIGHT: usize = 75;
@@ -124,6 +124,62 @@ fn maps_are_those_of_the_cpu() {
 #[test]
 fn maps_in_tf32_are_near_those_of_the_cpu() {
     check_maps(Precision::Tf32, 3e-2);
+}
+
+#[test]
+fn maps_in_bf16_are_near_those_of_the_cpu() {
+    check_maps(Precision::Bf16, 4e-2);
+}
+
+/// Images as bytes, and as what the bytes stand for.
+struct Photos {
+    pixels: Vec<u8>,
+    values: [[f32; 256]; 3],
+    as_levels: bool,
+}
+
+impl Images for Photos {
+    fn count(&self) -> usize {
+        self.pixels.len() / (HEIGHT * WIDTH * 3)
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (HEIGHT, WIDTH)
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        let len = pixels.len();
+        for (at, (pixel, level)) in pixels.iter_mut().zip(&self.pixels[index * len..]).enumerate() {
+            *pixel = self.values[at % 3][usize::from(*level)];
+        }
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        self.as_levels.then_some(Levels { pixels: &self.pixels, values: self.values })
+    }
+}
+
+#[test]
+fn levels_give_the_bits_of_their_values() {
+    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let (gpu, _) = networks(device, "resnet10_demo");
+    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
+    // A session takes either, and another normalisation, from one batch to the next.
+    for shift in [0.5, 0.25] {
+        let pixels = (0..5 * HEIGHT * WIDTH * 3).map(|at| (at * 7919 % 256) as u8).collect();
+        let value = |channel: usize, level: usize| (level as f32 / 255.0 - shift) * (channel + 1) as f32;
+        let values = std::array::from_fn(|channel| std::array::from_fn(|level| value(channel, level)));
+        let mut photos = Photos { pixels, values, as_levels: true };
+        let mut scores = |photos: &Photos| {
+            let mut all = Vec::new();
+            let absorb = &mut |scored: neuron_model::Scored<'_>| all.extend_from_slice(scored.scores);
+            session.scores(photos, Reduction::Mean, absorb).unwrap();
+            all
+        };
+        let by_levels = scores(&photos);
+        photos.as_levels = false;
+        assert_eq!(scores(&photos), by_levels);
+    }
 }
 
 #[test]
@@ -274,4 +330,123 @@ fn gradients_from_several_seeds_are_those_of_the_cpu() {
         println!("{name} gradient: {distance:.1e}");
         assert!(distance < 1e-2, "{name}: {distance:e}");
     }
+}
+
+/// What a matcher finds, step by step: the GPU's own values and walks, with the host's sorting between them.
+#[test]
+fn features_are_matched_as_on_the_host() {
+    for name in networks_to_check() {
+        let Some(device) = gpus("cuda", Precision::F32) else { return };
+        let (gpu, _) = networks(device, name);
+        let pixels = pixels(2, HEIGHT, WIDTH, 8);
+        let images = ChannelsLast::new(&pixels, HEIGHT, WIDTH);
+        let (target, layers) = (gpu.tap("layer4.0").unwrap(), taps(&gpu, &["conv1", "layer1", "layer3"]));
+        let channels = [3, 7];
+        for method in RelevanceMethod::ALL {
+            let mut session = method.session(&gpu, &[&layers[..], std::slice::from_ref(&target)].concat());
+            session.run(&images, &mut |_| {}).unwrap();
+            let mut reversal = Reversal::new();
+            let unit = (&target, &channels[..]);
+            relevance(&session, &mut reversal, method, unit, &layers, PixelRange::default()).unwrap();
+
+            let unit = |unit: usize| -> Vec<(Vec<f32>, Vec<f32>)> {
+                let layer = |tap: &Tap| {
+                    let map = session.map(tap).unwrap();
+                    let positions = map.item_len() / map.channels;
+                    let sorted = (0..map.item_len()).map(|at| (at % positions) as f32 / positions as f32);
+                    let scale =
+                        (0..map.channels).map(|channel| (channel + unit) as f32 / map.channels as f32);
+                    (sorted.collect(), scale.collect())
+                };
+                layers.iter().map(layer).collect()
+            };
+            let units = [unit(0), unit(1)];
+            let order = [1, 0];
+            let mut gradient = Reversal::new();
+            let mut sums = Vec::new();
+            for (index, layer) in layers.iter().enumerate() {
+                let (map, signal) = (session.map(layer).unwrap(), reversal.signal(layer).unwrap());
+                let mut of_layer = Vec::new();
+                gradient.seed(&session, layer, |seed| {
+                    for (item, unit) in order.into_iter().enumerate() {
+                        let part = item * map.item_len()..(item + 1) * map.item_len();
+                        let (features, relevance) = (&map.data[part.clone()], &signal[part.clone()]);
+                        for channel in 0..map.channels {
+                            let (sorted, scale) = &units[unit][index];
+                            let sorted = &sorted[channel * features.len() / map.channels..];
+                            let by = (channel, map.channels);
+                            let seed = &mut seed[part.clone()];
+                            of_layer.push(match_channel(
+                                by,
+                                features,
+                                relevance,
+                                (sorted, scale[channel]),
+                                seed,
+                            ));
+                        }
+                    }
+                });
+                sums.push(of_layer);
+            }
+            let image = gpu.graph().image_tap();
+            gradient.run(&session, &Gradient, std::slice::from_ref(&image)).unwrap();
+            let map = session.map(&target).unwrap();
+            let activations: Vec<f32> = map
+                .data
+                .chunks_exact(map.item_len())
+                .zip(channels)
+                .map(|(item, channel)| {
+                    item.iter().skip(channel).step_by(map.channels).copied().fold(f32::MIN, f32::max)
+                })
+                .collect();
+
+            let distributions = units.each_ref().map(|unit| {
+                let layers = unit.iter();
+                layers.map(|(sorted, scale)| Distribution { sorted, scale: scale.clone() }).collect()
+            });
+            let matcher = session.matcher().expect("the session is on a GPU");
+            matcher.set_distributions(&distributions).unwrap();
+            let matching = Matching {
+                images: &images,
+                target: &target,
+                channels: &channels,
+                units: &order,
+                method,
+                layers: &layers,
+            };
+            // Twice: memory that is used again changes nothing.
+            for _ in 0..2 {
+                let matched = matcher.compare(&matching).unwrap();
+                assert_eq!(matched.sums, sums, "{name} {method}");
+                assert_eq!(matched.activations, activations, "{name} {method}");
+                assert_eq!(matched.gradient, gradient.signal(&image).unwrap(), "{name} {method}");
+                assert!(matched.gradient.iter().any(|value| *value != 0.0), "{name} {method}");
+            }
+        }
+    }
+}
+
+/// The sum of the squared differences of a channel of one item; writes its gradient times a factor.
+fn match_channel(
+    (channel, channels): (usize, usize),
+    features: &[f32],
+    relevance: &[f32],
+    (sorted, scale): (&[f32], f32),
+    gradient: &mut [f32],
+) -> f64 {
+    let places: Vec<usize> = (channel..features.len()).step_by(channels).collect();
+    let lowest = places.iter().map(|at| relevance[*at]).fold(f32::INFINITY, f32::min);
+    let highest = places.iter().map(|at| relevance[*at]).fold(f32::NEG_INFINITY, f32::max);
+    let attention = |at: usize| (relevance[at] - lowest) / (highest - lowest + 1e-6);
+    let mut order = places;
+    order.sort_by(|a, b| {
+        (attention(*a) * features[*a]).partial_cmp(&(attention(*b) * features[*b])).expect("no NaN")
+    });
+    let mut sum = 0.0;
+    for (at, target) in order.into_iter().zip(sorted) {
+        let difference = attention(at) * features[at] - target;
+        sum += f64::from(difference) * f64::from(difference);
+        gradient[at] = scale * 2.0 * difference * attention(at);
+    }
+    sum
 }

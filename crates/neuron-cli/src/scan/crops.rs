@@ -1,5 +1,5 @@
 use neuron_data::Preprocessing;
-use neuron_model::Images;
+use neuron_model::{Images, Levels};
 
 /// The crops of a loaded batch, normalised as the network takes them.
 pub(crate) struct Crops<'a> {
@@ -27,5 +27,9 @@ impl Images for Crops<'_> {
     fn write(&self, index: usize, pixels: &mut [f32]) {
         let len = self.preprocessing.crop_bytes();
         self.preprocessing.normalize_into(&self.pixels[index * len..][..len], pixels);
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        Some(Levels { pixels: self.pixels, values: self.preprocessing.values_of_levels() })
     }
 }

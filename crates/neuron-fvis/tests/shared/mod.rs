@@ -2,9 +2,10 @@
 //! computes on them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use neuron_data::{Limits, Preprocessing, read_rgb8};
-use neuron_model::{Images, Network};
+use neuron_model::{DeviceEvent, DeviceRequest, Images, Levels, Network, Observer, Precision};
 
 /// The folder of the reference data: `$NEURON_SHARED`, else `shared` beside the workspace; `None`, with a line
 /// that says so, where there is neither.
@@ -18,16 +19,21 @@ pub(crate) fn folder() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// The real ResNet-50 on `threads` threads (0: one for each core).
+/// The real ResNet-50 on `threads` threads (0: one for each core), on `$NEURON_TEST_DEVICE`, else the CPU.
 pub(crate) fn resnet50(folder: &Path, threads: usize) -> Network {
+    let device = std::env::var("NEURON_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    let device: DeviceRequest = device.parse().expect("NEURON_TEST_DEVICE names a device");
+    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+    let device = device.open(Precision::F32, &silent).expect("the device opens");
     let weights = neuron_model::Weights::open(&folder.join("weights/resnet50-v1.safetensors"));
-    Network::new("resnet50", weights.expect("the reference weights open"), threads)
+    Network::on(device, "resnet50", weights.expect("the reference weights open"), threads)
         .expect("the reference weights fit the network")
 }
 
 /// Photos as the network sees them.
 pub(crate) struct Photos {
-    crops: Vec<Vec<u8>>,
+    /// `[photos, crop, crop, 3]`
+    crops: Vec<u8>,
     preprocessing: Preprocessing,
 }
 
@@ -41,13 +47,13 @@ impl Photos {
             preprocessing.crop_into(&image, &mut crop);
             crop
         };
-        Self { crops: files.into_iter().map(crop).collect(), preprocessing }
+        Self { crops: files.into_iter().flat_map(crop).collect(), preprocessing }
     }
 }
 
 impl Images for Photos {
     fn count(&self) -> usize {
-        self.crops.len()
+        self.crops.len() / self.preprocessing.crop_bytes()
     }
 
     fn size(&self) -> (usize, usize) {
@@ -55,6 +61,11 @@ impl Images for Photos {
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
-        self.preprocessing.normalize_into(&self.crops[index], pixels);
+        let len = self.preprocessing.crop_bytes();
+        self.preprocessing.normalize_into(&self.crops[index * len..][..len], pixels);
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        Some(Levels { pixels: &self.crops, values: self.preprocessing.values_of_levels() })
     }
 }

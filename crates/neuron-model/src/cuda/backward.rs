@@ -1,5 +1,6 @@
 //! Walks back through a graph over values that a GPU keeps.
 
+use cudarc::driver::CudaSlice;
 use neuron_geometry::Window;
 
 use super::convolution::Operands;
@@ -27,13 +28,23 @@ pub(super) fn walk(
     let on_gpu = seeds.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
     // The copies read the host's memory until they are done.
     lane.gpu().wait()?;
-    let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
-    let route = Route::new(lane.graph(), &starts, wanted);
-    let results = Walk::new(lane.graph(), &route, &mut OnGpu { lane, rule }, on_gpu).run()?;
+    let results = walk_there(lane, rule, on_gpu, wanted)?;
     let download = |(node, signal): (NodeId, Floats)| {
         lane.gpu().download_into_buffer(&signal, lane.len(node)).map(|signal| (node, signal))
     };
     Ok(results.into_iter().map(download).collect::<Result<_, _>>()?)
+}
+
+/// As [`walk`], from signals on the GPU to signals there; waits for nothing.
+pub(super) fn walk_there(
+    lane: &Lane,
+    rule: KnownRule,
+    seeds: Vec<(NodeId, Floats)>,
+    wanted: &[NodeId],
+) -> Result<Vec<(NodeId, Floats)>, ModelError> {
+    let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
+    let route = Route::new(lane.graph(), &starts, wanted);
+    Walk::new(lane.graph(), &route, &mut OnGpu { lane, rule }, seeds).run()
 }
 
 /// Signals on a GPU. Memory that is dropped is free for the next signal at once: all work is on one stream.
@@ -56,7 +67,7 @@ impl OnGpu<'_> {
         self.lane.graph().node(id).inputs[0]
     }
 
-    pub(super) fn address(&self, signal: &Floats) -> Address {
+    pub(super) fn address<T>(&self, signal: &CudaSlice<T>) -> Address {
         self.lane.gpu().address(signal)
     }
 

@@ -10,6 +10,7 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
 use super::algorithm::{backward_algorithm, forward_algorithm};
 use super::cudnn::{self, Activation, Filter, Handle, Map, Sliding};
+use super::element::Element;
 use super::gpu::{Address, At};
 use crate::cpu::ConvGeometry;
 use crate::device::{DeviceError, Precision};
@@ -18,6 +19,8 @@ use crate::device::{DeviceError, Precision};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Site {
     pub(super) geometry: ConvGeometry,
+    /// Of maps, weights and biases.
+    pub(super) element: Element,
     pub(super) batch: usize,
     /// Of the convolution's input.
     pub(super) height: usize,
@@ -256,13 +259,13 @@ impl Convolutions {
 }
 
 fn describe(site: Site, precision: Precision) -> Result<Described, CudnnError> {
-    let Site { geometry, batch, height, width, .. } = site;
+    let Site { geometry, element, batch, height, width, .. } = site;
     let (rows, columns) = (geometry.positions(height), geometry.positions(width));
     Ok(Described {
-        input: cudnn::map([batch, geometry.in_channels, height, width])?,
-        output: cudnn::map([batch, geometry.out_channels, rows, columns])?,
-        bias: cudnn::map([1, geometry.out_channels, 1, 1])?,
-        filter: cudnn::filter(geometry)?,
+        input: cudnn::map(element, [batch, geometry.in_channels, height, width])?,
+        output: cudnn::map(element, [batch, geometry.out_channels, rows, columns])?,
+        bias: cudnn::map(element, [1, geometry.out_channels, 1, 1])?,
+        filter: cudnn::filter(element, geometry)?,
         sliding: cudnn::sliding(geometry, precision)?,
     })
 }

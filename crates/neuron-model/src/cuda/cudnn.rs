@@ -1,13 +1,15 @@
-//! cuDNN's descriptors, which are freed with their owners. All maps and filters are f32 and channels-last.
+//! cuDNN's descriptors, which are freed with their owners. All maps and filters are channels-last.
 
 use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::cudnn::sys;
 
+use super::element::Element;
 use crate::cpu::ConvGeometry;
 use crate::device::Precision;
 
 const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
-const TYPE: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+/// Of products' sums, whatever maps are stored as.
+const SUMS: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
 
 /// Something of cuDNN's that must be freed.
 pub(super) struct Owned<T: Copy> {
@@ -43,20 +45,20 @@ pub(super) fn handle(stream: sys::cudaStream_t) -> Result<Handle, CudnnError> {
 }
 
 /// A map of `batch` items.
-pub(super) fn map([batch, channels, height, width]: [usize; 4]) -> Result<Map, CudnnError> {
+pub(super) fn map(element: Element, [batch, channels, height, width]: [usize; 4]) -> Result<Map, CudnnError> {
     let map = Owned { raw: result::create_tensor_descriptor()?, free: result::destroy_tensor_descriptor };
     let sizes = [batch, channels, height, width].map(size);
     // SAFETY: the descriptor was just created.
-    unsafe { result::set_tensor4d_descriptor(map.raw, FORMAT, TYPE, sizes) }?;
+    unsafe { result::set_tensor4d_descriptor(map.raw, FORMAT, element.cudnn(), sizes) }?;
     Ok(map)
 }
 
 /// The weights of a convolution, `[out_channels, kernel, kernel, in_channels / groups]`.
-pub(super) fn filter(geometry: ConvGeometry) -> Result<Filter, CudnnError> {
+pub(super) fn filter(element: Element, geometry: ConvGeometry) -> Result<Filter, CudnnError> {
     let filter = Owned { raw: result::create_filter_descriptor()?, free: result::destroy_filter_descriptor };
     let sizes = geometry.weight_shape().map(size);
     // SAFETY: the descriptor was just created.
-    unsafe { result::set_filter4d_descriptor(filter.raw, TYPE, FORMAT, sizes) }?;
+    unsafe { result::set_filter4d_descriptor(filter.raw, element.cudnn(), FORMAT, sizes) }?;
     Ok(filter)
 }
 
@@ -68,11 +70,11 @@ pub(super) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sl
     let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
     let math = match precision {
         Precision::F32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-        Precision::Tf32 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+        Precision::Tf32 | Precision::Bf16 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
     };
     // SAFETY: the descriptor was just created.
     unsafe {
-        result::set_convolution2d_descriptor(raw, padding, padding, stride, stride, 1, 1, mode, TYPE)?;
+        result::set_convolution2d_descriptor(raw, padding, padding, stride, stride, 1, 1, mode, SUMS)?;
         result::set_convolution_math_type(raw, math)?;
         result::set_convolution_group_count(raw, size(geometry.groups))?;
     }

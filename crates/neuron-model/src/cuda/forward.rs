@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use super::lane::{Lane, Wanted};
+use super::matching::Matches;
 use crate::cpu::View;
 use crate::error::ModelError;
-use crate::executor::blocks::{Block, in_blocks};
+use crate::executor::blocks::{Block, Pipeline, in_blocks};
 use crate::executor::{Executor, Signals, Visit, VisitScores, reduced};
 use crate::graph::{MapShape, NodeId};
 use crate::images::Images;
+use crate::matching::Matcher;
 use crate::network::Network;
 use crate::plan::{Keep, Plan};
 use crate::reverse::Rule;
@@ -22,7 +24,7 @@ const BLOCK_PIXELS: usize = 128 * 224 * 224;
 /// Where values are kept for a walk back, the first GPU does everything: the walk needs them in one place.
 pub(crate) struct Gpus {
     /// Whose threads look at maps, as they do on the CPU.
-    network: Network,
+    pub(super) network: Network,
     plan: Plan,
     lanes: Vec<Lane>,
     /// Items of a block: the most that came at once, unless that is too many for a block or for memory.
@@ -32,6 +34,7 @@ pub(crate) struct Gpus {
     batch: usize,
     /// The taps' maps of the last batch, if values are kept.
     kept: HashMap<NodeId, (MapShape, Vec<f32>)>,
+    matches: Matches,
 }
 
 impl Gpus {
@@ -41,7 +44,16 @@ impl Gpus {
         let count = if plan.keep() == Keep::Taps { network.frozen().len() } else { 1 };
         let lanes = (0..count).map(|gpu| Lane::new(network.clone(), plan.clone(), gpu)).collect();
         let (network, plan) = (network.clone(), plan.clone());
-        Self { network, plan, lanes, room: 0, most: usize::MAX, batch: 0, kept: HashMap::new() }
+        Self {
+            network,
+            plan,
+            lanes,
+            room: 0,
+            most: usize::MAX,
+            batch: 0,
+            kept: HashMap::new(),
+            matches: Matches::new(),
+        }
     }
 
     /// Runs all images in blocks and shows what they give.
@@ -56,31 +68,59 @@ impl Gpus {
         self.lanes[0].check(height, width)?;
         let largest = (BLOCK_PIXELS / (height * width).max(1)).max(1).min(self.most);
         self.room = self.room.max(self.batch).min(largest);
-        let work = |lane: &mut Lane, block: Block| lane.run(images, block, wanted);
         let gpu = self.lanes[0].gpu_handle();
+        let mut jobs: Vec<Job<'_>> = self.lanes.iter_mut().map(|lane| Job { lane, images, wanted }).collect();
         let most = &mut self.most;
         let mut halved = |from: usize, to: usize| {
             *most = to;
             gpu.halved(from, to);
         };
-        in_blocks(&mut self.lanes, self.batch, &mut self.room, &work, &mut halved, visit)
+        in_blocks(&mut jobs, self.batch, &mut self.room, &mut halved, visit)
     }
 
-    /// Runs the batch as one block, and brings the taps' maps to the host.
-    fn keeping(&mut self, images: &dyn Images) -> Result<(), ModelError> {
+    /// Runs the batch as one block, whose values stay on the GPU.
+    pub(super) fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
         self.batch = images.count();
         self.kept.clear();
         let (height, width) = images.size();
         self.lanes[0].check(height, width)?;
         let block = Block { first: 0, items: self.batch, room: self.batch };
-        let maps = self.lanes[0].run(images, block, Wanted::Kept)?;
-        self.kept.extend(maps.into_iter().map(|given| (given.node, (given.shape, given.values))));
+        self.lanes[0].start(images, block, Wanted::Nothing)?;
+        self.lanes[0].finish()?;
         Ok(())
+    }
+
+    /// What matches features: the lane that keeps values, and what it keeps beside them.
+    pub(super) fn matching(&mut self) -> (&Lane, &mut Matches) {
+        (&self.lanes[0], &mut self.matches)
     }
 
     fn view(&self, id: NodeId) -> Option<View<'_>> {
         let (shape, values) = self.kept.get(&id)?;
         Some(View::new(self.batch, shape.height, shape.width, shape.channels, values))
+    }
+}
+
+/// A lane with what it is given to do.
+struct Job<'a> {
+    lane: &'a mut Lane,
+    images: &'a dyn Images,
+    wanted: Wanted,
+}
+
+impl Pipeline for Job<'_> {
+    type Output = Vec<Given>;
+
+    fn start(&mut self, block: Block) -> Result<(), ModelError> {
+        self.lane.start(self.images, block, self.wanted)
+    }
+
+    fn finish(&mut self) -> Result<Vec<Given>, ModelError> {
+        self.lane.finish()
+    }
+
+    fn abandon(&mut self) {
+        self.lane.abandon();
     }
 }
 
@@ -107,7 +147,9 @@ impl Executor for Gpus {
                 }
             });
         }
-        self.keeping(images)?;
+        self.keep(images)?;
+        let maps = self.lanes[0].kept()?;
+        self.kept.extend(maps.into_iter().map(|given| (given.node, (given.shape, given.values))));
         for (tap, place) in self.plan.taps().iter().enumerate() {
             if let Some(map) = self.view(place.node) {
                 self.network.install(|| visit(Tapped { tap, first_item: 0, map }));
@@ -158,5 +200,8 @@ impl Executor for Gpus {
         wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
         super::backward::walk(&self.lanes[0], rule, seeds, wanted).map(Some)
+    }
+    fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+        Some(self)
     }
 }

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::gpu::{Floats, Gpu};
+use super::element::Element;
+use super::gpu::{Bytes, Gpu};
 use crate::cpu::ConvGeometry;
 use crate::device::DeviceError;
 use crate::graph::{Graph, NodeId};
@@ -20,16 +21,16 @@ pub(super) enum Form {
 
 /// Weights on a GPU.
 pub(super) struct Values {
-    /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm.
-    pub(super) weight: Floats,
-    /// The bias, the shift of a batch norm; zeros where there is none.
-    pub(super) bias: Floats,
+    /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm, which is always f32.
+    pub(super) weight: Bytes,
+    /// The bias, zeros where there is none; the shift of a batch norm, which is always f32.
+    pub(super) bias: Bytes,
 }
 
 /// A network's weights on one GPU, each form made when it is first used.
 pub(crate) struct Frozen {
     gpu: Arc<Gpu>,
-    forms: Mutex<HashMap<Form, Arc<Values>>>,
+    forms: Mutex<HashMap<(Form, Element), Arc<Values>>>,
 }
 
 impl Frozen {
@@ -50,17 +51,20 @@ impl Frozen {
         graph: &Graph,
         kernels: &Kernels,
         form: Form,
+        element: Element,
     ) -> Result<Arc<Values>, DeviceError> {
+        let element = if matches!(form, Form::Norm(_)) { Element::F32 } else { element };
         let mut forms = self.forms.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(values) = forms.get(&form) {
+        if let Some(values) = forms.get(&(form, element)) {
             return Ok(values.clone());
         }
         let (weight, bias) = host_values(graph, kernels, form);
+        let (weight, bias) = (element.stored(&weight), element.stored(&bias));
         let (weight, bias) = (self.gpu.upload(&weight)?, self.gpu.upload(&bias)?);
         // The copies read the host's memory until they are done.
         self.gpu.wait()?;
         let values = Arc::new(Values { weight, bias });
-        forms.insert(form, values.clone());
+        forms.insert((form, element), values.clone());
         Ok(values)
     }
 }

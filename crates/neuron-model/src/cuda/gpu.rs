@@ -4,10 +4,11 @@ use cudarc::cudnn::result::CudnnError;
 use cudarc::cudnn::sys::cudnnStatus_t;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{CUmemPool_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DeviceRepr, PinnedHostSlice};
+use cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 use cudarc::{cudnn, driver, nvrtc};
 
 use super::convolution::Convolutions;
+use super::element::Element;
 use super::kernels::Kernels;
 use crate::cpu::Buffer;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
@@ -15,14 +16,23 @@ use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
 /// Values on a GPU.
 pub(super) type Floats = CudaSlice<f32>;
 
+/// Values on a GPU that are stored as some [`Element`].
+pub(super) type Bytes = CudaSlice<u8>;
+
 /// The address of values on a GPU.
 pub(super) type Address = driver::sys::CUdeviceptr;
 
-/// An open GPU: its stream, its own kernels and cuDNN.
+/// An open GPU: its streams, our own kernels and cuDNN.
 pub(crate) struct Gpu {
     number: usize,
+    precision: Precision,
+    /// On which everything is computed, in the order in which it is started.
     stream: Arc<CudaStream>,
+    /// On which images come, while others are computed with.
+    arrivals: Arc<CudaStream>,
     kernels: Kernels,
+    /// For maps in bf16, if there may be some.
+    kernels_in_bf16: Option<Kernels>,
     convolutions: Mutex<Convolutions>,
     observer: Observer,
 }
@@ -37,14 +47,20 @@ impl Gpu {
             return Err(DeviceError::NoGpu { gpu: number, count });
         }
         let context = at.driver("opening it", CudaContext::new(number))?;
-        // SAFETY: events would order uses of memory by several streams; all work of this context is on one.
+        // SAFETY: the library's events would order the uses of each piece of memory by several streams. Only images are
+        // touched by two, and `Staging` orders those by events of its own.
         unsafe { context.disable_event_tracking() };
         at.driver("setting up its memory", keep_freed_memory(&context))?;
         // Not the default stream, which is that of whatever GPU the calling thread used last.
         let stream = at.driver("opening it", context.new_stream())?;
-        let kernels = Kernels::compile(at, &context)?;
+        let arrivals = at.driver("opening it", context.new_stream())?;
+        let kernels = Kernels::compile(at, &context, Element::F32)?;
+        let kernels_in_bf16 = match precision {
+            Precision::Bf16 => Some(Kernels::compile(at, &context, Element::Bf16)?),
+            Precision::F32 | Precision::Tf32 => None,
+        };
         let convolutions = Mutex::new(Convolutions::new(at, &stream, precision)?);
-        Ok(Self { number, stream, kernels, convolutions, observer })
+        Ok(Self { number, precision, stream, arrivals, kernels, kernels_in_bf16, convolutions, observer })
     }
 
     /// For errors.
@@ -56,8 +72,20 @@ impl Gpu {
         &self.stream
     }
 
-    pub(super) fn kernels(&self) -> &Kernels {
-        &self.kernels
+    pub(super) fn arrivals(&self) -> &Arc<CudaStream> {
+        &self.arrivals
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The kernels for maps of an element.
+    pub(super) fn kernels(&self, element: Element) -> &Kernels {
+        match element {
+            Element::F32 => &self.kernels,
+            Element::Bf16 => self.kernels_in_bf16.as_ref().unwrap_or(&self.kernels),
+        }
     }
 
     /// cuDNN, which serves one caller at a time.
@@ -75,13 +103,9 @@ impl Gpu {
         self.at().driver("taking memory", unsafe { self.stream.alloc(len.max(1)) })
     }
 
-    /// `len` zeros on the host, in pages that stay in place.
-    pub(super) fn pinned(&self, len: usize) -> Result<PinnedHostSlice<f32>, DeviceError> {
-        // SAFETY: it is filled before anybody reads it.
-        let pinned = unsafe { self.stream.context().alloc_pinned(len.max(1)) };
-        let mut pinned = self.at().driver("taking memory for copies", pinned)?;
-        self.at().driver("taking memory for copies", pinned.as_mut_slice())?.fill(0.0);
-        Ok(pinned)
+    /// An event that nothing has been recorded in yet.
+    pub(super) fn event(&self) -> Result<CudaEvent, DeviceError> {
+        self.at().driver("ordering its streams", self.stream.context().new_event(None))
     }
 
     /// The same values once more.
@@ -90,7 +114,7 @@ impl Gpu {
     }
 
     /// A copy of `values` on the GPU.
-    pub(super) fn upload(&self, values: &[f32]) -> Result<Floats, DeviceError> {
+    pub(super) fn upload<T: DeviceRepr>(&self, values: &[T]) -> Result<CudaSlice<T>, DeviceError> {
         self.at().driver("copying to it", self.stream.clone_htod(values))
     }
 

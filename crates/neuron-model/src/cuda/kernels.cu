@@ -1,7 +1,9 @@
-// What the GPU computes beside convolutions. Maps are channels-last [batch, height, width, channels] of f32.
+// What the GPU computes beside convolutions. Maps are channels-last [batch, height, width, channels].
 //
 // Every kernel's first argument is how many values it writes, one for each turn of its loop. Each value is one chain
-// of operations in the order in which the CPU engine (src/cpu) computes it: with contraction off, the bits agree.
+// of operations in the order in which the CPU computes it: with contraction off, the bits agree.
+//
+// The source is compiled once for maps of f32, and with MAPS_IN_BF16 once more for passes that store them in 16 bits.
 
 typedef long long whole;
 
@@ -9,9 +11,42 @@ typedef long long whole;
     for (whole at = (whole)blockIdx.x * blockDim.x + threadIdx.x; at < (count);                  \
          at += (whole)gridDim.x * blockDim.x)
 
+#ifndef KERNEL
 #define KERNEL extern "C" __global__ void
+#endif
 
 static __device__ bool is_nan(float value) { return value != value; }
+
+static __device__ unsigned bits_of(float value) {
+    union {
+        float value;
+        unsigned bits;
+    } same = {value};
+    return same.bits;
+}
+
+// What the values of maps and biases are stored as. They are computed with in f32.
+#ifdef MAPS_IN_BF16
+struct Map {
+    unsigned short bits;
+
+    __device__ operator float() const {
+        union {
+            unsigned bits;
+            float value;
+        } same = {(unsigned)bits << 16};
+        return same.value;
+    }
+    // To the nearest, of two to the even one.
+    __device__ Map &operator=(float value) {
+        unsigned all = bits_of(value);
+        bits = (unsigned short)((is_nan(value) ? all | 0x400000 : all + 0x7fff + (all >> 16 & 1)) >> 16);
+        return *this;
+    }
+};
+#else
+typedef float Map;
+#endif
 
 // max(value, 0) that lets NaN through.
 static __device__ float rectified(float value) { return value < 0.0f ? 0.0f : value; }
@@ -55,7 +90,7 @@ static __device__ whole end_window(whole at, whole stride, whole padding, whole 
 }
 
 // values = relu?(values + bias? + residual?)
-KERNEL bias_activation(whole count, float *values, const float *bias, const float *residual, whole channels, whole relu) {
+KERNEL bias_activation(whole count, Map *values, const Map *bias, const Map *residual, whole channels, whole relu) {
     FOR_EACH(at, count) {
         float value = values[at];
         if (bias) value += bias[remainder_of(at, count, channels)];
@@ -65,24 +100,24 @@ KERNEL bias_activation(whole count, float *values, const float *bias, const floa
 }
 
 // output = relu?(input * scale + shift) by channel
-KERNEL scale_shift(whole count, const float *input, const float *scale, const float *shift, float *output, whole channels,
+KERNEL scale_shift(whole count, const Map *input, const float *scale, const float *shift, Map *output, whole channels,
                    whole relu) {
     FOR_EACH(at, count) {
         whole channel = remainder_of(at, count, channels);
-        float value = input[at] * scale[channel] + shift[channel];
+        float value = (float)input[at] * scale[channel] + shift[channel];
         output[at] = relu ? rectified(value) : value;
     }
 }
 
 // output = relu(input)
-KERNEL relu(whole count, const float *input, float *output) {
+KERNEL relu(whole count, const Map *input, Map *output) {
     FOR_EACH(at, count) output[at] = rectified(input[at]);
 }
 
 // output = relu?(left + right)
-KERNEL add(whole count, const float *left, const float *right, float *output, whole relu) {
+KERNEL add(whole count, const Map *left, const Map *right, Map *output, whole relu) {
     FOR_EACH(at, count) {
-        float value = left[at] + right[at];
+        float value = (float)left[at] + (float)right[at];
         output[at] = relu ? rectified(value) : value;
     }
 }
@@ -138,7 +173,7 @@ KERNEL split_by_magnitude(whole count, const float *main_term, const float *shor
 
 // The greatest value of every window, the first one of NaNs if there are any; `argmax`, if wanted, is where in the
 // window it is first reached. `height` and `width` are the input's, `rows` and `columns` the output's.
-KERNEL max_pool(whole count, const float *input, float *output, unsigned char *argmax, whole height, whole width,
+KERNEL max_pool(whole count, const Map *input, Map *output, unsigned char *argmax, whole height, whole width,
                 whole channels, whole rows, whole columns, whole kernel, whole stride, whole padding) {
     FOR_EACH(at, count) {
         Place place = place_of(at, rows, columns, channels);
@@ -224,9 +259,9 @@ KERNEL spread_mean(whole count, const float *signal, float *output, whole positi
 }
 
 // The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
-KERNEL reduce_max(whole count, const float *input, float *scores, unsigned *firsts, whole positions, whole channels) {
+KERNEL reduce_max(whole count, const Map *input, float *scores, unsigned *firsts, whole positions, whole channels) {
     FOR_EACH(at, count) {
-        const float *values = input + at / channels * positions * channels + at % channels;
+        const Map *values = input + at / channels * positions * channels + at % channels;
         float best = values[0];
         unsigned first = 0;
         for (whole position = 1; position < positions; position++) {
@@ -241,12 +276,157 @@ KERNEL reduce_max(whole count, const float *input, float *scores, unsigned *firs
     }
 }
 
-// The mean of every map, accumulated in double in the order of the positions.
-KERNEL reduce_mean(whole count, const float *input, float *scores, whole positions, whole channels) {
+// The mean of a map, accumulated in double in the order of the positions.
+static __device__ float mean_of(const Map *input, whole at, whole positions, whole channels) {
+    const Map *values = input + at / channels * positions * channels + at % channels;
+    double sum = 0.0;
+    for (whole position = 0; position < positions; position++) sum += (double)(float)values[position * channels];
+    return (float)(sum / (double)positions);
+}
+
+KERNEL reduce_mean(whole count, const Map *input, float *scores, whole positions, whole channels) {
+    FOR_EACH(at, count) scores[at] = mean_of(input, at, positions, channels);
+}
+
+KERNEL global_average_pool(whole count, const Map *input, Map *output, whole positions, whole channels) {
+    FOR_EACH(at, count) output[at] = mean_of(input, at, positions, channels);
+}
+
+// ---- between the host's values and maps -----------------------------------------------------------------------------
+
+KERNEL to_maps(whole count, const float *values, Map *maps) {
+    FOR_EACH(at, count) maps[at] = values[at];
+}
+
+KERNEL from_maps(whole count, const Map *maps, float *values) {
+    FOR_EACH(at, count) values[at] = maps[at];
+}
+
+// Pixels by their levels: `table` has the 256 values of red, then of green and of blue.
+KERNEL look_up(whole count, const unsigned char *levels, const float *table, Map *pixels) {
+    FOR_EACH(at, count) pixels[at] = table[remainder_of(at, count, 3) * 256 + levels[at]];
+}
+
+// ---- where walks back start -----------------------------------------------------------------------------------------
+
+// The share of a channel in every position's vector of activations; the channel is its item's of `wanted`.
+KERNEL alignment(whole count, const float *activations, const whole *wanted, double *shares, whole positions,
+                 whole channels) {
+    FOR_EACH(at, count) {
+        const float *vector = activations + at * channels;
+        double squares = 0.0;
+        for (whole channel = 0; channel < channels; channel++) {
+            double value = vector[channel];
+            squares += value * value;
+        }
+        double norm = sqrt(squares);
+        shares[at] = norm > 0.0 ? (double)vector[wanted[at / positions]] / norm : 0.0;
+    }
+}
+
+// The first position of every item with the largest share.
+KERNEL most_aligned(whole count, const double *shares, whole *places, whole positions) {
+    FOR_EACH(at, count) {
+        whole best = 0;
+        for (whole position = 1; position < positions; position++) {
+            if (shares[at * positions + position] > shares[at * positions + best]) best = position;
+        }
+        places[at] = best;
+    }
+}
+
+// The signal of one channel of every item; by kind: 0 its activations, 1 one at its place in `places`, 2 its mean's
+// gradient.
+KERNEL seed(whole count, const float *activations, const whole *wanted, const whole *places, float *signal,
+            whole positions, whole channels, whole kind) {
+    FOR_EACH(at, count) {
+        whole item = at / (positions * channels), position = at / channels % positions;
+        float value = 0.0f;
+        if (at % channels == wanted[item]) {
+            if (kind == 0) value = activations[at];
+            if (kind == 1) value = position == places[item] ? 1.0f : 0.0f;
+            if (kind == 2) value = 1.0f / (float)positions;
+        }
+        signal[at] = value;
+    }
+}
+
+// ---- relevant features against their references' --------------------------------------------------------------------
+
+// The smallest and the largest value of every map; NaN if one is.
+KERNEL extremes(whole count, const float *input, float *lowest, float *highest, whole positions, whole channels) {
+    FOR_EACH(at, count) {
+        const float *values = input + at / channels * positions * channels + at % channels;
+        float low = values[0], high = values[0];
+        for (whole position = 1; position < positions; position++) {
+            float value = values[position * channels];
+            if (value < low || is_nan(value)) low = value;
+            if (value > high || is_nan(value)) high = value;
+        }
+        lowest[at] = low;
+        highest[at] = high;
+    }
+}
+
+// Relevance scaled to 0..1; the summand keeps the divisor off zero where relevance is the same everywhere.
+static __device__ float attention(float relevance, float lowest, float highest) {
+    return (relevance - lowest) / (highest - lowest + 1e-6f);
+}
+
+// An integer that orders as the float does, with zeros of both signs equal, and below it the position: no two of a
+// channel are equal, so that every way to sort them is stable. Keys are [items, channels, positions].
+KERNEL sort_keys(whole count, const float *features, const float *relevance, const float *lowest, const float *highest,
+                 unsigned long long *keys, whole positions, whole channels) {
+    FOR_EACH(at, count) {
+        whole row = at / positions, position = at % positions;
+        whole from = (row / channels * positions + position) * channels + row % channels;
+        float relevant = attention(relevance[from], lowest[row], highest[row]) * features[from];
+        unsigned bits = relevant == 0.0f ? 0 : bits_of(relevant);
+        unsigned ordered = bits >> 31 ? ~bits : bits | 0x80000000u;
+        keys[at] = (unsigned long long)ordered << 32 | (unsigned long long)position;
+    }
+}
+
+// One round of a merge sort of rows: runs of `run` keys are sorted, afterwards those of twice that length are. Each key
+// goes to where it is in its own run plus how many of the neighbouring run are smaller.
+KERNEL merge_runs(whole count, const unsigned long long *keys, unsigned long long *merged, whole len, whole run) {
+    FOR_EACH(at, count) {
+        whole row = at / len * len, place = at % len;
+        whole own = place / run * run, first = own / (2 * run) * (2 * run);
+        whole low = least(own == first ? first + run : first, len), high = least(low + run, len), start = low;
+        while (low < high) {
+            whole middle = (low + high) / 2;
+            if (keys[row + middle] < keys[at]) low = middle + 1;
+            else high = middle;
+        }
+        merged[row + first + (place - own) + (low - start)] = keys[at];
+    }
+}
+
+// How far the relevant features of one item are from its target, value by value in ascending order, and the gradient of
+// the sum of their squares with respect to the features, times `scale` by channel. `keys` are sorted.
+KERNEL match_sorted(whole count, const unsigned long long *keys, const float *features, const float *relevance,
+                    const float *lowest, const float *highest, const float *target, const float *scale,
+                    float *differences, float *gradient, whole positions, whole channels) {
+    FOR_EACH(at, count) {
+        whole channel = at / positions, rank = at % positions;
+        whole from = (whole)(keys[at] & 0xffffffffULL) * channels + channel;
+        float attended = attention(relevance[from], lowest[channel], highest[channel]);
+        float difference = attended * features[from] - target[at];
+        differences[rank * channels + channel] = difference;
+        gradient[from] = scale[channel] * 2.0f * difference * attended;
+    }
+}
+
+// The sum of the squares of every map, in double in the order of the positions.
+KERNEL sum_squares(whole count, const float *input, double *sums, whole positions, whole channels) {
     FOR_EACH(at, count) {
         const float *values = input + at / channels * positions * channels + at % channels;
         double sum = 0.0;
-        for (whole position = 0; position < positions; position++) sum += (double)values[position * channels];
-        scores[at] = (float)(sum / (double)positions);
+        for (whole position = 0; position < positions; position++) {
+            double value = values[position * channels];
+            sum += value * value;
+        }
+        sums[at] = sum;
     }
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
+use super::element::Element;
 use super::gpu::{Address, At};
 use crate::device::DeviceError;
 
 pub(super) const SOURCE: &str = include_str!("kernels.cu");
+/// What the source is compiled with for maps of bf16.
+pub(super) const MAPS_IN_BF16: &str = "MAPS_IN_BF16";
 
 /// Threads of a block.
 const BLOCK: u32 = 256;
@@ -34,6 +37,18 @@ pub(super) const SIGNATURES: &[(&str, &str)] = &[
     ("spread_mean", "ppww"),
     ("reduce_max", "pppww"),
     ("reduce_mean", "ppww"),
+    ("global_average_pool", "ppww"),
+    ("to_maps", "pp"),
+    ("from_maps", "pp"),
+    ("look_up", "ppp"),
+    ("alignment", "pppww"),
+    ("most_aligned", "ppw"),
+    ("seed", "ppppwww"),
+    ("extremes", "pppww"),
+    ("sort_keys", "pppppww"),
+    ("merge_runs", "ppww"),
+    ("match_sorted", "pppppppppww"),
+    ("sum_squares", "ppww"),
 ];
 
 /// An argument of a kernel.
@@ -82,16 +97,16 @@ impl From<f32> for Argument {
     }
 }
 
-/// Our own kernels, compiled for one GPU.
+/// Our own kernels, compiled for one GPU and maps of one element.
 pub(super) struct Kernels {
     at: At,
     functions: HashMap<&'static str, CudaFunction>,
 }
 
 impl Kernels {
-    pub(super) fn compile(at: At, context: &Arc<CudaContext>) -> Result<Self, DeviceError> {
+    pub(super) fn compile(at: At, context: &Arc<CudaContext>, element: Element) -> Result<Self, DeviceError> {
         let (major, minor) = at.driver("asking what it can do", context.compute_capability())?;
-        let program = compile_ptx_with_opts(SOURCE, options(major, minor))
+        let program = compile_ptx_with_opts(SOURCE, options(major, minor, element))
             .map_err(|error| at.failed("compiling its kernels", error))?;
         let module = at.driver("loading its kernels", context.load_module(program))?;
         let load = |(name, _): &(&'static str, _)| {
@@ -144,8 +159,11 @@ pub(super) fn check(name: &str, arguments: &[Argument]) {
 }
 
 /// For a GPU of compute capability `major.minor`; without contraction every value has the bits of the CPU's.
-fn options(major: i32, minor: i32) -> CompileOptions {
-    let options = vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()];
+fn options(major: i32, minor: i32, element: Element) -> CompileOptions {
+    let mut options = vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()];
+    if element == Element::Bf16 {
+        options.push(format!("-D{MAPS_IN_BF16}"));
+    }
     CompileOptions { fmad: Some(false), options, ..CompileOptions::default() }
 }
 
@@ -196,10 +214,12 @@ mod tests {
             println!("left out: NVRTC is not there");
             return;
         }
-        let program = compile_ptx_with_opts(SOURCE, options(9, 0)).expect("the kernels compile");
-        let program = program.to_src();
-        for (name, _) in SIGNATURES {
-            assert!(program.contains(&format!(".entry {name}(")), "{name}");
+        for element in [Element::F32, Element::Bf16] {
+            let program = compile_ptx_with_opts(SOURCE, options(9, 0, element)).expect("the kernels compile");
+            let program = program.to_src();
+            for (name, _) in SIGNATURES {
+                assert!(program.contains(&format!(".entry {name}(")), "{name}");
+            }
         }
     }
 }

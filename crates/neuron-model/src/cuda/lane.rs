@@ -1,30 +1,35 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, PinnedHostSlice};
+use cudarc::driver::CudaSlice;
 use rayon::prelude::*;
 
+use super::element::Element;
 use super::forward::Given;
 use super::frozen::{Form, Frozen, Values};
-use super::gpu::{Address, Floats, Gpu};
+use super::gpu::{Address, Bytes, Floats, Gpu};
 use super::kernels::Argument;
+use super::landing::Landing;
+use super::pinned::Pinned;
+use super::staging::Staging;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
-use crate::graph::{Graph, MapShape, NodeId, Operation};
-use crate::images::Images;
+use crate::graph::{Graph, MapShape, NodeId, Operation, Tap};
+use crate::images::{Images, Levels};
 use crate::network::Network;
 use crate::plan::{Keep, Layout, Plan};
 use crate::session::Reduction;
 
-/// What of a block comes back to the host.
+/// What of a block goes to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// Each tap's maps.
     Maps,
-    /// Each tap's maps, which the plan keeps until the end of the block.
-    Kept,
     /// Each tap's maps, reduced.
     Scores(Reduction),
+    /// Nothing: the plan keeps its values, for others to look at.
+    Nothing,
 }
 
 /// A plan with its buffers on one GPU.
@@ -32,7 +37,13 @@ pub(super) struct Lane {
     network: Network,
     plan: Plan,
     gpu: usize,
+    element: Element,
     memory: Option<Memory>,
+    values_of_levels: Option<ValuesOfLevels>,
+    values: Landing<f32>,
+    positions: Landing<u32>,
+    /// What the blocks that were started and not finished give.
+    under_way: VecDeque<Vec<Coming>>,
 }
 
 /// Buffers for blocks of one size.
@@ -40,16 +51,43 @@ struct Memory {
     layout: Layout,
     size: (usize, usize),
     room: usize,
-    buffers: Vec<Floats>,
+    buffers: Vec<Bytes>,
     /// Positions of the maxima of each max-pool, where they are kept.
     argmax: Vec<Option<CudaSlice<u8>>>,
-    /// Where images wait for the copy: in pages that stay in place, so that the GPU copies by itself.
-    staging: PinnedHostSlice<f32>,
+    staging: Staging,
+}
+
+/// What the levels of images stand for.
+struct ValuesOfLevels {
+    on_host: [[f32; 256]; 3],
+    on_gpu: Floats,
+}
+
+/// A result of a block, on its way to the host.
+struct Coming {
+    tap: usize,
+    node: NodeId,
+    shape: MapShape,
+    /// How many of the values are of items, not of what only fills the block.
+    len: usize,
+    values: Pinned<f32>,
+    positions: Option<Pinned<u32>>,
 }
 
 impl Lane {
     pub(super) fn new(network: Network, plan: Plan, gpu: usize) -> Self {
-        Self { network, plan, gpu, memory: None }
+        let element = Element::of(network.frozen()[gpu].gpu().precision(), plan.keep());
+        Self {
+            network,
+            plan,
+            gpu,
+            element,
+            memory: None,
+            values_of_levels: None,
+            values: Landing::new(),
+            positions: Landing::new(),
+            under_way: VecDeque::new(),
+        }
     }
 
     pub(super) fn frozen(&self) -> &Frozen {
@@ -66,7 +104,7 @@ impl Lane {
 
     /// Weights in one of their forms.
     pub(super) fn values(&self, form: Form) -> Result<Arc<Values>, DeviceError> {
-        self.frozen().get(self.network.graph(), self.network.kernels(), form)
+        self.frozen().get(self.network.graph(), self.network.kernels(), form, self.element)
     }
 
     /// Checks that images of that size are large enough.
@@ -85,61 +123,96 @@ impl Lane {
         self.memory.as_ref().map_or(0, |memory| memory.room)
     }
 
-    /// Runs a block, and brings back what is wanted of it.
-    pub(super) fn run(
+    /// Starts a block behind those that were started before.
+    pub(super) fn start(
         &mut self,
         images: &dyn Images,
         block: Block,
         wanted: Wanted,
-    ) -> Result<Vec<Given>, ModelError> {
+    ) -> Result<(), ModelError> {
         self.gpu().bind()?;
-        self.prepare(images.size(), block.room)?;
-        self.load(images, block)?;
-        let mut given = Vec::new();
-        let mut scores = Vec::new();
+        let levels = images.levels();
+        self.prepare(images.size(), block.room, levels.is_some())?;
+        self.load(images, levels, block)?;
+        let mut results = Vec::new();
         for step in self.plan.steps() {
             self.step(step)?;
             for tap in self.taps_at(step.output) {
                 match wanted {
-                    Wanted::Maps => given.push(self.map(tap, step.output, block.items)?),
+                    Wanted::Maps => results.push((tap, step.output, self.map(step.output)?, None)),
                     Wanted::Scores(reduction) => {
-                        scores.push((tap, step.output, self.reduce(step.output, reduction)?));
+                        let (scores, positions) = self.reduce(step.output, reduction)?;
+                        results.push((tap, step.output, scores, positions));
                     }
-                    Wanted::Kept => {}
+                    Wanted::Nothing => {}
                 }
             }
         }
-        // Only now: a copy waits for all that was started.
-        for (tap, node, (values, positions)) in scores {
-            let len = block.items * self.shape(node).channels;
-            let values = self.gpu().download(&values, len)?;
+        let gpu = self.gpu_handle();
+        let mut coming = Vec::new();
+        for (tap, node, values, positions) in results {
+            let shape = self.shape(node);
+            let values_of_item = if wanted == Wanted::Maps { shape.len() } else { shape.channels };
+            let positions = positions.map(|positions| self.positions.send(&gpu, &positions)).transpose()?;
+            let values = self.values.send(&gpu, &values)?;
+            coming.push(Coming { tap, node, shape, len: block.items * values_of_item, values, positions });
+        }
+        self.under_way.push_back(coming);
+        Ok(())
+    }
+
+    /// Waits for the first block that was started and not finished.
+    pub(super) fn finish(&mut self) -> Result<Vec<Given>, ModelError> {
+        let gpu = self.gpu_handle();
+        gpu.bind()?;
+        let mut given = Vec::new();
+        for Coming { tap, node, shape, len, values, positions } in
+            self.under_way.pop_front().unwrap_or_default()
+        {
+            let values = self.values.take(&gpu, values, len)?;
             let positions = match positions {
-                Some(positions) => self.gpu().download(&positions, len)?,
+                Some(positions) => self.positions.take(&gpu, positions, len)?,
                 None => vec![0; len],
             };
-            given.push(Given { tap, node, shape: self.shape(node), values, positions });
-        }
-        if wanted == Wanted::Kept {
-            for (tap, place) in self.plan.taps().iter().enumerate() {
-                given.push(self.map(tap, place.node, block.items)?);
-            }
+            given.push(Given { tap, node, shape, values, positions });
         }
         Ok(given)
     }
 
+    /// Waits for everything that was started, and forgets it.
+    pub(super) fn abandon(&mut self) {
+        // What failed is known already, or shows in the next call.
+        let _ = self.gpu().wait();
+        self.under_way.clear();
+    }
+
+    /// The maps of a plan's taps, after a block whose values it keeps.
+    pub(super) fn kept(&self) -> Result<Vec<Given>, DeviceError> {
+        let map = |(tap, place): (usize, &Tap)| {
+            let (node, shape) = (place.node, self.shape(place.node));
+            let values = self.gpu().download(&self.map(node)?, self.len(node))?;
+            Ok(Given { tap, node, shape, values, positions: Vec::new() })
+        };
+        self.plan.taps().iter().enumerate().map(map).collect()
+    }
+
     /// Makes the buffers for blocks of `room` images of `size`, unless they are there.
-    fn prepare(&mut self, size: (usize, usize), room: usize) -> Result<(), ModelError> {
-        if self.memory.as_ref().is_some_and(|memory| memory.size == size && memory.room == room) {
+    fn prepare(&mut self, size: (usize, usize), room: usize, levels: bool) -> Result<(), ModelError> {
+        let fits = |memory: &Memory| {
+            memory.size == size && memory.room == room && memory.staging.is_levels() == levels
+        };
+        if self.memory.as_ref().is_some_and(fits) {
             return Ok(());
         }
         // The old ones go first: nothing in them is needed beside the new.
         self.memory = None;
         let layout = Layout::whole(&self.plan, size.0, size.1, room)?;
-        let gpu = self.gpu();
-        let buffers = layout.buffer_lens.iter().map(|len| gpu.alloc(*len)).collect::<Result<_, _>>()?;
+        let (gpu, bytes) = (self.gpu(), self.element.bytes());
+        let buffers =
+            layout.buffer_lens.iter().map(|len| gpu.alloc(*len * bytes)).collect::<Result<_, _>>()?;
         let argmax =
             self.plan.graph().ids().map(|id| self.argmax_for(&layout, id, room)).collect::<Result<_, _>>()?;
-        let staging = gpu.pinned(room * layout.shape(self.plan.graph().input()).len())?;
+        let staging = Staging::new(gpu, room * layout.shape(self.plan.graph().input()).len(), levels)?;
         self.memory = Some(Memory { layout, size, room, buffers, argmax, staging });
         Ok(())
     }
@@ -156,21 +229,63 @@ impl Lane {
         wanted.then(|| self.gpu().alloc(layout.shape(id).len() * room)).transpose()
     }
 
-    /// Copies the block's images to the GPU; what only fills the block is zeros.
-    fn load(&mut self, images: &dyn Images, block: Block) -> Result<(), DeviceError> {
-        let input = self.plan.graph().input();
-        let (frozen, network) = (&self.network.frozen()[self.gpu], &self.network);
-        let Some(Memory { layout, buffers, staging, .. }) = &mut self.memory else { return Ok(()) };
-        let (Some(place), len) = (layout.places[input.0], layout.shape(input).len()) else { return Ok(()) };
-        let gpu = frozen.gpu();
-        let pixels = gpu.at().driver("waiting for a copy", staging.as_mut_slice())?;
-        let (used, unused) = pixels.split_at_mut(block.items * len);
-        unused.fill(0.0);
-        let items = used.par_chunks_exact_mut(len.max(1)).enumerate();
-        network.install(|| items.for_each(|(at, pixels)| images.write(block.first + at, pixels)));
-        let copied =
-            gpu.stream().memcpy_htod(&*staging, &mut buffers[place.buffer].slice_mut(..block.room * len));
-        gpu.at().driver("copying images to it", copied)
+    /// Sends the block's images to the GPU; what only fills the block is zeros.
+    fn load(
+        &mut self,
+        images: &dyn Images,
+        levels: Option<Levels<'_>>,
+        block: Block,
+    ) -> Result<(), DeviceError> {
+        let (gpu, input) = (self.gpu_handle(), self.plan.graph().input());
+        let values_of_levels = match &levels {
+            Some(levels) => self.values_of(&levels.values)?,
+            None => 0,
+        };
+        let (maps, kernels, count) = (self.value(input), gpu.kernels(self.element), self.len(input));
+        let Some(Memory { layout, staging, .. }) = &mut self.memory else { return Ok(()) };
+        let (network, len) = (&self.network, layout.shape(input).len().max(1));
+        let launch = |name, arguments: &[Argument]| {
+            // SAFETY: the addresses are those of the staging, of the table and of the input's buffer, which are as
+            // long as the block.
+            unsafe { kernels.launch(gpu.stream(), name, count, arguments) }
+        };
+        match (staging, levels) {
+            (Staging::Levels(slots), Some(Levels { pixels, .. })) => slots.send(
+                &gpu,
+                |room| {
+                    let (used, unused) = room.split_at_mut(block.items * len);
+                    unused.fill(0);
+                    let pixels = pixels[block.first * len..].par_chunks_exact(len);
+                    let items = used.par_chunks_exact_mut(len).zip(pixels);
+                    network.install(|| items.for_each(|(room, pixels)| room.copy_from_slice(pixels)));
+                },
+                |levels| launch("look_up", &[levels.into(), values_of_levels.into(), maps.into()]),
+            ),
+            (Staging::Values(slots), _) => slots.send(
+                &gpu,
+                |room| {
+                    let (used, unused) = room.split_at_mut(block.items * len);
+                    unused.fill(0.0);
+                    let items = used.par_chunks_exact_mut(len).enumerate();
+                    network.install(|| items.for_each(|(at, room)| images.write(block.first + at, room)));
+                },
+                |values| launch("to_maps", &[values.into(), maps.into()]),
+            ),
+            (Staging::Levels(_), None) => unreachable!("the staging was made for these images"),
+        }
+    }
+
+    /// Where on the GPU the values of levels are.
+    fn values_of(&mut self, values: &[[f32; 256]; 3]) -> Result<Address, DeviceError> {
+        if self.values_of_levels.as_ref().is_none_or(|known| known.on_host != *values) {
+            let gpu = self.gpu_handle();
+            let on_gpu = gpu.upload(values.as_flattened())?;
+            // The copy reads the host's memory until it is done.
+            gpu.wait()?;
+            self.values_of_levels = Some(ValuesOfLevels { on_host: *values, on_gpu });
+        }
+        let on_gpu = self.values_of_levels.as_ref().map(|known| &known.on_gpu);
+        Ok(on_gpu.map_or(0, |values| self.gpu().address(values)))
     }
 
     fn taps_at(&self, node: NodeId) -> impl Iterator<Item = usize> + '_ {
@@ -178,14 +293,15 @@ impl Lane {
         taps.filter(move |(_, tap)| tap.node == node).map(|(index, _)| index)
     }
 
-    /// The maps of a node for the first `items` items.
-    fn map(&self, tap: usize, node: NodeId, items: usize) -> Result<Given, DeviceError> {
-        let shape = self.shape(node);
-        let values = self.gpu().download(self.buffer(node), items * shape.len())?;
-        Ok(Given { tap, node, shape, values, positions: Vec::new() })
+    /// The maps of a node for the whole block, in f32.
+    fn map(&self, node: NodeId) -> Result<Floats, DeviceError> {
+        let maps = self.gpu().alloc(self.len(node))?;
+        let arguments = [self.value(node).into(), self.gpu().address(&maps).into()];
+        self.launch("from_maps", self.len(node), &arguments)?;
+        Ok(maps)
     }
 
-    fn buffer(&self, id: NodeId) -> &Floats {
+    fn buffer(&self, id: NodeId) -> &Bytes {
         let memory = self.memory.as_ref().expect("a block was prepared");
         let place = memory.layout.places[id.0].expect("every value that is read was placed");
         &memory.buffers[place.buffer]
@@ -216,7 +332,11 @@ impl Lane {
     ) -> Result<(), DeviceError> {
         // SAFETY: every address here is that of a buffer, of weights or of a signal that this lane or its caller
         // owns, as long as the layout or the walk says; freeing waits for what was started before.
-        unsafe { self.gpu().kernels().launch(self.gpu().stream(), name, count, arguments) }
+        unsafe { self.gpu().kernels(self.element).launch(self.gpu().stream(), name, count, arguments) }
+    }
+
+    pub(super) fn element(&self) -> Element {
+        self.element
     }
 
     pub(super) fn plan(&self) -> &Plan {

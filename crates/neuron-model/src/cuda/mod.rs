@@ -4,21 +4,27 @@
 //! NVRTC when a GPU is opened. The libraries are opened at run time: building needs none, and a program starts
 //! without them.
 //!
-//! Each GPU works on one stream, so that every kernel sees what the one before it wrote. **None of this has run on
+//! Each GPU computes on one stream, so that every kernel sees what the one before it wrote; images come on another
+//! ([`staging`]), and results leave ([`landing`]) while the next are computed. **None of this has run on
 //! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
 
 mod algorithm;
 mod backward;
 mod convolution;
 mod cudnn;
+mod element;
 #[cfg(test)]
 mod emulated;
 mod forward;
 mod frozen;
 mod gpu;
 mod kernels;
+mod landing;
 mod lane;
+mod matching;
+mod pinned;
 mod relevance;
+mod staging;
 mod steps;
 
 pub(crate) use forward::Gpus;

@@ -51,7 +51,8 @@ impl Lane {
         let graph = self.graph();
         let input = self.shape(graph.node(convolution).inputs[0]);
         let geometry = geometry(graph, convolution);
-        Site { geometry, batch: self.room(), height: input.height, width: input.width, exact }
+        let (element, batch) = (self.element(), self.room());
+        Site { geometry, element, batch, height: input.height, width: input.width, exact }
     }
 
     /// Overwrites `output` with the sums of a convolution.
@@ -95,7 +96,7 @@ impl Lane {
             StepKind::GlobalAveragePool => {
                 let positions = self.shape(step.input).positions();
                 let arguments = [input.into(), output.into(), positions.into(), channels.into()];
-                self.launch("reduce_mean", count, &arguments)
+                self.launch("global_average_pool", count, &arguments)
             }
         }
     }

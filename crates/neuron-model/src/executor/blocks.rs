@@ -15,34 +15,69 @@ pub(crate) struct Block {
     pub(crate) room: usize,
 }
 
-/// Runs `work` on all items: each lane, on a thread of its own, takes the next block of at most `room` items.
-/// Results are shown in the order of the items, whichever lane computed them.
+/// A place that computes blocks, of which one may be under way while the next is made ready.
+pub(crate) trait Pipeline: Send {
+    /// What a block gives.
+    type Output: Send;
+
+    /// Starts a block behind those that were started before.
+    fn start(&mut self, block: Block) -> Result<(), ModelError>;
+
+    /// Waits for the first block that was started and not finished.
+    fn finish(&mut self) -> Result<Self::Output, ModelError>;
+
+    /// Waits for everything that was started, and forgets it.
+    fn abandon(&mut self);
+}
+
+/// Runs all items: each lane, on a thread of its own, takes the next block of at most `room` items, and is given
+/// another before it is waited for. Results are shown in the order of the items, whichever lane computed them.
 ///
 /// If a lane's memory is full, `room` is halved, which `halved` is told, and the blocks of that round are done again.
 ///
 /// # Errors
 /// The first error of a block, in the order of the items; [`DeviceError::OutOfMemory`] once a block is one item.
-pub(crate) fn in_blocks<L: Send, T: Send>(
+pub(crate) fn in_blocks<L: Pipeline>(
     lanes: &mut [L],
     count: usize,
     room: &mut usize,
-    work: &(dyn Fn(&mut L, Block) -> Result<T, ModelError> + Sync),
     halved: &mut dyn FnMut(usize, usize),
-    visit: &mut dyn FnMut(Block, T),
+    visit: &mut dyn FnMut(Block, L::Output),
+) -> Result<(), ModelError> {
+    let done = in_rounds(lanes, count, room, halved, visit);
+    if done.is_err() {
+        lanes.iter_mut().for_each(Pipeline::abandon);
+    }
+    done
+}
+
+fn in_rounds<L: Pipeline>(
+    lanes: &mut [L],
+    count: usize,
+    room: &mut usize,
+    halved: &mut dyn FnMut(usize, usize),
+    visit: &mut dyn FnMut(Block, L::Output),
 ) -> Result<(), ModelError> {
     let mut next = 0;
-    while next < count {
+    let mut under_way: Vec<Block> = Vec::new();
+    while next < count || !under_way.is_empty() {
         let blocks = blocks(next, count, *room, lanes.len());
-        let results = round(lanes, &blocks, work);
-        if *room > 1 && results.iter().any(is_out_of_memory) {
+        let outcomes = round(lanes, &blocks, under_way.len());
+        let (started, finished): (Vec<_>, Vec<_>) = outcomes.into_iter().unzip();
+        for (block, result) in std::mem::take(&mut under_way).into_iter().zip(finished.into_iter().flatten())
+        {
+            visit(block, result?);
+        }
+        let started: Vec<_> = started.into_iter().flatten().collect();
+        if *room > 1 && started.iter().any(is_out_of_memory) {
+            lanes.iter_mut().for_each(Pipeline::abandon);
             halved(*room, *room / 2);
             *room /= 2;
             continue;
         }
-        for (block, result) in blocks.iter().zip(results) {
-            visit(*block, result?);
-            next = block.first + block.items;
-        }
+        started.into_iter().collect::<Result<(), _>>()?;
+        next += blocks.iter().map(|block| block.items).sum::<usize>();
+        under_way = blocks;
     }
     Ok(())
 }
@@ -53,49 +88,73 @@ fn blocks(next: usize, count: usize, room: usize, lanes: usize) -> Vec<Block> {
     starts.map(|first| Block { first, items: room.min(count - first), room }).collect()
 }
 
-/// One block for each lane, in the order of the blocks.
-fn round<L: Send, T: Send>(
-    lanes: &mut [L],
-    blocks: &[Block],
-    work: &(dyn Fn(&mut L, Block) -> Result<T, ModelError> + Sync),
-) -> Vec<Result<T, ModelError>> {
-    if let ([lane], [block]) = (&mut *lanes, blocks) {
-        return vec![work(lane, *block)];
+/// Whether a lane's new block was started, if it got one, and what its last one gave, if it had one.
+type Outcome<T> = (Option<Result<(), ModelError>>, Option<Result<T, ModelError>>);
+
+/// Each of the first lanes starts its block, and each of the first `under_way` lanes finishes the one before.
+fn round<L: Pipeline>(lanes: &mut [L], blocks: &[Block], under_way: usize) -> Vec<Outcome<L::Output>> {
+    let turn = |(index, lane): (usize, &mut L)| {
+        let started = blocks.get(index).map(|block| lane.start(*block));
+        (started, (index < under_way).then(|| lane.finish()))
+    };
+    let busy = blocks.len().max(under_way);
+    let turns = lanes[..busy].iter_mut().enumerate();
+    if busy == 1 {
+        return turns.map(turn).collect();
     }
     std::thread::scope(|scope| {
-        let pairs = lanes.iter_mut().zip(blocks);
-        let running: Vec<_> = pairs.map(|(lane, block)| scope.spawn(move || work(lane, *block))).collect();
+        let running: Vec<_> = turns.map(|lane| scope.spawn(move || turn(lane))).collect();
         let joined = running.into_iter().map(std::thread::ScopedJoinHandle::join);
         joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 
-fn is_out_of_memory<T>(result: &Result<T, ModelError>) -> bool {
+fn is_out_of_memory(result: &Result<(), ModelError>) -> bool {
     matches!(result, Err(ModelError::Device { source: DeviceError::OutOfMemory { .. } }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     /// A place that computes the squares of the items, with memory for some of them.
+    #[derive(Default)]
     struct Fake {
         number: usize,
         memory: usize,
         blocks: Vec<Block>,
+        under_way: VecDeque<Block>,
+        most_under_way: usize,
+    }
+
+    impl Pipeline for Fake {
+        type Output = Vec<usize>;
+
+        fn start(&mut self, block: Block) -> Result<(), ModelError> {
+            if block.room > self.memory {
+                return Err(DeviceError::OutOfMemory { gpu: self.number }.into());
+            }
+            self.blocks.push(block);
+            self.under_way.push_back(block);
+            self.most_under_way = self.most_under_way.max(self.under_way.len());
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<Vec<usize>, ModelError> {
+            let Block { first, items, .. } = self.under_way.pop_front().expect("a block was started");
+            Ok((first..first + items).map(|item| item * item).collect())
+        }
+
+        fn abandon(&mut self) {
+            self.under_way.clear();
+        }
     }
 
     fn fakes(memory: &[usize]) -> Vec<Fake> {
-        let fake = |(number, memory): (usize, &usize)| Fake { number, memory: *memory, blocks: Vec::new() };
+        let fake = |(number, memory): (usize, &usize)| Fake { number, memory: *memory, ..Fake::default() };
         memory.iter().enumerate().map(fake).collect()
-    }
-
-    fn squares(lane: &mut Fake, block: Block) -> Result<Vec<usize>, ModelError> {
-        if block.room > lane.memory {
-            return Err(DeviceError::OutOfMemory { gpu: lane.number }.into());
-        }
-        lane.blocks.push(block);
-        Ok((block.first..block.first + block.items).map(|item| item * item).collect())
     }
 
     /// All results, the room at the end, and what was said about halving.
@@ -105,18 +164,13 @@ mod tests {
         room: usize,
     ) -> Result<(Vec<usize>, usize, Vec<usize>), ModelError> {
         let (mut room, mut said, mut all) = (room, Vec::new(), Vec::new());
-        in_blocks(
-            lanes,
-            count,
-            &mut room,
-            &squares,
-            &mut |from, _| said.push(from),
-            &mut |block, values| {
-                assert_eq!((block.first, block.items), (all.len(), values.len()), "blocks come in order");
-                all.extend(values);
-            },
-        )?;
-        Ok((all, room, said))
+        let visit = &mut |block: Block, values: Vec<usize>| {
+            assert_eq!((block.first, block.items), (all.len(), values.len()), "blocks come in order");
+            all.extend(values);
+        };
+        let done = in_blocks(lanes, count, &mut room, &mut |from, _| said.push(from), visit);
+        assert!(lanes.iter().all(|lane| lane.under_way.is_empty()), "nothing is left under way");
+        done.map(|()| (all, room, said))
     }
 
     #[test]
@@ -141,6 +195,8 @@ mod tests {
         let mut lanes = fakes(&[usize::MAX; 2]);
         run(&mut lanes, 32, 4).unwrap();
         assert_eq!(lanes.iter().map(|lane| lane.blocks.len()).collect::<Vec<_>>(), [4, 4]);
+        // The next block is made ready while one is computed.
+        assert!(lanes.iter().all(|lane| lane.most_under_way == 2));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::cpu::{self, Buffer, View};
 use crate::error::ModelError;
 use crate::graph::NodeId;
 use crate::images::Images;
+use crate::matching::Matcher;
 use crate::reverse::Rule;
 use crate::session::{Reduction, Scored, Tapped};
 
@@ -77,5 +78,10 @@ pub(crate) trait Executor: Send + Sync {
         _wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
         Ok(None)
+    }
+
+    /// What matches features where the values are; `None` if they are on the host.
+    fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+        None
     }
 }

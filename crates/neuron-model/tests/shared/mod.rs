@@ -2,10 +2,11 @@
 //! computes on them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
-use neuron_model::Network;
+use neuron_model::{DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights};
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
@@ -29,10 +30,23 @@ pub(crate) fn golden(name: &str) -> Option<MmapedSafetensors> {
     Some(unsafe { MmapedSafetensors::new(path) }.expect("a reference file opens"))
 }
 
-/// The real ResNet-50.
+/// The real ResNet-50, on `$NEURON_TEST_DEVICE` (else the CPU) and as exact as `$NEURON_TEST_PRECISION`.
 pub(crate) fn resnet50() -> Option<Network> {
     let path = folder()?.join("weights/resnet50-v1.safetensors");
-    Some(Network::open("resnet50", &path).expect("the reference weights fit the network"))
+    let device: DeviceRequest = variable("NEURON_TEST_DEVICE", "cpu").parse().expect("a device");
+    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+    let device = device.open(precision(), &silent).expect("the device opens");
+    let weights = Weights::open(&path).expect("the reference weights open");
+    Some(Network::on(device, "resnet50", weights, 0).expect("the reference weights fit the network"))
+}
+
+/// How exactly a GPU computes.
+pub(crate) fn precision() -> Precision {
+    variable("NEURON_TEST_PRECISION", "f32").parse().expect("a precision")
+}
+
+fn variable(name: &str, otherwise: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| otherwise.to_owned())
 }
 
 /// The reference's own crops, normalised: `[13, 3, 224, 224]`.

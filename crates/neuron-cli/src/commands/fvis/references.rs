@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
-use neuron_model::{Images, Tap};
+use neuron_model::{Images, Levels, Tap};
 
 use super::{Args, Kind, patches};
 use crate::global::Global;
@@ -47,6 +47,10 @@ impl Images for References {
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
         Crops::new(&self.pixels, &self.preprocessing).write(index, pixels);
+    }
+
+    fn levels(&self) -> Option<Levels<'_>> {
+        Some(Levels { pixels: &self.pixels, values: self.preprocessing.values_of_levels() })
     }
 }
 

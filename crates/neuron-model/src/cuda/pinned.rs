@@ -1,0 +1,79 @@
+//! Memory of the host that a GPU copies from and to by itself, while the host does something else.
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DeviceRepr, PinnedHostSlice, ValidAsZeroBits};
+
+use super::gpu::Gpu;
+use crate::device::DeviceError;
+
+/// Pages that stay in place. Whoever looks at them, changes them or frees them waits for the last copy.
+pub(super) struct Pinned<T> {
+    memory: PinnedHostSlice<T>,
+    /// When the last copy is done. The event in `memory` is not recorded, as the context does not track uses.
+    copied: CudaEvent,
+}
+
+impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
+    /// `len` arbitrary values.
+    pub(super) fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
+        let context = gpu.stream().context();
+        // The host's caches stay in use: some images are written in several passes, and results are read.
+        let flags = 0;
+        // SAFETY: who takes it fills it, from the host or from the GPU, before anybody reads it.
+        let memory = unsafe { context.alloc_pinned_with_flags(len.max(1), flags) };
+        let memory = gpu.at().driver("taking memory for copies", memory)?;
+        Ok(Self { memory, copied: gpu.event()? })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// When the last copy is done.
+    pub(super) fn copied(&self) -> &CudaEvent {
+        &self.copied
+    }
+
+    /// Waits for the last copy, and shows what it brought.
+    pub(super) fn read(&self, gpu: &Gpu) -> Result<&[T], DeviceError> {
+        gpu.at().driver("computing", self.copied.synchronize())?;
+        gpu.at().driver("computing", self.memory.as_slice())
+    }
+
+    /// Waits for the last copy, after which the values may change.
+    pub(super) fn write(&mut self, gpu: &Gpu) -> Result<&mut [T], DeviceError> {
+        gpu.at().driver("waiting for a copy", self.copied.synchronize())?;
+        gpu.at().driver("waiting for a copy", self.memory.as_mut_slice())
+    }
+
+    /// Starts a copy to the GPU.
+    pub(super) fn send(
+        &mut self,
+        gpu: &Gpu,
+        stream: &Arc<CudaStream>,
+        to: &mut CudaSlice<T>,
+    ) -> Result<(), DeviceError> {
+        gpu.at().driver("copying to it", stream.memcpy_htod(&self.memory, to))?;
+        gpu.at().driver("copying to it", self.copied.record(stream))
+    }
+
+    /// Starts a copy from the GPU, of as many values.
+    pub(super) fn receive(
+        &mut self,
+        gpu: &Gpu,
+        stream: &Arc<CudaStream>,
+        from: &CudaSlice<T>,
+    ) -> Result<(), DeviceError> {
+        assert_eq!(self.len(), from.len(), "a copy is as long as where it goes");
+        gpu.at().driver("copying from it", stream.memcpy_dtoh(from, &mut self.memory))?;
+        gpu.at().driver("copying from it", self.copied.record(stream))
+    }
+}
+
+impl<T> Drop for Pinned<T> {
+    fn drop(&mut self) {
+        // A GPU that failed copies no more.
+        let _ = self.copied.synchronize();
+    }
+}

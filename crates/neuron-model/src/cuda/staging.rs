@@ -1,0 +1,79 @@
+//! Images on their way to a GPU, so that they arrive while others are computed with.
+
+use cudarc::driver::{CudaEvent, CudaSlice, DeviceRepr, ValidAsZeroBits};
+
+use super::gpu::{Address, Gpu};
+use super::pinned::Pinned;
+use crate::device::DeviceError;
+
+/// Room for two blocks of images: while the GPU computes with one, the other is filled and sent.
+pub(super) enum Staging {
+    /// As levels, which the GPU looks up.
+    Levels(Slots<u8>),
+    /// As the values themselves.
+    Values(Slots<f32>),
+}
+
+impl Staging {
+    /// For blocks of `len` values.
+    pub(super) fn new(gpu: &Gpu, len: usize, levels: bool) -> Result<Self, DeviceError> {
+        Ok(match levels {
+            true => Self::Levels(Slots::new(gpu, len)?),
+            false => Self::Values(Slots::new(gpu, len)?),
+        })
+    }
+
+    /// Whether images come as levels.
+    pub(super) fn is_levels(&self) -> bool {
+        matches!(self, Self::Levels(_))
+    }
+}
+
+/// Two places for a block, filled in turns.
+pub(super) struct Slots<T> {
+    slots: [Slot<T>; 2],
+    next: usize,
+}
+
+struct Slot<T> {
+    host: Pinned<T>,
+    device: CudaSlice<T>,
+    /// When the pass has taken it from here.
+    taken: CudaEvent,
+}
+
+impl<T: DeviceRepr + ValidAsZeroBits> Slots<T> {
+    fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
+        Ok(Self { slots: [Slot::new(gpu, len)?, Slot::new(gpu, len)?], next: 0 })
+    }
+
+    /// Has `fill` write a block, sends it, and has `take` start what reads it from an address on the GPU.
+    ///
+    /// Waits until the block before the last one has left the host, not for anything that is computed.
+    pub(super) fn send(
+        &mut self,
+        gpu: &Gpu,
+        fill: impl FnOnce(&mut [T]),
+        take: impl FnOnce(Address) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
+        let Slot { host, device, taken } = &mut self.slots[self.next];
+        self.next = 1 - self.next;
+        fill(host.write(gpu)?);
+        let (stream, arrivals) = (gpu.stream(), gpu.arrivals());
+        let ordered = |result| gpu.at().driver("ordering its streams", result);
+        ordered(arrivals.wait(taken))?;
+        host.send(gpu, arrivals, device)?;
+        ordered(stream.wait(host.copied()))?;
+        take(gpu.address(device))?;
+        ordered(taken.record(stream))
+    }
+}
+
+impl<T: DeviceRepr + ValidAsZeroBits> Slot<T> {
+    fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
+        let slot = Self { host: Pinned::new(gpu, len)?, device: gpu.alloc(len)?, taken: gpu.event()? };
+        // The memory is the stream's; the first copy into it must come after it was given.
+        gpu.at().driver("ordering its streams", slot.taken.record(gpu.stream()))?;
+        Ok(slot)
+    }
+}

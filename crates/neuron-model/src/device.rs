@@ -49,6 +49,15 @@ pub enum DeviceEvent {
         /// Items at a time from now on.
         to: usize,
     },
+    /// cuDNN has no way to compute a convolution: a kernel of our own does, which is slower.
+    NoAlgorithm {
+        /// Number of the GPU.
+        gpu: usize,
+        /// Forward or backward.
+        direction: &'static str,
+        /// Its shape.
+        convolution: String,
+    },
 }
 
 /// Is told of events.
@@ -84,18 +93,6 @@ pub enum DeviceError {
     OutOfMemory {
         /// Number of the GPU.
         gpu: usize,
-    },
-    /// cuDNN has no way to compute a convolution.
-    #[error(
-        "GPU {gpu}: cuDNN has no {direction} convolution like {convolution}; compute on the CPU (`--device cpu`)"
-    )]
-    NoAlgorithm {
-        /// Number of the GPU.
-        gpu: usize,
-        /// Forward or backward.
-        direction: &'static str,
-        /// Its shape.
-        convolution: String,
     },
     /// A rule for walks back that only the CPU knows.
     #[error("a GPU walks back by gradients, guided backpropagation and LRP only; compute on the CPU")]
@@ -236,6 +233,9 @@ impl fmt::Display for DeviceEvent {
             Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
             Self::BatchHalved { gpu, from, to } => {
                 write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")
+            }
+            Self::NoAlgorithm { gpu, direction, convolution } => {
+                write!(f, "GPU {gpu}: cuDNN has no {direction} {convolution}: a slower kernel computes it")
             }
         }
     }

@@ -125,8 +125,7 @@ impl OnGpu<'_> {
             output: self.address(&output),
         };
         let site = self.lane.site(convolution, exact);
-        // SAFETY: the operands are buffers of the lane, with the lengths of the site's maps and weights.
-        unsafe { self.lane.gpu().convolutions().transpose(site, operands) }?;
+        self.lane.transpose(site, operands)?;
         Ok(output)
     }
 

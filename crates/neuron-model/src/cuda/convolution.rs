@@ -1,4 +1,5 @@
-//! Convolutions and their transposes through cuDNN: algorithm and descriptors are found once for each shape.
+//! Convolutions and their transposes through cuDNN: algorithm and descriptors are found once for each shape, or that it
+//! has none.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -13,7 +14,7 @@ use super::cudnn::{self, Activation, Filter, Handle, Map, Sliding};
 use super::element::Element;
 use super::gpu::{Address, At};
 use crate::cpu::ConvGeometry;
-use crate::device::{DeviceError, Precision};
+use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
 
 /// A convolution of maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +29,13 @@ pub(super) struct Site {
     pub(super) width: usize,
     /// Whether every value must be one sum of products, without a transform's rounding.
     pub(super) exact: bool,
+}
+
+impl Site {
+    /// Height and width of the convolution's output.
+    pub(super) fn positions(&self) -> [usize; 2] {
+        [self.geometry.positions(self.height), self.geometry.positions(self.width)]
+    }
 }
 
 /// What a convolution reads and writes.
@@ -48,14 +56,16 @@ pub(super) struct Addends {
 /// cuDNN on one GPU.
 pub(super) struct Convolutions {
     // Dropped in this order: what belongs to the handle before it.
-    forward: HashMap<Site, Planned<Forward>>,
-    backward: HashMap<Site, Planned<Backward>>,
+    // `None`: cuDNN has no algorithm.
+    forward: HashMap<Site, Option<Planned<Forward>>>,
+    backward: HashMap<Site, Option<Planned<Backward>>>,
     relu: Activation,
     workspace: Option<CudaSlice<u8>>,
     handle: Handle,
     at: At,
     stream: Arc<CudaStream>,
     precision: Precision,
+    observer: Observer,
 }
 
 // SAFETY: a handle and its descriptors may be used from any thread, by one at a time (cuDNN's documentation on thread
@@ -81,21 +91,27 @@ struct Planned<A> {
 }
 
 impl Convolutions {
-    pub(super) fn new(at: At, stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, DeviceError> {
+    pub(super) fn new(
+        at: At,
+        stream: &Arc<CudaStream>,
+        precision: Precision,
+        observer: Observer,
+    ) -> Result<Self, DeviceError> {
         let handle = at.cudnn("starting cuDNN", cudnn::handle(stream.cu_stream().cast()))?;
         let relu = at.cudnn("starting cuDNN", cudnn::relu())?;
         let (forward, backward) = (HashMap::new(), HashMap::new());
-        Ok(Self { forward, backward, relu, workspace: None, handle, at, stream: stream.clone(), precision })
+        let (workspace, stream) = (None, stream.clone());
+        Ok(Self { forward, backward, relu, workspace, handle, at, stream, precision, observer })
     }
 
-    /// Overwrites the output with the sums alone.
+    /// Overwrites the output with the sums alone; false if cuDNN cannot do that.
     ///
     /// # Safety
     /// The operands must be memory of this GPU with the lengths that the site says.
-    pub(super) unsafe fn convolve(&mut self, site: Site, operands: Operands) -> Result<(), DeviceError> {
+    pub(super) unsafe fn convolve(&mut self, site: Site, operands: Operands) -> Result<bool, DeviceError> {
         self.plan_forward(site)?;
         let workspace = self.workspace();
-        let planned = &self.forward[&site];
+        let Some(planned) = &self.forward[&site] else { return Ok(false) };
         let (one, zero) = (1f32, 0f32);
         // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
         let done = unsafe {
@@ -115,7 +131,14 @@ impl Convolutions {
                 pointer(operands.output),
             )
         };
-        self.at.cudnn("a convolution", done)
+        match done {
+            Err(error) if is_refusal(error) => {
+                self.forward.insert(site, None);
+                self.say_missing("forward", site);
+                Ok(false)
+            }
+            done => self.at.cudnn("a convolution", done).map(|()| true),
+        }
     }
 
     /// Overwrites the output with `relu(sums + bias + residual?)`; false if cuDNN cannot do that in one call.
@@ -129,11 +152,10 @@ impl Convolutions {
         addends: Addends,
     ) -> Result<bool, DeviceError> {
         self.plan_forward(site)?;
-        if self.forward[&site].unfusable {
-            return Ok(false);
-        }
         let workspace = self.workspace();
-        let planned = &self.forward[&site];
+        let Some(planned) = self.forward[&site].as_ref().filter(|planned| !planned.unfusable) else {
+            return Ok(false);
+        };
         let (one, share) = (1f32, if addends.residual.is_some() { 1f32 } else { 0f32 });
         // Without a residual its factor is 0 and cuDNN reads nothing there.
         let residual = addends.residual.unwrap_or(operands.output);
@@ -162,7 +184,9 @@ impl Convolutions {
         };
         match done {
             Err(error) if is_refusal(error) => {
-                self.forward.entry(site).and_modify(|planned| planned.unfusable = true);
+                if let Some(Some(planned)) = self.forward.get_mut(&site) {
+                    planned.unfusable = true;
+                }
                 Ok(false)
             }
             done => self.at.cudnn("a convolution", done).map(|()| true),
@@ -170,14 +194,14 @@ impl Convolutions {
     }
 
     /// Overwrites `output`, laid out like the convolution's input, with the gradient with respect to it; `input` is
-    /// that with respect to the convolution's output.
+    /// that with respect to the convolution's output. False if cuDNN cannot do that.
     ///
     /// # Safety
     /// As [`Convolutions::convolve`], with the lengths exchanged.
-    pub(super) unsafe fn transpose(&mut self, site: Site, operands: Operands) -> Result<(), DeviceError> {
+    pub(super) unsafe fn transpose(&mut self, site: Site, operands: Operands) -> Result<bool, DeviceError> {
         self.plan_backward(site)?;
         let workspace = self.workspace();
-        let planned = &self.backward[&site];
+        let Some(planned) = &self.backward[&site] else { return Ok(false) };
         let (one, zero) = (1f32, 0f32);
         // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
         let done = unsafe {
@@ -197,7 +221,14 @@ impl Convolutions {
                 pointer(operands.output),
             )
         };
-        self.at.cudnn("a transposed convolution", done)
+        match done {
+            Err(error) if is_refusal(error) => {
+                self.backward.insert(site, None);
+                self.say_missing("backward", site);
+                Ok(false)
+            }
+            done => self.at.cudnn("a transposed convolution", done).map(|()| true),
+        }
     }
 
     fn plan_forward(&mut self, site: Site) -> Result<(), DeviceError> {
@@ -206,7 +237,7 @@ impl Convolutions {
         }
         let find = |described: &Described| forward_algorithm(described, &self.handle, site.exact);
         let planned = self.plan(site, "forward", find)?;
-        self.reserve(planned.workspace_bytes)?;
+        self.reserve(planned.as_ref().map_or(0, |planned| planned.workspace_bytes))?;
         self.forward.insert(site, planned);
         Ok(())
     }
@@ -217,26 +248,34 @@ impl Convolutions {
         }
         let find = |described: &Described| backward_algorithm(described, &self.handle, site.exact);
         let planned = self.plan(site, "backward", find)?;
-        self.reserve(planned.workspace_bytes)?;
+        self.reserve(planned.as_ref().map_or(0, |planned| planned.workspace_bytes))?;
         self.backward.insert(site, planned);
         Ok(())
     }
 
-    /// Descriptors for a site, and the algorithm that `find` picks.
+    /// Descriptors for a site, and the algorithm that `find` picks; `None` if there is none.
     fn plan<A>(
         &self,
         site: Site,
         direction: &'static str,
         find: impl FnOnce(&Described) -> Result<Option<(A, usize)>, CudnnError>,
-    ) -> Result<Planned<A>, DeviceError> {
+    ) -> Result<Option<Planned<A>>, DeviceError> {
         let described = self.at.cudnn("describing a convolution", describe(site, self.precision))?;
-        let found = self.at.cudnn("choosing an algorithm", find(&described))?;
-        let (algorithm, workspace_bytes) = found.ok_or_else(|| DeviceError::NoAlgorithm {
-            gpu: self.at.0,
-            direction,
-            convolution: format!("{:?} of {} x {}", site.geometry, site.height, site.width),
-        })?;
-        Ok(Planned { described, algorithm, workspace_bytes, unfusable: false })
+        let found = match find(&described) {
+            Err(error) if is_refusal(error) => None,
+            found => self.at.cudnn("choosing an algorithm", found)?,
+        };
+        let Some((algorithm, workspace_bytes)) = found else {
+            self.say_missing(direction, site);
+            return Ok(None);
+        };
+        Ok(Some(Planned { described, algorithm, workspace_bytes, unfusable: false }))
+    }
+
+    fn say_missing(&self, direction: &'static str, site: Site) {
+        let Site { geometry, element, height, width, .. } = site;
+        let convolution = format!("{geometry:?} of {height} x {width} {element:?}");
+        (self.observer)(&DeviceEvent::NoAlgorithm { gpu: self.at.0, direction, convolution });
     }
 
     /// Makes the workspace, which all convolutions share, at least `bytes` long.
@@ -260,7 +299,7 @@ impl Convolutions {
 
 fn describe(site: Site, precision: Precision) -> Result<Described, CudnnError> {
     let Site { geometry, element, batch, height, width, .. } = site;
-    let (rows, columns) = (geometry.positions(height), geometry.positions(width));
+    let [rows, columns] = site.positions();
     Ok(Described {
         input: cudnn::map(element, [batch, geometry.in_channels, height, width])?,
         output: cudnn::map(element, [batch, geometry.out_channels, rows, columns])?,

@@ -8,8 +8,9 @@ use half::bf16;
 use neuron_geometry::Window;
 
 use super::element::Element;
+use super::frozen::channels_last;
 use super::kernels::{Argument, MAPS_IN_BF16, SIGNATURES, SOURCE, check};
-use crate::cpu::{self, View};
+use crate::cpu::{self, Algorithm, ConvGeometry, Convolution, Epilogue, View};
 
 const PRELUDE: &str = "
 #include <cmath>
@@ -293,6 +294,47 @@ fn means_have_the_bits_of_the_cpu() {
     let expected: Vec<f32> =
         (0..LEN).map(|at| scores[at / item * CHANNELS + at % CHANNELS] * share).collect();
     assert_same(&spread, &expected, "spread_mean");
+}
+
+#[test]
+fn convolutions_that_cudnn_has_not_are_those_of_the_cpu() {
+    let Some(gpu) = Emulated::new() else { return };
+    for (kernel, stride, padding, groups) in
+        [(1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 3), (7, 2, 3, 1), (1, 2, 0, 3)]
+    {
+        let (in_channels, out_channels) = (6, 9);
+        let geometry = ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups };
+        let (rows, columns) = (geometry.positions(HEIGHT), geometry.positions(WIDTH));
+        let wave =
+            |len: usize, step: f32| -> Vec<f32> { (0..len).map(|at| (at as f32 * step).sin()).collect() };
+        let input = wave(BATCH * HEIGHT * WIDTH * in_channels, 0.7);
+        let weight = wave(geometry.weight_len(), 1.3);
+        let signal = wave(BATCH * rows * columns * out_channels, 0.9);
+        let mut output = vec![0.5; signal.len()];
+        let mut back = vec![0.5; input.len()];
+        let sizes =
+            [HEIGHT, WIDTH, in_channels, rows, columns, out_channels, kernel, stride, padding, groups];
+        let sizes = sizes.map(whole);
+        let turned = channels_last(geometry, &weight);
+        let forward = [read(&input), read(&turned), write(&mut output)];
+        gpu.run("convolution", signal.len(), &[&forward[..], &sizes].concat());
+        let transposed = [read(&signal), read(&turned), write(&mut back)];
+        gpu.run("transposed_convolution", input.len(), &[&transposed[..], &sizes].concat());
+
+        let on_cpu = Convolution::new(geometry, &weight, None, Algorithm::Direct);
+        let mut expected = vec![0.0; output.len()];
+        let epilogue = Epilogue::Activation { residual: None, relu: false };
+        on_cpu.forward(View::new(BATCH, HEIGHT, WIDTH, in_channels, &input), epilogue, &mut expected);
+        for (found, expected) in output.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4, "{geometry:?}: {found} for {expected}");
+        }
+        // <conv(x), s> = <x, conv^T(s)>
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let (there, here) = (dot(&output, &signal), dot(&input, &back));
+        assert!((there - here).abs() < 1e-3, "{geometry:?}: {there} and {here}");
+    }
 }
 
 /// Values as they are stored in 16 bits.

@@ -90,7 +90,7 @@ fn host_values(graph: &Graph, kernels: &Kernels, form: Form) -> (Vec<f32>, Vec<f
 }
 
 /// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.
-fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
+pub(super) fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
     let (channels, taps) = (geometry.in_channels / geometry.groups, geometry.kernel * geometry.kernel);
     let filters = weight.chunks_exact((channels * taps).max(1));
     let turned = |filter: &[f32]| -> Vec<f32> {

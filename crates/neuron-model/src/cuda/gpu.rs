@@ -59,7 +59,7 @@ impl Gpu {
             Precision::Bf16 => Some(Kernels::compile(at, &context, Element::Bf16)?),
             Precision::F32 | Precision::Tf32 => None,
         };
-        let convolutions = Mutex::new(Convolutions::new(at, &stream, precision)?);
+        let convolutions = Mutex::new(Convolutions::new(at, &stream, precision, observer.clone())?);
         Ok(Self { number, precision, stream, arrivals, kernels, kernels_in_bf16, convolutions, observer })
     }
 

@@ -292,6 +292,54 @@ KERNEL global_average_pool(whole count, const Map *input, Map *output, whole pos
     FOR_EACH(at, count) output[at] = mean_of(input, at, positions, channels);
 }
 
+// ---- convolutions that cuDNN has not --------------------------------------------------------------------------------
+
+// Weights are [out_channels, kernel, kernel, in_channels / groups]. Each value is one sum: rows, columns, channels.
+KERNEL convolution(whole count, const Map *input, const Map *weight, Map *output, whole height, whole width,
+                   whole in_channels, whole rows, whole columns, whole out_channels, whole kernel, whole stride,
+                   whole padding, whole groups) {
+    FOR_EACH(at, count) {
+        Place place = place_of(at, rows, columns, out_channels);
+        whole channels = in_channels / groups, group = place.channel / (out_channels / groups);
+        whole top = place.y * stride - padding, left = place.x * stride - padding;
+        float sum = 0.0f;
+        for (whole y = most(top, 0); y < least(top + kernel, height); y++) {
+            for (whole x = most(left, 0); x < least(left + kernel, width); x++) {
+                const Map *values = input + ((place.item * height + y) * width + x) * in_channels + group * channels;
+                const Map *weights = weight + ((place.channel * kernel + y - top) * kernel + x - left) * channels;
+                for (whole channel = 0; channel < channels; channel++) {
+                    sum += (float)values[channel] * (float)weights[channel];
+                }
+            }
+        }
+        output[at] = sum;
+    }
+}
+
+// Its transpose: from [batch, rows, columns, out_channels] to [batch, height, width, in_channels].
+KERNEL transposed_convolution(whole count, const Map *signal, const Map *weight, Map *output, whole height, whole width,
+                              whole in_channels, whole rows, whole columns, whole out_channels, whole kernel,
+                              whole stride, whole padding, whole groups) {
+    FOR_EACH(at, count) {
+        Place place = place_of(at, height, width, in_channels);
+        whole channels = in_channels / groups, filters = out_channels / groups;
+        whole group = place.channel / channels, channel = place.channel % channels;
+        float sum = 0.0f;
+        for (whole y = first_window(place.y, kernel, stride, padding);
+             y < end_window(place.y, stride, padding, rows); y++) {
+            for (whole x = first_window(place.x, kernel, stride, padding);
+                 x < end_window(place.x, stride, padding, columns); x++) {
+                const Map *values = signal + ((place.item * rows + y) * columns + x) * out_channels;
+                whole tap = (place.y + padding - y * stride) * kernel + place.x + padding - x * stride;
+                for (whole filter = group * filters; filter < (group + 1) * filters; filter++) {
+                    sum += (float)values[filter] * (float)weight[(filter * kernel * kernel + tap) * channels + channel];
+                }
+            }
+        }
+        output[at] = sum;
+    }
+}
+
 // ---- between the host's values and maps -----------------------------------------------------------------------------
 
 KERNEL to_maps(whole count, const float *values, Map *maps) {

@@ -38,6 +38,8 @@ pub(super) const SIGNATURES: &[(&str, &str)] = &[
     ("reduce_max", "pppww"),
     ("reduce_mean", "ppww"),
     ("global_average_pool", "ppww"),
+    ("convolution", "pppwwwwwwwwww"),
+    ("transposed_convolution", "pppwwwwwwwwww"),
     ("to_maps", "pp"),
     ("from_maps", "pp"),
     ("look_up", "ppp"),

@@ -55,10 +55,25 @@ impl Lane {
         Site { geometry, element, batch, height: input.height, width: input.width, exact }
     }
 
-    /// Overwrites `output` with the sums of a convolution.
+    /// Overwrites the output with the sums of a convolution: by cuDNN, or by our own kernel if it has none.
     pub(super) fn convolve(&self, site: Site, operands: Operands) -> Result<(), DeviceError> {
         // SAFETY: as in `launch`; the lengths are those of the site.
-        unsafe { self.gpu().convolutions().convolve(site, operands) }
+        if unsafe { self.gpu().convolutions().convolve(site, operands) }? {
+            return Ok(());
+        }
+        let [rows, columns] = site.positions();
+        let count = site.batch * rows * columns * site.geometry.out_channels;
+        self.launch("convolution", count, &sliding_arguments(site, operands))
+    }
+
+    /// The transpose of [`Lane::convolve`].
+    pub(super) fn transpose(&self, site: Site, operands: Operands) -> Result<(), DeviceError> {
+        // SAFETY: as in `launch`; the lengths are those of the site.
+        if unsafe { self.gpu().convolutions().transpose(site, operands) }? {
+            return Ok(());
+        }
+        let count = site.batch * site.height * site.width * site.geometry.in_channels;
+        self.launch("transposed_convolution", count, &sliding_arguments(site, operands))
     }
 
     /// Starts one step of the plan.
@@ -140,4 +155,13 @@ impl Lane {
         let (input, output) = (self.shape(self.graph().node(pool).inputs[0]), self.shape(pool));
         [input.height, input.width, input.channels, output.height, output.width]
     }
+}
+
+/// What the kernels of convolutions take.
+fn sliding_arguments(site: Site, Operands { input, weight, output }: Operands) -> Vec<Argument> {
+    let (geometry, [rows, columns]) = (site.geometry, site.positions());
+    let maps = [site.height, site.width, geometry.in_channels, rows, columns, geometry.out_channels];
+    let window = [geometry.kernel, geometry.stride, geometry.padding, geometry.groups];
+    let sizes = maps.into_iter().chain(window).map(Argument::from);
+    [input, weight, output].into_iter().map(Argument::from).chain(sizes).collect()
 }

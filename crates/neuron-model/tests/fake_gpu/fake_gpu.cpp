@@ -3,7 +3,8 @@
 // arguments and lifetime. It says nothing about what cuDNN supports, about threads on a GPU, or about speed.
 //
 // scripts/fake-gpu.sh builds it. $FAKE_GPU_COUNT: number of GPUs (1); $FAKE_GPU_BYTES: memory of each (no limit);
-// $FAKE_GPU_FUSES=0: cuDNN refuses convolutions with bias and ReLU in one call; $FAKE_GPU_LAZY=1: what is put on
+// $FAKE_GPU_FUSES=0: cuDNN refuses convolutions with bias and ReLU in one call; $FAKE_GPU_ALGORITHMS=0: it has no
+// convolutions at all; $FAKE_GPU_LAZY=1: what is put on
 // a stream runs only when something waits for it, not at once, so that a missing wait shows in the results.
 
 #include <cmath>
@@ -455,7 +456,7 @@ static int candidates(int asked, int *count, Candidate *found, int winograd) {
     found[0] = {0, OK, 0.1f, 0, 0, 3, {}};
     found[1] = {winograd, OK, 0.2f, 1 << 20, 1, 3, {}};
     found[2] = {1, OK, 0.3f, 1 << 10, 1, 3, {}};
-    return *count = 3, OK;
+    return *count = setting("FAKE_GPU_ALGORITHMS", 3), OK;
 }
 
 // Whether the shapes and types belong together.

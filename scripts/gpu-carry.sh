@@ -28,7 +28,8 @@ cp "$(built activations test --release --no-run -p neuron-model --features cuda 
 cp "$(built attributions test --release --no-run -p neuron-model --features cuda --test attributions)" \
   "$folder/attributions"
 cp "$(built reference test --release --no-run -p neuron-fvis --features cuda --test reference)" "$folder/fvis"
+cp "$(built cuda test --release --no-run -p neuron-fvis --features cuda --test cuda)" "$folder/steps"
 cp "$(built gpu bench --no-run -p neuron-fvis --features cuda --bench gpu)" "$folder/bench"
 cp crates/neuron-fvis/benches/peers/torch_forward.py scripts/gpu-check.sh "$folder/"
-strip "$folder"/{neuron,parity,activations,attributions,fvis,bench}
+strip "$folder"/{neuron,parity,steps,activations,attributions,fvis,bench}
 ls -l "$folder"

@@ -42,6 +42,7 @@ for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu map
   features_are_matched_as_on_the_host two_gpus_give_the_bits_of_one; do
   check "$test" 20 "$folder/parity" --exact "$test" --nocapture
 done
+check steps_are_those_of_the_cpu 20 "$folder/steps" --exact steps_are_those_of_the_cpu --nocapture
 export NEURON_TEST_DEVICE=cuda
 for precision in f32 tf32 bf16; do
   check "reference_activations_$precision" 15 env NEURON_TEST_PRECISION="$precision" "$folder/activations" --nocapture

@@ -14,6 +14,13 @@ use crate::{FvisError, Item, Objective, Phase, Settings, Shift, Start};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The memory of a GPU does not hold so many pictures: it goes on with fewer.
+    MemoryFull {
+        /// Pictures at once that did not fit.
+        from: usize,
+        /// Pictures at once from now on.
+        to: usize,
+    },
     /// Some more references have been measured.
     References {
         /// How many so far.
@@ -36,8 +43,9 @@ pub enum Event<'a> {
 
 /// Optimises pictures, those of several units side by side, each as if alone.
 ///
-/// A unit's pictures have the same bits whatever the other units, the number of threads and
-/// [`Settings::at_once`].
+/// On the CPU a unit's pictures have the same bits whatever the other units, the number of threads and
+/// [`Settings::at_once`]. On a GPU the pictures that go through the network together may change last bits: cuDNN chooses
+/// by their number.
 pub struct Optimizer<'r> {
     settings: Settings,
     units: Vec<Unit<'r>>,
@@ -45,6 +53,8 @@ pub struct Optimizer<'r> {
     /// The phase for whose size of pictures the objective has measured the references.
     measured: Option<usize>,
     offsets: Vec<(isize, isize)>,
+    /// Pictures at once: as the settings say, or fewer if they did not fit into memory.
+    at_once: usize,
     pub(crate) items: Vec<Item>,
     pub(crate) steps_done: usize,
     /// What the network sees in a step.
@@ -73,6 +83,7 @@ impl<'r> Optimizer<'r> {
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
         let objective = Objective::new(network, target, &channels, settings.method, layers)?;
 
+        let at_once = settings.at_once;
         let starts = starts(&settings, start.pictures)?;
         let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
         let items = pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone())).collect();
@@ -82,6 +93,7 @@ impl<'r> Optimizer<'r> {
             objective,
             measured: None,
             offsets: start.offsets,
+            at_once,
             items,
             steps_done: 0,
             seen: Vec::new(),
@@ -134,8 +146,18 @@ impl<'r> Optimizer<'r> {
         let started = Instant::now();
         let learning_rate = self.settings.learning_rate * phase.learning_rate(index);
         let mut items = std::mem::take(&mut self.items);
-        let mut chunks = items.chunks_mut(self.settings.at_once);
-        let moved = chunks.try_for_each(|items| self.move_items(items, &phase, learning_rate));
+        let mut rest = &mut items[..];
+        let mut moved = Ok(());
+        while !rest.is_empty() && moved.is_ok() {
+            let count = self.at_once.min(rest.len());
+            moved = match self.move_items(&mut rest[..count], &phase, learning_rate) {
+                Err(error) => self.take_fewer(count, error, on_event),
+                Ok(()) => {
+                    rest = &mut rest[count..];
+                    Ok(())
+                }
+            };
+        }
         self.items = items;
         moved?;
         let step = self.steps_done;
@@ -144,7 +166,24 @@ impl<'r> Optimizer<'r> {
         Ok(())
     }
 
-    /// One step of some of the pictures.
+    /// Halves the pictures at once if memory was too small for `count`; else the error stands.
+    fn take_fewer(
+        &mut self,
+        count: usize,
+        error: FvisError,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<(), FvisError> {
+        match error {
+            FvisError::Model(source) if source.is_out_of_memory() && count > 1 => {
+                self.at_once = count / 2;
+                let _ = on_event(Event::MemoryFull { from: count, to: self.at_once });
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    /// One step of some of the pictures. Moves none of them if the network fails.
     fn move_items(&mut self, items: &mut [Item], phase: &Phase, learning_rate: f64) -> Result<(), FvisError> {
         let views: Vec<View> = items.iter().map(|item| self.view(item, phase)).collect();
         let Self { settings, objective, seen, .. } = self;
@@ -190,8 +229,13 @@ impl<'r> Optimizer<'r> {
             .collect();
         let references: Vec<&dyn Images> = pooled.iter().map(|images| images as &dyn Images).collect();
         let total = references.iter().map(|images| images.count()).sum();
-        let mut on_images = |done| on_event(Event::References { done, total });
-        self.objective.measure(&references, self.settings.at_once, &mut on_images)
+        loop {
+            let mut on_images = |done| on_event(Event::References { done, total });
+            match self.objective.measure(&references, self.at_once, &mut on_images) {
+                Err(error) => self.take_fewer(self.at_once, error, on_event)?,
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     fn check_losses(&self, items: &[Item]) -> Result<(), FvisError> {

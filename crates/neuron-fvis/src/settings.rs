@@ -28,7 +28,7 @@ pub struct Settings {
     pub size: (usize, usize),
     /// The range of real pixels in the network's units. Default: the usual normalisation of ImageNet's networks.
     pub pixels: PixelRange,
-    /// Images that go through the network together, which bounds the memory. No result depends on it. Default 4.
+    /// Images that go through the network together, which bounds the memory. No result of the CPU depends on it. Default 4.
     #[serde(skip)]
     pub at_once: usize,
 }

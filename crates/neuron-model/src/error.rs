@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::device::DeviceError;
 use crate::weights::{TorchError, WeightsProblems};
 
 /// Everything this crate can fail with.
@@ -122,7 +123,7 @@ pub enum ModelError {
     Device {
         /// What went wrong.
         #[from]
-        source: crate::device::DeviceError,
+        source: DeviceError,
     },
     /// The threads of the network could not be started.
     #[error("cannot start {threads} threads")]
@@ -138,4 +139,11 @@ pub enum ModelError {
         /// What candle said.
         source: candle_core::Error,
     },
+}
+
+impl ModelError {
+    /// Whether a GPU's memory was too small: fewer items at a time may fit.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Device { source: DeviceError::OutOfMemory { .. } })
+    }
 }

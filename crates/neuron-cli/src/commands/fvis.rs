@@ -29,6 +29,8 @@ use results::{Leftovers, Results};
 
 /// A killed run loses no more than this.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
+const AT_ONCE_ON_A_GPU: usize = 16;
 
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
@@ -150,7 +152,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let weights_preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
-    let settings = settings(args, &preprocessing)?;
+    let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
+    let settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     settings.layer_weights.below(&network, &target).map_err(|error| WrongUsage(error.to_string()))?;
     if global.dry_run {

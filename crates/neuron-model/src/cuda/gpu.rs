@@ -84,7 +84,7 @@ impl Gpu {
     pub(super) fn kernels(&self, element: Element) -> &Kernels {
         match element {
             Element::F32 => &self.kernels,
-            Element::Bf16 => self.kernels_in_bf16.as_ref().unwrap_or(&self.kernels),
+            Element::Bf16 => self.kernels_in_bf16.as_ref().expect("compiled for the precision of such maps"),
         }
     }
 

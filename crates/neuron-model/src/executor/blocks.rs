@@ -1,6 +1,5 @@
 //! Items shared out to several places that compute, a block at a time.
 
-use crate::device::DeviceError;
 use crate::error::ModelError;
 
 /// Neighbouring items of a batch.
@@ -36,7 +35,7 @@ pub(crate) trait Pipeline: Send {
 /// If a lane's memory is full, `room` is halved, which `halved` is told, and the blocks of that round are done again.
 ///
 /// # Errors
-/// The first error of a block, in the order of the items; [`DeviceError::OutOfMemory`] once a block is one item.
+/// The first error of a block, in the order of the items; that memory is full once a block is one item.
 pub(crate) fn in_blocks<L: Pipeline>(
     lanes: &mut [L],
     count: usize,
@@ -69,7 +68,9 @@ fn in_rounds<L: Pipeline>(
             visit(block, result?);
         }
         let started: Vec<_> = started.into_iter().flatten().collect();
-        if *room > 1 && started.iter().any(is_out_of_memory) {
+        let is_full =
+            |started: &Result<(), ModelError>| started.as_ref().is_err_and(ModelError::is_out_of_memory);
+        if *room > 1 && started.iter().any(is_full) {
             lanes.iter_mut().for_each(Pipeline::abandon);
             halved(*room, *room / 2);
             *room /= 2;
@@ -109,15 +110,12 @@ fn round<L: Pipeline>(lanes: &mut [L], blocks: &[Block], under_way: usize) -> Ve
     })
 }
 
-fn is_out_of_memory(result: &Result<(), ModelError>) -> bool {
-    matches!(result, Err(ModelError::Device { source: DeviceError::OutOfMemory { .. } }))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+    use crate::device::DeviceError;
 
     /// A place that computes the squares of the items, with memory for some of them.
     #[derive(Default)]

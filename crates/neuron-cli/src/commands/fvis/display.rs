@@ -17,6 +17,9 @@ impl Display {
 
     pub(super) fn show(&mut self, event: Event<'_>) {
         match event {
+            Event::MemoryFull { from, to } if !self.quiet => {
+                eprintln!("the GPU's memory does not hold {from} pictures at once: going on with {to}");
+            }
             Event::References { done, total } => {
                 let new = || Progress::new("fvis", "references", total, 0, self.quiet);
                 self.references.get_or_insert_with(new).update(done, "");

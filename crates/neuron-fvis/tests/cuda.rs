@@ -1,0 +1,109 @@
+//! Optimisations on a GPU against the same on the CPU, with the network that comes with the repository.
+//!
+//! Without a GPU each test says in one line that it was left out; with `NEURON_GPU=required` it fails instead.
+#![cfg(feature = "cuda")]
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use neuron_fvis::{Event, Optimizer, Phase, Schedule, Settings, Start, Unit};
+use neuron_model::{
+    ChannelsLast, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
+    RelevanceMethod, Weights,
+};
+
+const SIZE: (usize, usize) = (64, 48);
+const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
+const STEPS: usize = 3;
+
+fn gpu() -> Option<Device> {
+    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+    match DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent) {
+        Ok(device) => Some(device),
+        Err(error) if std::env::var("NEURON_GPU").is_ok_and(|wish| wish == "required") => panic!("{error}"),
+        Err(error @ (DeviceError::NoLibrary { .. } | DeviceError::NoGpu { .. })) => {
+            println!("left out: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn network(device: Device) -> Network {
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+    Network::on(device, "resnet10_demo", Weights::open(&weights).unwrap(), 2).unwrap()
+}
+
+/// Pictures of stripes, each of another width.
+fn stripes(count: usize) -> Vec<f32> {
+    let pixel = |index: usize| {
+        let (item, at) = (index / PIXELS, index % PIXELS);
+        let (y, x) = (at / 3 / SIZE.1, at / 3 % SIZE.1);
+        (((y + 2 * x) as f32) / (2.0 + item as f32)).sin() * (1.0 + (at % 3) as f32 / 4.0)
+    };
+    (0..count * PIXELS).map(pixel).collect()
+}
+
+/// The loss of every step and unit, and what was said about memory.
+fn optimise(
+    network: &Network,
+    method: RelevanceMethod,
+    at_once: usize,
+) -> (Vec<Vec<f64>>, Vec<(usize, usize)>) {
+    let references = stripes(3);
+    let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
+    let units = [5, 40, 77].map(|channel| Unit { channel, references: &references });
+    let phase = Phase { steps: STEPS, pooling: 1, jitter_px: 4, betas: (0.5, 0.9), clamp: true };
+    let schedule = Schedule::new(vec![phase]).unwrap();
+    let settings = Settings { method, schedule, size: SIZE, at_once, ..Settings::default() };
+    let start = Start { pictures: Some(stripes(4)[3 * PIXELS..].to_vec()), ..Start::default() };
+    let target = network.tap("layer4").unwrap();
+    let mut optimizer = Optimizer::new(network, &target, units.to_vec(), settings, start).unwrap();
+    let mut halved = Vec::new();
+    while !optimizer.is_finished() {
+        let mut listen = |event: Event<'_>| {
+            if let Event::MemoryFull { from, to } = event {
+                halved.push((from, to));
+            }
+            ControlFlow::Continue(())
+        };
+        optimizer.step(&mut listen).unwrap();
+    }
+    let losses = |item: &neuron_fvis::Item| item.history.iter().map(|step| step.loss).collect();
+    (optimizer.items().iter().map(losses).collect(), halved)
+}
+
+fn assert_near(found: &[Vec<f64>], expected: &[Vec<f64>], what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.concat().into_iter().zip(expected.concat()) {
+        assert!((found - expected).abs() < 1e-3 * expected, "{what}: {found} for {expected}");
+    }
+}
+
+#[test]
+fn steps_are_those_of_the_cpu() {
+    for method in RelevanceMethod::ALL {
+        let Some(device) = gpu() else { return };
+        let (expected, _) = optimise(&network(Device::default()), method, 4);
+        // Together, and in two groups.
+        for at_once in [4, 2] {
+            let (found, _) = optimise(&network(device.clone()), method, at_once);
+            assert_near(&found, &expected, &format!("{method}, {at_once} at once"));
+        }
+    }
+}
+
+/// Where the stand-in's memory is limited, to less than three pictures take.
+#[test]
+fn a_full_memory_halves_the_pictures_at_once_and_says_so() {
+    if std::env::var_os("FAKE_GPU_BYTES").is_none() {
+        println!("left out: FAKE_GPU_BYTES is not set");
+        return;
+    }
+    let Some(device) = gpu() else { return };
+    let (expected, _) = optimise(&network(Device::default()), RelevanceMethod::Lrp, 4);
+    let (found, halved) = optimise(&network(device), RelevanceMethod::Lrp, 8);
+    assert_near(&found, &expected, "with less memory");
+    assert!(!halved.is_empty() && halved.iter().all(|(from, to)| *to == from / 2), "{halved:?}");
+}

@@ -1,5 +1,7 @@
 //! What the network sees of a picture in a step: pooled, rolled, mirrored.
 
+use rayon::prelude::*;
+
 /// How a picture is moved before the network sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
@@ -36,20 +38,24 @@ impl View {
     /// * `picture`: `[height, width, 3]`
     /// * `view`: `[height / pooling, width / pooling, 3]`
     pub(crate) fn write(&self, picture: &[f32], view: &mut [f32]) {
+        if self.pooling == 1 {
+            return self.roll(picture, view);
+        }
         let share = 1.0 / (self.pooling * self.pooling) as f32;
         for (at, pixel) in view.chunks_exact_mut(3).enumerate() {
             pixel.fill(0.0);
             for from in self.sources(at) {
                 pixel.iter_mut().zip(&picture[from..][..3]).for_each(|(pixel, value)| *pixel += value);
             }
-            if self.pooling > 1 {
-                pixel.iter_mut().for_each(|pixel| *pixel *= share);
-            }
+            pixel.iter_mut().for_each(|pixel| *pixel *= share);
         }
     }
 
     /// Writes the gradient with respect to the picture for one with respect to its view.
     pub(crate) fn pull_back(&self, view: &[f32], picture: &mut [f32]) {
+        if self.pooling == 1 {
+            return self.back().roll(view, picture);
+        }
         let share = 1.0 / (self.pooling * self.pooling) as f32;
         picture.fill(0.0);
         for (at, pixel) in view.chunks_exact(3).enumerate() {
@@ -57,6 +63,32 @@ impl View {
                 picture[to..][..3].iter_mut().zip(pixel).for_each(|(value, pixel)| *value = share * pixel);
             }
         }
+    }
+
+    /// Rolls and mirrors a picture without pooling, row by row.
+    fn roll(&self, picture: &[f32], rolled: &mut [f32]) {
+        let Shift { down, right, mirrored } = self.shift;
+        let row_len = 3 * self.width;
+        let first = 3 * (-right).rem_euclid(self.width as isize) as usize;
+        rolled.par_chunks_exact_mut(row_len).enumerate().for_each(|(y, rolled)| {
+            let y = (y as isize - down).rem_euclid(self.height as isize) as usize;
+            let (end, start) = picture[y * row_len..][..row_len].split_at(first);
+            if mirrored {
+                let pixels = start.chunks_exact(3).chain(end.chunks_exact(3)).rev();
+                rolled.chunks_exact_mut(3).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
+            } else {
+                rolled[..start.len()].copy_from_slice(start);
+                rolled[start.len()..].copy_from_slice(end);
+            }
+        });
+    }
+
+    /// What undoes this view, if nothing is pooled.
+    fn back(&self) -> Self {
+        let Shift { down, right, mirrored } = self.shift;
+        // Mirrored once more, what was rolled to the right lies to the left.
+        let right = if mirrored { right } else { -right };
+        Self { shift: Shift { down: -down, right, mirrored }, ..*self }
     }
 
     /// Where the picture's pixels begin that are averaged to pixel `at` of the view.

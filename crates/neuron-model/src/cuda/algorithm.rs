@@ -7,8 +7,7 @@ use cudarc::cudnn::sys::{
     self, cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward,
 };
 
-use super::convolution::Described;
-use super::cudnn::Handle;
+use super::cudnn::{Described, Handle};
 
 /// The largest scratch memory that an algorithm may take.
 const MOST_WORKSPACE_BYTES: usize = 1 << 30;

@@ -3,9 +3,10 @@
 use cudarc::driver::CudaSlice;
 use neuron_geometry::Window;
 
+use super::at::Address;
 use super::convolution::Operands;
 use super::frozen::Form;
-use super::gpu::{Address, Floats};
+use super::gpu::Floats;
 use super::lane::Lane;
 use crate::cpu::{Algorithm, Buffer};
 use crate::device::DeviceError;

@@ -10,9 +10,9 @@ use cudarc::cudnn::sys::{cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolu
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
 use super::algorithm::{backward_algorithm, forward_algorithm};
-use super::cudnn::{self, Activation, Filter, Handle, Map, Sliding};
+use super::at::{Address, At};
+use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
-use super::gpu::{Address, At};
 use crate::cpu::ConvGeometry;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
 
@@ -71,15 +71,6 @@ pub(super) struct Convolutions {
 // SAFETY: a handle and its descriptors may be used from any thread, by one at a time (cuDNN's documentation on thread
 // safety); the only owner is the mutex of a `Gpu`.
 unsafe impl Send for Convolutions {}
-
-/// A convolution as cuDNN wants it described.
-pub(super) struct Described {
-    pub(super) input: Map,
-    pub(super) output: Map,
-    bias: Map,
-    pub(super) filter: Filter,
-    pub(super) sliding: Sliding,
-}
 
 /// A convolution and how it is computed.
 struct Planned<A> {

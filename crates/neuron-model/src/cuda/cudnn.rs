@@ -36,6 +36,15 @@ pub(super) type Filter = Owned<sys::cudnnFilterDescriptor_t>;
 pub(super) type Sliding = Owned<sys::cudnnConvolutionDescriptor_t>;
 pub(super) type Activation = Owned<sys::cudnnActivationDescriptor_t>;
 
+/// A convolution as cuDNN wants it described.
+pub(super) struct Described {
+    pub(super) input: Map,
+    pub(super) output: Map,
+    pub(super) bias: Map,
+    pub(super) filter: Filter,
+    pub(super) sliding: Sliding,
+}
+
 /// cuDNN's state for one GPU, which works on `stream`.
 pub(super) fn handle(stream: sys::cudaStream_t) -> Result<Handle, CudnnError> {
     let handle = Owned { raw: result::create_handle()?, free: result::destroy_handle };

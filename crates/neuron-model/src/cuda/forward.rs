@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::lane::{Lane, Wanted};
+use super::lane::{Given, Lane, Wanted};
 use super::matching::Matches;
 use crate::cpu::View;
 use crate::error::ModelError;
@@ -10,7 +10,7 @@ use crate::executor::blocks::{Block, Pipeline, in_blocks};
 use crate::executor::{Executor, Signals, Visit, VisitScores, reduced};
 use crate::graph::{MapShape, NodeId};
 use crate::images::Images;
-use crate::matching::Matcher;
+use crate::matching::{Distribution, Matched, Matcher, Matching};
 use crate::network::Network;
 use crate::plan::{Keep, Plan};
 use crate::reverse::Rule;
@@ -24,7 +24,7 @@ const BLOCK_PIXELS: usize = 128 * 224 * 224;
 /// Where values are kept for a walk back, the first GPU does everything: the walk needs them in one place.
 pub(crate) struct Gpus {
     /// Whose threads look at maps, as they do on the CPU.
-    pub(super) network: Network,
+    network: Network,
     plan: Plan,
     lanes: Vec<Lane>,
     /// Items of a block: the most that came at once, unless that is too many for a block or for memory.
@@ -79,7 +79,7 @@ impl Gpus {
     }
 
     /// Runs the batch as one block, whose values stay on the GPU.
-    pub(super) fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
+    fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
         self.batch = images.count();
         self.kept.clear();
         let (height, width) = images.size();
@@ -88,11 +88,6 @@ impl Gpus {
         self.lanes[0].start(images, block, Wanted::Nothing)?;
         self.lanes[0].finish()?;
         Ok(())
-    }
-
-    /// What matches features: the lane that keeps values, and what it keeps beside them.
-    pub(super) fn matching(&mut self) -> (&Lane, &mut Matches) {
-        (&self.lanes[0], &mut self.matches)
     }
 
     fn view(&self, id: NodeId) -> Option<View<'_>> {
@@ -122,18 +117,6 @@ impl Pipeline for Job<'_> {
     fn abandon(&mut self) {
         self.lane.abandon();
     }
-}
-
-/// What a block gives for one tap.
-pub(super) struct Given {
-    /// Which of the plan's taps.
-    pub(super) tap: usize,
-    pub(super) node: NodeId,
-    pub(super) shape: MapShape,
-    /// Maps or scores of the block's items.
-    pub(super) values: Vec<f32>,
-    /// Of the greatest values, if scores were wanted.
-    pub(super) positions: Vec<u32>,
 }
 
 impl Executor for Gpus {
@@ -203,5 +186,19 @@ impl Executor for Gpus {
     }
     fn matcher(&mut self) -> Option<&mut dyn Matcher> {
         Some(self)
+    }
+}
+
+impl Matcher for Gpus {
+    fn set_distributions(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
+        Ok(self.matches.set_distributions(&self.lanes[0], units)?)
+    }
+
+    fn compare(&mut self, matching: &Matching<'_>) -> Result<Matched, ModelError> {
+        let (items, channels) = (matching.images.count(), matching.channels);
+        assert_eq!(channels.len(), items, "one channel for each item");
+        self.network.check_channels(matching.target, channels)?;
+        self.keep(matching.images)?;
+        self.matches.compare(&self.lanes[0], matching)
     }
 }

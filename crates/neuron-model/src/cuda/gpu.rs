@@ -1,12 +1,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cudarc::cudnn::result::CudnnError;
-use cudarc::cudnn::sys::cudnnStatus_t;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{CUmemPool_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DeviceRepr};
 use cudarc::{cudnn, driver, nvrtc};
 
+use super::at::{Address, At};
 use super::convolution::Convolutions;
 use super::element::Element;
 use super::kernels::Kernels;
@@ -18,9 +17,6 @@ pub(super) type Floats = CudaSlice<f32>;
 
 /// Values on a GPU that are stored as some [`Element`].
 pub(super) type Bytes = CudaSlice<u8>;
-
-/// The address of values on a GPU.
-pub(super) type Address = driver::sys::CUdeviceptr;
 
 /// An open GPU: its streams, our own kernels and cuDNN.
 pub(crate) struct Gpu {
@@ -152,44 +148,6 @@ impl Gpu {
     /// Makes the GPU the calling thread's.
     pub(super) fn bind(&self) -> Result<(), DeviceError> {
         self.at().driver("turning to it", self.stream.context().bind_to_thread())
-    }
-}
-
-/// The number of a GPU, for errors.
-#[derive(Clone, Copy)]
-pub(super) struct At(pub(super) usize);
-
-impl At {
-    pub(super) fn driver<T>(
-        self,
-        doing: &'static str,
-        result: Result<T, DriverError>,
-    ) -> Result<T, DeviceError> {
-        result.map_err(|error| match error.0 {
-            CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceError::OutOfMemory { gpu: self.0 },
-            _ => self.failed(doing, error),
-        })
-    }
-
-    pub(super) fn cudnn<T>(
-        self,
-        doing: &'static str,
-        result: Result<T, CudnnError>,
-    ) -> Result<T, DeviceError> {
-        result.map_err(|error| match error.0 {
-            cudnnStatus_t::CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED => {
-                DeviceError::OutOfMemory { gpu: self.0 }
-            }
-            _ => self.failed(doing, error),
-        })
-    }
-
-    pub(super) fn failed(
-        self,
-        doing: &'static str,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> DeviceError {
-        DeviceError::Failed { gpu: self.0, doing, source: Box::new(source) }
     }
 }
 

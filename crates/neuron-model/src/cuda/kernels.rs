@@ -4,8 +4,8 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
+use super::at::{Address, At};
 use super::element::Element;
-use super::gpu::{Address, At};
 use crate::device::DeviceError;
 
 pub(super) const SOURCE: &str = include_str!("kernels.cu");

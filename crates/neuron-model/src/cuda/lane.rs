@@ -2,21 +2,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use cudarc::driver::CudaSlice;
-use rayon::prelude::*;
 
+use super::at::Address;
 use super::element::Element;
-use super::forward::Given;
 use super::frozen::{Form, Frozen, Values};
-use super::gpu::{Address, Bytes, Floats, Gpu};
+use super::gpu::{Bytes, Floats, Gpu};
 use super::kernels::Argument;
 use super::landing::Landing;
+use super::loading::{Input, Loading};
 use super::pinned::Pinned;
-use super::staging::Staging;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
 use crate::graph::{Graph, MapShape, NodeId, Operation, Tap};
-use crate::images::{Images, Levels};
+use crate::images::Images;
 use crate::network::Network;
 use crate::plan::{Keep, Layout, Plan};
 use crate::session::Reduction;
@@ -32,6 +31,18 @@ pub(super) enum Wanted {
     Nothing,
 }
 
+/// What a block gives for one tap.
+pub(super) struct Given {
+    /// Which of the plan's taps.
+    pub(super) tap: usize,
+    pub(super) node: NodeId,
+    pub(super) shape: MapShape,
+    /// Maps or scores of the block's items.
+    pub(super) values: Vec<f32>,
+    /// Of the greatest values, if scores were wanted.
+    pub(super) positions: Vec<u32>,
+}
+
 /// A plan with its buffers on one GPU.
 pub(super) struct Lane {
     network: Network,
@@ -39,7 +50,6 @@ pub(super) struct Lane {
     gpu: usize,
     element: Element,
     memory: Option<Memory>,
-    values_of_levels: Option<ValuesOfLevels>,
     values: Landing<f32>,
     positions: Landing<u32>,
     /// What the blocks that were started and not finished give.
@@ -54,13 +64,7 @@ struct Memory {
     buffers: Vec<Bytes>,
     /// Positions of the maxima of each max-pool, where they are kept.
     argmax: Vec<Option<CudaSlice<u8>>>,
-    staging: Staging,
-}
-
-/// What the levels of images stand for.
-struct ValuesOfLevels {
-    on_host: [[f32; 256]; 3],
-    on_gpu: Floats,
+    loading: Loading,
 }
 
 /// A result of a block, on its way to the host.
@@ -83,7 +87,6 @@ impl Lane {
             gpu,
             element,
             memory: None,
-            values_of_levels: None,
             values: Landing::new(),
             positions: Landing::new(),
             under_way: VecDeque::new(),
@@ -131,9 +134,8 @@ impl Lane {
         wanted: Wanted,
     ) -> Result<(), ModelError> {
         self.gpu().bind()?;
-        let levels = images.levels();
-        self.prepare(images.size(), block.room, levels.is_some())?;
-        self.load(images, levels, block)?;
+        self.prepare(images.size(), block.room, images.levels().is_some())?;
+        self.load(images, block)?;
         let mut results = Vec::new();
         for step in self.plan.steps() {
             self.step(step)?;
@@ -199,7 +201,7 @@ impl Lane {
     /// Makes the buffers for blocks of `room` images of `size`, unless they are there.
     fn prepare(&mut self, size: (usize, usize), room: usize, levels: bool) -> Result<(), ModelError> {
         let fits = |memory: &Memory| {
-            memory.size == size && memory.room == room && memory.staging.is_levels() == levels
+            memory.size == size && memory.room == room && memory.loading.is_of_levels() == levels
         };
         if self.memory.as_ref().is_some_and(fits) {
             return Ok(());
@@ -212,8 +214,8 @@ impl Lane {
             layout.buffer_lens.iter().map(|len| gpu.alloc(*len * bytes)).collect::<Result<_, _>>()?;
         let argmax =
             self.plan.graph().ids().map(|id| self.argmax_for(&layout, id, room)).collect::<Result<_, _>>()?;
-        let staging = Staging::new(gpu, room * layout.shape(self.plan.graph().input()).len(), levels)?;
-        self.memory = Some(Memory { layout, size, room, buffers, argmax, staging });
+        let loading = Loading::new(gpu, room * layout.shape(self.plan.graph().input()).len(), levels)?;
+        self.memory = Some(Memory { layout, size, room, buffers, argmax, loading });
         Ok(())
     }
 
@@ -229,63 +231,14 @@ impl Lane {
         wanted.then(|| self.gpu().alloc(layout.shape(id).len() * room)).transpose()
     }
 
-    /// Sends the block's images to the GPU; what only fills the block is zeros.
-    fn load(
-        &mut self,
-        images: &dyn Images,
-        levels: Option<Levels<'_>>,
-        block: Block,
-    ) -> Result<(), DeviceError> {
-        let (gpu, input) = (self.gpu_handle(), self.plan.graph().input());
-        let values_of_levels = match &levels {
-            Some(levels) => self.values_of(&levels.values)?,
-            None => 0,
-        };
-        let (maps, kernels, count) = (self.value(input), gpu.kernels(self.element), self.len(input));
-        let Some(Memory { layout, staging, .. }) = &mut self.memory else { return Ok(()) };
-        let (network, len) = (&self.network, layout.shape(input).len().max(1));
-        let launch = |name, arguments: &[Argument]| {
-            // SAFETY: the addresses are those of the staging, of the table and of the input's buffer, which are as
-            // long as the block.
-            unsafe { kernels.launch(gpu.stream(), name, count, arguments) }
-        };
-        match (staging, levels) {
-            (Staging::Levels(slots), Some(Levels { pixels, .. })) => slots.send(
-                &gpu,
-                |room| {
-                    let (used, unused) = room.split_at_mut(block.items * len);
-                    unused.fill(0);
-                    let pixels = pixels[block.first * len..].par_chunks_exact(len);
-                    let items = used.par_chunks_exact_mut(len).zip(pixels);
-                    network.install(|| items.for_each(|(room, pixels)| room.copy_from_slice(pixels)));
-                },
-                |levels| launch("look_up", &[levels.into(), values_of_levels.into(), maps.into()]),
-            ),
-            (Staging::Values(slots), _) => slots.send(
-                &gpu,
-                |room| {
-                    let (used, unused) = room.split_at_mut(block.items * len);
-                    unused.fill(0.0);
-                    let items = used.par_chunks_exact_mut(len).enumerate();
-                    network.install(|| items.for_each(|(at, room)| images.write(block.first + at, room)));
-                },
-                |values| launch("to_maps", &[values.into(), maps.into()]),
-            ),
-            (Staging::Levels(_), None) => unreachable!("the staging was made for these images"),
+    /// Sends the block's images into the input's buffer.
+    fn load(&mut self, images: &dyn Images, block: Block) -> Result<(), DeviceError> {
+        let (gpu, id) = (self.gpu_handle(), self.plan.graph().input());
+        let input = Input { maps: self.value(id), element: self.element, len: self.shape(id).len() };
+        match &mut self.memory {
+            Some(memory) => memory.loading.load(&gpu, &self.network, images, block, &input),
+            None => Ok(()),
         }
-    }
-
-    /// Where on the GPU the values of levels are.
-    fn values_of(&mut self, values: &[[f32; 256]; 3]) -> Result<Address, DeviceError> {
-        if self.values_of_levels.as_ref().is_none_or(|known| known.on_host != *values) {
-            let gpu = self.gpu_handle();
-            let on_gpu = gpu.upload(values.as_flattened())?;
-            // The copy reads the host's memory until it is done.
-            gpu.wait()?;
-            self.values_of_levels = Some(ValuesOfLevels { on_host: *values, on_gpu });
-        }
-        let on_gpu = self.values_of_levels.as_ref().map(|known| &known.on_gpu);
-        Ok(on_gpu.map_or(0, |values| self.gpu().address(values)))
     }
 
     fn taps_at(&self, node: NodeId) -> impl Iterator<Item = usize> + '_ {

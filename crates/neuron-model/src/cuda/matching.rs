@@ -2,9 +2,9 @@
 
 use cudarc::driver::CudaSlice;
 
+use super::at::Address;
 use super::backward::walk_there;
-use super::forward::Gpus;
-use super::gpu::{Address, Floats};
+use super::gpu::Floats;
 use super::kernels::Argument;
 use super::landing::Landing;
 use super::lane::Lane;
@@ -12,7 +12,7 @@ use super::pinned::Pinned;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::graph::{NodeId, Tap};
-use crate::matching::{Distribution, Matched, Matcher, Matching};
+use crate::matching::{Distribution, Matched, Matching};
 use crate::reverse::{KnownRule, LrpZPlus, RelevanceMethod};
 use crate::session::Reduction;
 
@@ -37,6 +37,49 @@ impl Matches {
         Self { distributions: Vec::new(), wanted: None, floats: Landing::new(), sums: Landing::new() }
     }
 
+    /// Brings the distributions of units to the lane's GPU; forgets the ones before.
+    pub(super) fn set_distributions(
+        &mut self,
+        lane: &Lane,
+        units: &[Vec<Distribution<'_>>],
+    ) -> Result<(), DeviceError> {
+        let gpu = lane.gpu();
+        gpu.bind()?;
+        let upload = |distribution: &Distribution<'_>| {
+            Ok(OnGpu { sorted: gpu.upload(distribution.sorted)?, scale: gpu.upload(&distribution.scale)? })
+        };
+        let layers = |layers: &Vec<Distribution<'_>>| layers.iter().map(upload).collect();
+        self.distributions = units.iter().map(layers).collect::<Result<_, DeviceError>>()?;
+        // The copies read the host's memory until they are done.
+        gpu.wait()
+    }
+
+    /// Matches the images that the lane has just run, and kept the values of.
+    pub(super) fn compare(&mut self, lane: &Lane, matching: &Matching<'_>) -> Result<Matched, ModelError> {
+        let Matching { target, channels, method, layers, units, .. } = *matching;
+        let relevance = relevance(lane, self, (target.node, channels), method, layers)?;
+        let mut seeds = Vec::new();
+        let mut sums_coming = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            let relevance = relevance.iter().find(|(node, _)| *node == layer.node);
+            let (_, relevance) = relevance.expect("every layer lies below the target");
+            let distributions: Vec<&OnGpu> =
+                units.iter().map(|unit| &self.distributions[*unit][index]).collect();
+            let (gradient, sums) = match_layer(lane, layer.node, relevance, &distributions)?;
+            sums_coming.push(self.sums.send(lane.gpu(), &sums)?);
+            seeds.push((layer.node, gradient));
+        }
+        let image = lane.graph().input();
+        let gradient = walk_there(lane, KnownRule::Gradient, seeds, &[image])?.swap_remove(0).1;
+        let (activations, _) = lane.reduce(target.node, Reduction::Max)?;
+        let coming = Coming {
+            sums: sums_coming,
+            activations: self.floats.send(lane.gpu(), &activations)?,
+            gradient: self.floats.send(lane.gpu(), &gradient)?,
+        };
+        Ok(coming.arrive(lane, self, matching)?)
+    }
+
     /// Where the channels are as whole numbers, one for each item.
     fn wanted(&mut self, lane: &Lane, channels: &[usize]) -> Result<Address, DeviceError> {
         let gpu = lane.gpu();
@@ -47,51 +90,6 @@ impl Matches {
             self.wanted = Some((channels.to_vec(), on_gpu));
         }
         Ok(self.wanted.as_ref().map_or(0, |(_, on_gpu)| gpu.address(on_gpu)))
-    }
-}
-
-impl Matcher for Gpus {
-    fn set_distributions(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
-        let (lane, matches) = self.matching();
-        let gpu = lane.gpu();
-        gpu.bind()?;
-        let upload = |distribution: &Distribution<'_>| {
-            Ok(OnGpu { sorted: gpu.upload(distribution.sorted)?, scale: gpu.upload(&distribution.scale)? })
-        };
-        let layers = |layers: &Vec<Distribution<'_>>| layers.iter().map(upload).collect();
-        matches.distributions = units.iter().map(layers).collect::<Result<_, DeviceError>>()?;
-        // The copies read the host's memory until they are done.
-        Ok(gpu.wait()?)
-    }
-
-    fn compare(&mut self, matching: &Matching<'_>) -> Result<Matched, ModelError> {
-        let Matching { images, target, channels, method, layers, .. } = *matching;
-        assert_eq!(channels.len(), images.count(), "one channel for each item");
-        self.network.check_channels(target, channels)?;
-        self.keep(images)?;
-        let (lane, matches) = self.matching();
-        let relevance = relevance(lane, matches, (target.node, channels), method, layers)?;
-
-        let mut seeds = Vec::new();
-        let mut sums_coming = Vec::new();
-        for (index, layer) in layers.iter().enumerate() {
-            let relevance = relevance.iter().find(|(node, _)| *node == layer.node);
-            let (_, relevance) = relevance.expect("every layer lies below the target");
-            let distributions: Vec<&OnGpu> =
-                matching.units.iter().map(|unit| &matches.distributions[*unit][index]).collect();
-            let (gradient, sums) = match_layer(lane, layer.node, relevance, &distributions)?;
-            sums_coming.push(matches.sums.send(lane.gpu(), &sums)?);
-            seeds.push((layer.node, gradient));
-        }
-        let image = lane.graph().input();
-        let gradient = walk_there(lane, KnownRule::Gradient, seeds, &[image])?.swap_remove(0).1;
-        let (activations, _) = lane.reduce(target.node, Reduction::Max)?;
-        let coming = Coming {
-            sums: sums_coming,
-            activations: matches.floats.send(lane.gpu(), &activations)?,
-            gradient: matches.floats.send(lane.gpu(), &gradient)?,
-        };
-        Ok(coming.arrive(lane, matches, matching)?)
     }
 }
 

@@ -9,6 +9,7 @@
 //! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
 
 mod algorithm;
+mod at;
 mod backward;
 mod convolution;
 mod cudnn;
@@ -21,6 +22,7 @@ mod gpu;
 mod kernels;
 mod landing;
 mod lane;
+mod loading;
 mod matching;
 mod pinned;
 mod relevance;

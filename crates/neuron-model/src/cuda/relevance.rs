@@ -2,10 +2,11 @@
 
 use neuron_geometry::Window;
 
+use super::at::Address;
 use super::backward::{Gate, OnGpu};
 use super::convolution::Operands;
 use super::frozen::Form;
-use super::gpu::{Address, Floats};
+use super::gpu::Floats;
 use super::kernels::Argument;
 use crate::cpu::Algorithm;
 use crate::device::DeviceError;

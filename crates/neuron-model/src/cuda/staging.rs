@@ -2,7 +2,8 @@
 
 use cudarc::driver::{CudaEvent, CudaSlice, DeviceRepr, ValidAsZeroBits};
 
-use super::gpu::{Address, Gpu};
+use super::at::Address;
+use super::gpu::Gpu;
 use super::pinned::Pinned;
 use crate::device::DeviceError;
 
@@ -21,11 +22,6 @@ impl Staging {
             true => Self::Levels(Slots::new(gpu, len)?),
             false => Self::Values(Slots::new(gpu, len)?),
         })
-    }
-
-    /// Whether images come as levels.
-    pub(super) fn is_levels(&self) -> bool {
-        matches!(self, Self::Levels(_))
     }
 }
 

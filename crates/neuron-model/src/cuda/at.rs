@@ -1,0 +1,49 @@
+//! Which GPU something is on: addresses there, and errors that name it.
+
+use cudarc::cudnn::result::CudnnError;
+use cudarc::cudnn::sys::cudnnStatus_t;
+use cudarc::driver::result::DriverError;
+use cudarc::driver::sys::{CUdeviceptr, CUresult};
+
+use crate::device::DeviceError;
+
+/// The address of values on a GPU.
+pub(super) type Address = CUdeviceptr;
+
+/// The number of a GPU, for errors.
+#[derive(Clone, Copy)]
+pub(super) struct At(pub(super) usize);
+
+impl At {
+    pub(super) fn driver<T>(
+        self,
+        doing: &'static str,
+        result: Result<T, DriverError>,
+    ) -> Result<T, DeviceError> {
+        result.map_err(|error| match error.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceError::OutOfMemory { gpu: self.0 },
+            _ => self.failed(doing, error),
+        })
+    }
+
+    pub(super) fn cudnn<T>(
+        self,
+        doing: &'static str,
+        result: Result<T, CudnnError>,
+    ) -> Result<T, DeviceError> {
+        result.map_err(|error| match error.0 {
+            cudnnStatus_t::CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED => {
+                DeviceError::OutOfMemory { gpu: self.0 }
+            }
+            _ => self.failed(doing, error),
+        })
+    }
+
+    pub(super) fn failed(
+        self,
+        doing: &'static str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> DeviceError {
+        DeviceError::Failed { gpu: self.0, doing, source: Box::new(source) }
+    }
+}

@@ -1,0 +1,87 @@
+//! Relevant features in order, and how far they are from a target.
+
+use super::*;
+
+/// Relevant features in order, and how far they are from a target, for rows of every length up to the longest that
+/// networks have.
+#[test]
+fn relevant_features_are_matched_in_stable_order() {
+    let Some(gpu) = Emulated::new() else { return };
+    for positions in [1, 2, 3, 35, 64, 196, 12_544] {
+        let (channels, len) = (2, 2 * positions);
+        // Ties, and zeros of both signs.
+        let finite = |value: f32| if value.is_finite() { value } else { -3.0 };
+        let features: Vec<f32> = values(len, 16).into_iter().map(finite).collect();
+        let relevance: Vec<f32> = values(len, 17).into_iter().map(|value| finite(value).max(0.0)).collect();
+        let sizes = [positions, channels].map(whole);
+        let (mut lowest, mut highest) = ([0.5f32; 2], [0.5f32; 2]);
+        let bounds = [write(&mut lowest), write(&mut highest)];
+        gpu.run("extremes", channels, &[&[read(&relevance)], &bounds[..], &sizes].concat());
+
+        let (mut keys, mut merged) = (vec![0u64; len], vec![0u64; len]);
+        let maps = [read(&features), read(&relevance)];
+        let pointers = [&maps[..], &bounds[..], &[write(&mut keys)]].concat();
+        gpu.run("sort_keys", len, &[&pointers[..], &sizes].concat());
+        let mut run = 1;
+        while run < positions {
+            let pointers = [read(&keys), write(&mut merged)];
+            gpu.run("merge_runs", len, &[&pointers[..], &[positions, run].map(whole)].concat());
+            std::mem::swap(&mut keys, &mut merged);
+            run *= 2;
+        }
+
+        let target: Vec<f32> = (0..len).map(|at| (at % positions) as f32 / 7.0 - 1.0).collect();
+        let scale = [0.5f32, -2.0];
+        let (mut differences, mut gradient) = (vec![9.0f32; len], vec![9.0f32; len]);
+        let pointers = [
+            &[read(&keys)],
+            &maps[..],
+            &bounds,
+            &[read(&target), read(&scale)],
+            &[write(&mut differences), write(&mut gradient)],
+        ];
+        gpu.run("match_sorted", len, &[&pointers.concat()[..], &sizes].concat());
+        let mut sums = [0.5f64; 2];
+        gpu.run("sum_squares", channels, &[&[read(&differences), write(&mut sums)], &sizes[..]].concat());
+
+        for channel in 0..channels {
+            let plane =
+                |map: &[f32]| -> Vec<f32> { map.iter().skip(channel).step_by(channels).copied().collect() };
+            let (features, relevance, gradient) = (plane(&features), plane(&relevance), plane(&gradient));
+            let low = relevance.iter().copied().fold(f32::INFINITY, f32::min);
+            let high = relevance.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!((lowest[channel], highest[channel]), (low, high));
+            let attention: Vec<f32> =
+                relevance.iter().map(|value| (value - low) / (high - low + 1e-6)).collect();
+            let relevant: Vec<f32> =
+                attention.iter().zip(&features).map(|(a, feature)| a * feature).collect();
+            let mut order: Vec<usize> = (0..positions).collect();
+            order.sort_by(|a, b| relevant[*a].partial_cmp(&relevant[*b]).expect("no NaN"));
+            let found: Vec<usize> =
+                keys[channel * positions..][..positions].iter().map(|key| *key as u32 as usize).collect();
+            assert_eq!(found, order, "{positions} positions");
+            let (mut sum, mut expected) = (0.0, vec![0.0; positions]);
+            for (rank, at) in order.into_iter().enumerate() {
+                let difference = relevant[at] - target[channel * positions + rank];
+                sum += f64::from(difference) * f64::from(difference);
+                expected[at] = scale[channel] * 2.0 * difference * attention[at];
+            }
+            assert_same(&gradient, &expected, "match_sorted");
+            assert_eq!(sums[channel].to_bits(), sum.to_bits(), "sum_squares");
+        }
+    }
+}
+
+#[test]
+fn keys_order_infinities_and_nan_at_the_ends() {
+    let Some(gpu) = Emulated::new() else { return };
+    let features = [f32::NAN, 1.0, f32::INFINITY, -0.0, f32::NEG_INFINITY, 0.0, -1.0, -f32::NAN];
+    // So high that the summand of the divisor vanishes: the attention is 1.
+    let (lowest, highest) = ([0.0f32], [2.0f32.powi(20)]);
+    let relevance = [highest[0]; 8];
+    let mut keys = [0u64; 8];
+    let pointers = [read(&features), read(&relevance), read(&lowest), read(&highest), write(&mut keys)];
+    gpu.run("sort_keys", 8, &[&pointers[..], &[8, 1].map(whole)].concat());
+    keys.sort_unstable();
+    assert_eq!(keys.map(|key| key as u32), [7, 4, 6, 3, 5, 1, 2, 0]);
+}

@@ -1,5 +1,7 @@
 //! Matching the distribution of a channel's relevant features to that of its references.
 
+use neuron_model::RANKS_TOGETHER;
+
 use crate::ranking::Ranking;
 
 /// Keeps the divisor off zero where relevance is the same everywhere.
@@ -48,12 +50,17 @@ impl Matching {
         gradient: &mut [f32],
     ) -> f64 {
         self.weigh(features, relevance);
+        let order = self.ranking.order(&self.relevant).chunks(RANKS_TOGETHER);
         let mut sum = 0.0;
-        for (at, target) in self.ranking.order(&self.relevant).iter().zip(target) {
-            let at = *at as usize;
-            let difference = self.relevant[at] - target;
-            sum += f64::from(difference) * f64::from(difference);
-            gradient[at] = scale * 2.0 * difference * self.attention[at];
+        for (order, target) in order.zip(target.chunks(RANKS_TOGETHER)) {
+            let mut part = 0.0;
+            for (at, target) in order.iter().zip(target) {
+                let at = *at as usize;
+                let difference = self.relevant[at] - target;
+                part += f64::from(difference) * f64::from(difference);
+                gradient[at] = scale * 2.0 * difference * self.attention[at];
+            }
+            sum += part;
         }
         sum
     }

@@ -149,7 +149,8 @@ impl<'r> Optimizer<'r> {
         let mut rest = &mut items[..];
         let mut moved = Ok(());
         while !rest.is_empty() && moved.is_ok() {
-            let count = self.at_once.min(rest.len());
+            // In groups as equal as can be: what is made for one serves the next.
+            let count = rest.len().div_ceil(rest.len().div_ceil(self.at_once));
             moved = match self.move_items(&mut rest[..count], &phase, learning_rate) {
                 Err(error) => self.take_fewer(count, error, on_event),
                 Ok(()) => {

@@ -38,7 +38,7 @@ pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Prec
 pub use error::ModelError;
 pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
 pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
-pub use matching::{Distribution, Matched, Matcher, Matching};
+pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
 pub use plan::{Keep, Plan};
 pub use reverse::{

@@ -8,6 +8,10 @@ use crate::graph::Tap;
 use crate::images::Images;
 use crate::reverse::RelevanceMethod;
 
+/// Squared differences of so many neighbouring ranks are added by themselves, and then these sums: the order in which a
+/// GPU is fast, and in which the host gets the same bits.
+pub const RANKS_TOGETHER: usize = 128;
+
 /// What the relevant features of a unit should be like at one layer.
 #[derive(Clone, Debug)]
 pub struct Distribution<'a> {

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use definition::{pixels, random_weights};
 use neuron_model::{
     ChannelsLast, Device, DeviceEvent, DeviceRequest, Distribution, Gradient, Images, Keep, Levels, Matching,
-    Network, Observer, PixelRange, Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
+    Network, Observer, PixelRange, Precision, RANKS_TOGETHER, Reduction, RelevanceMethod, Reversal, Session,
+    Tap, relevance,
 };
 
 const HEIGHT: usize = 75;
@@ -443,10 +444,14 @@ fn match_channel(
         (attention(*a) * features[*a]).partial_cmp(&(attention(*b) * features[*b])).expect("no NaN")
     });
     let mut sum = 0.0;
-    for (at, target) in order.into_iter().zip(sorted) {
-        let difference = attention(at) * features[at] - target;
-        sum += f64::from(difference) * f64::from(difference);
-        gradient[at] = scale * 2.0 * difference * attention(at);
+    for (order, sorted) in order.chunks(RANKS_TOGETHER).zip(sorted.chunks(RANKS_TOGETHER)) {
+        let mut part = 0.0;
+        for (at, target) in order.iter().zip(sorted) {
+            let difference = attention(*at) * features[*at] - target;
+            part += f64::from(difference) * f64::from(difference);
+            gradient[*at] = scale * 2.0 * difference * attention(*at);
+        }
+        sum += part;
     }
     sum
 }

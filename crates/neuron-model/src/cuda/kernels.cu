@@ -401,15 +401,21 @@ KERNEL seed(whole count, const float *activations, const whole *wanted, const wh
 
 // ---- relevant features against their references' --------------------------------------------------------------------
 
-// The smallest and the largest value of every map; NaN if one is.
-KERNEL extremes(whole count, const float *input, float *lowest, float *highest, whole positions, whole channels) {
+// Sums and extremes over positions are taken in segments of so many, and then over the segments: a thread for each whole
+// map would be few of them. Segments are [items, segments, channels].
+
+// The smallest of `lows` and the largest of `highs` in every segment; NaN if one is.
+KERNEL extremes(whole count, const float *lows, const float *highs, float *lowest, float *highest, whole positions,
+                whole channels, whole segment) {
+    whole segments = (positions + segment - 1) / segment;
     FOR_EACH(at, count) {
-        const float *values = input + at / channels * positions * channels + at % channels;
-        float low = values[0], high = values[0];
-        for (whole position = 1; position < positions; position++) {
-            float value = values[position * channels];
-            if (value < low || is_nan(value)) low = value;
-            if (value > high || is_nan(value)) high = value;
+        whole first = at / channels % segments * segment, map = at / (channels * segments) * positions;
+        whole from = (map + first) * channels + at % channels;
+        float low = lows[from], high = highs[from];
+        for (whole position = first + 1; position < least(first + segment, positions); position++) {
+            from += channels;
+            if (lows[from] < low || is_nan(lows[from])) low = lows[from];
+            if (highs[from] > high || is_nan(highs[from])) high = highs[from];
         }
         lowest[at] = low;
         highest[at] = high;
@@ -466,15 +472,27 @@ KERNEL match_sorted(whole count, const unsigned long long *keys, const float *fe
     }
 }
 
-// The sum of the squares of every map, in double in the order of the positions.
-KERNEL sum_squares(whole count, const float *input, double *sums, whole positions, whole channels) {
+// The sum of the squares in every segment, in double in the order of the positions.
+KERNEL sum_squares(whole count, const float *input, double *sums, whole positions, whole channels, whole segment) {
+    whole segments = (positions + segment - 1) / segment;
     FOR_EACH(at, count) {
-        const float *values = input + at / channels * positions * channels + at % channels;
+        whole first = at / channels % segments * segment, map = at / (channels * segments) * positions;
+        const float *values = input + map * channels + at % channels;
         double sum = 0.0;
-        for (whole position = 0; position < positions; position++) {
+        for (whole position = first; position < least(first + segment, positions); position++) {
             double value = values[position * channels];
             sum += value * value;
         }
+        sums[at] = sum;
+    }
+}
+
+// The sums of all segments.
+KERNEL sum_segments(whole count, const double *segments, double *sums, whole positions, whole channels) {
+    FOR_EACH(at, count) {
+        const double *values = segments + at / channels * positions * channels + at % channels;
+        double sum = 0.0;
+        for (whole position = 0; position < positions; position++) sum += values[position * channels];
         sums[at] = sum;
     }
 }

@@ -46,11 +46,12 @@ pub(super) const SIGNATURES: &[(&str, &str)] = &[
     ("alignment", "pppww"),
     ("most_aligned", "ppw"),
     ("seed", "ppppwww"),
-    ("extremes", "pppww"),
+    ("extremes", "ppppwww"),
     ("sort_keys", "pppppww"),
     ("merge_runs", "ppww"),
     ("match_sorted", "pppppppppww"),
-    ("sum_squares", "ppww"),
+    ("sum_squares", "ppwww"),
+    ("sum_segments", "ppww"),
 ];
 
 /// An argument of a kernel.

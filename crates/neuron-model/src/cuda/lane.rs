@@ -50,6 +50,7 @@ pub(super) struct Lane {
     gpu: usize,
     element: Element,
     memory: Option<Memory>,
+    loading: Option<Loading>,
     values: Landing<f32>,
     positions: Landing<u32>,
     /// What the blocks that were started and not finished give.
@@ -64,7 +65,6 @@ struct Memory {
     buffers: Vec<Bytes>,
     /// Positions of the maxima of each max-pool, where they are kept.
     argmax: Vec<Option<CudaSlice<u8>>>,
-    loading: Loading,
 }
 
 /// A result of a block, on its way to the host.
@@ -87,6 +87,7 @@ impl Lane {
             gpu,
             element,
             memory: None,
+            loading: None,
             values: Landing::new(),
             positions: Landing::new(),
             under_way: VecDeque::new(),
@@ -200,22 +201,23 @@ impl Lane {
 
     /// Makes the buffers for blocks of `room` images of `size`, unless they are there.
     fn prepare(&mut self, size: (usize, usize), room: usize, levels: bool) -> Result<(), ModelError> {
-        let fits = |memory: &Memory| {
-            memory.size == size && memory.room == room && memory.loading.is_of_levels() == levels
-        };
-        if self.memory.as_ref().is_some_and(fits) {
+        // The old ones go first: nothing in them is needed beside the new.
+        self.memory.take_if(|memory| memory.size != size || memory.room != room);
+        let len = 3 * size.0 * size.1 * room;
+        self.loading.take_if(|loading| !loading.fits(len, levels));
+        if self.loading.is_none() {
+            self.loading = Some(Loading::new(self.gpu(), len, levels)?);
+        }
+        if self.memory.is_some() {
             return Ok(());
         }
-        // The old ones go first: nothing in them is needed beside the new.
-        self.memory = None;
         let layout = Layout::whole(&self.plan, size.0, size.1, room)?;
         let (gpu, bytes) = (self.gpu(), self.element.bytes());
         let buffers =
             layout.buffer_lens.iter().map(|len| gpu.alloc(*len * bytes)).collect::<Result<_, _>>()?;
         let argmax =
             self.plan.graph().ids().map(|id| self.argmax_for(&layout, id, room)).collect::<Result<_, _>>()?;
-        let loading = Loading::new(gpu, room * layout.shape(self.plan.graph().input()).len(), levels)?;
-        self.memory = Some(Memory { layout, size, room, buffers, argmax, loading });
+        self.memory = Some(Memory { layout, size, room, buffers, argmax });
         Ok(())
     }
 
@@ -235,10 +237,8 @@ impl Lane {
     fn load(&mut self, images: &dyn Images, block: Block) -> Result<(), DeviceError> {
         let (gpu, id) = (self.gpu_handle(), self.plan.graph().input());
         let input = Input { maps: self.value(id), element: self.element, len: self.shape(id).len() };
-        match &mut self.memory {
-            Some(memory) => memory.loading.load(&gpu, &self.network, images, block, &input),
-            None => Ok(()),
-        }
+        let loading = self.loading.as_mut().expect("a block was prepared");
+        loading.load(&gpu, &self.network, images, block, &input)
     }
 
     fn taps_at(&self, node: NodeId) -> impl Iterator<Item = usize> + '_ {

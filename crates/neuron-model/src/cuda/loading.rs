@@ -33,14 +33,18 @@ pub(super) struct Input {
 }
 
 impl Loading {
-    /// For blocks of `len` values, of levels or not.
+    /// For blocks of up to `len` values, of levels or not.
     pub(super) fn new(gpu: &Gpu, len: usize, levels: bool) -> Result<Self, DeviceError> {
         Ok(Self { staging: Staging::new(gpu, len, levels)?, table: None })
     }
 
-    /// Whether images come as levels.
-    pub(super) fn is_of_levels(&self) -> bool {
-        matches!(self.staging, Staging::Levels(_))
+    /// Whether it can bring blocks of `len` values, of levels or not, without holding much more memory than they need.
+    pub(super) fn fits(&self, len: usize, levels: bool) -> bool {
+        let (is_of_levels, most) = match &self.staging {
+            Staging::Levels(slots) => (true, slots.len()),
+            Staging::Values(slots) => (false, slots.len()),
+        };
+        levels == is_of_levels && (len..2 * len).contains(&most)
     }
 
     /// Sends the block's images, written by the network's threads; what only fills the block is zeros.
@@ -53,8 +57,8 @@ impl Loading {
         input: &Input,
     ) -> Result<(), DeviceError> {
         let Input { maps, element, len } = *input;
+        let count = block.room * len;
         let launch = |name, arguments: &[Argument]| {
-            let count = block.room * len;
             // SAFETY: the addresses are those of the staging, of the table and of the input's buffer, which are as
             // long as the block.
             unsafe { gpu.kernels(element).launch(gpu.stream(), name, count, arguments) }
@@ -67,6 +71,7 @@ impl Loading {
         match (&mut self.staging, levels) {
             (Staging::Levels(slots), Some(levels)) => slots.send(
                 gpu,
+                count,
                 |room| {
                     let (used, unused) = room.split_at_mut(block.items * len);
                     unused.fill(0);
@@ -78,6 +83,7 @@ impl Loading {
             ),
             (Staging::Values(slots), _) => slots.send(
                 gpu,
+                count,
                 |room| {
                     let (used, unused) = room.split_at_mut(block.items * len);
                     unused.fill(0.0);

@@ -12,7 +12,7 @@ use super::pinned::Pinned;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::graph::{NodeId, Tap};
-use crate::matching::{Distribution, Matched, Matching};
+use crate::matching::{Distribution, Matched, Matching, RANKS_TOGETHER};
 use crate::reverse::{KnownRule, LrpZPlus, RelevanceMethod};
 use crate::session::Reduction;
 
@@ -186,12 +186,10 @@ fn match_layer(
 ) -> Result<(Floats, CudaSlice<f64>), DeviceError> {
     let (gpu, shape) = (lane.gpu(), lane.shape(layer));
     let (positions, channels) = (shape.positions(), shape.channels);
-    let (rows, len) = (distributions.len() * channels, distributions.len() * shape.len());
+    let len = distributions.len() * shape.len();
     let (features, attended) = (lane.value(layer), gpu.address(relevance));
-    let (lowest, highest): (Floats, Floats) = (gpu.alloc(rows)?, gpu.alloc(rows)?);
+    let (lowest, highest) = extremes(lane, relevance, (distributions.len(), positions, channels))?;
     let (low, high) = (gpu.address(&lowest), gpu.address(&highest));
-    let pointers = [attended.into(), low.into(), high.into()];
-    lane.launch("extremes", rows, &with_sizes(&pointers, positions, channels))?;
 
     let (keys, merged) = (gpu.alloc::<u64>(len)?, gpu.alloc::<u64>(len)?);
     let (mut keys_at, mut merged_at) = (gpu.address(&keys), gpu.address(&merged));
@@ -227,10 +225,47 @@ fn match_layer(
         ];
         lane.launch("match_sorted", shape.len(), &with_sizes(&pointers, positions, channels))?;
     }
-    let sums = gpu.alloc(rows)?;
-    let pointers = [gpu.address(&differences).into(), gpu.address(&sums).into()];
-    lane.launch("sum_squares", rows, &with_sizes(&pointers, positions, channels))?;
+    let sums = sum_squares(lane, &differences, (distributions.len(), positions, channels))?;
     Ok((gradient, sums))
+}
+
+/// The smallest and the largest value of every map, `[items, channels]`.
+fn extremes(
+    lane: &Lane,
+    maps: &Floats,
+    (items, positions, channels): (usize, usize, usize),
+) -> Result<(Floats, Floats), DeviceError> {
+    let gpu = lane.gpu();
+    let segments = positions.div_ceil(RANKS_TOGETHER);
+    let pass = |(lows, highs): (Address, Address), positions: usize, segment: usize| {
+        let rows = items * positions.div_ceil(segment) * channels;
+        let (lowest, highest): (Floats, Floats) = (gpu.alloc(rows)?, gpu.alloc(rows)?);
+        let outputs = [gpu.address(&lowest), gpu.address(&highest)].map(Argument::from);
+        let sizes = [positions, channels, segment].map(Argument::from);
+        let arguments = [&[lows.into(), highs.into()], &outputs[..], &sizes].concat();
+        lane.launch("extremes", rows, &arguments)?;
+        Ok((lowest, highest))
+    };
+    let maps = gpu.address(maps);
+    let (lows, highs) = pass((maps, maps), positions, RANKS_TOGETHER)?;
+    pass((gpu.address(&lows), gpu.address(&highs)), segments, segments)
+}
+
+/// The sum of the squares of every map, `[items, channels]`.
+fn sum_squares(
+    lane: &Lane,
+    maps: &Floats,
+    (items, positions, channels): (usize, usize, usize),
+) -> Result<CudaSlice<f64>, DeviceError> {
+    let gpu = lane.gpu();
+    let segments = positions.div_ceil(RANKS_TOGETHER);
+    let (parts, sums) = (gpu.alloc::<f64>(items * segments * channels)?, gpu.alloc(items * channels)?);
+    let pointers = [gpu.address(maps).into(), gpu.address(&parts).into()];
+    let arguments = [&with_sizes(&pointers, positions, channels)[..], &[RANKS_TOGETHER.into()]].concat();
+    lane.launch("sum_squares", parts.len(), &arguments)?;
+    let pointers = [gpu.address(&parts).into(), gpu.address(&sums).into()];
+    lane.launch("sum_segments", items * channels, &with_sizes(&pointers, segments, channels))?;
+    Ok(sums)
 }
 
 fn with_sizes(pointers: &[Argument], positions: usize, channels: usize) -> Vec<Argument> {

@@ -47,14 +47,16 @@ impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
         gpu.at().driver("waiting for a copy", self.memory.as_mut_slice())
     }
 
-    /// Starts a copy to the GPU.
+    /// Starts a copy of the first `len` values to the GPU.
     pub(super) fn send(
         &mut self,
         gpu: &Gpu,
         stream: &Arc<CudaStream>,
+        len: usize,
         to: &mut CudaSlice<T>,
     ) -> Result<(), DeviceError> {
-        gpu.at().driver("copying to it", stream.memcpy_htod(&self.memory, to))?;
+        let values = &gpu.at().driver("copying to it", self.memory.as_slice())?[..len];
+        gpu.at().driver("copying to it", stream.memcpy_htod(values, &mut to.slice_mut(..len)))?;
         gpu.at().driver("copying to it", self.copied.record(stream))
     }
 

@@ -16,7 +16,7 @@ pub(super) enum Staging {
 }
 
 impl Staging {
-    /// For blocks of `len` values.
+    /// For blocks of up to `len` values.
     pub(super) fn new(gpu: &Gpu, len: usize, levels: bool) -> Result<Self, DeviceError> {
         Ok(match levels {
             true => Self::Levels(Slots::new(gpu, len)?),
@@ -43,22 +43,28 @@ impl<T: DeviceRepr + ValidAsZeroBits> Slots<T> {
         Ok(Self { slots: [Slot::new(gpu, len)?, Slot::new(gpu, len)?], next: 0 })
     }
 
-    /// Has `fill` write a block, sends it, and has `take` start what reads it from an address on the GPU.
+    /// The most values of a block.
+    pub(super) fn len(&self) -> usize {
+        self.slots[0].host.len()
+    }
+
+    /// Has `fill` write a block of `len` values, sends it, and has `take` start what reads it from an address on the GPU.
     ///
     /// Waits until the block before the last one has left the host, not for anything that is computed.
     pub(super) fn send(
         &mut self,
         gpu: &Gpu,
+        len: usize,
         fill: impl FnOnce(&mut [T]),
         take: impl FnOnce(Address) -> Result<(), DeviceError>,
     ) -> Result<(), DeviceError> {
         let Slot { host, device, taken } = &mut self.slots[self.next];
         self.next = 1 - self.next;
-        fill(host.write(gpu)?);
+        fill(&mut host.write(gpu)?[..len]);
         let (stream, arrivals) = (gpu.stream(), gpu.arrivals());
         let ordered = |result| gpu.at().driver("ordering its streams", result);
         ordered(arrivals.wait(taken))?;
-        host.send(gpu, arrivals, device)?;
+        host.send(gpu, arrivals, len, device)?;
         ordered(stream.wait(host.copied()))?;
         take(gpu.address(device))?;
         ordered(taken.record(stream))

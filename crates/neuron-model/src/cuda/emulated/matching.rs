@@ -1,6 +1,7 @@
 //! Relevant features in order, and how far they are from a target.
 
 use super::*;
+use crate::matching::RANKS_TOGETHER;
 
 /// Relevant features in order, and how far they are from a target, for rows of every length up to the longest that
 /// networks have.
@@ -14,9 +15,16 @@ fn relevant_features_are_matched_in_stable_order() {
         let features: Vec<f32> = values(len, 16).into_iter().map(finite).collect();
         let relevance: Vec<f32> = values(len, 17).into_iter().map(|value| finite(value).max(0.0)).collect();
         let sizes = [positions, channels].map(whole);
+        let segments = positions.div_ceil(RANKS_TOGETHER);
+        let (mut lows, mut highs) = (vec![0.5f32; 2 * segments], vec![0.5f32; 2 * segments]);
+        let parts = [write(&mut lows), write(&mut highs)];
+        let in_parts = [&sizes[..], &[whole(RANKS_TOGETHER)]].concat();
+        let arguments = [&[read(&relevance), read(&relevance)], &parts[..], &in_parts].concat();
+        gpu.run("extremes", channels * segments, &arguments);
         let (mut lowest, mut highest) = ([0.5f32; 2], [0.5f32; 2]);
         let bounds = [write(&mut lowest), write(&mut highest)];
-        gpu.run("extremes", channels, &[&[read(&relevance)], &bounds[..], &sizes].concat());
+        let of_parts = [segments, channels, segments].map(whole);
+        gpu.run("extremes", channels, &[&parts[..], &bounds, &of_parts].concat());
 
         let (mut keys, mut merged) = (vec![0u64; len], vec![0u64; len]);
         let maps = [read(&features), read(&relevance)];
@@ -41,8 +49,11 @@ fn relevant_features_are_matched_in_stable_order() {
             &[write(&mut differences), write(&mut gradient)],
         ];
         gpu.run("match_sorted", len, &[&pointers.concat()[..], &sizes].concat());
-        let mut sums = [0.5f64; 2];
-        gpu.run("sum_squares", channels, &[&[read(&differences), write(&mut sums)], &sizes[..]].concat());
+        let (mut of_parts, mut sums) = (vec![0.5f64; 2 * segments], [0.5f64; 2]);
+        let arguments = [&[read(&differences), write(&mut of_parts)], &in_parts[..]].concat();
+        gpu.run("sum_squares", channels * segments, &arguments);
+        let arguments = [read(&of_parts), write(&mut sums), whole(segments), whole(channels)];
+        gpu.run("sum_segments", channels, &arguments);
 
         for channel in 0..channels {
             let plane =
@@ -61,10 +72,14 @@ fn relevant_features_are_matched_in_stable_order() {
                 keys[channel * positions..][..positions].iter().map(|key| *key as u32 as usize).collect();
             assert_eq!(found, order, "{positions} positions");
             let (mut sum, mut expected) = (0.0, vec![0.0; positions]);
-            for (rank, at) in order.into_iter().enumerate() {
-                let difference = relevant[at] - target[channel * positions + rank];
-                sum += f64::from(difference) * f64::from(difference);
-                expected[at] = scale[channel] * 2.0 * difference * attention[at];
+            for (part, order) in order.chunks(RANKS_TOGETHER).enumerate() {
+                let mut of_part = 0.0;
+                for (rank, at) in (part * RANKS_TOGETHER..).zip(order) {
+                    let difference = relevant[*at] - target[channel * positions + rank];
+                    of_part += f64::from(difference) * f64::from(difference);
+                    expected[*at] = scale[channel] * 2.0 * difference * attention[*at];
+                }
+                sum += of_part;
             }
             assert_same(&gradient, &expected, "match_sorted");
             assert_eq!(sums[channel].to_bits(), sum.to_bits(), "sum_squares");

@@ -13,7 +13,7 @@ if [ -n "$packages" ]; then
   LD_LIBRARY_PATH=$(find "$packages" -type d -name lib | paste -sd:):${LD_LIBRARY_PATH:-}
 fi
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
-export NEURON_GPU=required
+export NEURON_GPU=required NEURON_DEMO_WEIGHTS=$folder/demo.safetensors
 
 failed=0
 rows=()
@@ -23,8 +23,8 @@ check() {
   local name=$1 limit=$2 log=$folder/$1.log
   shift 2
   if timeout "$limit" "$@" >"$log" 2>&1; then
-    if grep -q '^left out' "$log"; then
-      rows+=("$name|left out|$(grep -m 1 '^left out' "$log")")
+    if grep -q 'left out:' "$log"; then
+      rows+=("$name|left out|$(grep -m 1 -o 'left out:.*' "$log")")
     else
       rows+=("$name|passed|")
     fi

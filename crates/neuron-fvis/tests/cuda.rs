@@ -4,7 +4,7 @@
 #![cfg(feature = "cuda")]
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use neuron_fvis::{Event, Optimizer, Phase, Schedule, Settings, Start, Unit};
@@ -30,8 +30,10 @@ fn gpu() -> Option<Device> {
     }
 }
 
+/// With the repository's weights, or `$NEURON_DEMO_WEIGHTS` where the test was carried to another machine.
 fn network(device: Device) -> Network {
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+    let weights = std::env::var_os("NEURON_DEMO_WEIGHTS").map_or(repository, PathBuf::from);
     Network::on(device, "resnet10_demo", Weights::open(&weights).unwrap(), 2).unwrap()
 }
 

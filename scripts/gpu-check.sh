@@ -25,6 +25,9 @@ check() {
   if timeout "$limit" "$@" >"$log" 2>&1; then
     if grep -q 'left out:' "$log"; then
       rows+=("$name|left out|$(grep -m 1 -o 'left out:.*' "$log")")
+    elif grep -q '^test result: ok. 0 passed' "$log"; then
+      rows+=("$name|FAILED|the carried program has no such test")
+      failed=1
     else
       rows+=("$name|passed|")
     fi
@@ -39,7 +42,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader ||
 for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu maps_in_bf16_are_near_those_of_the_cpu \
   scores_are_those_of_the_maps levels_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
   walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu \
-  features_are_matched_as_on_the_host two_gpus_give_the_bits_of_one; do
+  cuda_matching::features_are_matched_as_on_the_host two_gpus_give_the_bits_of_one; do
   check "$test" 20 "$folder/parity" --exact "$test" --nocapture
 done
 check steps_are_those_of_the_cpu 20 "$folder/steps" --exact steps_are_those_of_the_cpu --nocapture

@@ -229,11 +229,12 @@ impl<'r> Optimizer<'r> {
             .map(|unit| Pooled { images: unit.references, pooling: phase.pooling })
             .collect();
         let references: Vec<&dyn Images> = pooled.iter().map(|images| images as &dyn Images).collect();
-        let total = references.iter().map(|images| images.count()).sum();
+        let counts = references.iter().map(|images| images.count());
+        let (total, most) = (counts.clone().sum(), counts.max().unwrap_or(0));
         loop {
             let mut on_images = |done| on_event(Event::References { done, total });
             match self.objective.measure(&references, self.at_once, &mut on_images) {
-                Err(error) => self.take_fewer(self.at_once, error, on_event)?,
+                Err(error) => self.take_fewer(self.at_once.min(most), error, on_event)?,
                 Ok(()) => return Ok(()),
             }
         }

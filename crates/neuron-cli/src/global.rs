@@ -8,8 +8,8 @@ use neuron_model::{
     Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
 };
 
-use crate::hub;
 use crate::outcome::{WrongUsage, describe};
+use crate::{hub, say};
 
 /// Flags that every command understands.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,7 +96,7 @@ impl Global {
     /// Says something on stderr from a level of verbosity on; nothing if quiet.
     pub(crate) fn say(&self, level: u8, message: impl FnOnce() -> String) {
         if !self.quiet && self.verbose >= level {
-            eprintln!("{}", message());
+            say::line(message());
         }
     }
 
@@ -112,7 +112,7 @@ impl Global {
             // That a build without CUDA computes on the CPU is what everybody expects of it.
             let expected = matches!(event, DeviceEvent::FellBack { reason: DeviceError::NotBuilt, .. });
             if !quiet && (wants_all || !expected) {
-                eprintln!("{event}");
+                say::line(event);
             }
         });
         let device = self.device.open(self.precision, &observer);

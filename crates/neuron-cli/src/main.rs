@@ -7,16 +7,20 @@
 )]
 
 mod channels;
+mod claim;
 mod cli;
 mod commands;
 mod config;
 mod global;
 mod hub;
 mod interrupt;
+mod origin;
 mod outcome;
 mod output;
 mod patches;
+mod place;
 mod progress;
+mod say;
 mod scan;
 mod table;
 
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
     match result {
         Ok(outcome) => outcome.exit_code(),
         Err(error) => {
-            eprintln!("error: {}", outcome::describe(&error));
+            say::line(format_args!("error: {}", outcome::describe(&error)));
             outcome::exit_code_of(&error)
         }
     }

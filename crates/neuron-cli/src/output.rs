@@ -1,36 +1,19 @@
-//! Files that are there completely or not at all.
+//! Results in files and on stdout.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// Writes a file beside its place and renames it, so that readers and a killed process never see half of it.
-///
-/// # Errors
-/// If the folder cannot be made, the disk is full, or `write` fails; nothing is left behind then.
+/// Writes a file that is there completely or not at all; see [`neuron_files::write`].
 pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
-    let sibling = sibling(path);
-    let result = File::create(&sibling).and_then(|file| {
-        let mut writer = BufWriter::new(file);
-        write(&mut writer)?;
-        writer.into_inner()?.sync_all()?;
-        fs::rename(&sibling, path)
-    });
-    if result.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&sibling);
-    }
-    result.with_context(|| format!("cannot write {}", path.display()))
+    neuron_files::write(path, write).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// As [`write_atomically`], for bytes that are at hand.
@@ -70,16 +53,10 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Removes a file that need not be there.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    neuron_files::remove(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// A name beside `path` that no other process uses.
-fn sibling(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+/// Whether a result is there already: a pipe or a device is not one, it is written into.
+pub(crate) fn is_result(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file())
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::say;
+
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Progress of one long loop.
@@ -60,7 +62,10 @@ impl Progress {
             (done as u64).saturating_sub(plain.start_position) as f64 / plain.started.elapsed().as_secs_f64();
         let left = total.saturating_sub(done as u64) as f64 / rate.max(1e-9);
         let message = if message.is_empty() { String::new() } else { format!(", {message}") };
-        eprintln!("{}: {done}/{total} {} ({rate:.1}/s, {left:.0} s left{message})", plain.label, self.unit);
+        say::line(format_args!(
+            "{}: {done}/{total} {} ({rate:.1}/s, {left:.0} s left{message})",
+            plain.label, self.unit
+        ));
     }
 
     /// Removes the bar.

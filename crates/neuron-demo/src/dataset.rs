@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::{self, Cursor};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -87,7 +87,7 @@ impl Dataset {
             Err(error) if error.kind() != io::ErrorKind::NotFound => written(Err(error))?,
             Ok(_) | Err(_) => {}
         }
-        written(write_beside(path, &bytes))
+        written(neuron_files::write_bytes(path, &bytes))
     }
 }
 
@@ -95,16 +95,4 @@ fn encode(picture: &Picture, bytes: &mut Vec<u8>) -> io::Result<()> {
     let (width, height) = (picture.width as u32, picture.height as u32);
     let encoder = PngEncoder::new(Cursor::new(bytes));
     encoder.write_image(&picture.pixels, width, height, ExtendedColorType::Rgb8).map_err(io::Error::other)
-}
-
-/// Writes a hidden file in the same folder and renames it, so that nobody ever sees half a picture.
-fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let sibling: PathBuf = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let result = fs::write(&sibling, bytes).and_then(|()| fs::rename(&sibling, path));
-    if result.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&sibling);
-    }
-    result
 }

@@ -22,11 +22,30 @@ const HISTORY: &str = "history";
 const BESIDE_LAYERS: usize = 5;
 
 /// What a checkpoint says beside its tensors.
-#[derive(Serialize, Deserialize)]
-struct State {
-    steps: usize,
-    settings: String,
-    inputs: String,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointState {
+    /// Steps that were taken.
+    pub steps: usize,
+    /// The run's [`Settings`](crate::Settings) as JSON.
+    pub settings: String,
+    /// What was handed to [`Optimizer::checkpoint`].
+    pub inputs: String,
+}
+
+impl CheckpointState {
+    /// Reads it from a checkpoint's bytes, without its tensors.
+    ///
+    /// # Errors
+    /// [`FvisError::Checkpoint`] if the bytes are no checkpoint, or are damaged.
+    pub fn read(bytes: &[u8]) -> Result<Self, FvisError> {
+        let damaged = |source: SafeTensorError| refused(format!("it is damaged ({source})"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let Some(state) = metadata.get(FORMAT) else {
+            return Err(refused(format!("its metadata has no {FORMAT}")));
+        };
+        serde_json::from_str(state).map_err(|error| refused(format!("it is damaged ({error})")))
+    }
 }
 
 impl Optimizer<'_> {
@@ -53,7 +72,7 @@ impl Optimizer<'_> {
             (*name, view)
         });
         // One entry: the crate writes several in an order that differs from run to run.
-        let state = State { steps: self.steps_done, settings: self.described(), inputs: inputs.to_owned() };
+        let state = CheckpointState { steps: self.steps_done, settings: self.described(), inputs: inputs.to_owned() };
         let state = serde_json::to_string(&state).expect("a state is plain data");
         let metadata = HashMap::from([(FORMAT.to_owned(), state)]);
         safetensors::serialize(views, Some(metadata)).expect("names and shapes are sound")
@@ -65,14 +84,8 @@ impl Optimizer<'_> {
     /// [`FvisError::Checkpoint`] if the bytes are damaged or were left by another run; nothing has changed then.
     pub fn restore(&mut self, bytes: &[u8], inputs: &str) -> Result<(), FvisError> {
         let damaged = |source: SafeTensorError| refused(format!("it is damaged ({source})"));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let CheckpointState { steps, settings, inputs: made_from } = CheckpointState::read(bytes)?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let Some(state) = metadata.get(FORMAT) else {
-            return Err(refused(format!("its metadata has no {FORMAT}")));
-        };
-        let State { steps, settings, inputs: made_from } =
-            serde_json::from_str(state).map_err(|error| refused(format!("it is damaged ({error})")))?;
         for (what, found, expected) in
             [("settings", settings, self.described()), ("inputs", made_from, inputs.to_owned())]
         {

@@ -19,6 +19,7 @@ mod settings;
 mod view;
 
 pub use achievement::{Achievement, Reached, TapScores};
+pub use checkpoint::CheckpointState;
 pub use error::FvisError;
 pub use features::LayerWeights;
 pub use item::{Item, Step};

@@ -94,7 +94,7 @@ fn plan(args: &Args, global: &Global, atlas: &Atlas, site: &Site<'_>) -> anyhow:
             "units": units,
             "images": images,
             "patches": patches,
-            "output": args.out,
+            "output": args.out.display().to_string(),
         });
         output::print(&format!("{plan:#}\n"))?;
     } else {
@@ -124,7 +124,7 @@ fn report(args: &Args, global: &Global, written: &Written) -> anyhow::Result<Out
             "command": "atlas",
             "units": units,
             "skipped": skipped.len(),
-            "index": index,
+            "index": index.display().to_string(),
         });
         output::print(&format!("{summary:#}\n"))?;
     }

@@ -199,13 +199,13 @@ fn report(
             wanted.iter().map(|tap| (tap.name.clone(), json!(sum(tap)))).collect();
         let summary = json!({
             "command": "attribute",
-            "image": args.image,
+            "image": args.image.display().to_string(),
             "layer": target.name,
             "channel": args.channel,
             "method": args.method.to_string(),
             "activation": strongest,
             "sums": sums,
-            "out": args.out,
+            "out": args.out.display().to_string(),
         });
         output::print(&format!("{summary:#}\n"))?;
     }

@@ -103,14 +103,6 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
-    if global.dry_run {
-        let images = scanned_range(shard, dataset.len()).len();
-        return plan(args, &settings, scorer, images, channels.len())?.print(&network, global.json);
-    }
-    if settings.topk_patches > dataset.len() {
-        global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
-    }
-
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results = Results {
         settings: &settings,
@@ -133,6 +125,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         flags: &args.scan,
         global,
     };
+    if global.dry_run {
+        let images = scanned_range(shard, dataset.len()).len();
+        let plan = plan(args, &settings, scorer, images, channels.len())?;
+        return Plan { start: scan.preview()?, ..plan }.print(&network, global.json);
+    }
+    if settings.topk_patches > dataset.len() {
+        global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
+    }
     let job = Baseline::new(scorer, &dataset, &channels, args.topk_patches, settings.rule)?;
     scan.conduct(job, |job, skipped| {
         let kept = job.into_kept(&settings.boxes)?;
@@ -212,5 +212,7 @@ fn plan(
         disk_bytes: disk_bytes(channels, kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
         output: args.out.join(&settings.arch),
+        start: String::new(),
+        notices: Vec::new(),
     })
 }

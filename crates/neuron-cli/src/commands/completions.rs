@@ -1,9 +1,8 @@
-use std::io;
-
 use clap_complete::Shell;
 
 use crate::cli;
 use crate::outcome::Outcome;
+use crate::output;
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -16,6 +15,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    clap_complete::generate(args.shell, &mut cli::definition(), "neuron", &mut io::stdout());
+    // In memory first: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::definition(), "neuron", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
     Ok(Outcome::Done)
 }

@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
 use crate::global::Global;
+use crate::origin::Origin;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
+use crate::place::Place;
 use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
 use job::ExtractPatches;
 use lists::Lists;
@@ -118,8 +120,8 @@ struct Settings {
     topk_patches: usize,
     /// What windows are made of.
     input: Input,
-    save_dir: PathBuf,
-    data: Option<PathBuf>,
+    save_dir: Place,
+    data: Option<Place>,
     drawing: Drawing,
 }
 
@@ -146,18 +148,15 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
     let tap = network.tap(&args.target_layer)?;
+    if let Some(origin) = Origin::of(&args.save_dir)? {
+        origin.check(&network, &tap, global)?;
+    }
     let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
     let channels = channels.of(&tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
     let lists = Lists::read(&args.save_dir, &channels, global.data.as_deref())?;
     let shard = args.scan.shard()?;
-    if global.dry_run {
-        let images = scanned_range(shard, lists.dataset().len()).len();
-        return plan(&settings, scorer, images, &lists)?.print(&network, global.json);
-    }
-    say_short_lists(global, &settings, &lists);
-
     let identity = identity(&network, &preprocessing, &settings, &lists);
     let results = Results {
         settings: &settings,
@@ -179,6 +178,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         flags: &args.scan,
         global,
     };
+    if global.dry_run {
+        let images = scanned_range(shard, lists.dataset().len()).len();
+        let plan = Plan { start: scan.preview()?, ..plan(&settings, scorer, images, &lists)? };
+        return plan.print(&network, global.json);
+    }
+    say_short_lists(global, &settings, &lists);
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
     scan.conduct(job, |job, skipped| results.write(&job.into_best(), skipped))
 }
@@ -215,8 +220,8 @@ fn settings(
         boxes,
         topk_patches: args.topk_patches.get(),
         input: if compat { Input::Raw } else { Input::Normalised },
-        save_dir: args.save_dir.clone(),
-        data: global.data.clone(),
+        save_dir: Place::new(&args.save_dir),
+        data: global.data.as_deref().map(Place::new),
         drawing: Drawing::new(&args.drawing, args.grid_columns.get(), compat.then_some(REFERENCE_DRAWS)),
     })
 }
@@ -275,7 +280,9 @@ fn plan(settings: &Settings, mut scorer: Scorer, images: usize, lists: &Lists) -
         other_memory_bytes: lists.memory_bytes(),
         disk_bytes: disk_bytes(lists.units(), kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
-        output: settings.save_dir.clone(),
+        output: settings.save_dir.to_path_buf(),
+        start: String::new(),
+        notices: Vec::new(),
     })
 }
 

@@ -1,5 +1,6 @@
 mod curve;
 mod display;
+mod names;
 mod patches;
 mod plan;
 mod record;
@@ -21,14 +22,12 @@ use crate::channels::Channels;
 use crate::global::Global;
 use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
-use crate::scan::Identity;
+use crate::scan::{Identity, seconds};
 
 use display::Display;
 use references::References;
-use results::{Leftovers, Results};
+use results::{Identities, Leftovers, Results};
 
-/// A killed run loses no more than this.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
 
@@ -71,7 +70,7 @@ pub(crate) struct Args {
     /// Folder for the results
     #[arg(long, default_value = "images", value_name = "DIR")]
     folder_name: PathBuf,
-    /// Name of the results [default: built from the layer weights]
+    /// Name of the results [default: <arch>_<layer>_unit<channel>]
     #[arg(long, value_name = "NAME")]
     exp_name: Option<String>,
     /// Weights of the features of conv1 and layer1 to layer4
@@ -122,9 +121,12 @@ pub(crate) struct Args {
     /// Also write the picture every N steps
     #[arg(long, value_name = "N")]
     save_every: Option<NonZeroUsize>,
-    /// Go on where an earlier run stopped
+    /// Continue an interrupted run
     #[arg(long)]
     resume: bool,
+    /// Seconds between checkpoints: a killed run loses no more
+    #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
+    checkpoint_every: f64,
 }
 
 /// What references are made of.
@@ -160,14 +162,21 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return plan::print(args, global, &network, &target, &channels, &settings);
     }
 
-    let search = references::Search { args, global, target: &target, preprocessing: &preprocessing };
+    let search = references::Search { args, global, network: &network, target: &target, preprocessing: &preprocessing };
     let references =
         channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
     let start = start::read(args, &preprocessing)?;
-    let inputs =
-        identity(args, &network, &target, &channels, &preprocessing, &references, start.sha256.as_deref());
+    let common = Identity::of("fvis", &network, &preprocessing)
+        .with("arch", &args.arch)
+        .with("layer", &target.name)
+        .with("references_are", args.references.name())
+        .with("start_sha256", start.sha256.as_deref());
+    let run = identity_of_run(&common, &channels, &references);
+    let units = identities_of_units(&common, &channels, &references);
     let results = Results::new(args, &channels);
-    let checkpoint = match results.leftovers(args.resume, global.overwrite)? {
+    let _claim = results.claim()?;
+    let identities = Identities { run: &run, units: &units, settings: &settings };
+    let checkpoint = match results.leftovers(&identities, args.resume, global.overwrite)? {
         Leftovers::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
             return Ok(Outcome::Done);
@@ -175,6 +184,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Leftovers::Checkpoint(bytes) => Some(bytes),
         Leftovers::Nothing => None,
     };
+    if global.overwrite && checkpoint.is_none() {
+        results.remove_stale()?;
+    }
+    let inputs = serde_json::json!(run).to_string();
+    let identities = units;
     let units = channels.iter().zip(&references);
     let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
     let mut optimizer = Optimizer::new(&network, &target, units, settings, start.start)?;
@@ -184,7 +198,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
 
     let ended = optimize(&mut optimizer, args, global, &results, &inputs)?;
-    let report = record::Report { args, global, network: &network, target: &target, references: &references };
+    let report = record::Report { args, global, network: &network, target: &target, references: &references, identities: &identities };
     if optimizer.steps_done() > 0 {
         let records = report.records(&optimizer, &channels, &weights_preprocessing)?;
         results.write(&optimizer, &records)?;
@@ -225,6 +239,7 @@ fn optimize(
     let last = args.stop_after.unwrap_or(total).min(total);
     let mut display = Display::new(last, global.quiet);
     let mut saved = Instant::now();
+    let checkpoint_every = Duration::from_secs_f64(args.checkpoint_every);
     while optimizer.steps_done() < last {
         let step = optimizer.step(&mut |event| {
             display.show(event);
@@ -241,7 +256,7 @@ fn optimize(
         if args.save_every.is_some_and(|every| steps.is_multiple_of(every.get())) && steps < last {
             results.write_intermediate(optimizer)?;
         }
-        if saved.elapsed() > CHECKPOINT_EVERY {
+        if saved.elapsed() >= checkpoint_every && steps < last {
             results.write_checkpoint(optimizer, inputs)?;
             saved = Instant::now();
         }
@@ -273,24 +288,18 @@ fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
     Preprocessing { resize: resize.max(side), crop: side, ..preprocessing.clone() }
 }
 
-/// Everything beside the settings that decides the result, for a checkpoint to remember.
-fn identity(
-    args: &Args,
-    network: &Network,
-    target: &Tap,
-    channels: &[usize],
-    preprocessing: &Preprocessing,
-    references: &[References],
-    start: Option<&str>,
-) -> String {
+/// What decides the results of a run beside its settings, for its checkpoint.
+fn identity_of_run(common: &Identity, channels: &[usize], references: &[References]) -> Identity {
     let names: Vec<&[String]> = references.iter().map(References::names).collect();
-    let identity = Identity::of("fvis", network, preprocessing)
-        .with("arch", &args.arch)
-        .with("layer", &target.name)
-        .with("channels", channels)
-        .with("references", names)
-        .with("start_sha256", start);
-    serde_json::json!(identity).to_string()
+    common.clone().with("channels", channels).with("references", names)
+}
+
+/// What decides each unit's pictures beside the settings, for their records: the same alone and in company.
+fn identities_of_units(common: &Identity, channels: &[usize], references: &[References]) -> Vec<Identity> {
+    let of_unit = |(channel, references): (&usize, &References)| {
+        common.clone().with("channel", channel).with("references", references.names())
+    };
+    channels.iter().zip(references).map(of_unit).collect()
 }
 
 #[cfg(test)]

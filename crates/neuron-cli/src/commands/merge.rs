@@ -7,7 +7,7 @@ use super::{baseline, extract_patches, select_images};
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
-use crate::scan::{Checkpoint, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Overwrite, Shard, SkippedImage};
 
 /// Merge the shards of select-images, extract-patches or baseline into the result of one run
 ///
@@ -35,10 +35,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let merged = merge(&files)?;
     let skipped = merged.skipped.len();
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
+    let overwrite = if global.overwrite { Overwrite::Allowed } else { Overwrite::Refused };
     let (place, written) = match command {
-        "select-images" => select_images::write_merged(merged, &args.out)?,
-        "extract-patches" => extract_patches::write_merged(&merged, &args.out, global.quiet)?,
-        "baseline" => baseline::write_merged(&merged, &args.out, global.quiet)?,
+        "select-images" => select_images::write_merged(merged, &args.out, overwrite)?,
+        "extract-patches" => extract_patches::write_merged(&merged, &args.out, (overwrite, global.quiet))?,
+        "baseline" => baseline::write_merged(&merged, &args.out, (overwrite, global.quiet))?,
         other => bail!("shards of {other:?} cannot be merged"),
     };
     if written == Outcome::Interrupted {
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     global.say(0, || format!("{} shards merged, {skipped} images skipped: {}", files.len(), place.display()));
     if global.json {
         let summary =
-            json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place });
+            json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place.display().to_string() });
         output::print(&format!("{summary:#}\n"))?;
     }
     Ok(Outcome::with_skipped(skipped))
@@ -136,6 +137,9 @@ fn join(sum: &mut Checkpoint, part: Checkpoint, path: &Path) -> anyhow::Result<(
             path.display(),
             differences.join("\n  ")
         );
+    }
+    if sum.lists.len() != part.lists.len() {
+        bail!("{} holds another number of lists than the first shard: make it again", path.display());
     }
     for (list, more) in sum.lists.iter_mut().zip(part.lists) {
         list.merge(more).with_context(|| path.display().to_string())?;

@@ -1,6 +1,7 @@
 mod job;
 mod plan;
 mod results;
+mod stale;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -84,27 +85,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
-    if global.dry_run {
-        let (network, settings) = (&network, &settings);
-        let request = plan::Request {
-            args,
-            network,
-            taps: &taps,
-            preprocessing: &preprocessing,
-            settings,
-            dataset: &dataset,
-            shard,
-        };
-        return plan::plan(&request)?.print(network, global.json);
-    }
-    if settings.topk_images > dataset.len() {
-        global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
-    }
-
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results =
         results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };
-    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
     let scan = Scan {
         label: "select-images",
         dataset: dataset.clone(),
@@ -117,6 +100,24 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         flags: &args.scan,
         global,
     };
+    if global.dry_run {
+        let (network, settings) = (&network, &settings);
+        let request = plan::Request {
+            args,
+            network,
+            taps: &taps,
+            preprocessing: &preprocessing,
+            settings,
+            dataset: &dataset,
+            shard,
+            start: scan.preview()?,
+        };
+        return plan::plan(&request)?.print(network, global.json);
+    }
+    if settings.topk_images > dataset.len() {
+        global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
+    }
+    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
     scan.conduct(job, |job, skipped| {
         results.write(job.into_lists(), skipped)?;
         Ok(Outcome::Done)

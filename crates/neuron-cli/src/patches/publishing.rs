@@ -12,7 +12,7 @@ use super::{Drawing, Unit, table};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::scan::{Identity, write_skipped};
-use crate::{interrupt, output};
+use crate::{interrupt, output, say};
 
 /// Pixels of patches that are in memory at once.
 const BYTES_TOGETHER: usize = 256 << 20;
@@ -41,11 +41,13 @@ pub(crate) fn disk_bytes(units: usize, kept: usize, side_px: usize) -> f64 {
 impl Publisher<'_> {
     /// Writes every unit's folder; its manifest, last, says that the rest is complete.
     ///
+    /// A unit of which no image could be read gets no manifest: it is not complete.
+    ///
     /// # Errors
-    /// If a unit has no patch, an image has become unreadable, or a file cannot be written.
+    /// If no unit has a patch, an image has become unreadable, or a file cannot be written.
     pub(crate) fn publish(&self, units: &[Unit<'_>]) -> anyhow::Result<Outcome> {
+        self.check(units)?;
         for unit in units {
-            self.check(unit)?;
             output::remove(&unit.folder.join(MANIFEST))?;
         }
         let mut progress = Progress::new("drawing", "units", units.len(), 0, self.quiet);
@@ -66,16 +68,24 @@ impl Publisher<'_> {
         Ok(Outcome::Done)
     }
 
-    fn check(&self, unit: &Unit<'_>) -> anyhow::Result<()> {
-        if !unit.kept.is_empty() {
-            return Ok(());
+    /// Says which units stay without patches.
+    fn check(&self, units: &[Unit<'_>]) -> anyhow::Result<()> {
+        let without: Vec<String> = units.iter().filter(|unit| unit.kept.is_empty()).map(unreadable).collect();
+        if !units.is_empty() && without.len() == units.len() {
+            bail!("{}; --data says where images lie now", without[0]);
         }
-        let first = unit.skipped.first().map(|skipped| format!("; {}: {}", skipped.image, skipped.reason));
-        bail!("no image of channel {} could be read{}", unit.channel, first.unwrap_or_default())
+        if !self.quiet {
+            without.iter().for_each(say::line);
+        }
+        Ok(())
     }
 
     fn publish_unit(&self, unit: &Unit<'_>, cuts: &[Cut]) -> anyhow::Result<()> {
         let folder = &unit.folder;
+        if unit.kept.is_empty() {
+            remove_published(folder)?;
+            return write_skipped(&folder.join("skipped.tsv"), unit.skipped.iter().copied());
+        }
         let grid = self.drawing.grid(&unit.kept, cuts)?;
         write_png(&folder.join("patches.png"), grid.as_raw(), grid.dimensions())?;
         self.save_patches(&folder.join("patches"), cuts)?;
@@ -113,6 +123,19 @@ impl Publisher<'_> {
         }
         Ok(())
     }
+}
+
+fn unreadable(unit: &Unit<'_>) -> String {
+    let first = unit.skipped.first().map(|skipped| format!("; {}: {}", skipped.image, skipped.reason));
+    format!("no image of channel {} could be read{}", unit.channel, first.unwrap_or_default())
+}
+
+/// Removes what `publish` wrote into a unit's folder.
+pub(crate) fn remove_published(folder: &Path) -> anyhow::Result<()> {
+    for name in [MANIFEST, "patches.png", "topk_files.txt", "files.txt", "patches.parquet", "skipped.tsv"] {
+        output::remove(&folder.join(name))?;
+    }
+    remove_numbered(&folder.join("patches"))
 }
 
 /// Neighbouring units whose patches fit into memory together; at least one each.

@@ -2,12 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use neuron_files::Claim;
 use serde_json::json;
 
 use super::start::{Leftovers, Start};
-use super::{Job, Scan, Scanned, SkippedImage, Timing};
-use crate::outcome::Outcome;
+use super::{Identity, Job, Scan, Scanned, SkippedImage, Timing};
+use crate::claim;
+use crate::outcome::{Outcome, describe};
 use crate::output;
+
+/// Whether other results may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overwrite {
+    Refused,
+    Allowed,
+}
 
 /// Where the results of a scan go.
 pub(crate) struct Destination {
@@ -17,6 +26,35 @@ pub(crate) struct Destination {
     pub(crate) checkpoint: PathBuf,
     /// Files of which each is written last in its folder: where all are there, the results are complete.
     pub(crate) manifests: Vec<PathBuf>,
+    /// A folder with files of another origin that the results would replace.
+    pub(crate) occupied: Option<PathBuf>,
+    /// What no other run may write meanwhile: folders, and names in them.
+    pub(crate) claims: Vec<(PathBuf, Vec<String>)>,
+}
+
+impl Destination {
+    /// Keeps other runs from writing to the same place, for as long as the result lives.
+    pub(crate) fn claim(&self, command: &str) -> anyhow::Result<Vec<Claim>> {
+        let take = |(folder, names): &(PathBuf, Vec<String>)| claim::take(folder, command, names);
+        self.claims.iter().map(take).collect()
+    }
+
+    /// Checks that merged shards may take the place: the same result, made before, is written once more.
+    pub(crate) fn check_replaceable(&self, identity: &Identity, overwrite: Overwrite) -> anyhow::Result<()> {
+        let Self { checkpoint, manifests, occupied, .. } = self;
+        let leftovers = Leftovers { checkpoint, manifests, occupied: occupied.as_deref(), identity };
+        match overwrite {
+            Overwrite::Allowed => Ok(()),
+            Overwrite::Refused => leftovers.decide(true, false).map(|_| ()),
+        }
+    }
+
+    /// What a shard writes: one file.
+    pub(crate) fn of_shard(folder: PathBuf, file: String) -> Self {
+        let checkpoint = folder.join(&file);
+        let claims = vec![(folder.clone(), vec![file])];
+        Self { folder, checkpoint, manifests: Vec::new(), occupied: None, claims }
+    }
 }
 
 impl Scan<'_> {
@@ -29,14 +67,13 @@ impl Scan<'_> {
         mut job: J,
         write: impl FnOnce(J, &[SkippedImage]) -> anyhow::Result<Outcome>,
     ) -> anyhow::Result<Outcome> {
-        let Self { global, flags, .. } = *self;
-        let Destination { folder, checkpoint, manifests } = &self.destination;
-        let manifests = if self.shard.is_some() { &[][..] } else { manifests };
-        let leftovers = Leftovers { checkpoint, manifests, identity: &self.identity };
-        let scanned = match leftovers.decide(flags.resume, global.overwrite)? {
-            Start::Complete => {
+        let Self { global, .. } = *self;
+        let Destination { folder, checkpoint, .. } = &self.destination;
+        let _claims = self.destination.claim(self.label)?;
+        let scanned = match self.start()? {
+            Start::Complete { skipped } => {
                 global.say(0, || format!("complete already: {}", folder.display()));
-                return Ok(Outcome::Done);
+                return Ok(Outcome::with_skipped(skipped));
             }
             Start::Write(finished) => {
                 job.restore(finished.lists, finished.rest)?;
@@ -63,6 +100,29 @@ impl Scan<'_> {
         self.report(&scanned, forwards, folder)
     }
 
+    /// How the scan starts, by what earlier runs have left.
+    ///
+    /// # Errors
+    /// If something is there that it would destroy or could not continue.
+    pub(crate) fn start(&self) -> anyhow::Result<Start> {
+        let Destination { checkpoint, manifests, occupied, .. } = &self.destination;
+        let leftovers =
+            Leftovers { checkpoint, manifests, occupied: occupied.as_deref(), identity: &self.identity };
+        leftovers.decide(self.flags.resume, self.global.overwrite)
+    }
+
+    /// For a plan: how the scan would start, or why it would be refused.
+    ///
+    /// # Errors
+    /// If it was asked to continue a run and cannot.
+    pub(crate) fn preview(&self) -> anyhow::Result<String> {
+        match self.start() {
+            Ok(start) => Ok(start.described()),
+            Err(refused) if self.flags.resume => Err(refused),
+            Err(refused) => Ok(format!("refused: {}", describe(&refused))),
+        }
+    }
+
     /// Says what was done: one line on stderr, or JSON on stdout.
     fn report(&self, scanned: &Scanned, forwards: u64, place: &Path) -> anyhow::Result<Outcome> {
         let Scanned { skipped, timing, .. } = scanned;
@@ -86,7 +146,7 @@ impl Scan<'_> {
                 "seconds": timing.seconds,
                 "images_per_second": timing.images_per_second(),
                 "bound_by": timing.bound_by(),
-                "output": place,
+                "output": place.display().to_string(),
             });
             output::print(&format!("{summary:#}\n"))?;
         }

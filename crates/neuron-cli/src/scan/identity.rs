@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::differences;
+
 /// Everything that decides a scan's result: two scans with equal identities give equal bytes.
 ///
 /// Threads, batch size and shards are left out: they change nothing. It is also the body of `manifest.json`.
@@ -27,6 +29,7 @@ impl Identity {
         Self(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
     }
 
+    /// Adds what decides the result. Paths belong into a [`Place`](crate::place::Place): not all are text.
     pub(crate) fn with(mut self, key: &str, value: impl Serialize) -> Self {
         self.0.insert(key.to_owned(), json!(value));
         self
@@ -50,12 +53,14 @@ impl Identity {
         serde_json::from_value(value.clone()).with_context(|| format!("the scan's {key} are not understood"))
     }
 
-    /// One line for each setting that is not the same, `key: old -> new`.
+    /// One line for each value that is not the same, `settings.topk_images: 5 -> 12`; places that are spelled
+    /// differently are the same, and so are moved images.
     pub(crate) fn differences(&self, new: &Self) -> Vec<String> {
-        let keys = self.0.keys().chain(new.0.keys().filter(|key| !self.0.contains_key(*key)));
-        let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), ToString::to_string);
-        let line = |key: &String| format!("{key}: {} -> {}", show(self.0.get(key)), show(new.0.get(key)));
-        keys.filter(|key| self.0.get(*key) != new.0.get(*key)).map(line).collect()
+        let same_images = || {
+            let fingerprint = |of: &Self| of.get("dataset_fingerprint").cloned();
+            fingerprint(self).is_some() && fingerprint(self) == fingerprint(new)
+        };
+        differences::between(&json!(self), &json!(new), &same_images)
     }
 }
 
@@ -64,10 +69,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_name_both_sides() {
+    fn differences_name_both_sides_and_nothing_else() {
         let old = Identity::new("baseline").with("patch_size", 64).with("only_old", true);
         let new = Identity::new("baseline").with("patch_size", 32);
         assert_eq!(old.differences(&new), ["only_old: true -> nothing", "patch_size: 64 -> 32"]);
         assert!(old.differences(&old).is_empty());
+    }
+
+    #[test]
+    fn moved_images_are_the_same_where_their_old_place_is_gone() {
+        let at = |data: &str, fingerprint: &str| {
+            Identity::new("baseline")
+                .with("settings", json!({ "data": data }))
+                .with("dataset_fingerprint", fingerprint)
+        };
+        assert!(at("gone", "1").differences(&at("here", "1")).is_empty());
+        assert!(at("src", "1").differences(&at("./src/", "1")).is_empty());
+        assert_eq!(at("gone", "1").differences(&at("here", "2")).len(), 2);
+        // Two folders that are both there are two data sets, however alike they look from outside.
+        assert_eq!(at("src", "1").differences(&at("tests", "1")), ["settings.data: src -> tests"]);
     }
 }

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod conduct;
 mod crops;
+mod differences;
 mod identity;
 mod plan;
 mod shard;
@@ -24,17 +25,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use conduct::Destination;
+pub(crate) use conduct::{Destination, Overwrite};
 pub(crate) use crops::Crops;
+pub(crate) use differences::between as differences_between;
 pub(crate) use identity::Identity;
 pub(crate) use plan::{Plan, seconds_of};
 pub(crate) use shard::{Shard, ShardFlag, scanned_range};
 pub(crate) use skipped::{SkippedImage, write_skipped};
 pub(crate) use source::{Source, SourceFlags};
-pub(crate) use start::ScanFlags;
+pub(crate) use start::{ScanFlags, seconds};
 
 use crate::global::Global;
 use crate::interrupt;
+use crate::output;
 use crate::progress::Progress;
 
 /// The most images that are worth loading together; more only adds latency and memory.
@@ -143,6 +146,9 @@ impl Scan<'_> {
         }
         progress.finish();
         let complete = next == range.end;
+        if complete && self.shard.is_none() {
+            self.check_any_was_read(range.len(), &skipped)?;
+        }
         // Written also when all is done: if writing the results is interrupted, the scan need not run again.
         self.save(job, next, complete, &skipped)?;
         timing.seconds = started.elapsed().as_secs_f64();
@@ -168,6 +174,18 @@ impl Scan<'_> {
             });
         }
         Ok(())
+    }
+
+    /// A scan of which no image could be read has no result, and leaves nothing that the next run could stumble on.
+    fn check_any_was_read(&self, images: usize, skipped: &[SkippedImage]) -> anyhow::Result<()> {
+        let Some(first) = skipped.first().filter(|_| skipped.len() == images) else { return Ok(()) };
+        output::remove(&self.destination.checkpoint)?;
+        bail!(
+            "none of the {images} images could be read, so there is no result; the first: {}: {}; \
+             --data says where images lie now",
+            first.image,
+            first.reason
+        );
     }
 
     fn save(

@@ -26,6 +26,10 @@ pub(crate) struct Plan {
     pub(crate) disk_bytes: f64,
     pub(crate) seconds_per_forward: f64,
     pub(crate) output: PathBuf,
+    /// Where the scan would begin, or why it would be refused.
+    pub(crate) start: String,
+    /// What of the data is left out, and how it is read.
+    pub(crate) notices: Vec<String>,
 }
 
 impl Plan {
@@ -46,12 +50,14 @@ impl Plan {
                 "memory_bytes": memory.round(),
                 "disk_bytes": self.disk_bytes.round(),
                 "seconds": seconds,
-                "output": self.output,
+                "output": self.output.display().to_string(),
+                "start": self.start,
+                "notices": self.notices,
             });
             output::print(&format!("{plan:#}\n"))?;
         } else {
             output::print(&format!(
-                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\n",
+                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{}",
                 self.images,
                 self.channels,
                 self.kept_per_channel,
@@ -59,6 +65,8 @@ impl Plan {
                 self.disk_bytes / 1e9,
                 self.output.display(),
                 duration(seconds),
+                self.start,
+                self.notices.iter().map(|notice| format!("note        {notice}\n")).collect::<String>(),
             ))?;
         }
         Ok(Outcome::Done)

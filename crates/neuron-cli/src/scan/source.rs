@@ -1,6 +1,6 @@
 //! The images that a scan goes through, as flags and as a checkpoint remembers them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::ensure;
 use clap::ValueEnum;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Identity;
+use crate::place::Place;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceFlags {
@@ -40,14 +41,14 @@ impl From<Split> for neuron_data::Split {
 /// A data set, and which part of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Source {
-    data: PathBuf,
+    data: Place,
     split: Split,
     split_n: Option<usize>,
 }
 
 impl Source {
     pub(crate) fn new(data: &Path, flags: &SourceFlags) -> Self {
-        Self { data: data.to_owned(), split: flags.split, split_n: flags.split_n }
+        Self { data: Place::new(data), split: flags.split, split_n: flags.split_n }
     }
 
     /// Lists the images.

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
 
 use super::{Checkpoint, Identity, Shard, ShardFlag};
 
 /// Flags of every command that scans.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ScanFlags {
-    /// Go on where an interrupted run stopped
+    /// Continue an interrupted run
     #[arg(long)]
     pub(crate) resume: bool,
     /// Seconds between checkpoints
@@ -21,16 +22,17 @@ pub(crate) struct ScanFlags {
     pub(crate) shard: Option<ShardFlag>,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// Seconds between two things that are done again and again.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
+        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(seconds),
         _ => Err("expected a number of seconds".to_owned()),
     }
 }
 
 impl ScanFlags {
     pub(crate) fn checkpoint_every(&self) -> Duration {
-        Duration::from_secs_f64(self.checkpoint_every.min(1e9))
+        Duration::from_secs_f64(self.checkpoint_every)
     }
 
     pub(crate) fn shard(&self) -> anyhow::Result<Option<Shard>> {
@@ -44,8 +46,20 @@ pub(crate) enum Start {
     Scan(Option<Checkpoint>),
     /// Everything was scanned; only the results have to be written.
     Write(Checkpoint),
-    /// The results are there.
-    Complete,
+    /// The results are there, without some images that could not be read.
+    Complete { skipped: usize },
+}
+
+impl Start {
+    /// For a plan: where the scan would begin.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Self::Scan(None) => "from the first image".to_owned(),
+            Self::Scan(Some(checkpoint)) => format!("resumed at image {}", checkpoint.next),
+            Self::Write(_) => "all images were scanned: only the results are written".to_owned(),
+            Self::Complete { .. } => "complete already: nothing is done".to_owned(),
+        }
+    }
 }
 
 /// What an earlier run may have left behind.
@@ -53,6 +67,8 @@ pub(crate) struct Leftovers<'a> {
     pub(crate) checkpoint: &'a Path,
     /// Files of which each is written last in its folder: where all are there, the results are complete.
     pub(crate) manifests: &'a [PathBuf],
+    /// A folder with files of another origin that the results would replace.
+    pub(crate) occupied: Option<&'a Path>,
     pub(crate) identity: &'a Identity,
 }
 
@@ -81,21 +97,41 @@ impl Leftovers<'_> {
         if overwrite {
             return Ok(Start::Scan(None));
         }
-        let Some(present) = self.manifests.iter().find(|manifest| manifest.is_file()) else {
-            return Ok(Start::Scan(None));
-        };
-        let folder = present.parent().unwrap_or(present).display();
-        if !resume {
-            bail!(
-                "{folder} holds a complete result already: add --overwrite to replace it, or choose another --out"
-            );
+        let present: Vec<&PathBuf> = self.manifests.iter().filter(|manifest| manifest.is_file()).collect();
+        match present.first() {
+            Some(first) if !resume => bail!(
+                "{} holds a complete result already: add --overwrite to replace it, or choose another folder",
+                folder_of(first).display()
+            ),
+            Some(_) => self.complete(&present),
+            None => match self.occupied {
+                Some(folder) => bail!(
+                    "{} holds lists already, of another origin (they have no manifest.json): add --overwrite to \
+                     replace them, or choose another folder",
+                    folder.display()
+                ),
+                None => Ok(Start::Scan(None)),
+            },
         }
-        if self.manifests.iter().all(|manifest| manifest.is_file()) && self.manifests_match()? {
-            return Ok(Start::Complete);
+    }
+
+    /// Results are there: those of this very scan, all or some of them?
+    fn complete(&self, present: &[&PathBuf]) -> anyhow::Result<Start> {
+        let mut skipped = 0;
+        for path in present {
+            let manifest = Manifest::read(path)?;
+            let differences = manifest.scan.differences(self.identity);
+            if !differences.is_empty() {
+                bail!(
+                    "{} holds the result of other settings:\n  {}\nadd --overwrite to replace it, or choose another folder",
+                    folder_of(path).display(),
+                    differences.join("\n  ")
+                );
+            }
+            skipped = skipped.max(manifest.skipped);
         }
-        bail!(
-            "{folder} holds the result of other settings: add --overwrite to replace it, or choose another --out"
-        );
+        // Where a part is missing, all of it is made again: what is there is replaced by the same bytes.
+        if present.len() < self.manifests.len() { Ok(Start::Scan(None)) } else { Ok(Start::Complete { skipped }) }
     }
 
     fn check_identity(&self, found: &Identity) -> anyhow::Result<()> {
@@ -109,17 +145,32 @@ impl Leftovers<'_> {
             differences.join("\n  ")
         );
     }
+}
 
-    /// Whether every manifest was made by this very scan.
-    fn manifests_match(&self) -> anyhow::Result<bool> {
-        for path in self.manifests {
-            let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let manifest: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
-            if manifest.get("scan").is_none_or(|scan| *scan != serde_json::json!(self.identity)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+/// What a result says of itself.
+struct Manifest {
+    scan: Identity,
+    /// Number of images that could not be read.
+    skipped: usize,
+}
+
+impl Manifest {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let damaged =
+            || format!("{} is damaged: add --overwrite to replace the result, or choose another folder", path.display());
+        let manifest: Map<String, Value> = serde_json::from_slice(&text).with_context(damaged)?;
+        let scan = manifest.get("scan").cloned().unwrap_or_else(|| json!({}));
+        let scan = serde_json::from_value(scan).with_context(damaged)?;
+        // One manifest lists them, another counts them.
+        let skipped = manifest.get("skipped").map_or(0, |skipped| match skipped {
+            Value::Array(listed) => listed.len(),
+            counted => counted.as_u64().unwrap_or(0) as usize,
+        });
+        Ok(Self { scan, skipped })
     }
+}
+
+fn folder_of(manifest: &Path) -> &Path {
+    manifest.parent().unwrap_or(manifest)
 }

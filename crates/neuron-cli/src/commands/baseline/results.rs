@@ -8,7 +8,7 @@ use super::{Settings, job};
 use crate::channels;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
-use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage};
 
 /// Where the results of a scan go, and what names the images in them.
 pub(super) struct Results<'a> {
@@ -27,23 +27,34 @@ impl Results<'_> {
         self.out.join(&self.settings.arch)
     }
 
+    fn layer_folder(&self) -> PathBuf {
+        self.folder().join(format!("neuron_{}", self.settings.typed_layer))
+    }
+
+    /// The name of a unit's folder in that of the layer.
+    fn unit_name(&self, channel: usize) -> String {
+        format!("{channel}/top{}", self.settings.topk_patches)
+    }
+
     fn unit_folder(&self, channel: usize) -> PathBuf {
-        let layer = self.folder().join(format!("neuron_{}", self.settings.typed_layer));
-        layer.join(channel.to_string()).join(format!("top{}", self.settings.topk_patches))
+        self.layer_folder().join(self.unit_name(channel))
     }
 
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         let channels = channels::in_file_name(&self.settings.channels);
-        let name = format!("baseline_{}_{channels}.{part}", self.settings.typed_layer);
+        let file = format!("baseline_{}_{channels}.{part}", self.settings.typed_layer);
+        if shard.is_some() {
+            return Destination::of_shard(self.folder(), file);
+        }
+        let channels = self.channels.iter().copied();
+        let names = channels.clone().map(|channel| self.unit_name(channel)).collect();
         Destination {
             folder: self.folder(),
-            checkpoint: self.folder().join(name),
-            manifests: self
-                .channels
-                .iter()
-                .map(|channel| self.unit_folder(*channel).join(MANIFEST))
-                .collect(),
+            checkpoint: self.folder().join(file),
+            manifests: channels.map(|channel| self.unit_folder(channel).join(MANIFEST)).collect(),
+            occupied: None,
+            claims: vec![(self.layer_folder(), names)],
         }
     }
 
@@ -75,7 +86,7 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: &Checkpoint,
     out: &Path,
-    quiet: bool,
+    (overwrite, quiet): (Overwrite, bool),
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let identity = &merged.identity;
     let settings: Settings = identity.read("settings")?;
@@ -91,6 +102,9 @@ pub(in crate::commands) fn write_merged(
         out,
         quiet,
     };
+    let destination = results.destination(None);
+    let _claims = destination.claim("merge")?;
+    destination.check_replaceable(identity, overwrite)?;
     let best = merged.lists.first().context("the shards hold no lists")?;
     let written = results.write(job::kept(best, &settings.boxes)?, &merged.skipped)?;
     Ok((results.folder(), written))

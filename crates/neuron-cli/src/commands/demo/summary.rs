@@ -12,7 +12,7 @@ use crate::output;
 /// Prints the units and the commands that were run, as JSON.
 pub(super) fn print(out: &Path, units: &[DemoUnit], done: &[Line]) -> anyhow::Result<Outcome> {
     let commands: Vec<String> = done.iter().map(Line::to_string).collect();
-    let summary = json!({ "command": "demo", "output": out, "units": units, "commands": commands });
+    let summary = json!({ "command": "demo", "output": out.display().to_string(), "units": units, "commands": commands });
     output::print(&format!("{summary:#}\n"))?;
     Ok(Outcome::Done)
 }

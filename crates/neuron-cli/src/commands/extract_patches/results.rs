@@ -10,7 +10,7 @@ use super::{Settings, image_scores};
 use crate::channels;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
-use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage};
 
 /// Where the results of a scan go, and what names the images in them.
 pub(super) struct Results<'a> {
@@ -27,11 +27,19 @@ impl Results<'_> {
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         let channels = channels::in_file_name(&self.settings.channels);
+        // One for each set of channels, so that runs for others can go on beside this one.
+        let file = format!("extract-patches_{channels}.{part}");
+        if shard.is_some() {
+            return Destination::of_shard(self.folder.to_owned(), file);
+        }
+        let units = 0..self.lists.units();
+        let names = units.clone().map(|unit| format!("lists/{}", self.lists.channel(unit))).collect();
         Destination {
             folder: self.folder.to_owned(),
-            // One for each set of channels, so that runs for others can go on beside this one.
-            checkpoint: self.folder.join(format!("extract-patches_{channels}.{part}")),
-            manifests: (0..self.lists.units()).map(|unit| self.unit_folder(unit).join(MANIFEST)).collect(),
+            checkpoint: self.folder.join(file),
+            manifests: units.map(|unit| self.unit_folder(unit).join(MANIFEST)).collect(),
+            occupied: None,
+            claims: vec![(self.folder.to_owned(), names)],
         }
     }
 
@@ -80,7 +88,7 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: &Checkpoint,
     out: &Path,
-    quiet: bool,
+    (overwrite, quiet): (Overwrite, bool),
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let identity = &merged.identity;
     let settings: Settings = identity.read("settings")?;
@@ -101,6 +109,9 @@ pub(in crate::commands) fn write_merged(
         folder: out,
         quiet,
     };
+    let destination = results.destination(None);
+    let _claims = destination.claim("merge")?;
+    destination.check_replaceable(identity, overwrite)?;
     let best = merged.lists.first().context("the shards hold no lists")?;
     Ok((out.to_owned(), results.write(best, &merged.skipped)?))
 }

@@ -1,6 +1,7 @@
 use neuron_fvis::{Event, Item};
 
 use crate::progress::Progress;
+use crate::say;
 
 /// The progress of an optimisation on stderr: a bar for the references, then one for the steps.
 pub(super) struct Display {
@@ -18,7 +19,9 @@ impl Display {
     pub(super) fn show(&mut self, event: Event<'_>) {
         match event {
             Event::MemoryFull { from, to } if !self.quiet => {
-                eprintln!("the GPU's memory does not hold {from} pictures at once: going on with {to}");
+                say::line(format_args!(
+                    "the GPU's memory does not hold {from} pictures at once: going on with {to}"
+                ));
             }
             Event::References { done, total } => {
                 let new = || Progress::new("fvis", "references", total, 0, self.quiet);

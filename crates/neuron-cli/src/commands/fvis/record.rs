@@ -14,7 +14,7 @@ use super::references::References;
 use super::results::Results;
 use crate::global::Global;
 use crate::output;
-use crate::scan::Crops;
+use crate::scan::{Crops, Identity};
 
 /// Images of the data folder that stand for images in general.
 const POPULATION: usize = 256;
@@ -33,6 +33,8 @@ pub(super) struct Record {
     pub(super) start: Option<String>,
     pub(super) references: Vec<String>,
     pub(super) references_are: &'static str,
+    /// What else decides the picture beside the settings: by it a run knows its results again.
+    pub(super) inputs: Identity,
     /// Steps taken, and whether they are all.
     pub(super) steps: usize,
     pub(super) finished: bool,
@@ -64,6 +66,8 @@ pub(super) struct Report<'a> {
     pub(super) network: &'a Network,
     pub(super) target: &'a Tap,
     pub(super) references: &'a [References],
+    /// Of each unit's pictures.
+    pub(super) identities: &'a [Identity],
 }
 
 impl Report<'_> {
@@ -126,6 +130,7 @@ impl Report<'_> {
             start: self.args.start.as_ref().map(|path| path.display().to_string()),
             references: self.references[item.unit].names().to_vec(),
             references_are: self.args.references.name(),
+            inputs: self.identities[item.unit].clone(),
             steps: optimizer.steps_done(),
             finished: optimizer.is_finished(),
             activation,
@@ -187,7 +192,7 @@ impl Report<'_> {
                     "silent_steps": record.silent_steps(),
                     "loss": record.loss.last(),
                     "activation": record.activation,
-                    "picture": picture,
+                    "picture": picture.display().to_string(),
                 })
             });
             let summary = json!({ "command": "fvis", "pictures": pictures.collect::<Vec<_>>() });

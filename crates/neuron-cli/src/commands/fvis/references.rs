@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
-use neuron_model::{Images, Levels, Tap};
+use neuron_model::{Images, Levels, Network, Tap};
 
 use super::{Args, Kind, patches};
 use crate::global::Global;
+use crate::origin::Origin;
 use crate::scan::{Crops, SkippedImage};
 
 /// Name of the lists that `extract-patches` and `baseline` write.
@@ -58,6 +59,7 @@ impl Images for References {
 pub(super) struct Search<'a> {
     pub(super) args: &'a Args,
     pub(super) global: &'a Global,
+    pub(super) network: &'a Network,
     pub(super) target: &'a Tap,
     pub(super) preprocessing: &'a Preprocessing,
 }
@@ -66,6 +68,9 @@ impl Search<'_> {
     /// Finds and decodes the references of a unit.
     pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
         let list = self.list(channel)?;
+        if let Some(origin) = Origin::of(list.parent().unwrap_or(Path::new("")))? {
+            origin.check(self.network, self.target, self.global)?;
+        }
         let text =
             std::fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
         let wanted = self.args.num_real_img.get();

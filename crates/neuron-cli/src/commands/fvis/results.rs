@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use image::ExtendedColorType;
-use neuron_fvis::{Item, Optimizer, Rendering};
+use neuron_files::Claim;
+use neuron_fvis::{CheckpointState, Item, Optimizer, Rendering, Settings};
+use serde_json::{Value, json};
 
+use super::names::Names;
 use super::record::Record;
 use super::{Args, curve};
-use crate::output;
+use crate::scan::{Identity, differences_between};
+use crate::{claim, output};
 
-/// The names of a run's files.
+/// Where a run's files go, and what earlier ones have left there.
 pub(super) struct Results<'a> {
-    args: &'a Args,
-    channels: &'a [usize],
-    name: String,
+    names: Names<'a>,
+    named: bool,
 }
 
 /// What an earlier run of this name left.
@@ -26,87 +29,169 @@ pub(super) enum Leftovers {
     Complete,
 }
 
+/// What makes a run's pictures what they are.
+pub(super) struct Identities<'a> {
+    /// Of the whole run, for its checkpoint.
+    pub(super) run: &'a Identity,
+    /// Of each unit's pictures, for their records.
+    pub(super) units: &'a [Identity],
+    pub(super) settings: &'a Settings,
+}
+
 impl<'a> Results<'a> {
     pub(super) fn new(args: &'a Args, channels: &'a [usize]) -> Self {
-        let name = args.exp_name.clone().unwrap_or_else(|| args.layer_weights.to_string());
-        Self { args, channels, name }
+        Self { names: Names::new(args, channels), named: args.exp_name.is_some() }
     }
 
-    /// The file of one picture that ends in `suffix`.
-    ///
-    /// A run with several units or copies says in each name which it is.
-    fn path(&self, unit: usize, copy: usize, suffix: &str) -> PathBuf {
-        let mut name = self.name.clone();
-        if self.channels.len() > 1 {
-            name += &format!("_unit{}", self.channels[unit]);
-        }
-        if self.args.bs.get() > 1 {
-            name += &format!("_copy{copy}");
-        }
-        self.args.folder_name.join(name + suffix)
+    /// Keeps other runs from writing the same pictures, for as long as the result lives.
+    pub(super) fn claim(&self) -> anyhow::Result<Claim> {
+        claim::take(self.names.folder(), "fvis", &self.names.claimed())
     }
 
     /// The picture itself.
     pub(super) fn picture(&self, unit: usize, copy: usize) -> PathBuf {
-        self.path(unit, copy, ".png")
-    }
-
-    fn checkpoint(&self) -> PathBuf {
-        self.args.folder_name.join(format!("{}.checkpoint", self.name))
+        self.names.path(unit, copy, ".png")
     }
 
     /// All pictures, those of the first unit first.
     pub(super) fn pictures(&self) -> impl Iterator<Item = PathBuf> {
-        let copies = self.args.bs.get();
-        let pairs = (0..self.channels.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)));
-        pairs.map(|(unit, copy)| self.picture(unit, copy))
+        self.names.pictures().map(|(unit, copy)| self.picture(unit, copy))
     }
 
-    /// Looks for what an earlier run left, and whether the flags allow to replace it.
-    pub(super) fn leftovers(&self, resume: bool, overwrite: bool) -> anyhow::Result<Leftovers> {
-        let checkpoint = self.checkpoint();
-        let found = checkpoint.is_file();
-        let present = self.pictures().find(|picture| picture.exists());
-        if resume && found {
+    /// Looks for what an earlier run left, and whether the flags allow to continue or to replace it.
+    ///
+    /// # Errors
+    /// If it is of other settings, or would be lost.
+    pub(super) fn leftovers(
+        &self,
+        identities: &Identities<'_>,
+        resume: bool,
+        overwrite: bool,
+    ) -> anyhow::Result<Leftovers> {
+        let checkpoint = self.names.checkpoint();
+        let unfinished = checkpoint.is_file();
+        if resume && unfinished {
             let bytes = fs::read(&checkpoint);
             let bytes = bytes.with_context(|| format!("cannot read {}", checkpoint.display()))?;
+            self.check_checkpoint(&bytes, identities)?;
             return Ok(Leftovers::Checkpoint(bytes));
         }
-        if resume && self.pictures().all(|picture| picture.exists()) {
-            return Ok(Leftovers::Complete);
-        }
-        if overwrite {
+        let present: Vec<_> =
+            self.names.pictures().filter(|(unit, copy)| self.picture(*unit, *copy).exists()).collect();
+        if overwrite && !(resume && self.is_complete(&present, identities).unwrap_or(false)) {
             output::remove(&checkpoint)?;
             return Ok(Leftovers::Nothing);
         }
-        if found {
+        if unfinished {
             bail!(
-                "{} holds an unfinished run: pass --resume to go on with it, --overwrite to start anew, or another --exp-name",
+                "{} holds an unfinished run: add --resume to continue it, --overwrite to start over, or choose another --exp-name",
                 checkpoint.display()
             );
         }
-        match present {
-            Some(picture) => bail!(
-                "{} is there already; pass --overwrite to replace it, or another --exp-name",
-                picture.display()
+        match (present.first(), resume) {
+            (Some(_), true) if self.is_complete(&present, identities)? => Ok(Leftovers::Complete),
+            // Some pictures of this very run are there: the others are made, and these to the same bytes.
+            (Some(_), true) => Ok(Leftovers::Nothing),
+            (Some((unit, copy)), false) => bail!(
+                "{} is there already: add --overwrite to replace it, or choose another --exp-name",
+                self.picture(*unit, *copy).display()
             ),
-            None => Ok(Leftovers::Nothing),
+            (None, true) => self.nothing_to_resume(),
+            (None, false) => Ok(Leftovers::Nothing),
         }
     }
 
+    /// A run that is continued for the first time simply begins: but beside the pictures of others, under a name
+    /// that nobody chose, a changed flag is the likelier reason why there is nothing to continue.
+    fn nothing_to_resume(&self) -> anyhow::Result<Leftovers> {
+        let folder = self.names.folder();
+        let is_record = |name: &str| name.ends_with("_loss.svg") || name.ends_with(".checkpoint");
+        let others = fs::read_dir(folder).into_iter().flatten().flatten();
+        let other = others.map(|entry| entry.file_name().to_string_lossy().into_owned()).find(|name| is_record(name));
+        match other {
+            Some(other) if !self.named => bail!(
+                "nothing to resume: {} is not there, and {} holds other pictures ({other}); leave out --resume to make \
+                 this one beside them, or name the run that you mean by its flags or --exp-name",
+                self.names.checkpoint().display(),
+                folder.display()
+            ),
+            _ => Ok(Leftovers::Nothing),
+        }
+    }
+
+    fn check_checkpoint(&self, bytes: &[u8], identities: &Identities<'_>) -> anyhow::Result<()> {
+        let place = self.names.checkpoint();
+        let damaged = || format!("{} cannot be used; add --overwrite (without --resume) to start over", place.display());
+        let state = CheckpointState::read(bytes).with_context(damaged)?;
+        let inputs = serde_json::from_str::<Value>(&state.inputs).with_context(damaged)?;
+        let settings = serde_json::from_str::<Value>(&state.settings).with_context(damaged)?;
+        let differences = differences(&inputs, identities.run, &settings, identities.settings);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "{} belongs to a run of other settings:\n  {}\nrepeat those settings, choose another --exp-name, or add \
+             --overwrite (without --resume) to start over",
+            place.display(),
+            differences.join("\n  ")
+        )
+    }
+
+    /// Whether the pictures that are there are all, and finished.
+    ///
+    /// # Errors
+    /// If one is of other settings than this run's.
+    fn is_complete(&self, present: &[(usize, usize)], identities: &Identities<'_>) -> anyhow::Result<bool> {
+        let mut finished = true;
+        for (unit, copy) in present {
+            let path = self.names.path(*unit, *copy, ".json");
+            let way_out = "add --overwrite to replace it, or choose another --exp-name";
+            let bytes = fs::read(&path).with_context(|| {
+                format!("{} has no record beside it; {way_out}", self.picture(*unit, *copy).display())
+            })?;
+            let record: Value = serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} is damaged; {way_out}", path.display()))?;
+            let part = |key: &str| record.get(key).cloned().unwrap_or(Value::Null);
+            let inputs = &identities.units[*unit];
+            let differences = differences(&part("inputs"), inputs, &part("settings"), identities.settings);
+            if !differences.is_empty() {
+                bail!(
+                    "{} is the picture of other settings:\n  {}\n{way_out}",
+                    self.picture(*unit, *copy).display(),
+                    differences.join("\n  ")
+                );
+            }
+            finished &= part("finished") == Value::Bool(true);
+        }
+        Ok(finished && present.len() == self.names.pictures().count())
+    }
+
+    /// Removes what an earlier run of this name left and this one will not replace.
+    pub(super) fn remove_stale(&self) -> anyhow::Result<()> {
+        let folder = self.names.folder();
+        let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+        for entry in entries {
+            let name = entry.with_context(|| format!("cannot read {}", folder.display()))?.file_name();
+            if name.to_str().is_some_and(|name| self.names.is_stale(name)) {
+                output::remove(&folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn write_checkpoint(&self, optimizer: &mut Optimizer<'_>, inputs: &str) -> anyhow::Result<()> {
-        output::write_bytes(&self.checkpoint(), &optimizer.checkpoint(inputs))
+        output::write_bytes(&self.names.checkpoint(), &optimizer.checkpoint(inputs))
     }
 
     pub(super) fn remove_checkpoint(&self) -> anyhow::Result<()> {
-        output::remove(&self.checkpoint())
+        output::remove(&self.names.checkpoint())
     }
 
     /// The pictures after this step, beside the final ones.
     pub(super) fn write_intermediate(&self, optimizer: &Optimizer<'_>) -> anyhow::Result<()> {
         for item in optimizer.items() {
             let suffix = format!("_step{}.png", optimizer.steps_done());
-            write_rgb(&self.path(item.unit, item.copy, &suffix), optimizer, item)?;
+            write_rgb(&self.names.path(item.unit, item.copy, &suffix), optimizer, item)?;
         }
         Ok(())
     }
@@ -116,7 +201,7 @@ impl<'a> Results<'a> {
         let (height, width) = optimizer.settings().size;
         let rendering = Rendering { range: optimizer.settings().pixels };
         for (item, record) in optimizer.items().iter().zip(records) {
-            let path = |suffix: &str| self.path(item.unit, item.copy, suffix);
+            let path = |suffix: &str| self.names.path(item.unit, item.copy, suffix);
             let masked = rendering.masked(&item.picture, &item.gradient);
             output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
             let json = serde_json::to_string_pretty(record)? + "\n";
@@ -133,4 +218,11 @@ fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Res
     let rendering = Rendering { range: optimizer.settings().pixels };
     let pixels = rendering.rgb(&item.picture);
     output::write_png(path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
+}
+
+/// One line for each setting that differs.
+fn differences(inputs: &Value, new_inputs: &Identity, settings: &Value, new_settings: &Settings) -> Vec<String> {
+    let mut lines = differences_between(inputs, &json!(new_inputs), &|| false);
+    lines.extend(differences_between(settings, &json!(new_settings), &|| false));
+    lines
 }

@@ -16,11 +16,12 @@ pub(super) struct Request<'a> {
     pub(super) settings: &'a Settings,
     pub(super) dataset: &'a Dataset,
     pub(super) shard: Option<Shard>,
+    pub(super) start: String,
 }
 
 /// What the scan would do and cost; a scan takes as long as the network where decoding keeps up.
 pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
-    let Request { args, network, taps, preprocessing, settings, dataset, shard } = *request;
+    let Request { args, network, taps, preprocessing, settings, dataset, shard, .. } = *request;
     let kept = settings.topk_images.min(dataset.len());
     let channels: usize = settings.layers.iter().map(|layer| layer.channels.len()).sum();
     let longest_name = (0..dataset.len().min(1000)).map(|index| dataset.path(index).as_os_str().len()).max();
@@ -40,5 +41,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
         disk_bytes: channels as f64 * kept as f64 * (longest_name.unwrap_or(0) as f64 + 1.0 + 12.0),
         seconds_per_forward: seconds / TIMED as f64,
         output: args.out.join(&settings.arch),
+        start: request.start.clone(),
+        notices: Vec::new(),
     })
 }

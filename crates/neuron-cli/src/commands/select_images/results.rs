@@ -6,11 +6,14 @@ use neuron_topk::{Entry, TopK};
 use parquet::data_type::ByteArray;
 use serde_json::json;
 
-use super::{Layer, Settings};
+use super::{Layer, Settings, stale};
 use crate::outcome::Outcome;
 use crate::output;
-use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage, write_skipped};
+use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage, write_skipped};
 use crate::table::{self, Column, RowGroup};
+
+/// The file that is written last.
+const MANIFEST: &str = "manifest.json";
 
 /// Rows of a table that are built in memory at once.
 const ROWS_TOGETHER: usize = 1 << 20;
@@ -49,13 +52,25 @@ impl Results<'_> {
         let layers: Vec<&str> = self.settings.layers.iter().map(|layer| &*layer.typed).collect();
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         // Beside the layers' folders, so that scans of other layers have a state of their own.
-        let checkpoint = self.folder().join(format!("select-images_{}.{part}", layers.join("+")));
-        Destination { folder: self.folder(), checkpoint, manifests: self.manifest_paths() }
+        let file = format!("select-images_{}.{part}", layers.join("+"));
+        if shard.is_some() {
+            return Destination::of_shard(self.folder(), file);
+        }
+        let folders = self.settings.layers.iter().map(|layer| self.layer_folder(layer));
+        let unmarked = |folder: &PathBuf| !folder.join(MANIFEST).is_file() && stale::holds_lists(folder);
+        Destination {
+            folder: self.folder(),
+            checkpoint: self.folder().join(file),
+            manifests: self.manifest_paths(),
+            occupied: folders.clone().find(unmarked),
+            // Patches are made from the lists and go away with them.
+            claims: folders.map(|folder| (folder, vec!["lists".to_owned()])).collect(),
+        }
     }
 
     /// The files that are written last.
     fn manifest_paths(&self) -> Vec<PathBuf> {
-        let manifest = |layer| self.layer_folder(layer).join("manifest.json");
+        let manifest = |layer| self.layer_folder(layer).join(MANIFEST);
         self.settings.layers.iter().map(manifest).collect()
     }
 
@@ -66,6 +81,7 @@ impl Results<'_> {
         }
         for (layer, list) in self.settings.layers.iter().zip(lists) {
             let folder = self.layer_folder(layer);
+            stale::remove(&folder)?;
             for (place, channel) in layer.channels.iter().enumerate() {
                 self.write_files(&folder.join(channel.to_string()), &list.channel(place))?;
             }
@@ -79,7 +95,7 @@ impl Results<'_> {
                 "scanned": self.dataset.len() - skipped.len(),
                 "skipped": skipped,
             });
-            output::write_bytes(&folder.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
+            output::write_bytes(&folder.join(MANIFEST), format!("{manifest:#}\n").as_bytes())?;
         }
         Ok(())
     }
@@ -137,10 +153,14 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: Checkpoint,
     out: &Path,
+    overwrite: Overwrite,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let settings: Settings = merged.identity.read("settings")?;
     let dataset = settings.source.reopen(&merged.identity)?;
     let results = Results { settings: &settings, identity: &merged.identity, dataset: &dataset, out };
+    let destination = results.destination(None);
+    let _claims = destination.claim("merge")?;
+    destination.check_replaceable(&merged.identity, overwrite)?;
     results.write(merged.lists, &merged.skipped)?;
     Ok((results.folder(), Outcome::Done))
 }

@@ -1,0 +1,174 @@
+//! The names of a run's files.
+
+use std::path::{Path, PathBuf};
+
+use super::Args;
+use crate::channels;
+
+/// What a picture's files end in, and the ending of one after some steps.
+const SUFFIXES: [&str; 4] = [".png", "_masked.png", ".json", "_loss.svg"];
+
+/// The names of a run's files.
+///
+/// Unless a name is given, it holds architecture, layer and unit, so that runs for other units make other files.
+pub(super) struct Names<'a> {
+    args: &'a Args,
+    channels: &'a [usize],
+    base: String,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(args: &'a Args, channels: &'a [usize]) -> Self {
+        // A name is one part of a path, whatever the layer's or the architecture's is.
+        let usual = || format!("{}_{}", args.arch, args.layer.trim()).replace(['/', '\\'], "-");
+        let base = args.exp_name.clone().unwrap_or_else(usual);
+        Self { args, channels, base }
+    }
+
+    /// A picture's files without what they end in.
+    ///
+    /// A run with several units or copies says in each name which it is.
+    pub(super) fn stem(&self, unit: usize, copy: usize) -> String {
+        let mut name = self.base.clone();
+        if self.channels.len() > 1 || self.args.exp_name.is_none() {
+            name += &format!("_unit{}", self.channels[unit]);
+        }
+        if self.args.bs.get() > 1 {
+            name += &format!("_copy{copy}");
+        }
+        name
+    }
+
+    /// The file of one picture that ends in `suffix`.
+    pub(super) fn path(&self, unit: usize, copy: usize, suffix: &str) -> PathBuf {
+        self.folder().join(self.stem(unit, copy) + suffix)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.args.folder_name
+    }
+
+    /// All pictures as (unit, copy), those of the first unit first.
+    pub(super) fn pictures(&self) -> impl Iterator<Item = (usize, usize)> {
+        let copies = self.args.bs.get();
+        (0..self.channels.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)))
+    }
+
+    /// The state of the run.
+    pub(super) fn checkpoint(&self) -> PathBuf {
+        self.folder().join(self.run() + ".checkpoint")
+    }
+
+    /// Everything that this run alone may write in the folder.
+    pub(super) fn claimed(&self) -> Vec<String> {
+        let stems = self.pictures().map(|(unit, copy)| self.stem(unit, copy));
+        let mut names: Vec<String> = stems.chain([self.run()]).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The run as a whole.
+    fn run(&self) -> String {
+        match (&self.args.exp_name, self.channels) {
+            (Some(name), _) => name.clone(),
+            (None, [_]) => self.stem(0, 0).trim_end_matches("_copy0").to_owned(),
+            (None, several) => {
+                let units = channels::in_file_name(&channels::as_typed(several));
+                format!("{}_units{units}", self.base)
+            }
+        }
+    }
+
+    /// Whether a file in the folder belongs to an earlier run of this name, but not to this one.
+    pub(super) fn is_stale(&self, file: &str) -> bool {
+        let own = self.pictures().any(|(unit, copy)| {
+            let stem = self.stem(unit, copy);
+            file.strip_prefix(&stem).is_some_and(|rest| SUFFIXES.contains(&rest) || self.is_own_step(rest))
+        });
+        !own && self.bases().iter().any(|base| {
+            file.strip_prefix(base.as_str()).is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
+        })
+    }
+
+    /// What the names of all pictures of this run begin with.
+    fn bases(&self) -> Vec<String> {
+        if self.args.exp_name.is_some() {
+            return vec![self.base.clone()];
+        }
+        let unit = |channel| format!("{}_unit{channel}", self.base);
+        self.channels.iter().map(unit).collect()
+    }
+
+    /// Whether `_step<n>.png` is one that this run writes.
+    fn is_own_step(&self, rest: &str) -> bool {
+        let step = rest.strip_prefix("_step").and_then(|rest| rest.strip_suffix(".png"));
+        let step = step.and_then(|digits| digits.parse::<usize>().ok());
+        step.zip(self.args.save_every).is_some_and(|(step, every)| step.is_multiple_of(every.get()))
+    }
+}
+
+/// Whether a name goes on as pictures' do: perhaps `_unit<channel>`, perhaps `_copy<n>`, then an ending.
+fn is_picture(rest: &str, may_name_unit: bool) -> bool {
+    let rest = if may_name_unit { without_number(rest, "_unit") } else { rest };
+    let rest = without_number(rest, "_copy");
+    SUFFIXES.contains(&rest) || without_number(rest, "_step") == ".png" && rest != ".png"
+}
+
+/// `text` without a leading `<label><number>`, if it has one.
+fn without_number<'t>(text: &'t str, label: &str) -> &'t str {
+    let Some(rest) = text.strip_prefix(label) else { return text };
+    let number = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    if number.len() < rest.len() { number } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches};
+
+    use super::*;
+
+    fn args(flags: &[&str]) -> Args {
+        let command = Args::augment_args(clap::Command::new("fvis"));
+        let matches = command.get_matches_from(["fvis"].iter().chain(flags));
+        Args::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn the_usual_name_holds_the_unit() {
+        let one = args(&["--layer", "layer4_2"]);
+        let names = Names::new(&one, &[7]);
+        assert_eq!(names.path(0, 0, ".png"), Path::new("images/resnet50_layer4_2_unit7.png"));
+        assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_unit7.checkpoint"));
+        let several = args(&["--layer", "layer4_2", "--bs", "2"]);
+        let names = Names::new(&several, &[7, 8, 9]);
+        assert_eq!(names.path(1, 1, ".json"), Path::new("images/resnet50_layer4_2_unit8_copy1.json"));
+        assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_units7-9.checkpoint"));
+        assert_eq!(names.claimed().len(), 7);
+    }
+
+    #[test]
+    fn a_name_that_is_given_is_kept() {
+        let named = args(&["--exp-name", "x"]);
+        assert_eq!(Names::new(&named, &[7]).path(0, 0, ".png"), Path::new("images/x.png"));
+        assert_eq!(Names::new(&named, &[7, 8]).path(1, 0, ".png"), Path::new("images/x_unit8.png"));
+        assert_eq!(Names::new(&named, &[7, 8]).checkpoint(), Path::new("images/x.checkpoint"));
+    }
+
+    #[test]
+    fn what_an_earlier_run_of_the_name_left_is_known() {
+        let named = args(&["--exp-name", "x", "--save-every", "50"]);
+        let names = Names::new(&named, &[7, 8]);
+        for stale in ["x.png", "x_unit9.png", "x_unit7_copy1.json", "x_unit7_step20.png", "x_step50.png"] {
+            assert!(names.is_stale(stale), "{stale}");
+        }
+        for other in ["x_unit7.png", "x_unit8_step100.png", "xy.png", "x_unit.png", "x.txt", "x_unit7_notes.png"] {
+            assert!(!names.is_stale(other), "{other}");
+        }
+        let usual = args(&["--layer", "l"]);
+        let names = Names::new(&usual, &[7]);
+        assert!(names.is_stale("resnet50_l_unit7_copy1.png"));
+        assert!(!names.is_stale("resnet50_l_unit8.png") && !names.is_stale("resnet50_l_unit7.png"));
+        assert!(!names.is_stale("resnet50_l_unit77.png"));
+    }
+}

@@ -37,7 +37,10 @@ impl Origin {
         }
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let Ok(manifest) = serde_json::from_slice::<Value>(&bytes) else {
-            bail!("{} is damaged: make the lists again, or remove it if they are not of this program", path.display());
+            bail!(
+                "{} is damaged: make the lists again, or remove it if they are not of this program",
+                path.display()
+            );
         };
         let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let Some(command) = text("/scan/command") else { return Ok(None) };

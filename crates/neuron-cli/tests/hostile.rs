@@ -64,7 +64,8 @@ fn command(folder: &Path, arguments: &[OsString]) -> Command {
     let mut command = neuron(&[]);
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     let name = arguments[0].to_str().unwrap();
-    let of_network = ["select-images", "extract-patches", "baseline", "fvis", "activations", "attribute", "layers"];
+    let of_network =
+        ["select-images", "extract-patches", "baseline", "fvis", "activations", "attribute", "layers"];
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     if of_network.contains(&name) {
         command.args(["--arch", ARCH]);
@@ -159,7 +160,15 @@ fn hostile_paths(folder: &Path) -> Vec<(&'static str, OsString)> {
 
 /// Which words of the commands are paths: the flags that take one, and places without a flag.
 const PATH_FLAGS: [&str; 9] = [
-    "--data", "--weights", "--out", "--save-dir", "--topk-dir", "--folder-name", "--config", "--start", "{positional}",
+    "--data",
+    "--weights",
+    "--out",
+    "--save-dir",
+    "--topk-dir",
+    "--folder-name",
+    "--config",
+    "--start",
+    "{positional}",
 ];
 
 #[test]
@@ -197,7 +206,8 @@ fn with_path(line: &str, out: &str, path: &OsStr) -> Vec<Vec<OsString>> {
     let usual = words(line, out);
     let mut changed = Vec::new();
     for at in 1..usual.len() {
-        let is_positional = at == 1 + usize::from(usual[0] == "weights") && !usual[at].as_bytes().starts_with(b"-");
+        let is_positional =
+            at == 1 + usize::from(usual[0] == "weights") && !usual[at].as_bytes().starts_with(b"-");
         if PATH_FLAGS.iter().any(|flag| usual[at - 1] == *flag) || is_positional {
             let mut arguments = usual.clone();
             arguments[at] = path.to_owned();

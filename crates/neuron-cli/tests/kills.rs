@@ -51,7 +51,16 @@ fn kills() -> usize {
 
 fn command(room: &Path, line: &str) -> std::process::Command {
     let mut command = neuron(&line.split_whitespace().collect::<Vec<_>>());
-    command.args(["--arch", ARCH, "--weights", "../random.safetensors", "--threads", "2", "--quiet", "--resume"]);
+    command.args([
+        "--arch",
+        ARCH,
+        "--weights",
+        "../random.safetensors",
+        "--threads",
+        "2",
+        "--quiet",
+        "--resume",
+    ]);
     command.current_dir(room).stdin(Stdio::null());
     command
 }

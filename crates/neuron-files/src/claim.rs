@@ -196,7 +196,8 @@ fn register(folder: &Path, holder: &str, names: &[String]) -> io::Result<(PathBu
 /// Whether two names mean the same, or one lies below the other.
 fn overlap(one: &str, other: &str) -> bool {
     let covers = |above: &str, below: &str| {
-        above.is_empty() || below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        above.is_empty()
+            || below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     covers(one, other) || covers(other, one)
 }
@@ -225,7 +226,8 @@ fn unescaped(line: &str) -> String {
 
 /// The machine's name, where it can be had.
 fn host() -> String {
-    let named = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let named =
+        fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
     named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or("this machine".into())
 }
 

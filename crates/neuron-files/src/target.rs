@@ -30,9 +30,7 @@ impl Target {
             },
             Ok(found) if is_stream(found.file_type()) => Ok(Self::Stream(path.to_owned())),
             Ok(found) => Err(io::Error::new(io::ErrorKind::InvalidInput, refusal(found.file_type()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                follow(path).map(Self::File)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => follow(path).map(Self::File),
             Err(error) => Err(error),
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
 use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Settings, Unit};
-use neuron_model::{Network, PixelRange, RelevanceMethod, Tap};
+use neuron_model::{PixelRange, RelevanceMethod};
 
 use crate::channels::Channels;
 use crate::global::Global;
@@ -162,7 +162,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return plan::print(args, global, &network, &target, &channels, &settings);
     }
 
-    let search = references::Search { args, global, network: &network, target: &target, preprocessing: &preprocessing };
+    let search = references::Search {
+        args,
+        global,
+        network: &network,
+        target: &target,
+        preprocessing: &preprocessing,
+    };
     let references =
         channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
     let start = start::read(args, &preprocessing)?;
@@ -198,7 +204,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
 
     let ended = optimize(&mut optimizer, args, global, &results, &inputs)?;
-    let report = record::Report { args, global, network: &network, target: &target, references: &references, identities: &identities };
+    let report = record::Report {
+        args,
+        global,
+        network: &network,
+        target: &target,
+        references: &references,
+        identities: &identities,
+    };
     if optimizer.steps_done() > 0 {
         let records = report.records(&optimizer, &channels, &weights_preprocessing)?;
         results.write(&optimizer, &records)?;

@@ -48,8 +48,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     global.say(0, || format!("{} shards merged, {skipped} images skipped: {}", files.len(), place.display()));
     if global.json {
-        let summary =
-            json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place.display().to_string() });
+        let summary = json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place.display().to_string() });
         output::print(&format!("{summary:#}\n"))?;
     }
     Ok(Outcome::with_skipped(skipped))

@@ -35,7 +35,8 @@ impl Comparison<'_> {
                     self.compare(&format!("{path}[{at}]"), old, new);
                 }
             }
-            _ if old == new || (PLACES.contains(&path) && self.same_place(old, new)) => {}
+            _ if old == new => {}
+            _ if PLACES.contains(&path) => self.compare_places(path, old, new),
             _ => self.lines.push(format!("{path}: {} -> {}", shown(old), shown(new))),
         }
     }
@@ -54,9 +55,16 @@ impl Comparison<'_> {
         }
     }
 
-    fn same_place(&self, old: &Value, new: &Value) -> bool {
-        let (Some(old), Some(new)) = (Place::from_json(old), Place::from_json(new)) else { return false };
-        old.is_same(&new) || (!old.exists() && (self.same_images)())
+    fn compare_places(&mut self, path: &str, old: &Value, new: &Value) {
+        let places = (Place::from_json(old), Place::from_json(new));
+        if let (Some(old), Some(new)) = &places
+            && (old.is_same(new) || (!old.exists() && (self.same_images)()))
+        {
+            return;
+        }
+        let shown =
+            |place: Option<Place>| place.map_or("nothing".into(), |place| place.display().to_string());
+        self.lines.push(format!("{path}: {} -> {}", shown(places.0), shown(places.1)));
     }
 }
 
@@ -100,7 +108,8 @@ mod tests {
     #[test]
     fn only_what_differs_is_named_in_short() {
         let channels: Vec<usize> = (0..2048).collect();
-        let layer = |channels: &[usize], tap: &str| json!({ "layers": [{ "tap": tap, "channels": channels }] });
+        let layer =
+            |channels: &[usize], tap: &str| json!({ "layers": [{ "tap": tap, "channels": channels }] });
         assert_eq!(
             between(&layer(&channels, "layer4"), &layer(&channels[..5], "layer4")),
             ["layers[0].channels: 0-2047 -> 0-4"]

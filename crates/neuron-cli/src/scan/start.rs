@@ -131,7 +131,11 @@ impl Leftovers<'_> {
             skipped = skipped.max(manifest.skipped);
         }
         // Where a part is missing, all of it is made again: what is there is replaced by the same bytes.
-        if present.len() < self.manifests.len() { Ok(Start::Scan(None)) } else { Ok(Start::Complete { skipped }) }
+        if present.len() < self.manifests.len() {
+            Ok(Start::Scan(None))
+        } else {
+            Ok(Start::Complete { skipped })
+        }
     }
 
     fn check_identity(&self, found: &Identity) -> anyhow::Result<()> {
@@ -157,8 +161,12 @@ struct Manifest {
 impl Manifest {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let damaged =
-            || format!("{} is damaged: add --overwrite to replace the result, or choose another folder", path.display());
+        let damaged = || {
+            format!(
+                "{} is damaged: add --overwrite to replace the result, or choose another folder",
+                path.display()
+            )
+        };
         let manifest: Map<String, Value> = serde_json::from_slice(&text).with_context(damaged)?;
         let scan = manifest.get("scan").cloned().unwrap_or_else(|| json!({}));
         let scan = serde_json::from_value(scan).with_context(damaged)?;

@@ -87,7 +87,8 @@ impl<'a> Names<'a> {
             file.strip_prefix(&stem).is_some_and(|rest| SUFFIXES.contains(&rest) || self.is_own_step(rest))
         });
         !own && self.bases().iter().any(|base| {
-            file.strip_prefix(base.as_str()).is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
+            file.strip_prefix(base.as_str())
+                .is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
         })
     }
 
@@ -162,7 +163,9 @@ mod tests {
         for stale in ["x.png", "x_unit9.png", "x_unit7_copy1.json", "x_unit7_step20.png", "x_step50.png"] {
             assert!(names.is_stale(stale), "{stale}");
         }
-        for other in ["x_unit7.png", "x_unit8_step100.png", "xy.png", "x_unit.png", "x.txt", "x_unit7_notes.png"] {
+        for other in
+            ["x_unit7.png", "x_unit8_step100.png", "xy.png", "x_unit.png", "x.txt", "x_unit7_notes.png"]
+        {
             assert!(!names.is_stale(other), "{other}");
         }
         let usual = args(&["--layer", "l"]);

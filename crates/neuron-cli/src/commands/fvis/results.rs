@@ -107,7 +107,8 @@ impl<'a> Results<'a> {
         let folder = self.names.folder();
         let is_record = |name: &str| name.ends_with("_loss.svg") || name.ends_with(".checkpoint");
         let others = fs::read_dir(folder).into_iter().flatten().flatten();
-        let other = others.map(|entry| entry.file_name().to_string_lossy().into_owned()).find(|name| is_record(name));
+        let other =
+            others.map(|entry| entry.file_name().to_string_lossy().into_owned()).find(|name| is_record(name));
         match other {
             Some(other) if !self.named => bail!(
                 "nothing to resume: {} is not there, and {} holds other pictures ({other}); leave out --resume to make \
@@ -121,7 +122,9 @@ impl<'a> Results<'a> {
 
     fn check_checkpoint(&self, bytes: &[u8], identities: &Identities<'_>) -> anyhow::Result<()> {
         let place = self.names.checkpoint();
-        let damaged = || format!("{} cannot be used; add --overwrite (without --resume) to start over", place.display());
+        let damaged = || {
+            format!("{} cannot be used; add --overwrite (without --resume) to start over", place.display())
+        };
         let state = CheckpointState::read(bytes).with_context(damaged)?;
         let inputs = serde_json::from_str::<Value>(&state.inputs).with_context(damaged)?;
         let settings = serde_json::from_str::<Value>(&state.settings).with_context(damaged)?;
@@ -221,7 +224,12 @@ fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Res
 }
 
 /// One line for each setting that differs.
-fn differences(inputs: &Value, new_inputs: &Identity, settings: &Value, new_settings: &Settings) -> Vec<String> {
+fn differences(
+    inputs: &Value,
+    new_inputs: &Identity,
+    settings: &Value,
+    new_settings: &Settings,
+) -> Vec<String> {
     let mut lines = differences_between(inputs, &json!(new_inputs), &|| false);
     lines.extend(differences_between(settings, &json!(new_settings), &|| false));
     lines

@@ -32,7 +32,8 @@ pub(super) fn remove(folder: &Path) -> anyhow::Result<()> {
     for entry in entries(folder)? {
         let name = entry.file_name();
         let is_state = |name: &str| {
-            name.starts_with("extract-patches_") && (name.ends_with(".checkpoint") || name.contains(".shard-"))
+            name.starts_with("extract-patches_")
+                && (name.ends_with(".checkpoint") || name.contains(".shard-"))
         };
         if name.to_str().is_some_and(is_state) {
             output::remove(&entry.path())?;
@@ -72,13 +73,21 @@ mod tests {
             fs::write(path, "x").unwrap();
         };
         assert!(!holds_lists(folder.path()) && !holds_lists(&folder.path().join("none")));
-        for gone in ["3/files_all.txt", "3/patches.png", "3/patches.parquet", "3/topk_files.txt", "3/patches/0.png"] {
+        for gone in
+            ["3/files_all.txt", "3/patches.png", "3/patches.parquet", "3/topk_files.txt", "3/patches/0.png"]
+        {
             write(gone);
         }
         for gone in ["3/manifest.json", "3/skipped.tsv", "7/files_all.txt", "extract-patches_3.checkpoint"] {
             write(gone);
         }
-        let stay = ["3/notes.txt", "9/top50/patches.png", "007/files_all.txt", "mine/files_all.txt", "other.checkpoint"];
+        let stay = [
+            "3/notes.txt",
+            "9/top50/patches.png",
+            "007/files_all.txt",
+            "mine/files_all.txt",
+            "other.checkpoint",
+        ];
         stay.iter().for_each(|path| write(path));
         assert!(holds_lists(folder.path()));
         remove(folder.path()).unwrap();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use neuron_data::{Dataset, Limits};
 use neuron_model::{
     Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
 };
@@ -51,12 +52,35 @@ pub(crate) struct Global {
     /// Replace results that are there already
     #[arg(long, global = true)]
     pub(crate) overwrite: bool,
+    /// The largest picture that is read, in pixels; decoding takes up to 16 bytes a pixel
+    #[arg(long, global = true, default_value_t = Limits::default().max_pixels, value_name = "N", value_parser = pixels)]
+    pub(crate) max_pixels: usize,
     /// Fail at the first image that cannot be read, instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
 }
 
+/// The value of `--max-pixels`.
+fn pixels(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(pixels) if pixels > 0 => Ok(pixels),
+        _ => Err("expected a number of pixels, at least 1".to_owned()),
+    }
+}
+
 impl Global {
+    /// What a single image file may cost.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::of_pixels(self.max_pixels)
+    }
+
+    /// Says what a data set leaves out; a plan says it itself.
+    pub(crate) fn say_notices(&self, dataset: &Dataset) {
+        if !self.dry_run {
+            dataset.notices().iter().for_each(|notice| self.say(0, || notice.to_string()));
+        }
+    }
+
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
     pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
         Architecture::from_name(arch)?;

@@ -102,10 +102,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = settings(args, global, &tap, &channels, boxes)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
+    global.say_notices(&dataset);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
     if global.dry_run {
         let images = scanned_range(shard, dataset.len()).len();
-        return plan(args, &settings, scorer, images, channels.len())?.print(&network, global.json);
+        let mut plan = plan(args, &settings, scorer, images, channels.len())?;
+        plan.notices = dataset.notices().iter().map(ToString::to_string).collect();
+        return plan.print(&network, global.json);
     }
     if settings.topk_patches > dataset.len() {
         global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
@@ -119,6 +122,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dataset: &dataset,
         channels: &channels,
         out: &args.out,
+        limits: global.limits(),
         quiet: global.quiet,
     };
     let scan = Scan {
@@ -212,5 +216,6 @@ fn plan(
         disk_bytes: disk_bytes(channels, kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
         output: args.out.join(&settings.arch),
+        notices: Vec::new(),
     })
 }

@@ -165,6 +165,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         preprocessing: &preprocessing,
         lists: &lists,
         folder: &args.save_dir,
+        limits: global.limits(),
         quiet: global.quiet,
     };
     let scan = Scan {
@@ -276,6 +277,7 @@ fn plan(settings: &Settings, mut scorer: Scorer, images: usize, lists: &Lists) -
         disk_bytes: disk_bytes(lists.units(), kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
         output: settings.save_dir.clone(),
+        notices: Vec::new(),
     })
 }
 

@@ -163,7 +163,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let search = references::Search { args, global, target: &target, preprocessing: &preprocessing };
     let references =
         channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
-    let start = start::read(args, &preprocessing)?;
+    let start = start::read(args, global, &preprocessing)?;
     let inputs =
         identity(args, &network, &target, &channels, &preprocessing, &references, start.sha256.as_deref());
     let results = Results::new(args, &channels);

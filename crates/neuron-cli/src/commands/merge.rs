@@ -37,8 +37,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
     let (place, written) = match command {
         "select-images" => select_images::write_merged(merged, &args.out)?,
-        "extract-patches" => extract_patches::write_merged(&merged, &args.out, global.quiet)?,
-        "baseline" => baseline::write_merged(&merged, &args.out, global.quiet)?,
+        "extract-patches" => extract_patches::write_merged(&merged, &args.out, global)?,
+        "baseline" => baseline::write_merged(&merged, &args.out, global)?,
         other => bail!("shards of {other:?} cannot be merged"),
     };
     if written == Outcome::Interrupted {

@@ -84,6 +84,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
+    global.say_notices(&dataset);
     if global.dry_run {
         let (network, settings) = (&network, &settings);
         let request = plan::Request {

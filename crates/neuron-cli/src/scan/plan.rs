@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) disk_bytes: f64,
     pub(crate) seconds_per_forward: f64,
     pub(crate) output: PathBuf,
+    /// What is left out, one line each.
+    pub(crate) notices: Vec<String>,
 }
 
 impl Plan {
@@ -47,11 +49,13 @@ impl Plan {
                 "disk_bytes": self.disk_bytes.round(),
                 "seconds": seconds,
                 "output": self.output,
+                "notices": self.notices,
             });
             output::print(&format!("{plan:#}\n"))?;
         } else {
+            let notices: String = self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
             output::print(&format!(
-                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\n",
+                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\n{notices}",
                 self.images,
                 self.channels,
                 self.kept_per_channel,

@@ -23,6 +23,20 @@ impl Format {
     }
 }
 
+/// Names what the beginning of any file looks like.
+pub(crate) fn describe(head: &[u8]) -> &'static str {
+    match image::guess_format(head) {
+        Ok(ImageFormat::Jpeg) => "a JPEG picture",
+        Ok(ImageFormat::Png) => "a PNG picture",
+        Ok(ImageFormat::WebP) => "a WebP picture",
+        Ok(ImageFormat::Tiff) => "a TIFF picture",
+        Ok(ImageFormat::Bmp) => "a BMP picture",
+        Ok(ImageFormat::Gif) => "a GIF picture",
+        Ok(ImageFormat::Pnm) => "a PNM picture",
+        _ => looks_like(head),
+    }
+}
+
 /// Names what was found in place of a picture, for people who have to find out how it got there.
 fn looks_like(bytes: &[u8]) -> &'static str {
     const SIGNATURES: [(&[u8], &str); 11] = [

@@ -1,13 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use neuron_data::Preprocessing;
+use neuron_data::{Limits, Preprocessing};
 use neuron_topk::TopK;
 use serde_json::json;
 
 use super::lists::Lists;
 use super::{Settings, image_scores};
 use crate::channels;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
 use crate::scan::{Checkpoint, Destination, Identity, Shard, SkippedImage};
@@ -20,6 +21,7 @@ pub(super) struct Results<'a> {
     pub(super) lists: &'a Lists,
     /// Holds a folder for each channel.
     pub(super) folder: &'a Path,
+    pub(super) limits: Limits,
     pub(super) quiet: bool,
 }
 
@@ -52,6 +54,7 @@ impl Results<'_> {
             drawing: &self.settings.drawing,
             identity: self.identity,
             list_names: &["topk_files.txt"],
+            limits: self.limits,
             quiet: self.quiet,
         };
         publisher.publish(&units)
@@ -80,7 +83,7 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: &Checkpoint,
     out: &Path,
-    quiet: bool,
+    global: &Global,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let identity = &merged.identity;
     let settings: Settings = identity.read("settings")?;
@@ -99,7 +102,8 @@ pub(in crate::commands) fn write_merged(
         preprocessing: &preprocessing,
         lists: &lists,
         folder: out,
-        quiet,
+        limits: global.limits(),
+        quiet: global.quiet,
     };
     let best = merged.lists.first().context("the shards hold no lists")?;
     Ok((out.to_owned(), results.write(best, &merged.skipped)?))

@@ -143,7 +143,8 @@ impl Report<'_> {
         let dataset = Arc::new(Dataset::open(data, &DatasetOptions::default())?);
         let count = dataset.len().min(POPULATION);
         let len = dataset.len();
-        let options = LoaderOptions { batch_size: count, ..LoaderOptions::default() };
+        let limits = self.global.limits();
+        let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
         let mut pixels = Vec::new();
         for batch in
             Loader::new(dataset, (0..count).map(move |at| at * len / count), preprocessing, &options)?

@@ -116,8 +116,8 @@ impl Search<'_> {
         let dataset = Dataset::from_entries(lines, &self.bases());
         let mut references = self.none();
         for (index, (line, patch)) in lines.iter().zip(boxes).enumerate().take(wanted) {
-            let preprocessing = self.preprocessing;
-            match patches::cut(&dataset, index, patch, preprocessing.crop, preprocessing.interpolation) {
+            let image = dataset.read_rgb8(index, &self.global.limits()).map_err(anyhow::Error::from);
+            match image.and_then(|image| patches::cut(&image, patch, self.preprocessing)) {
                 Ok(pixels) => references.push(line, &pixels),
                 Err(reason) => self.skip(&mut references, index, line, &reason.to_string())?,
             }
@@ -127,7 +127,8 @@ impl Search<'_> {
 
     fn images(&self, names: &[&str]) -> anyhow::Result<References> {
         let dataset = Arc::new(Dataset::from_entries(names, &self.bases()));
-        let options = LoaderOptions { batch_size: names.len().max(1), ..LoaderOptions::default() };
+        let limits = self.global.limits();
+        let options = LoaderOptions { batch_size: names.len().max(1), limits, ..LoaderOptions::default() };
         let mut references = self.none();
         for batch in Loader::new(dataset, 0..names.len(), self.preprocessing, &options)? {
             let crops = batch.pixels().chunks_exact(self.preprocessing.crop_bytes());

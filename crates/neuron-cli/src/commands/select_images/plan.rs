@@ -40,5 +40,6 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
         disk_bytes: channels as f64 * kept as f64 * (longest_name.unwrap_or(0) as f64 + 1.0 + 12.0),
         seconds_per_forward: seconds / TIMED as f64,
         output: args.out.join(&settings.arch),
+        notices: dataset.notices().iter().map(ToString::to_string).collect(),
     })
 }

@@ -3,7 +3,9 @@
 mod file;
 mod jpeg;
 mod other;
+mod png;
 mod sniff;
+mod tiff;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,8 +78,8 @@ impl Limits {
 /// Decodes JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or PNM, recognised by content, to 8-bit RGB.
 ///
 /// Gray is replicated, palettes are looked up, alpha is dropped, of 16 bits the high byte is kept, CMYK is
-/// converted; EXIF orientation and colour profiles are not applied. This is what Pillow's `convert("RGB")`
-/// does.
+/// converted, of 32 bits and floats what lies outside of 0..=255 is clipped; EXIF orientation and colour profiles are
+/// not applied. This is what Pillow's `convert("RGB")` does, but for gray of 16 bits, which it clips.
 ///
 /// # Errors
 /// Any [`ImageError`] but `Read` and `FileTooLarge`.
@@ -136,3 +138,8 @@ impl Decoder {
 
 /// Size of a whole picture and the part of it that was decoded.
 type Extent = ((usize, usize), (Range<usize>, Range<usize>));
+
+/// The extent of a picture that was decoded as a whole.
+fn whole(height: usize, width: usize) -> Extent {
+    ((height, width), (0..height, 0..width))
+}

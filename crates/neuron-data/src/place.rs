@@ -18,13 +18,13 @@ pub fn is_same_place(left: &Path, right: &Path) -> bool {
 pub(crate) fn is_spelled_alike(left: &Path, right: &Path) -> bool {
     match (std::path::absolute(or_here(left)), std::path::absolute(or_here(right))) {
         (Ok(left), Ok(right)) => left == right,
-        _ => plain(left) == plain(right),
+        _ => plain_path(left) == plain_path(right),
     }
 }
 
 /// The rest of a path behind a folder, however both are spelled; `None` if it does not lie below.
 pub(crate) fn below<'p>(folder: &Path, path: &'p str) -> Option<&'p str> {
-    let rest = match plain(Path::new(path)).strip_prefix(plain(folder)) {
+    let rest = match plain_path(Path::new(path)).strip_prefix(plain_path(folder)) {
         Ok(rest) => rest,
         Err(_) => {
             let absolute = std::path::absolute(path).ok()?;
@@ -47,7 +47,11 @@ fn last_parts(path: &Path, parts: usize) -> Option<&Path> {
 }
 
 /// A path without a leading `./`.
-fn plain(path: &Path) -> &Path {
+pub(crate) fn plain(path: &str) -> &str {
+    plain_path(Path::new(path)).to_str().unwrap_or(path)
+}
+
+fn plain_path(path: &Path) -> &Path {
     let mut components = path.components();
     while components.clone().next() == Some(Component::CurDir) {
         components.next();

@@ -25,53 +25,54 @@ pub(super) struct Layout {
 /// `train` and `val` are splits, unless one of them alone lies, with images of its own, beside other folders with
 /// images: then it is a class, as in COCO.
 pub(super) fn find(root: &Path, options: &DatasetOptions) -> Result<Layout, DataError> {
-    let (loose, mut folders) = listing::read_root(root)?;
-    folders.sort_unstable_by(|a, b| a.relative.cmp(&b.relative));
-    let has = |part: &str| folders.iter().any(|folder| folder.relative == part);
-    let wanted = options.split.unwrap_or_default();
-    let splits: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(|split| has(split.name())).collect();
-    let Some(first) = splits.first() else {
-        let notices = options.split.map(|asked| Notice::NoSplits { asked });
-        return Ok(Layout { split: None, notices: notices.into_iter().collect() });
-    };
-    let parts = PARTS.iter().filter(|part| has(part)).count();
+    let (loose, folders) = listing::read_root(root)?;
     let is_part = |folder: &Pending| PARTS.contains(&folder.relative.as_str());
-    let (parts_folders, others): (Vec<Pending>, Vec<Pending>) = folders.into_iter().partition(is_part);
-    let beside: Vec<String> = others
+    let (parts, others): (Vec<Pending>, Vec<Pending>) = folders.into_iter().partition(is_part);
+    let has = |split: Split| parts.iter().any(|part| part.relative == split.name());
+    let splits: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(|split| has(*split)).collect();
+    let Some(first) = splits.first() else { return Ok(Layout::without_splits(options.split)) };
+    let beside = with_images(others);
+    if let ([only], [other, ..]) = (&*parts, &*beside)
+        && is_class(only)
+    {
+        return match options.split {
+            Some(asked) if asked == *first => {
+                Err(DataError::SplitIsClass { root: root.into(), wanted: asked.name(), beside: other.clone() })
+            }
+            asked => Ok(Layout::without_splits(asked)),
+        };
+    }
+    let split = options.split.unwrap_or_default();
+    if !has(split) {
+        let (wanted, present) = (split.name(), first.name());
+        return Err(DataError::MissingSplit { root: root.into(), wanted, present });
+    }
+    Ok(Layout { split: Some(split), notices: beside_split(split, beside, &loose) })
+}
+
+impl Layout {
+    /// All of the folder, whatever split was asked for.
+    fn without_splits(asked: Option<Split>) -> Self {
+        Self { split: None, notices: asked.map(|asked| Notice::NoSplits { asked }).into_iter().collect() }
+    }
+}
+
+/// The names of those folders that hold images anywhere below, in order.
+fn with_images(folders: Vec<Pending>) -> Vec<String> {
+    let mut names: Vec<String> = folders
         .into_iter()
         .filter_map(|folder| {
             let name = folder.relative.clone();
             listing::holds_images(folder).then_some(name)
         })
         .collect();
-    let is_class = |folder: &Pending| {
-        folder.relative == first.name() && (listing::has_images_of_its_own(folder) || is_empty(folder))
-    };
-    if let Some(other) = beside.first().filter(|_| parts == 1 && parts_folders.iter().any(is_class)) {
-        return match options.split {
-            Some(asked) if has_part(&parts_folders, asked) => {
-                Err(DataError::SplitIsClass { root: root.into(), wanted: asked.name(), beside: other.clone() })
-            }
-            asked => {
-                let notices = asked.map(|asked| Notice::NoSplits { asked });
-                Ok(Layout { split: None, notices: notices.into_iter().collect() })
-            }
-        };
-    }
-    if !splits.contains(&wanted) {
-        let present = first.name();
-        return Err(DataError::MissingSplit { root: root.into(), wanted: wanted.name(), present });
-    }
-    Ok(Layout { split: Some(wanted), notices: beside_split(wanted, beside, &loose) })
+    names.sort_unstable();
+    names
 }
 
-fn has_part(folders: &[Pending], split: Split) -> bool {
-    folders.iter().any(|folder| folder.relative == split.name())
-}
-
-/// Whether there is no image in a folder or below it.
-fn is_empty(folder: &Pending) -> bool {
-    !listing::holds_images(folder.clone())
+/// Whether a folder has images of its own, as a class has, or none at all.
+fn is_class(folder: &Pending) -> bool {
+    listing::has_images_of_its_own(folder) || !listing::holds_images(folder.clone())
 }
 
 /// What a split leaves out.

@@ -71,6 +71,8 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Loo
         let below = place::below(from, entry).map(|relative| Place { base: new, relative });
         match find(entry, &lookup.bases) {
             Some(found) if is_spelling => below.unwrap_or(found),
+            // `./train/a.png` of the new folder is called as it always was.
+            Some(found) if found.base == new => Place { relative: place::plain(entry), ..found },
             Some(found) => found,
             None => below.unwrap_or(Place { base: 0, relative: entry }),
         }

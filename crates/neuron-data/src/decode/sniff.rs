@@ -15,6 +15,10 @@ impl Format {
         if bytes.is_empty() {
             return Err(ImageError::Empty);
         }
+        if bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b") {
+            // TIFF beyond 4 GiB, which small files use, too.
+            return Ok(Self::Other(ImageFormat::Tiff));
+        }
         match image::guess_format(bytes) {
             Ok(ImageFormat::Jpeg) => Ok(Self::Jpeg),
             Ok(format) if super::other::name(format).is_some() => Ok(Self::Other(format)),

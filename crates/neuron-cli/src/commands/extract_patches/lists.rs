@@ -113,7 +113,7 @@ struct Entries {
 impl Entries {
     /// Reads a list; an image that it names twice counts where it comes first.
     fn read(&mut self, path: &Path) -> anyhow::Result<Vec<u32>> {
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let text = neuron_data::read_list(path).with_context(|| {
             format!("cannot read {}: run `neuron select-images` first, or check --save-dir", path.display())
         })?;
         self.lists += 1;

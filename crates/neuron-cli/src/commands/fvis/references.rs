@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{Images, Levels, Tap};
 
@@ -66,8 +66,7 @@ impl Search<'_> {
     /// Finds and decodes the references of a unit.
     pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
         let list = self.list(channel)?;
-        let text =
-            std::fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let text = neuron_data::read_list(&list)?;
         let wanted = self.args.num_real_img.get();
         let references = match self.args.references {
             Kind::Images => self.images(&distinct(&text).into_iter().take(wanted).collect::<Vec<_>>())?,

@@ -1,11 +1,12 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use neuron_data::Limits;
 use serde_json::json;
 
 use crate::AtlasError;
 use crate::pages::{self, Pages};
-use crate::pictures::{self, Plan, Skipped};
+use crate::pictures::{self, Plan, Reading, Skipped};
 use crate::read::Atlas;
 use crate::slug::Slugs;
 use crate::staging::{self, MARKER, Staging};
@@ -21,11 +22,13 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Whether an image that cannot be shown is fatal. Default: it is left out.
     pub strict: bool,
+    /// What reading an image may cost.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { patches: 24, images: 12, data: None, strict: false }
+        Self { patches: 24, images: 12, data: None, strict: false, limits: Limits::default() }
     }
 }
 
@@ -94,7 +97,8 @@ impl<'a> Site<'a> {
     pub fn write(&self, out: &Path, overwrite: bool, observer: Observer<'_>) -> Result<Written, AtlasError> {
         staging::check(out, overwrite)?;
         let staging = Staging::new(out)?;
-        let rendered = pictures::render(&self.plan, &staging, self.settings.strict, observer)?;
+        let reading = Reading { limits: self.settings.limits, strict: self.settings.strict };
+        let rendered = pictures::render(&self.plan, &staging, reading, observer)?;
         let pages = Pages { atlas: self.atlas, slugs: &self.slugs, plan: &self.plan, rendered: &rendered };
         pages::write(&pages, &staging)?;
         let skipped: Vec<Skipped> =

@@ -12,8 +12,7 @@ use toml::{Table, Value};
 /// The arguments with those of the configuration file put after the command's name.
 pub(crate) fn expand(arguments: Vec<OsString>, commands: &[String]) -> anyhow::Result<Vec<OsString>> {
     let Some(path) = config_path(&arguments) else { return Ok(arguments) };
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    let text = neuron_data::read_text(&path).context("the configuration")?;
     let table: Table = text.parse().with_context(|| format!("{} is not a TOML file", path.display()))?;
     let is_command = |argument: &OsString| commands.iter().any(|command| argument.to_str() == Some(command));
     let Some(at) = arguments.iter().position(is_command) else { return Ok(arguments) };

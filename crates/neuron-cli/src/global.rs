@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use neuron_data::{Dataset, Limits};
 use neuron_model::{
     Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
 };
@@ -51,12 +52,35 @@ pub(crate) struct Global {
     /// Replace results that are there already
     #[arg(long, global = true)]
     pub(crate) overwrite: bool,
+    /// The largest picture that is read, in pixels; decoding takes up to 16 bytes a pixel
+    #[arg(long, global = true, default_value_t = Limits::default().max_pixels, value_name = "N", value_parser = pixels)]
+    pub(crate) max_pixels: usize,
     /// Fail at the first image that cannot be read, instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
 }
 
+/// The value of `--max-pixels`.
+fn pixels(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(pixels) if pixels > 0 => Ok(pixels),
+        _ => Err("expected a number of pixels, at least 1".to_owned()),
+    }
+}
+
 impl Global {
+    /// What a single image file may cost.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits::of_pixels(self.max_pixels)
+    }
+
+    /// Says what a data set leaves out; a plan says it itself.
+    pub(crate) fn say_notices(&self, dataset: &Dataset) {
+        if !self.dry_run {
+            dataset.notices().iter().for_each(|notice| self.say(0, || notice.to_string()));
+        }
+    }
+
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
     pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
         Architecture::from_name(arch)?;
@@ -90,7 +114,25 @@ impl Global {
     /// The data, or how to name it.
     pub(crate) fn data(&self) -> anyhow::Result<&Path> {
         let missing = || WrongUsage("no images: pass --data DIR or set NEURON_DATA".to_owned());
-        Ok(self.data.as_deref().ok_or_else(missing)?)
+        Ok(self.data_if_any()?.ok_or_else(missing)?)
+    }
+
+    /// The data, where they are named.
+    ///
+    /// # Errors
+    /// [`WrongUsage`] if their path is not UTF-8: results are lists of lines of text, and hold it.
+    pub(crate) fn data_if_any(&self) -> anyhow::Result<Option<&Path>> {
+        match self.data.as_deref() {
+            Some(data) if data.to_str().is_none() => {
+                let message = format!(
+                    "--data {}: the path is not UTF-8, and lists of files cannot hold it: rename the folder, or reach it \
+                     through a link with a plain name",
+                    data.display()
+                );
+                Err(WrongUsage(message).into())
+            }
+            data => Ok(data),
+        }
     }
 
     /// Says something on stderr from a level of verbosity on; nothing if quiet.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use neuron_data::{Lookup, Moved};
 use neuron_model::{Network, Tap};
 use serde_json::Value;
 
@@ -55,9 +56,12 @@ impl Origin {
         }))
     }
 
-    /// The data folder or list that the scan went through.
-    pub(crate) fn data(&self) -> Option<&Path> {
-        self.data.as_deref()
+    /// Where the images of lists are: as listed, below `data`, or there in place of the folder that the scan went
+    /// through.
+    pub(crate) fn lookup(origins: &[&Option<Self>], data: Option<&Path>) -> Lookup {
+        let from = origins.iter().find_map(|origin| origin.as_ref()?.data.as_ref());
+        let moved = |(from, to): (&Place, &Path)| Moved { from: from.to_path_buf(), to: to.to_owned() };
+        Lookup { moved: from.zip(data).map(moved), ..Lookup::below(data) }
     }
 
     /// Checks that the lists are of this layer of this network; other weights are only said, as the same tensors can

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::ops::Deref;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use neuron_data::is_same_place;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -26,17 +27,8 @@ impl Place {
 
     /// Whether two spellings (`d`, `d/`, `./d`, relative or absolute) name one place.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let real = |place: &Self| std::fs::canonicalize(&place.0);
-        match (real(self), real(other)) {
-            (Ok(one), Ok(other)) => one == other,
-            _ => plain(&self.0) == plain(&other.0),
-        }
+        is_same_place(&self.0, &other.0)
     }
-}
-
-/// Without what a spelling adds: `./`, doubled and last slashes.
-fn plain(path: &Path) -> PathBuf {
-    path.components().filter(|component| *component != Component::CurDir).collect()
 }
 
 impl Deref for Place {
@@ -100,20 +92,6 @@ fn os_string(bytes: Vec<u8>) -> Option<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn place(path: &str) -> Place {
-        Place::new(Path::new(path))
-    }
-
-    #[test]
-    fn spellings_of_one_place() {
-        for other in ["d", "d/", "./d", "d//", "./d/."] {
-            assert!(place("d").is_same(&place(other)), "{other}");
-        }
-        assert!(!place("d").is_same(&place("e")) && !place("d").is_same(&place("/d")));
-        let here = std::env::current_dir().unwrap();
-        assert!(Place::new(&here).is_same(&place(".")));
-    }
 
     #[cfg(unix)]
     #[test]

@@ -1,17 +1,21 @@
 //! From the bytes of a file to 8-bit RGB, whatever the file is called.
 
+mod file;
 mod jpeg;
 mod other;
+mod png;
 mod sniff;
+mod tiff;
 
-use std::io::Read;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::resize::Raster;
 use crate::{DataError, ImageError};
+pub(crate) use file::read_file;
 use sniff::Format;
+pub(crate) use sniff::describe;
 
 /// A picture in 8-bit RGB.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +38,27 @@ impl Rgb8Image {
 /// What a single file may cost; beyond it the file is an error, found before the memory is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest file that is read. Default 256 MiB.
+    /// Largest file that is read. Default 1.4 GB, see [`Limits::of_pixels`].
     pub max_file_bytes: u64,
-    /// Largest picture that is decoded, in pixels. Default 89,478,485, where Pillow starts to warn of
-    /// decompression bombs. Decoding takes up to 16 bytes a pixel.
+    /// Largest picture that is decoded, in pixels. Default 178,956,970, beyond which Pillow takes a file for a
+    /// decompression bomb. Decoding takes up to 16 bytes a pixel.
     pub max_pixels: usize,
+}
+
+impl Limits {
+    /// Room for pictures of so many pixels, whatever their format: eight bytes a pixel, as in 16-bit RGBA that is
+    /// not compressed, and never less than 256 MiB.
+    pub fn of_pixels(max_pixels: usize) -> Self {
+        const LEAST_BYTES: u64 = 256 << 20;
+        const HEADER_BYTES: u64 = 1 << 20;
+        let bytes = (max_pixels as u64).saturating_mul(8).saturating_add(HEADER_BYTES);
+        Self { max_file_bytes: bytes.max(LEAST_BYTES), max_pixels }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_file_bytes: 256 << 20, max_pixels: 89_478_485 }
+        Self::of_pixels(178_956_970)
     }
 }
 
@@ -63,8 +78,8 @@ impl Limits {
 /// Decodes JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or PNM, recognised by content, to 8-bit RGB.
 ///
 /// Gray is replicated, palettes are looked up, alpha is dropped, of 16 bits the high byte is kept, CMYK is
-/// converted; EXIF orientation and colour profiles are not applied. This is what Pillow's `convert("RGB")`
-/// does.
+/// converted, of 32 bits and floats what lies outside of 0..=255 is clipped; EXIF orientation and colour profiles are
+/// not applied. This is what Pillow's `convert("RGB")` does, but for gray of 16 bits, which it clips.
 ///
 /// # Errors
 /// Any [`ImageError`] but `Read` and `FileTooLarge`.
@@ -85,25 +100,6 @@ pub fn read_rgb8(path: &Path, limits: &Limits) -> Result<Rgb8Image, DataError> {
     read_file(path, limits, &mut bytes)
         .and_then(|()| decode_rgb8(&bytes, limits))
         .map_err(|source| DataError::Image { path: path.into(), source })
-}
-
-/// Replaces `bytes` by the content of a file.
-pub(crate) fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), ImageError> {
-    let read = |source| ImageError::Read { source };
-    let file = std::fs::File::open(path).map_err(read)?;
-    let announced = file.metadata().map_err(read)?.len();
-    let too_large = |bytes| ImageError::FileTooLarge { bytes, limit: limits.max_file_bytes };
-    if announced > limits.max_file_bytes {
-        return Err(too_large(announced));
-    }
-    bytes.clear();
-    bytes.reserve(announced as usize);
-    // A pipe or a growing file announces less than it holds.
-    let found = file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(bytes).map_err(read)?;
-    if found as u64 > limits.max_file_bytes {
-        return Err(too_large(found as u64));
-    }
-    Ok(())
 }
 
 /// Decodes one picture after the other into the same memory.
@@ -142,3 +138,8 @@ impl Decoder {
 
 /// Size of a whole picture and the part of it that was decoded.
 type Extent = ((usize, usize), (Range<usize>, Range<usize>));
+
+/// The extent of a picture that was decoded as a whole.
+fn whole(height: usize, width: usize) -> Extent {
+    ((height, width), (0..height, 0..width))
+}

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a data set, its listing or its preprocessing cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum DataError {
 
     /// Nothing to work on.
     #[error(
-        "no images under `{root}` ({other_files} other files): a data folder holds `train/` or `val/`, \
+        "no images under `{root}` ({other_files} other files{results}): a data folder holds `train/` or `val/`, \
          class folders or images, and images end in {endings}"
     )]
     NoImages {
@@ -34,21 +35,60 @@ pub enum DataError {
         root: PathBuf,
         /// Files that were seen and are not images by their ending.
         other_files: usize,
+        /// Says that results of `neuron` were left out, with `, ` before it; else empty.
+        results: &'static str,
         /// The endings that count as images.
         endings: String,
     },
 
-    /// A name that the line-based outputs cannot hold.
+    /// A split was asked for where the folder of that name is read as a class.
     #[error(
-        "the name of `{path}` is not UTF-8 or holds a line break: rename it, lists of files cannot hold it"
+        "`{root}` holds `{wanted}` beside `{beside}`, which has images too, so that both are classes: choose no \
+         split to use all, or `{wanted}` itself as the data folder"
     )]
-    UnlistableName {
-        /// The file or folder.
+    SplitIsClass {
+        /// The data folder.
+        root: PathBuf,
+        /// Name of the split that was asked for.
+        wanted: &'static str,
+        /// A folder that is a class.
+        beside: String,
+    },
+
+    /// Something else than a list of paths.
+    #[error(
+        "`{list}` is not a text file of paths but {looks_like}: choose a folder of images, or a list with one path \
+         a line"
+    )]
+    NotAList {
+        /// The file.
+        list: PathBuf,
+        /// What its beginning looks like.
+        looks_like: &'static str,
+    },
+
+    /// Something else than text.
+    #[error("`{path}` is not a text file but {looks_like}")]
+    NotText {
+        /// The file.
         path: PathBuf,
+        /// What its beginning looks like.
+        looks_like: &'static str,
+    },
+
+    /// A line of a list that cannot name a file.
+    #[error("`{list}`, line {line} {problem}: a list holds one path a line, as UTF-8 text")]
+    ListLine {
+        /// The list.
+        list: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: &'static str,
     },
 
     /// A list names a file that does not exist.
-    #[error("`{list}`, line {line}: no file `{entry}`, neither as it is nor below {bases}")]
+    #[error("`{list}`, line {line}: no file `{entry}`, neither as it is nor below {bases}{hint}")]
     MissingFile {
         /// The list.
         list: PathBuf,
@@ -58,6 +98,8 @@ pub enum DataError {
         entry: String,
         /// The folders that were tried.
         bases: String,
+        /// What was found instead and could be meant, with `; ` before it; may be empty.
+        hint: String,
     },
 
     /// The weights' metadata describes a preprocessing that makes no sense.
@@ -99,6 +141,24 @@ pub enum ImageError {
         source: std::io::Error,
     },
 
+    /// A folder, a pipe, a socket or a device.
+    #[error("not a regular file but {kind}")]
+    NotRegular {
+        /// What it is.
+        kind: &'static str,
+    },
+
+    /// The file's or folder's name is not UTF-8 or holds a line break.
+    #[error("the name is not UTF-8 or holds a line break, so that no list can hold it: rename it")]
+    UnlistableName,
+
+    /// A folder in the place of the images in it.
+    #[error("cannot read the folder, and its images are left out: {source}")]
+    UnreadableFolder {
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
+
     /// The file has no bytes.
     #[error("the file is empty")]
     Empty,
@@ -129,7 +189,7 @@ pub enum ImageError {
     },
 
     /// The picture is larger than [`Limits::max_pixels`](crate::Limits::max_pixels).
-    #[error("{height} x {width} pixels are more than the limit of {limit}")]
+    #[error("{height} x {width} pixels are more than the limit of {limit}: raise the limit, or scale the picture down")]
     TooManyPixels {
         /// Height in pixels.
         height: usize,

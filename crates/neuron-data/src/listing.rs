@@ -3,37 +3,63 @@
 //! Folders are read in parallel, level by level; every folder keeps its names in one string, so that a
 //! million files cost a few allocations a folder and not several a file.
 
+mod ending;
+mod results;
+mod tally;
+
 use std::fs::{self, DirEntry};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::unusable::{Problem, Unusable, escaped, listable};
 use crate::{DataError, parallel};
-
-/// What counts as an image: torchvision's list and GIF. Content decides how a file is decoded.
-pub(crate) const ENDINGS: [&str; 10] =
-    ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif"];
+pub(crate) use ending::ENDINGS;
+use ending::Promise;
+use results::Marks;
+pub(crate) use tally::{LeftOut, Tally};
 
 /// The image files of one folder, by name.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct Folder {
     /// Path below the root, with `/`; empty for the root itself.
     pub(crate) relative: String,
     names: String,
     /// Start and end of each name, in bytewise order.
     spans: Vec<(usize, usize)>,
-    /// Files that are no images by their ending.
-    pub(crate) other_files: usize,
+    /// What would hold images and cannot be used, by name: behind the files in every order.
+    pub(crate) unusable: Vec<(String, Unusable)>,
+    pub(crate) left_out: LeftOut,
 }
 
 impl Folder {
     /// File names, bytewise ascending.
     pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.spans.iter().map(|&(start, end)| &self.names[start..end])
+        self.spans.iter().map(|span| self.name(*span))
+    }
+
+    /// Whether there is nothing that belongs to a data set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans.is_empty() && self.unusable.is_empty()
     }
 
     /// The first component of the path below the root: the class.
     pub(crate) fn class(&self) -> &str {
         self.relative.split('/').next().unwrap_or_default()
+    }
+
+    /// The path of something in this folder below the root.
+    fn path_of(&self, name: &str) -> String {
+        let separator = if self.relative.is_empty() { "" } else { "/" };
+        format!("{}{separator}{name}", self.relative)
+    }
+
+    fn name(&self, (start, end): (usize, usize)) -> &str {
+        &self.names[start..end]
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.spans.binary_search_by(|span| self.name(*span).cmp(name)).is_ok()
     }
 
     fn push(&mut self, name: &str) {
@@ -42,20 +68,26 @@ impl Folder {
         self.spans.push((start, self.names.len()));
     }
 
+    fn push_unusable(&mut self, name: String, path: PathBuf, problem: Problem) {
+        self.unusable.push((name, Unusable { path, problem }));
+    }
+
     fn sort(&mut self) {
         let names = &self.names;
         self.spans.sort_unstable_by(|a, b| names[a.0..a.1].cmp(&names[b.0..b.1]));
+        self.unusable.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     }
 }
 
 /// All folders below `root`, `root` first, then by class and within it by path, bytewise.
+///
+/// A folder that cannot be read is an entry of its own that cannot be used; only without the root there is nothing.
 pub(crate) fn walk(root: &Path) -> Result<Vec<Folder>, DataError> {
-    let mut found = Vec::new();
-    let mut level = vec![Pending { path: root.into(), relative: String::new(), jumps: None }];
+    let (first, mut level) = read_root(root)?;
+    let mut found = vec![first];
     while !level.is_empty() {
         let mut next = Vec::new();
-        for visited in parallel::map(&level, visit) {
-            let (folder, below) = visited?;
+        for (folder, below) in parallel::map(&level, visit) {
             found.push(folder);
             next.extend(below);
         }
@@ -65,11 +97,42 @@ pub(crate) fn walk(root: &Path) -> Result<Vec<Folder>, DataError> {
     Ok(found)
 }
 
+/// What lies in a folder directly, and its folders.
+pub(crate) fn read_root(root: &Path) -> Result<(Folder, Vec<Pending>), DataError> {
+    let pending = Pending { path: root.into(), relative: String::new(), jumps: None, problem: None };
+    read(&pending).map_err(|source| DataError::Read { path: root.into(), source })
+}
+
+/// Whether there is an image in a folder or anywhere below it; looks no further than the first.
+pub(crate) fn holds_images(pending: Pending) -> bool {
+    let mut level = vec![pending];
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for pending in &level {
+            let (folder, below) = visit(pending);
+            if folder.files().len() > 0 {
+                return true;
+            }
+            next.extend(below);
+        }
+        level = next;
+    }
+    false
+}
+
+/// Whether there is an image in a folder itself.
+pub(crate) fn has_images_of_its_own(pending: &Pending) -> bool {
+    visit(pending).0.files().len() > 0
+}
+
 /// A folder that is still to be read.
-struct Pending {
+#[derive(Clone)]
+pub(crate) struct Pending {
     path: PathBuf,
-    relative: String,
+    pub(crate) relative: String,
     jumps: Option<Arc<Jump>>,
+    /// Why it will not be.
+    problem: Option<Problem>,
 }
 
 /// A symbolic link that was followed on the way here: the real path of the folder that holds it.
@@ -78,47 +141,132 @@ struct Jump {
     before: Option<Arc<Jump>>,
 }
 
-fn visit(pending: &Pending) -> Result<(Folder, Vec<Pending>), DataError> {
-    let read = |source| DataError::Read { path: pending.path.clone(), source };
+/// Reads a folder; one that cannot be read is said to be so in its place.
+fn visit(pending: &Pending) -> (Folder, Vec<Pending>) {
+    let failed = |problem| {
+        let relative = pending.relative.clone();
+        let unusable = vec![(relative.clone(), Unusable { path: pending.path.clone(), problem })];
+        (Folder { relative, unusable, ..Folder::default() }, Vec::new())
+    };
+    match &pending.problem {
+        Some(problem) => failed(problem.clone()),
+        None => read(pending).unwrap_or_else(|error| failed(Problem::Folder(Arc::new(error)))),
+    }
+}
+
+fn read(pending: &Pending) -> io::Result<(Folder, Vec<Pending>)> {
     let mut folder = Folder { relative: pending.relative.clone(), ..Folder::default() };
-    let mut below = Vec::new();
-    for entry in fs::read_dir(&pending.path).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let kind = Kind::of(&entry).map_err(read)?;
-        if kind == Kind::File && !is_image(Path::new(&name)) {
-            folder.other_files += 1;
-            continue;
-        }
-        let Some(name) = name.to_str().filter(|name| !name.contains(['\n', '\r'])) else {
-            return Err(DataError::UnlistableName { path: entry.path() });
+    let (mut below, mut marks) = (Vec::new(), Marks::default());
+    for entry in fs::read_dir(&pending.path)? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // What was read up to here stays.
+            Err(error) => {
+                let problem = Problem::Folder(Arc::new(error));
+                folder.push_unusable(pending.relative.clone(), pending.path.clone(), problem);
+                break;
+            }
         };
-        match kind {
-            Kind::File => folder.push(name),
-            Kind::Folder => below.push(pending.child(name, pending.jumps.clone())),
-            Kind::Link => {
-                if let Some(jump) = pending.follow(&entry.path()).map_err(read)? {
-                    below.push(pending.child(name, Some(jump)));
+        take(pending, &entry, (&mut folder, &mut below, &mut marks));
+    }
+    folder.sort();
+    Ok(without_results(pending, folder, below, &marks))
+}
+
+/// Puts an entry of a folder where it belongs; hidden ones belong nowhere.
+fn take(
+    pending: &Pending,
+    entry: &DirEntry,
+    (folder, below, marks): (&mut Folder, &mut Vec<Pending>, &mut Marks),
+) {
+    let name = entry.file_name();
+    if name.as_encoded_bytes().starts_with(b".") {
+        return;
+    }
+    let text = listable(&name);
+    let kind = Kind::of(entry);
+    match (kind, Promise::of(Path::new(&name))) {
+        (Kind::Folder | Kind::Link, _) => below.push(match text {
+            Some(text) if kind == Kind::Folder => pending.child(text, pending.jumps.clone()),
+            Some(text) => match pending.follow(&entry.path()) {
+                Ok(Some(jump)) => pending.child(text, Some(jump)),
+                Ok(None) => return,
+                Err(error) => pending.lost(&entry.path(), text, Problem::Folder(Arc::new(error))),
+            },
+            None => pending.lost(&entry.path(), &escaped(&name), Problem::Name),
+        }),
+        (Kind::File | Kind::DeadLink, Promise::Image) => match text {
+            Some(text) => folder.push(text),
+            None => {
+                let shown = folder.path_of(&escaped(&name));
+                folder.push_unusable(shown, entry.path(), Problem::Name);
+            }
+        },
+        (kind, promise) => {
+            folder.left_out.other_files += 1;
+            let shown = || folder.path_of(&escaped(&name));
+            match promise {
+                _ if kind == Kind::DeadLink => {
+                    let shown = shown();
+                    folder.left_out.dead_links.add(&shown);
                 }
+                Promise::OtherPicture(ending) => {
+                    let shown = shown();
+                    folder.left_out.other_pictures.entry(ending).or_default().add(&shown);
+                }
+                _ => marks.note(text.unwrap_or_default()),
             }
         }
     }
-    folder.sort();
-    Ok((folder, below))
+}
+
+/// Takes out what `neuron` wrote. The root is not taken out as a whole: it was named by whoever wants it.
+fn without_results(
+    pending: &Pending,
+    mut folder: Folder,
+    mut below: Vec<Pending>,
+    marks: &Marks,
+) -> (Folder, Vec<Pending>) {
+    if !pending.relative.is_empty() && marks.whole_folder(&pending.path) {
+        let mut left_out = LeftOut::default();
+        left_out.result_folders.add(&folder.relative);
+        return (Folder { relative: folder.relative, left_out, ..Folder::default() }, Vec::new());
+    }
+    let written = marks.written(&pending.path, folder.files(), |name| folder.has(name));
+    if !written.pictures.is_empty() {
+        for picture in &written.pictures {
+            let shown = folder.path_of(picture);
+            folder.left_out.result_pictures.add(&shown);
+        }
+        let Folder { names, spans, .. } = &mut folder;
+        spans.retain(|(start, end)| !written.pictures.contains(&names[*start..*end]));
+    }
+    below.retain(|child| {
+        let name = child.relative.rsplit('/').next().unwrap_or_default();
+        let of_results = written.holds_folder(name);
+        if of_results {
+            folder.left_out.result_folders.add(&child.relative);
+        }
+        !of_results
+    });
+    (folder, below)
 }
 
 impl Pending {
     fn child(&self, name: &str, jumps: Option<Arc<Jump>>) -> Self {
         let separator = if self.relative.is_empty() { "" } else { "/" };
-        Self { path: self.path.join(name), relative: format!("{}{separator}{name}", self.relative), jumps }
+        let relative = format!("{}{separator}{name}", self.relative);
+        Self { path: self.path.join(name), relative, jumps, problem: None }
+    }
+
+    /// A folder that cannot be used.
+    fn lost(&self, path: &Path, name: &str, problem: Problem) -> Self {
+        Self { path: path.into(), problem: Some(problem), ..self.child(name, None) }
     }
 
     /// The jump into a linked folder, or `None` where the walk came from there: a link to a folder that holds
     /// it, directly or through other links, would never end.
-    fn follow(&self, link: &Path) -> std::io::Result<Option<Arc<Jump>>> {
+    fn follow(&self, link: &Path) -> io::Result<Option<Arc<Jump>>> {
         let target = fs::canonicalize(link)?;
         let jump = Arc::new(Jump { from: fs::canonicalize(&self.path)?, before: self.jumps.clone() });
         let mut chain = std::iter::successors(Some(&jump), |jump| jump.before.as_ref());
@@ -129,113 +277,28 @@ impl Pending {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
+    /// Anything but a folder: reading it will tell.
     File,
     Folder,
     /// A symbolic link to a folder.
     Link,
+    /// A symbolic link that leads nowhere.
+    DeadLink,
 }
 
 impl Kind {
-    /// A link that leads nowhere counts as a file: reading it will tell.
-    fn of(entry: &DirEntry) -> std::io::Result<Self> {
-        let kind = entry.file_type()?;
-        Ok(match kind {
-            kind if kind.is_dir() => Self::Folder,
-            kind if kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|target| target.is_dir()) => {
-                Self::Link
-            }
+    fn of(entry: &DirEntry) -> Self {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => Self::Folder,
+            Ok(kind) if kind.is_symlink() => match fs::metadata(entry.path()) {
+                Ok(target) if target.is_dir() => Self::Link,
+                Ok(_) => Self::File,
+                Err(_) => Self::DeadLink,
+            },
             _ => Self::File,
-        })
+        }
     }
-}
-
-/// Whether a path ends like an image.
-fn is_image(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = root.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, b"x").unwrap();
-        }
-        root
-    }
-
-    fn listed(root: &Path) -> Vec<String> {
-        let folders = walk(root).unwrap();
-        let with_folder = |folder: &Folder| {
-            let relative = folder.relative.clone();
-            folder
-                .files()
-                .map(|name| Path::new(&relative).join(name).to_str().unwrap().to_owned())
-                .collect::<Vec<_>>()
-        };
-        folders.iter().flat_map(with_folder).collect()
-    }
-
-    #[test]
-    fn the_order_is_that_of_image_folder() {
-        // Within a class torchvision sorts the folders' paths as strings ('-' < '/'), and a folder's files
-        // come before those of the folders in it; capitals come first.
-        let expected = [
-            "a/B.jpg",
-            "a/b.jpg",
-            "a/z.JPEG",
-            "a/x/2.jpg",
-            "a/x-y/1.jpg",
-            "a/x/s/3.jpg",
-            "a-b/0.jpg",
-            "b/1.png",
-        ];
-        let mut shuffled = expected;
-        shuffled.reverse();
-        assert_eq!(listed(tree(&shuffled).path()), expected);
-    }
-
-    #[test]
-    fn what_is_hidden_or_no_image_is_left_out() {
-        let root = tree(&["a/1.png", "a/._1.png", ".git/2.png", "a/notes.txt", "a/README"]);
-        assert_eq!(listed(root.path()), ["a/1.png"]);
-        assert_eq!(walk(root.path()).unwrap().iter().map(|folder| folder.other_files).sum::<usize>(), 2);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_followed_but_not_in_circles() {
-        use std::os::unix::fs::symlink;
-        let elsewhere = tree(&["deep/1.png"]);
-        let root = tree(&["a/1.png", "b/2.png"]);
-        symlink(elsewhere.path(), root.path().join("c")).unwrap();
-        symlink(root.path(), root.path().join("a/up")).unwrap();
-        // Two links that lead to each other's folder: each is followed once, not for ever.
-        symlink(root.path().join("b"), root.path().join("a/x")).unwrap();
-        symlink(root.path().join("a"), root.path().join("b/y")).unwrap();
-        symlink("nowhere", root.path().join("b/broken.png")).unwrap();
-        let expected = [
-            "a/1.png",
-            "a/x/2.png",
-            "a/x/broken.png",
-            "b/2.png",
-            "b/broken.png",
-            "b/y/1.png",
-            "c/deep/1.png",
-        ];
-        assert_eq!(listed(root.path()), expected);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn names_that_no_list_can_hold_are_errors() {
-        let root = tree(&["a/1.png"]);
-        fs::write(root.path().join("a/two\nlines.png"), b"x").unwrap();
-        assert!(matches!(walk(root.path()), Err(DataError::UnlistableName { .. })));
-    }
-}
+mod tests;

@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::decode::read_file;
 use crate::ordered::{Finished, Ordered, Shape, Stop, Work};
 use crate::{CropDecoder, CropGeometry, DataError, Dataset, ImageError, Limits, Preprocessing};
 
@@ -172,7 +171,7 @@ impl Work for DecodeCrop {
     }
 
     fn fill(&self, (file, decoder): &mut Self::Scratch, index: usize, slot: &mut [u8]) -> Self::Outcome {
-        read_file(&self.dataset.path(index), &self.limits, file)?;
+        self.dataset.read_file(index, &self.limits, file)?;
         decoder.decode_crop(file, slot)
     }
 }

@@ -66,6 +66,24 @@ fn other_formats_survive_an_early_end() {
 }
 
 #[test]
+fn a_png_may_lack_its_end_but_none_of_its_data() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let whole = fs::read(folder.join("png_rgba.png")).unwrap();
+    let at = whole.windows(4).position(|bytes| bytes == b"IDAT").unwrap();
+    let length = u32::from_be_bytes(whole[at - 4..at].try_into().unwrap()) as usize;
+    let mut found = Vec::new();
+    // The same data in small pieces, with checksums that are wrong, cut off behind a piece.
+    let mut bytes = whole[..at - 4].to_vec();
+    for piece in whole[at + 4..at + 4 + length].chunks(100) {
+        bytes.extend_from_slice(&(piece.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&[b"IDAT", piece, &[0; 4]].concat());
+        found.push(decode(&bytes).ok());
+    }
+    assert_eq!(found.pop(), Some(decode(&whole).ok()));
+    assert!(found.len() > 5 && found.iter().all(Option::is_none), "{found:?}");
+}
+
+#[test]
 fn changed_bytes_never_panic() {
     let mut noise = Noise(0x1234_5678_9abc_def1);
     for (path, bytes) in files() {

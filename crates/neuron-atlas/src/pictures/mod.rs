@@ -7,4 +7,4 @@ mod render;
 pub(crate) use plan::{Plan, PlannedPatch, PlannedUnit, SourceId};
 use plan::{ResultPicture, Source};
 pub use render::Skipped;
-pub(crate) use render::{Rendered, Size, render};
+pub(crate) use render::{Reading, Rendered, Size, render};

@@ -51,6 +51,15 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// How source images are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// What one may cost.
+    pub(crate) limits: Limits,
+    /// Whether one that cannot be shown is fatal.
+    pub(crate) strict: bool,
+}
+
 /// The pictures that were made, in the order of the plan.
 #[derive(Debug)]
 pub(crate) struct Rendered {
@@ -63,7 +72,7 @@ pub(crate) struct Rendered {
 pub(crate) fn render(
     plan: &Plan,
     staging: &Staging,
-    strict: bool,
+    reading: Reading,
     observer: Observer<'_>,
 ) -> Result<Rendered, AtlasError> {
     let total = plan.sources.len() + plan.results.len();
@@ -77,8 +86,8 @@ pub(crate) fn render(
     };
     let sources = plan.sources.par_iter().map(|source| {
         tell()?;
-        match draw_source(source, staging)? {
-            Err(Skipped { image, reason }) if strict => Err(AtlasError::Skipped { image, reason }),
+        match draw_source(source, reading.limits, staging)? {
+            Err(Skipped { image, reason }) if reading.strict => Err(AtlasError::Skipped { image, reason }),
             drawn => Ok(drawn),
         }
     });
@@ -93,9 +102,13 @@ pub(crate) fn render(
 }
 
 /// Writes an image and its cuts; the inner error is an image that cannot be shown.
-fn draw_source(source: &Source, staging: &Staging) -> Result<Result<RenderedSource, Skipped>, AtlasError> {
+fn draw_source(
+    source: &Source,
+    limits: Limits,
+    staging: &Staging,
+) -> Result<Result<RenderedSource, Skipped>, AtlasError> {
     let skipped = |reason: String| Ok(Err(Skipped { image: source.path.clone(), reason }));
-    let image = match read_rgb8(&source.path, &Limits::default()) {
+    let image = match read_rgb8(&source.path, &limits) {
         Ok(image) => image,
         Err(DataError::Image { source, .. }) => return skipped(reason(&source)),
         Err(other) => return skipped(other.to_string()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use neuron_data::{DataError, ImageError, ImagenetClass, Limits, Preprocessing, read_rgb8};
+use neuron_data::{DataError, ImageError, ImagenetClass, Preprocessing, read_rgb8};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Keep, Network, Operation, Tap, Tapped, Weights};
 use serde::Serialize;
@@ -157,7 +157,7 @@ impl Pass {
             if interrupt::requested() {
                 return Ok(None);
             }
-            let pixels = pass.load(paths, preprocessing, global.strict)?;
+            let pixels = pass.load(paths, preprocessing, global)?;
             let crops = Crops::new(&pixels, preprocessing);
             session.run(&crops, &mut |tapped| collected[tapped.tap].absorb(&tapped))?;
             done += paths.len();
@@ -177,12 +177,12 @@ impl Pass {
         &mut self,
         paths: &[PathBuf],
         preprocessing: &Preprocessing,
-        strict: bool,
+        global: &Global,
     ) -> anyhow::Result<Vec<u8>> {
         let mut pixels = Vec::with_capacity(paths.len() * preprocessing.crop_bytes());
         for path in paths {
             let image = path.display().to_string();
-            match read_rgb8(path, &Limits::default()) {
+            match read_rgb8(path, &global.limits()) {
                 Ok(picture) => {
                     let begin = pixels.len();
                     pixels.resize(begin + preprocessing.crop_bytes(), 0);
@@ -193,7 +193,7 @@ impl Pass {
                 Err(DataError::Image { source: ImageError::Read { source }, .. }) => {
                     return Err(source).with_context(|| format!("cannot read {image}"));
                 }
-                Err(DataError::Image { source, .. }) if !strict => {
+                Err(DataError::Image { source, .. }) if !global.strict => {
                     self.skipped.push(Skipped { image, reason: source.to_string() });
                 }
                 Err(DataError::Image { source, .. }) => {

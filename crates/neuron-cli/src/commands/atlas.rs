@@ -43,6 +43,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         images: args.images,
         data: global.data.clone(),
         strict: global.strict,
+        limits: global.limits(),
     };
     let site = Site::new(&atlas, settings);
     if global.dry_run {

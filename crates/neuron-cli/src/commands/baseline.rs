@@ -102,6 +102,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = settings(args, global, &tap, &channels, boxes)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
+    global.say_notices(&dataset);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results = Results {
@@ -111,6 +112,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dataset: &dataset,
         channels: &channels,
         out: &args.out,
+        limits: global.limits(),
         quiet: global.quiet,
     };
     let scan = Scan {
@@ -128,7 +130,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.dry_run {
         let images = scanned_range(shard, dataset.len()).len();
         let plan = plan(args, &settings, scorer, images, channels.len())?;
-        return Plan { start: scan.preview()?, ..plan }.print(&network, global.json);
+        let notices = dataset.notices().iter().map(ToString::to_string).collect();
+        return Plan { start: scan.preview()?, notices, ..plan }.print(&network, global.json);
     }
     if settings.topk_patches > dataset.len() {
         global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));

@@ -148,14 +148,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
     let tap = network.tap(&args.target_layer)?;
-    if let Some(origin) = Origin::of(&args.save_dir)? {
+    let origin = Origin::of(&args.save_dir)?;
+    if let Some(origin) = &origin {
         origin.check(&network, &tap, global)?;
     }
     let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
     let channels = channels.of(&tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
-    let lists = Lists::read(&args.save_dir, &channels, global.data.as_deref())?;
+    let lookup = Origin::lookup(&[&origin], global.data_if_any()?);
+    let lists = Lists::read(&args.save_dir, &channels, &lookup)?;
     let shard = args.scan.shard()?;
     let identity = identity(&network, &preprocessing, &settings, &lists);
     let results = Results {
@@ -164,6 +166,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         preprocessing: &preprocessing,
         lists: &lists,
         folder: &args.save_dir,
+        limits: global.limits(),
         quiet: global.quiet,
     };
     let scan = Scan {

@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let references =
         channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
-    let start = start::read(args, &preprocessing)?;
+    let start = start::read(args, global, &preprocessing)?;
     let common = Identity::of("fvis", &network, &preprocessing)
         .with("arch", &args.arch)
         .with("layer", &target.name)

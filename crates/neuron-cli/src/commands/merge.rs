@@ -38,8 +38,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let overwrite = if global.overwrite { Overwrite::Allowed } else { Overwrite::Refused };
     let (place, written) = match command {
         "select-images" => select_images::write_merged(merged, &args.out, overwrite)?,
-        "extract-patches" => extract_patches::write_merged(&merged, &args.out, (overwrite, global.quiet))?,
-        "baseline" => baseline::write_merged(&merged, &args.out, (overwrite, global.quiet))?,
+        "extract-patches" => extract_patches::write_merged(&merged, &args.out, overwrite, global)?,
+        "baseline" => baseline::write_merged(&merged, &args.out, overwrite, global)?,
         other => bail!("shards of {other:?} cannot be merged"),
     };
     if written == Outcome::Interrupted {

@@ -85,6 +85,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
+    global.say_notices(&dataset);
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results =
         results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };

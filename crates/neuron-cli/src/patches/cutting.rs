@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use neuron_data::{CropGeometry, Dataset, Loader, LoaderOptions, Preprocessing};
+use neuron_data::{CropGeometry, Dataset, Limits, Loader, LoaderOptions, Preprocessing};
 use neuron_geometry::PixelBox;
 use neuron_patches::Picture;
 
@@ -25,6 +25,7 @@ pub(super) fn cut(
     units: &[Unit<'_>],
     dataset: &Arc<Dataset>,
     preprocessing: &Preprocessing,
+    limits: Limits,
 ) -> anyhow::Result<Vec<Vec<Cut>>> {
     let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
     for (place, unit) in units.iter().enumerate() {
@@ -35,7 +36,8 @@ pub(super) fn cut(
     let mut cuts: Vec<Vec<Option<Cut>>> =
         units.iter().map(|unit| unit.kept.iter().map(|_| None).collect()).collect();
     let images: Vec<usize> = wanted.keys().copied().collect();
-    let mut loader = Loader::new(dataset.clone(), images, preprocessing, &LoaderOptions::default())?;
+    let options = LoaderOptions { limits, ..LoaderOptions::default() };
+    let mut loader = Loader::new(dataset.clone(), images, preprocessing, &options)?;
     while let Some(batch) = loader.next() {
         if let Some(gone) = batch.skipped.first() {
             bail!("{} could be read before, but now: {}", gone.path.display(), gone.reason);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use image::ExtendedColorType;
-use neuron_data::{Dataset, Preprocessing};
+use neuron_data::{Dataset, Limits, Preprocessing};
 use serde_json::json;
 
 use super::cutting::{self, Cut};
@@ -25,6 +25,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) identity: &'a Identity,
     /// Names of the files that list the patches' images; all have the same content.
     pub(crate) list_names: &'static [&'static str],
+    /// What reading an image once more may cost.
+    pub(crate) limits: Limits,
     pub(crate) quiet: bool,
 }
 
@@ -56,7 +58,7 @@ impl Publisher<'_> {
             if interrupt::requested() {
                 return Ok(Outcome::Interrupted);
             }
-            let cuts = cutting::cut(group, self.dataset, self.preprocessing)?;
+            let cuts = cutting::cut(group, self.dataset, self.preprocessing, self.limits)?;
             for (unit, cuts) in group.iter().zip(cuts) {
                 self.publish_unit(unit, &cuts)
                     .with_context(|| format!("the patches of channel {}", unit.channel))?;

@@ -156,8 +156,9 @@ impl Scan<'_> {
     }
 
     fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
+        let limits = self.global.limits();
         let options =
-            LoaderOptions { batch_size: self.batch_size, threads: self.threads, ..LoaderOptions::default() };
+            LoaderOptions { batch_size: self.batch_size, threads: self.threads, limits, ..LoaderOptions::default() };
         let loader = Loader::new(self.dataset.clone(), items, &self.preprocessing, &options);
         loader.context("cannot start loading images")
     }

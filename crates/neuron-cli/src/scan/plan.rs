@@ -56,8 +56,9 @@ impl Plan {
             });
             output::print(&format!("{plan:#}\n"))?;
         } else {
+            let notices: String = self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
             output::print(&format!(
-                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{}",
+                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{notices}",
                 self.images,
                 self.channels,
                 self.kept_per_channel,
@@ -66,7 +67,6 @@ impl Plan {
                 self.output.display(),
                 duration(seconds),
                 self.start,
-                self.notices.iter().map(|notice| format!("note        {notice}\n")).collect::<String>(),
             ))?;
         }
         Ok(Outcome::Done)

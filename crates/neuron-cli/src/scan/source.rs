@@ -16,15 +16,15 @@ pub(crate) struct SourceFlags {
     /// Only the first N images of each class
     #[arg(long, value_name = "N", alias = "split_N")]
     split_n: Option<usize>,
-    /// Which part of a data folder with train/ and val/
-    #[arg(long, default_value = "train")]
-    split: Split,
+    #[arg(long, value_name = "train|val", help = "Which part of a data folder with train/ and val/ [default: train]")]
+    split: Option<Split>,
 }
 
 /// Which part of a data set with `train/` and `val/` is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Split {
+    #[default]
     Train,
     Val,
 }
@@ -43,17 +43,24 @@ impl From<Split> for neuron_data::Split {
 pub(crate) struct Source {
     data: Place,
     split: Split,
+    /// Whether the split was typed, and is not what is taken where there are splits. It decides what is said and
+    /// refused, never which images are used.
+    #[serde(skip)]
+    asked: bool,
     split_n: Option<usize>,
 }
 
 impl Source {
     pub(crate) fn new(data: &Path, flags: &SourceFlags) -> Self {
-        Self { data: Place::new(data), split: flags.split, split_n: flags.split_n }
+        let (split, asked) = (flags.split.unwrap_or_default(), flags.split.is_some());
+        Self { data: Place::new(data), split, asked, split_n: flags.split_n }
     }
 
     /// Lists the images.
     pub(crate) fn open(&self) -> anyhow::Result<Dataset> {
-        let options = DatasetOptions { split: self.split.into(), split_n: self.split_n };
+        // Without the flag `train` is asked for only where there are splits.
+        let split = (self.asked || self.split != Split::default()).then(|| self.split.into());
+        let options = DatasetOptions { split, split_n: self.split_n };
         Ok(Dataset::open(&self.data, &options)?)
     }
 

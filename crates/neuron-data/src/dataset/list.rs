@@ -1,44 +1,47 @@
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use super::lookup::{self, Lookup, Place};
 use super::{Dataset, DatasetOptions, Item};
-use crate::{DataError, parallel};
-
-/// Entries that are looked up together.
-const CHUNK: usize = 1024;
-
-/// A line of a list: its number from 1 and what it says.
-type Line = (usize, String);
+use crate::text::{self, Line};
+use crate::unusable::{Problem, Unusable, escaped};
+use crate::{DataError, Notice};
 
 impl Dataset {
     /// Reads a list of paths, one a line, in its own order; blank lines and lines that start with `#` are
-    /// ignored.
+    /// ignored, but for one that is the name of a file.
     ///
     /// A path is tried below each of `bases` in turn; the empty base stands for the current folder, so that
     /// `["", data]` means "as it is, or below the data folder". An absolute path needs no base. The class of
     /// an image is the folder that holds it. `name` is what messages call the list.
     ///
     /// # Errors
-    /// [`DataError::MissingFile`] for the first entry that is no file below any base, [`DataError::Read`] if
-    /// the list cannot be read, [`DataError::NoImages`] if it is empty.
+    /// [`DataError::MissingFile`] for the first entry that is nowhere, [`DataError::NotAList`] and
+    /// [`DataError::ListLine`] for what is no list, [`DataError::Read`] if it cannot be read,
+    /// [`DataError::NoImages`] if it is empty.
     pub fn from_list(
         list: impl BufRead,
         name: &Path,
         bases: &[PathBuf],
         options: &DatasetOptions,
     ) -> Result<Self, DataError> {
-        let (numbers, entries): (Vec<usize>, Vec<String>) = read_lines(list)
-            .map_err(|source| DataError::Read { path: name.into(), source })?
-            .into_iter()
-            .unzip();
+        let lines = text::lines(list, name)?;
+        let entries: Vec<Cow<'_, str>> = lines.iter().map(shown).collect();
         let limit = options.split_n.unwrap_or(usize::MAX);
-        let mut listed = Listed::new(bases);
-        for ((line, entry), place) in numbers.iter().zip(&entries).zip(resolve_all(&entries, bases)) {
-            let Some(place) = place else { return Err(missing(name, *line, entry, bases)) };
-            listed.push(entry, &place, limit);
+        let mut listed = Listed::new(bases.to_vec());
+        for ((line, entry), place) in lines.iter().zip(&entries).zip(lookup::find_all(&entries, bases)) {
+            match place {
+                Some(place) => listed.push(entry, &place, limit),
+                None if entry.starts_with('#') => {}
+                None => listed.push_unlistable(name, line, entry, limit)?,
+            }
         }
-        listed.dataset.unless_empty(name, 0)
+        let mut dataset = listed.dataset.unless_empty(name, &Default::default())?;
+        dataset.notices.extend(repeated(&dataset));
+        Ok(dataset)
     }
 
     /// The images that some entries name, in that order, whether or not they are there.
@@ -46,10 +49,17 @@ impl Dataset {
     /// Entries are looked up as those of [`Dataset::from_list`]. One that is nowhere keeps its place, as a
     /// path below the first base that cannot be read: a [`Loader`](crate::Loader) skips it and says so.
     pub fn from_entries<S: AsRef<str> + Sync>(entries: &[S], bases: &[PathBuf]) -> Self {
-        let mut listed = Listed::new(bases);
-        for (entry, place) in entries.iter().zip(resolve_all(entries, bases)) {
-            let entry = entry.as_ref();
-            listed.push(entry, &place.unwrap_or(Place { base: 0, relative: entry }), usize::MAX);
+        Self::look_up(entries, &Lookup { bases: bases.to_vec(), moved: None })
+    }
+
+    /// As [`Dataset::from_entries`], also where the data folder was moved since the entries were written.
+    ///
+    /// An entry that is there is taken as it is. Any other that begins with the old folder, in whatever spelling,
+    /// is looked up below the new one, and has its name from there: `train/a.png`.
+    pub fn look_up<S: AsRef<str> + Sync>(entries: &[S], lookup: &Lookup) -> Self {
+        let mut listed = Listed::new(lookup.all_bases());
+        for (entry, place) in entries.iter().zip(lookup::place_all(entries, lookup)) {
+            listed.push(entry.as_ref(), &place, usize::MAX);
         }
         listed.dataset
     }
@@ -63,8 +73,8 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(bases: &[PathBuf]) -> Self {
-        Self { dataset: Dataset::empty(bases.to_vec()), of_folder: HashMap::new() }
+    fn new(bases: Vec<PathBuf>) -> Self {
+        Self { dataset: Dataset::empty(bases), of_folder: HashMap::new() }
     }
 
     /// Adds an entry, unless its class has `limit` images already.
@@ -81,46 +91,58 @@ impl Listed {
         dataset.names.push_str(place.relative);
         dataset.items.push(Item { end: dataset.names.len() as u64, base: place.base, class: *class });
     }
-}
 
-fn read_lines(list: impl BufRead) -> std::io::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for (at, line) in list.lines().enumerate() {
-        let line = line?;
-        let entry = line.trim_end_matches('\r');
-        if !entry.trim().is_empty() && !entry.starts_with('#') {
-            lines.push((at + 1, entry.to_owned()));
+    /// Adds an entry that was not found under its name as text: it may be there under bytes that are none.
+    fn push_unlistable(
+        &mut self,
+        list: &Path,
+        line: &Line,
+        shown: &str,
+        limit: usize,
+    ) -> Result<(), DataError> {
+        let bases = &self.dataset.bases;
+        if str::from_utf8(&line.bytes).is_ok() {
+            return Err(missing(list, line.number, shown, bases));
         }
+        let found = raw(line).map(PathBuf::from);
+        let found = found.and_then(|path| Some((lookup::first_base(&path, bases)?, path)));
+        let Some((base, path)) = found else {
+            let problem = "is not UTF-8 and names no file";
+            return Err(DataError::ListLine { list: list.into(), line: line.number, problem });
+        };
+        let (index, path) = (self.dataset.len(), bases[base].join(path));
+        self.push(shown, &Place { base: base as u16, relative: shown }, limit);
+        if self.dataset.len() > index {
+            self.dataset.unusable.insert(index, Unusable { path, problem: Problem::Name });
+        }
+        Ok(())
     }
-    Ok(lines)
 }
 
-/// Looks up every entry.
-fn resolve_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], bases: &[PathBuf]) -> Vec<Option<Place<'a>>> {
-    let chunks: Vec<&[S]> = entries.chunks(CHUNK).collect();
-    let resolved = parallel::map(&chunks, |chunk| {
-        chunk.iter().map(|entry| resolve(entry.as_ref(), bases)).collect::<Vec<_>>()
-    });
-    resolved.into_iter().flatten().collect()
+/// What a line says, as text whatever it holds.
+fn shown(line: &Line) -> Cow<'_, str> {
+    match str::from_utf8(&line.bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(escaped(&raw(line).unwrap_or_else(|| "?".into()))),
+    }
 }
 
-/// Where an entry was found.
-struct Place<'a> {
-    base: u16,
-    relative: &'a str,
+/// The bytes of a line as a name, where names are bytes.
+fn raw(line: &Line) -> Option<OsString> {
+    #[cfg(unix)]
+    return Some(std::os::unix::ffi::OsStringExt::from_vec(line.bytes.clone()));
+    #[cfg(not(unix))]
+    return None;
 }
 
-fn resolve<'a>(entry: &'a str, bases: &[PathBuf]) -> Option<Place<'a>> {
-    let found = bases.iter().position(|base| base.join(entry).is_file())?;
-    let place = |base: usize, relative| Place { base: base as u16, relative };
-    // An entry that was written with a later base in front belongs below that one: `data/train/a.png` is
-    // `train/a.png` of `data`.
-    let below = bases.iter().enumerate().find_map(|(at, base)| {
-        let base_name = base.to_str().filter(|name| !name.is_empty())?.trim_end_matches('/');
-        let rest = entry.strip_prefix(base_name)?.strip_prefix('/')?;
-        bases[found].join(entry).eq(&base.join(rest)).then(|| place(at, rest))
-    });
-    Some(below.unwrap_or_else(|| place(found, entry)))
+/// The entries of a list that are there more than once.
+fn repeated(dataset: &Dataset) -> Option<Notice> {
+    let mut seen = HashSet::with_capacity(dataset.len());
+    let mut again = (0..dataset.len())
+        .filter(|index| !seen.insert((dataset.items[*index].base, dataset.relative(*index))))
+        .peekable();
+    let example = dataset.relative(*again.peek()?).to_owned();
+    Some(Notice::Repeated { count: again.count(), example })
 }
 
 fn missing(list: &Path, line: usize, entry: &str, bases: &[PathBuf]) -> DataError {
@@ -128,8 +150,26 @@ fn missing(list: &Path, line: usize, entry: &str, bases: &[PathBuf]) -> DataErro
         true => "the current folder".to_owned(),
         false => format!("`{}`", base.display()),
     };
+    let hint = hint(entry, bases);
     let bases = bases.iter().map(name).collect::<Vec<_>>().join(" or ");
-    DataError::MissingFile { list: list.into(), line, entry: entry.into(), bases }
+    DataError::MissingFile { list: list.into(), line, entry: entry.into(), bases, hint }
+}
+
+/// What is there and could be meant: people write labels, quotes and blanks beside paths.
+fn hint(entry: &str, bases: &[PathBuf]) -> String {
+    let slashes = entry.replace('\\', "/");
+    let quotes = |text: char| text.is_whitespace() || matches!(text, '"' | '\'' | '`' | ',' | ';' | '<' | '>');
+    let before = |separator: &[char]| entry.rsplit_once(separator).map_or(entry, |(path, _)| path.trim_end());
+    let candidates = [
+        entry.trim_matches(quotes),
+        entry.split(['\t', ',', ';']).next().unwrap_or_default().trim_matches(quotes),
+        before(&[' ', '\t']),
+        entry.trim_start_matches("file://"),
+        &slashes,
+    ];
+    let is_there = |path: &&&str| !path.is_empty() && lookup::first_base(Path::new(path), bases).is_some();
+    let found = candidates.iter().find(is_there);
+    found.map_or_else(String::new, |path| format!("; `{path}` is there: a line holds a path and nothing else"))
 }
 
 #[cfg(test)]

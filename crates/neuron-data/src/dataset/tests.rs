@@ -43,7 +43,7 @@ fn the_order_is_that_of_a_naive_sort() {
 fn each_way_to_lay_out_a_folder() {
     let split = tree(&["train/a/1.png", "train/b/1.png", "val/a/2.png"]);
     assert_eq!(names(&open(&split)), ["train/a/1.png", "train/b/1.png"]);
-    let val = DatasetOptions { split: Split::Val, ..DatasetOptions::default() };
+    let val = DatasetOptions { split: Some(Split::Val), ..DatasetOptions::default() };
     let dataset = Dataset::open(split.path(), &val).unwrap();
     assert_eq!(names(&dataset), ["val/a/2.png"]);
     assert_eq!(dataset.path(0), split.path().join("val/a/2.png"));
@@ -54,6 +54,8 @@ fn each_way_to_lay_out_a_folder() {
     assert_eq!(names(&dataset), ["a/1.png", "b/1.png"]);
     assert_eq!(dataset.class(1).unwrap().name, "b");
     assert_eq!(dataset.classes().len(), 2);
+    let loose = Notice::LooseImages { count: 1, example: "loose.png".into() };
+    assert_eq!(dataset.notices(), [loose]);
 
     let flat = tree(&["2.png", "1.png", "notes.txt"]);
     let dataset = open(&flat);
@@ -100,7 +102,7 @@ fn a_list_keeps_its_order() {
     assert_eq!(dataset.path(0), root.path().join("train/b/1.png"));
     assert_eq!(dataset.class(0).unwrap().name, "b");
 
-    fs::write(&list, "train/a/1.png\ntrain/c/1.png\n").unwrap();
+    fs::write(&list, "\u{feff}train/a/1.png\ntrain/c/1.png\n").unwrap();
     let error = Dataset::open(&list, &DatasetOptions::default()).unwrap_err();
     assert!(error.to_string().contains("line 2: no file `train/c/1.png`"), "{error}");
 }
@@ -150,4 +152,195 @@ fn any_other_set_has_another_fingerprint() {
     changed();
     fs::write(path("b/4.png"), "").unwrap();
     changed();
+}
+
+fn asking(root: &tempfile::TempDir, split: Split) -> Result<Dataset, DataError> {
+    Dataset::open(root.path(), &DatasetOptions { split: Some(split), ..DatasetOptions::default() })
+}
+
+#[test]
+fn a_class_may_be_called_train() {
+    let root = tree(&["car/1.png", "train/1.png", "train/2.png", "truck/x/1.png"]);
+    let dataset = open(&root);
+    assert_eq!(names(&dataset), ["car/1.png", "train/1.png", "train/2.png", "truck/x/1.png"]);
+    assert_eq!(dataset.notices(), [Notice::ReadAsClasses { folders: vec!["train".into()] }]);
+    // Who asks for the split could mean either.
+    let error = asking(&root, Split::Train).unwrap_err();
+    assert!(error.to_string().contains("`train` beside `car`"), "{error}");
+    let notices = asking(&root, Split::Val).unwrap().notices;
+    assert_eq!(notices[0], Notice::NoSplits { asked: Split::Val });
+
+    let val = open(&tree(&["car/1.png", "val/1.png"]));
+    assert_eq!(names(&val), ["car/1.png", "val/1.png"]);
+    let empty = open(&tree(&["car/1.png", "train/notes.txt"]));
+    assert_eq!(names(&empty), ["car/1.png"]);
+}
+
+#[test]
+fn splits_stay_splits_and_say_what_they_leave_out() {
+    let beside = |folders: &[&str]| {
+        let folders = folders.iter().map(|&folder| folder.into()).collect();
+        Notice::BesideSplit { split: Split::Train, folders }
+    };
+    for (files, expected) in [
+        // Other parts are expected beside a split, and what holds no image is no class.
+        (&["train/1.png", "test/2.png", "valid/3.png"][..], vec![]),
+        (&["train/a/1.png", "val/a/2.png", "labels/1.txt", ".cache/1.png"], vec![]),
+        // A split holds class folders, or it lies beside other parts.
+        (&["train/a/1.png", "extra/deep/2.png"], vec![beside(&["extra"])]),
+        (&["train/1.png", "test/1.png", "extra/2.png", "b/1.png"], vec![beside(&["b", "extra"])]),
+        (
+            &["train/a/1.png", "x.png"],
+            vec![Notice::LooseImages { count: 1, example: "x.png".into() }],
+        ),
+    ] {
+        let dataset = open(&tree(files));
+        assert_eq!(names(&dataset), files[..1], "{files:?}");
+        assert_eq!(dataset.notices(), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn results_beside_a_split_do_not_make_it_a_class() {
+    let root = tree(&["train/1.png", "r/neuron_layer4/0/patches.png"]);
+    let manifest = r#"{"scan": {"command": "select-images", "neuron_version": "1"}}"#;
+    fs::write(root.path().join("r/neuron_layer4/manifest.json"), manifest).unwrap();
+    let dataset = open(&root);
+    assert_eq!(names(&dataset), ["train/1.png"]);
+    assert!(dataset.notices().is_empty());
+}
+
+#[test]
+fn a_split_that_means_nothing_and_classes_like_splits_are_said() {
+    let flat = tree(&["1.png"]);
+    assert!(open(&flat).notices().is_empty());
+    assert_eq!(asking(&flat, Split::Val).unwrap().notices(), [Notice::NoSplits { asked: Split::Val }]);
+    let capitals = open(&tree(&["Train/1.png", "Test/1.png", "other/1.png"]));
+    assert_eq!(capitals.notices(), [Notice::ReadAsClasses { folders: vec!["Test".into(), "Train".into()] }]);
+}
+
+/// Results as `--out .` leaves them beside the images.
+fn add_results(root: &tempfile::TempDir) {
+    let manifest = r#"{"scan": {"command": "select-images", "neuron_version": "1"}}"#;
+    for (name, bytes) in [
+        ("net/neuron_layer4/manifest.json", manifest),
+        ("net/neuron_layer4/0/patches.png", "x"),
+        ("net/select-images_layer3.checkpoint", "neurscan"),
+        ("net/neuron_layer3/0/top50/patches.png", "x"),
+        ("images/u.json", r#"{"neuron_version": "1", "references_are": "images"}"#),
+        ("images/u.png", "x"),
+        ("images/u_masked.png", "x"),
+        ("site/atlas.json", r#"{"neuron_version": "1", "units": 1}"#),
+        ("site/img/1.webp", "x"),
+    ] {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn results_among_the_images_change_nothing() {
+    for files in [&["1.png", "2.png"][..], &["a/1.png", "b/2.png"]] {
+        let root = tree(files);
+        let before = open(&root);
+        add_results(&root);
+        let after = open(&root);
+        assert_eq!(names(&after), files);
+        assert_eq!(after.classes(), before.classes());
+        assert_eq!(after.fingerprint(), before.fingerprint());
+        let expected = Notice::Results { folders: 3, pictures: 2, example: "net/neuron_layer3".into() };
+        assert_eq!(after.notices(), [expected]);
+    }
+    let only_results = tree(&["notes.txt"]);
+    add_results(&only_results);
+    let error = Dataset::open(only_results.path(), &DatasetOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("results of neuron, which are left out"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_used_has_an_index_and_a_reason() {
+    let root = tree(&["a/1.png", "b/1.png"]);
+    fs::write(root.path().join("a/two\nlines.png"), "x").unwrap();
+    std::os::unix::fs::symlink("nowhere.png", root.path().join("b/0.png")).unwrap();
+    let dataset = open(&root);
+    assert_eq!(names(&dataset), ["a/1.png", "a/two\\nlines.png", "b/0.png", "b/1.png"]);
+    assert_eq!(dataset.class(1).unwrap().name, "a");
+    assert_eq!(dataset.path(1), root.path().join("a/two\nlines.png"));
+    let reason = |index| dataset.read_rgb8(index, &Limits::default()).unwrap_err().to_string();
+    assert!(reason(1).contains("line break"), "{}", reason(1));
+    assert!(reason(2).contains("cannot read the file"), "{}", reason(2));
+    let first = dataset.fingerprint();
+    fs::rename(root.path().join("a/two\nlines.png"), root.path().join("a/three\nlines.png")).unwrap();
+    assert_ne!(open(&root).fingerprint(), first);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_folder_may_have_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let parent = tempfile::tempdir().unwrap();
+    let root = parent.path().join(std::ffi::OsStr::from_bytes(b"b\xe9"));
+    fs::create_dir_all(root.join("a")).unwrap();
+    fs::write(root.join("a/1.png"), "x").unwrap();
+    let dataset = Dataset::open(&root, &DatasetOptions::default()).unwrap();
+    assert_eq!((names(&dataset), dataset.path(0)), (vec!["a/1.png"], root.join("a/1.png")));
+    assert_eq!(dataset.fingerprint().len(), 64);
+    let dataset = Dataset::from_entries(&["a/1.png"], &[PathBuf::new(), root.clone()]);
+    assert_eq!(dataset.path(0), root.join("a/1.png"));
+}
+
+fn from_list(root: &tempfile::TempDir, list: &[u8]) -> Result<Dataset, DataError> {
+    let bases = [root.path().to_path_buf()];
+    Dataset::from_list(Cursor::new(list), Path::new("list"), &bases, &DatasetOptions::default())
+}
+
+#[test]
+fn lists_as_people_write_them() {
+    let root = tree(&["a/1.png", "#2.png"]);
+    let dataset = from_list(&root, b"\xef\xbb\xbfa/1.png\r\n# a remark\r\n#2.png\r\na/1.png").unwrap();
+    assert_eq!(names(&dataset), ["a/1.png", "#2.png", "a/1.png"]);
+    assert_eq!(dataset.notices(), [Notice::Repeated { count: 1, example: "a/1.png".into() }]);
+    for line in ["a/1.png  ", "\"a/1.png\"", "a/1.png\t3", "a/1.png 3", "a/1.png,cat", "a\\1.png", "'a/1.png',"] {
+        let error = from_list(&root, line.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("line 1: no file") && error.contains("`a/1.png` is there"), "{error}");
+    }
+    let error = from_list(&root, b"a/2.png").unwrap_err().to_string();
+    assert!(error.contains("no file `a/2.png`") && !error.contains("is there"), "{error}");
+}
+
+#[test]
+fn a_list_may_name_what_is_no_file() {
+    let root = tree(&["a.jpg/1.png", "2.png"]);
+    let dataset = from_list(&root, b"a.jpg\n2.png").unwrap();
+    let error = dataset.read_rgb8(0, &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("a folder"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_in_a_list_that_is_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = tree(&["1.png"]);
+    let path = root.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
+    fs::write(&path, "x").unwrap();
+    let dataset = from_list(&root, b"1.png\ncaf\xe9.png\n").unwrap();
+    assert_eq!((names(&dataset), dataset.path(1)), (vec!["1.png", "caf\\xE9.png"], path));
+    let error = from_list(&root, b"1.png\n\xe9.png\n").unwrap_err().to_string();
+    assert!(error.contains("line 2 is not UTF-8"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_is_a_list_that_starts_from_the_current_folder() {
+    use std::os::fd::AsRawFd;
+    let root = tree(&["1.png"]);
+    let name = root.path().join("1.png").to_str().unwrap().to_owned();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, format!("{name}\nCargo.toml\n").as_bytes()).unwrap();
+    drop(writer);
+    let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+    let dataset = Dataset::open(&path, &DatasetOptions::default()).unwrap();
+    assert_eq!(names(&dataset), [name.as_str(), "Cargo.toml"]);
 }

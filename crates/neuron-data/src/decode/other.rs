@@ -5,7 +5,7 @@ use std::io::{Cursor, ErrorKind};
 use image::error::ImageError as DecoderError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::Extent;
+use super::{Extent, png, tiff, whole};
 use crate::{ImageError, Limits};
 
 /// Name of a format that is decoded here, `None` for any other.
@@ -28,6 +28,24 @@ pub(super) fn decode(
     limits: &Limits,
     pixels: &mut Vec<[u8; 4]>,
 ) -> Result<Extent, ImageError> {
+    match (format, decode_as_is(bytes, format, limits, pixels)) {
+        (ImageFormat::Tiff, Err(ImageError::Unsupported { .. })) => tiff::decode(bytes, limits, pixels),
+        (ImageFormat::Png, Err(error @ (ImageError::Truncated { .. } | ImageError::Corrupt { .. }))) => {
+            match png::mended(bytes).filter(|mended| mended != bytes) {
+                Some(mended) => decode_as_is(&mended, format, limits, pixels).map_err(|_| error),
+                None => Err(error),
+            }
+        }
+        (_, decoded) => decoded,
+    }
+}
+
+fn decode_as_is(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+    pixels: &mut Vec<[u8; 4]>,
+) -> Result<Extent, ImageError> {
     let name = name(format).unwrap_or("image");
     let explain = |error| explain(name, error);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -42,7 +60,7 @@ pub(super) fn decode(
     let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
     pixels.clear();
     append(&image, name, pixels)?;
-    Ok(((height, width), (0..height, 0..width)))
+    Ok(whole(height, width))
 }
 
 /// Converts as Pillow's `convert("RGB")`: alpha is dropped, of 16 bits the high byte is kept.
@@ -71,7 +89,9 @@ fn explain(format: &'static str, error: DecoderError) -> ImageError {
         DecoderError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             ImageError::Truncated { format }
         }
-        DecoderError::Unsupported(error) => ImageError::Unsupported { format, feature: error.to_string() },
+        DecoderError::Unsupported(error) => {
+            ImageError::Unsupported { format, feature: tiff::feature(&error.kind()) }
+        }
         error => ImageError::Corrupt { format, reason: error.to_string() },
     }
 }

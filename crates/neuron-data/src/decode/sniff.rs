@@ -15,11 +15,29 @@ impl Format {
         if bytes.is_empty() {
             return Err(ImageError::Empty);
         }
+        if bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b") {
+            // TIFF beyond 4 GiB, which small files use, too.
+            return Ok(Self::Other(ImageFormat::Tiff));
+        }
         match image::guess_format(bytes) {
             Ok(ImageFormat::Jpeg) => Ok(Self::Jpeg),
             Ok(format) if super::other::name(format).is_some() => Ok(Self::Other(format)),
             _ => Err(ImageError::NotAnImage { looks_like: looks_like(bytes) }),
         }
+    }
+}
+
+/// Names what the beginning of any file looks like.
+pub(crate) fn describe(head: &[u8]) -> &'static str {
+    match image::guess_format(head) {
+        Ok(ImageFormat::Jpeg) => "a JPEG picture",
+        Ok(ImageFormat::Png) => "a PNG picture",
+        Ok(ImageFormat::WebP) => "a WebP picture",
+        Ok(ImageFormat::Tiff) => "a TIFF picture",
+        Ok(ImageFormat::Bmp) => "a BMP picture",
+        Ok(ImageFormat::Gif) => "a GIF picture",
+        Ok(ImageFormat::Pnm) => "a PNM picture",
+        _ => looks_like(head),
     }
 }
 

@@ -101,6 +101,45 @@ def others():
     save("gif_two_frames.gif", image.quantize(64), save_all=True, append_images=[scene(21, 34, 1).quantize(64)])
 
 
+def tiff_of_samples(name, samples, bits, meaning, more=()):
+    """A TIFF of rows of packed samples, for what Pillow does not write."""
+    height, width = samples.shape
+    rows = np.zeros((height, -(-width * bits // 8)), np.uint8)
+    for x in range(width):
+        rows[:, x * bits // 8] |= samples[:, x] << (8 - bits - x * bits % 8)
+    tags = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits]), (259, 3, [1]), (262, 3, [meaning]), (273, 4, [8]),
+            (277, 3, [1]), (278, 4, [height]), (279, 4, [rows.size]), *more]
+    start = 8 + rows.size
+    entries, values = b"", b""
+    for tag, kind, numbers in tags:
+        data = struct.pack(f"<{len(numbers)}{'HI'[kind == 4]}", *numbers)
+        if len(data) > 4:
+            values, data = values + data, struct.pack("<I", start + 2 + 12 * len(tags) + 4 + len(values))
+        entries += struct.pack("<HHI4s", tag, kind, len(numbers), data)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4) + values
+    (HERE / name).write_bytes(b"II*\0" + struct.pack("<I", start) + rows.tobytes() + directory)
+
+
+def odd():
+    """What Pillow reads and few others do."""
+    image = scene(21, 34)
+    gray = np.asarray(image.convert("L"))
+    save("tiff_palette.tif", image.quantize(32), compression="tiff_lzw")
+    palette = [int(level) * 257 for level in np.random.default_rng(3).integers(0, 256, 48)]
+    tiff_of_samples("tiff_palette_4_bits.tif", gray >> 4, 4, 3, [(320, 3, palette)])
+    tiff_of_samples("tiff_gray_4_bits.tif", gray >> 4, 4, 1)
+    tiff_of_samples("tiff_gray_2_bits_inverted.tif", gray >> 6, 2, 0)
+    save("tiff_gray_alpha.tif", Image.merge("LA", (image.convert("L"),) * 2), compression="tiff_lzw")
+    save("tiff_float.tif", Image.fromarray(gray * np.float32(1.25) - 20), compression="tiff_lzw")
+    save("tiff_integers.tif", Image.fromarray(gray.astype(np.int32) * 3 - 100), compression="tiff_lzw")
+    save("tiff_big.tif", image.convert("L"), compression="tiff_lzw", big_tiff=True)
+    png = bytearray((HERE / "png_palette.png").read_bytes())
+    (HERE / "png_without_end.png").write_bytes(png[:-12])
+    data = png.index(b"IDAT")
+    png[data + 4 + struct.unpack(">I", png[data - 4 : data])[0]] ^= 1
+    (HERE / "png_wrong_checksum.png").write_bytes(png)
+
+
 def crop(image, resize, side, filter):
     """torchvision's Resize and CenterCrop."""
     width, height = image.size
@@ -133,4 +172,5 @@ def expected():
 if __name__ == "__main__":
     jpegs()
     others()
+    odd()
     (HERE / "expected.tsv").write_text("\n".join(expected()) + "\n")

@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use neuron_data::{Dataset, Preprocessing};
+use neuron_data::{Dataset, Limits, Preprocessing};
 
 use super::{Settings, job};
 use crate::channels;
+use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage};
@@ -18,6 +19,7 @@ pub(super) struct Results<'a> {
     pub(super) dataset: &'a Arc<Dataset>,
     pub(super) channels: &'a [usize],
     pub(super) out: &'a Path,
+    pub(super) limits: Limits,
     pub(super) quiet: bool,
 }
 
@@ -76,6 +78,7 @@ impl Results<'_> {
             drawing: &self.settings.drawing,
             identity: self.identity,
             list_names: &["files.txt", "topk_files.txt"],
+            limits: self.limits,
             quiet: self.quiet,
         };
         publisher.publish(&units.collect::<Vec<_>>())
@@ -86,7 +89,8 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: &Checkpoint,
     out: &Path,
-    (overwrite, quiet): (Overwrite, bool),
+    overwrite: Overwrite,
+    global: &Global,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let identity = &merged.identity;
     let settings: Settings = identity.read("settings")?;
@@ -100,7 +104,8 @@ pub(in crate::commands) fn write_merged(
         dataset: &dataset,
         channels: &channels,
         out,
-        quiet,
+        limits: global.limits(),
+        quiet: global.quiet,
     };
     let destination = results.destination(None);
     let _claims = destination.claim("merge")?;

@@ -1,11 +1,11 @@
 //! The image lists of units, turned around: for every image, the units that listed it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use neuron_data::Dataset;
+use neuron_data::{Dataset, Lookup};
 use sha2::{Digest, Sha256};
 
 use crate::channels::Channels;
@@ -34,17 +34,14 @@ pub(super) struct Listing {
 impl Lists {
     /// Reads `<folder>/<channel>/files_all.txt` for every channel.
     ///
-    /// Paths are taken as they are, or where nothing is there below `data`. A file that is in neither place stays
-    /// in the data set, where loading it fails.
-    pub(super) fn read(folder: &Path, channels: &[usize], data: Option<&Path>) -> anyhow::Result<Self> {
+    /// A file that is nowhere stays in the data set, where loading it fails.
+    pub(super) fn read(folder: &Path, channels: &[usize], lookup: &Lookup) -> anyhow::Result<Self> {
         let mut entries = Entries::default();
         let mut images = Vec::with_capacity(channels.len());
         for channel in channels {
             images.push(entries.read(&folder.join(channel.to_string()).join(LIST))?);
         }
-        let bases = [Some(PathBuf::new()), data.map(Path::to_owned)];
-        let bases: Vec<PathBuf> = bases.into_iter().flatten().collect();
-        let dataset = Arc::new(Dataset::from_entries(&entries.names, &bases));
+        let dataset = Arc::new(Dataset::look_up(&entries.names, lookup));
         let (listings, starts) = turn_around(&images, dataset.len());
         Ok(Self { dataset, channels: channels.to_owned(), images, listings, starts })
     }
@@ -113,7 +110,7 @@ struct Entries {
 impl Entries {
     /// Reads a list; an image that it names twice counts where it comes first.
     fn read(&mut self, path: &Path) -> anyhow::Result<Vec<u32>> {
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let text = neuron_data::read_list(path).with_context(|| {
             format!("cannot read {}: run `neuron select-images` first, or check --save-dir", path.display())
         })?;
         self.lists += 1;
@@ -208,7 +205,7 @@ mod tests {
     #[test]
     fn every_image_knows_its_lists() {
         let folder = folder_with(&[(3, "c.png\na.png\n\n"), (7, "b.png\r\nc.png\r\nb.png\r\n")]);
-        let lists = Lists::read(folder.path(), &[3, 7], None).unwrap();
+        let lists = Lists::read(folder.path(), &[3, 7], &Lookup::below(None)).unwrap();
         assert_eq!((lists.units(), lists.len(0), lists.len(1), lists.dataset().len()), (2, 2, 2, 3));
         let listings = |name: &str| {
             let image = (0..3).find(|image| lists.dataset().relative(*image) == name).unwrap();
@@ -227,7 +224,7 @@ mod tests {
         let hash = |lists: &[(usize, &str)]| {
             let folder = folder_with(lists);
             let channels: Vec<usize> = lists.iter().map(|(channel, _)| *channel).collect();
-            Lists::read(folder.path(), &channels, None).unwrap().sha256()
+            Lists::read(folder.path(), &channels, &Lookup::below(None)).unwrap().sha256()
         };
         assert_eq!(hash(&[(0, "a\nb\n"), (1, "b\na\n")]), hash(&[(0, "a\nb"), (1, "b\na")]));
         assert_ne!(hash(&[(0, "a\nb\n"), (1, "b\na\n")]), hash(&[(0, "a\nb\n"), (1, "a\nb\n")]));
@@ -252,7 +249,7 @@ mod tests {
     fn an_empty_or_missing_list_is_named() {
         let folder = folder_with(&[(5, "\n \n")]);
         for channel in [5, 6] {
-            let error = Lists::read(folder.path(), &[channel], None).err().unwrap();
+            let error = Lists::read(folder.path(), &[channel], &Lookup::below(None)).err().unwrap();
             assert!(error.to_string().contains(&format!("{channel}/{LIST}")), "{error}");
         }
     }

@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use neuron_data::Preprocessing;
+use neuron_data::{Limits, Preprocessing};
 use neuron_topk::TopK;
 use serde_json::json;
 
 use super::lists::Lists;
 use super::{Settings, image_scores};
 use crate::channels;
+use crate::global::Global;
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage};
@@ -20,6 +22,7 @@ pub(super) struct Results<'a> {
     pub(super) lists: &'a Lists,
     /// Holds a folder for each channel.
     pub(super) folder: &'a Path,
+    pub(super) limits: Limits,
     pub(super) quiet: bool,
 }
 
@@ -60,6 +63,7 @@ impl Results<'_> {
             drawing: &self.settings.drawing,
             identity: self.identity,
             list_names: &["topk_files.txt"],
+            limits: self.limits,
             quiet: self.quiet,
         };
         publisher.publish(&units)
@@ -88,13 +92,16 @@ impl Results<'_> {
 pub(in crate::commands) fn write_merged(
     merged: &Checkpoint,
     out: &Path,
-    (overwrite, quiet): (Overwrite, bool),
+    overwrite: Overwrite,
+    global: &Global,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let identity = &merged.identity;
     let settings: Settings = identity.read("settings")?;
     let preprocessing: Preprocessing = identity.read("preprocessing")?;
     let channels = channels::listed(&settings.channels)?;
-    let lists = Lists::read(&settings.save_dir, &channels, settings.data.as_deref())?;
+    let origin = Origin::of(&settings.save_dir)?;
+    let lookup = Origin::lookup(&[&origin], settings.data.as_deref());
+    let lists = Lists::read(&settings.save_dir, &channels, &lookup)?;
     let same = |key: &str, now: String| identity.get(key) == Some(&json!(now));
     ensure!(
         same("dataset_fingerprint", lists.dataset().fingerprint()) && same("lists_sha256", lists.sha256()),
@@ -107,7 +114,8 @@ pub(in crate::commands) fn write_merged(
         preprocessing: &preprocessing,
         lists: &lists,
         folder: out,
-        quiet,
+        limits: global.limits(),
+        quiet: global.quiet,
     };
     let destination = results.destination(None);
     let _claims = destination.claim("merge")?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use neuron_data::{Dataset, Interpolation, Limits, Rgb8Image, read_rgb8, resize_rgb8};
+use neuron_data::{Preprocessing, Rgb8Image, resize_rgb8};
 use neuron_geometry::PixelBox;
 use neuron_patches::Picture;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -35,19 +35,17 @@ pub(super) fn boxes(list: &Path) -> anyhow::Result<Vec<PixelBox>> {
     read().with_context(|| format!("cannot read {}; `neuron extract-patches` writes it", path.display()))
 }
 
-/// Cuts a patch out of an image of the data set and resizes it to `side x side`.
+/// Cuts a patch out of an image and resizes it to the size of a crop.
 ///
 /// # Shapes
-/// * returns: `[side, side, 3]`
+/// * returns: `[crop, crop, 3]`
 pub(super) fn cut(
-    dataset: &Dataset,
-    index: usize,
+    image: &Rgb8Image,
     patch: PixelBox,
-    side: usize,
-    interpolation: Interpolation,
+    preprocessing: &Preprocessing,
 ) -> anyhow::Result<Vec<u8>> {
-    let Rgb8Image { height, width, pixels } = read_rgb8(&dataset.path(index), &Limits::default())?;
-    let pixels = Picture::new(&pixels, height, width)?.crop(patch)?;
+    let pixels = Picture::new(&image.pixels, image.height, image.width)?.crop(patch)?;
     let patch = Rgb8Image { height: patch.height, width: patch.width, pixels };
-    Ok(resize_rgb8(&patch, side, side, interpolation).pixels)
+    let side = preprocessing.crop;
+    Ok(resize_rgb8(&patch, side, side, preprocessing.interpolation).pixels)
 }

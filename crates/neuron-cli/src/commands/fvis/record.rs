@@ -144,11 +144,12 @@ impl Report<'_> {
 
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
     fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
-        let Some(data) = &self.global.data else { return Ok(None) };
+        let Some(data) = self.global.data_if_any()? else { return Ok(None) };
         let dataset = Arc::new(Dataset::open(data, &DatasetOptions::default())?);
         let count = dataset.len().min(POPULATION);
         let len = dataset.len();
-        let options = LoaderOptions { batch_size: count, ..LoaderOptions::default() };
+        let limits = self.global.limits();
+        let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
         let mut pixels = Vec::new();
         for batch in
             Loader::new(dataset, (0..count).map(move |at| at * len / count), preprocessing, &options)?

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{Images, Levels, Network, Tap};
 
@@ -68,15 +68,23 @@ impl Search<'_> {
     /// Finds and decodes the references of a unit.
     pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
         let list = self.list(channel)?;
-        if let Some(origin) = Origin::of(list.parent().unwrap_or(Path::new("")))? {
+        let origin = Origin::of(list.parent().unwrap_or(Path::new("")))?;
+        if let Some(origin) = &origin {
             origin.check(self.network, self.target, self.global)?;
         }
-        let text =
-            std::fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let text = neuron_data::read_list(&list)?;
         let wanted = self.args.num_real_img.get();
+        // Lists of patches may not know where their images lay: then those of images above them do.
+        let lookup = Origin::lookup(&[&origin, &Origin::of(&self.args.topk_dir)?], self.global.data_if_any()?);
         let references = match self.args.references {
-            Kind::Images => self.images(&distinct(&text).into_iter().take(wanted).collect::<Vec<_>>())?,
-            Kind::Patches => self.patches(&list, &lines(&text).collect::<Vec<_>>(), wanted)?,
+            Kind::Images => {
+                let names: Vec<&str> = distinct(&text).into_iter().take(wanted).collect();
+                self.images(&names, Dataset::look_up(&names, &lookup))?
+            }
+            Kind::Patches => {
+                let lines: Vec<&str> = lines(&text).collect();
+                self.patches(&list, &lines, &Dataset::look_up(&lines, &lookup))?
+            }
         };
         let found = references.names.len();
         if found < wanted {
@@ -112,17 +120,17 @@ impl Search<'_> {
     }
 
     /// The patches that were kept of the listed images.
-    fn patches(&self, list: &Path, lines: &[&str], wanted: usize) -> anyhow::Result<References> {
+    fn patches(&self, list: &Path, lines: &[&str], dataset: &Dataset) -> anyhow::Result<References> {
         let boxes = patches::boxes(list)?;
         if boxes.len() != lines.len() {
             let (list, lines, boxes) = (list.display(), lines.len(), boxes.len());
             bail!("{list} names {lines} images, the table beside it {boxes} patches: make both anew");
         }
-        let dataset = Dataset::from_entries(lines, &self.bases());
         let mut references = self.none();
+        let wanted = self.args.num_real_img.get();
         for (index, (line, patch)) in lines.iter().zip(boxes).enumerate().take(wanted) {
-            let preprocessing = self.preprocessing;
-            match patches::cut(&dataset, index, patch, preprocessing.crop, preprocessing.interpolation) {
+            let image = dataset.read_rgb8(index, &self.global.limits()).map_err(anyhow::Error::from);
+            match image.and_then(|image| patches::cut(&image, patch, self.preprocessing)) {
                 Ok(pixels) => references.push(line, &pixels),
                 Err(reason) => self.skip(&mut references, index, line, &reason.to_string())?,
             }
@@ -130,11 +138,11 @@ impl Search<'_> {
         Ok(references)
     }
 
-    fn images(&self, names: &[&str]) -> anyhow::Result<References> {
-        let dataset = Arc::new(Dataset::from_entries(names, &self.bases()));
-        let options = LoaderOptions { batch_size: names.len().max(1), ..LoaderOptions::default() };
+    fn images(&self, names: &[&str], dataset: Dataset) -> anyhow::Result<References> {
+        let limits = self.global.limits();
+        let options = LoaderOptions { batch_size: names.len().max(1), limits, ..LoaderOptions::default() };
         let mut references = self.none();
-        for batch in Loader::new(dataset, 0..names.len(), self.preprocessing, &options)? {
+        for batch in Loader::new(Arc::new(dataset), 0..names.len(), self.preprocessing, &options)? {
             let crops = batch.pixels().chunks_exact(self.preprocessing.crop_bytes());
             for (index, crop) in batch.items.iter().zip(crops) {
                 // The reference implementation takes only images of three channels.
@@ -148,11 +156,6 @@ impl Search<'_> {
             }
         }
         Ok(references)
-    }
-
-    /// Where names start from: the current folder, or the data folder.
-    fn bases(&self) -> Vec<PathBuf> {
-        [Some(PathBuf::new()), self.global.data.clone()].into_iter().flatten().collect()
     }
 
     fn none(&self) -> References {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use neuron_data::{Limits, Preprocessing, read_rgb8};
+use neuron_data::{Preprocessing, read_rgb8};
 use neuron_fvis::Start;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::Args;
+use crate::global::Global;
 
 /// A start that was read, with the hash of its file.
 #[derive(Default)]
@@ -18,21 +19,26 @@ pub(super) struct Read {
 }
 
 /// Reads the start that the flags name; the default is to start at random.
-pub(super) fn read(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Read> {
+pub(super) fn read(args: &Args, global: &Global, preprocessing: &Preprocessing) -> anyhow::Result<Read> {
     let Some(path) = &args.start else { return Ok(Read::default()) };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read the start {}", path.display()))?;
     let start = if path.extension().is_some_and(|extension| extension == "safetensors") {
         tensors(&bytes, args).with_context(|| format!("{} is no start", path.display()))?
     } else {
-        picture(path, args, preprocessing)?
+        picture(path, args, global, preprocessing)?
     };
     let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Read { start, sha256: Some(sha256) })
 }
 
 /// Every copy starts from the picture.
-fn picture(path: &Path, args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Start> {
-    let image = read_rgb8(path, &Limits::default())?;
+fn picture(
+    path: &Path,
+    args: &Args,
+    global: &Global,
+    preprocessing: &Preprocessing,
+) -> anyhow::Result<Start> {
+    let image = read_rgb8(path, &global.limits())?;
     let mut crop = vec![0; preprocessing.crop_bytes()];
     preprocessing.crop_into(&image, &mut crop);
     let mut values = vec![0.0; crop.len()];

@@ -42,6 +42,6 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
         seconds_per_forward: seconds / TIMED as f64,
         output: args.out.join(&settings.arch),
         start: request.start.clone(),
-        notices: Vec::new(),
+        notices: dataset.notices().iter().map(ToString::to_string).collect(),
     })
 }

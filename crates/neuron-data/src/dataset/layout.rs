@@ -1,0 +1,126 @@
+//! Whether a folder has splits, or classes of which some are called like splits.
+
+use std::path::Path;
+
+use super::{DatasetOptions, Split};
+use crate::listing::{self, Folder, LeftOut, Pending, Tally};
+use crate::{DataError, Notice};
+
+/// Names of a data set's parts; only the first two can be asked for.
+const PARTS: [&str; 5] = ["train", "val", "test", "valid", "validation"];
+
+/// What class folders are hardly called: parts in other spellings.
+const LIKE_PARTS: [&str; 9] =
+    ["train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"];
+
+/// How a data folder is read.
+pub(super) struct Layout {
+    /// The split whose folder is walked; `None`: all of the data folder.
+    pub(super) split: Option<Split>,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Decides how a data folder is read, without a look into the splits' class folders.
+///
+/// `train` and `val` are splits, unless one of them alone lies, with images of its own, beside other folders with
+/// images: then it is a class, as in COCO.
+pub(super) fn find(root: &Path, options: &DatasetOptions) -> Result<Layout, DataError> {
+    let (loose, folders) = listing::read_root(root)?;
+    let is_part = |folder: &Pending| PARTS.contains(&folder.relative.as_str());
+    let (parts, others): (Vec<Pending>, Vec<Pending>) = folders.into_iter().partition(is_part);
+    let has = |split: Split| parts.iter().any(|part| part.relative == split.name());
+    let splits: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(|split| has(*split)).collect();
+    let Some(first) = splits.first() else { return Ok(Layout::without_splits(options.split)) };
+    let beside = with_images(others);
+    if let ([only], [other, ..]) = (&*parts, &*beside)
+        && is_class(only)
+    {
+        return match options.split {
+            Some(asked) if asked == *first => {
+                Err(DataError::SplitIsClass { root: root.into(), wanted: asked.name(), beside: other.clone() })
+            }
+            asked => Ok(Layout::without_splits(asked)),
+        };
+    }
+    let split = options.split.unwrap_or_default();
+    if !has(split) {
+        let (wanted, present) = (split.name(), first.name());
+        return Err(DataError::MissingSplit { root: root.into(), wanted, present });
+    }
+    Ok(Layout { split: Some(split), notices: beside_split(split, beside, &loose) })
+}
+
+impl Layout {
+    /// All of the folder, whatever split was asked for.
+    fn without_splits(asked: Option<Split>) -> Self {
+        Self { split: None, notices: asked.map(|asked| Notice::NoSplits { asked }).into_iter().collect() }
+    }
+}
+
+/// The names of those folders that hold images anywhere below, in order.
+fn with_images(folders: Vec<Pending>) -> Vec<String> {
+    let mut names: Vec<String> = folders
+        .into_iter()
+        .filter_map(|folder| {
+            let name = folder.relative.clone();
+            listing::holds_images(folder).then_some(name)
+        })
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether a folder has images of its own, as a class has, or none at all.
+fn is_class(folder: &Pending) -> bool {
+    listing::has_images_of_its_own(folder) || !listing::holds_images(folder.clone())
+}
+
+/// What a split leaves out.
+fn beside_split(split: Split, folders: Vec<String>, loose: &Folder) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    if !folders.is_empty() {
+        notices.push(Notice::BesideSplit { split, folders });
+    }
+    notices.extend(loose_images(loose));
+    notices
+}
+
+/// The images of a root that are not used.
+fn loose_images(root: &Folder) -> Option<Notice> {
+    let example = root.files().next()?.to_owned();
+    Some(Notice::LooseImages { count: root.files().len(), example })
+}
+
+/// What is to be said about the folders of a walk; `has_classes` if the first, the root, is not used.
+pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split>) -> Vec<Notice> {
+    let mut left_out = LeftOut::default();
+    folders.iter().for_each(|folder| left_out.merge(&folder.left_out));
+    let mut notices = Vec::new();
+    if has_classes {
+        notices.extend(folders.first().and_then(loose_images));
+        if split.is_none() {
+            notices.extend(like_parts(folders));
+        }
+    }
+    let LeftOut { other_pictures, result_folders, result_pictures, dead_links, .. } = left_out;
+    if result_folders.count + result_pictures.count > 0 {
+        let example = if result_folders.count > 0 { &result_folders } else { &result_pictures }.example.clone();
+        let (folders, pictures) = (result_folders.count, result_pictures.count);
+        notices.push(Notice::Results { folders, pictures, example });
+    }
+    let pictures = other_pictures.into_iter();
+    notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures { ending, count, example }));
+    if dead_links.count > 0 {
+        notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
+    }
+    notices
+}
+
+/// The classes that are called like parts of a data set.
+fn like_parts(folders: &[Folder]) -> Option<Notice> {
+    let mut classes: Vec<&str> = folders.iter().filter(|folder| !folder.is_empty()).map(Folder::class).collect();
+    classes.dedup();
+    let is_like = |class: &&str| LIKE_PARTS.iter().any(|part| class.eq_ignore_ascii_case(part));
+    let found: Vec<String> = classes.into_iter().filter(is_like).map(str::to_owned).collect();
+    (!found.is_empty()).then_some(Notice::ReadAsClasses { folders: found })
+}

@@ -1,0 +1,184 @@
+//! Where the files are that lists name.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::{parallel, place};
+
+/// Entries that are looked up together.
+const CHUNK: usize = 1024;
+
+/// A data folder that was moved since lists were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The folder that entries begin with, in any spelling.
+    pub from: PathBuf,
+    /// Where its images lie now.
+    pub to: PathBuf,
+}
+
+/// Where the entries of lists are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Folders that an entry may start from, in the order in which they are tried. The empty path is the current
+    /// folder. Later ones also give names: what lies below one of them is called by its path from there.
+    pub bases: Vec<PathBuf>,
+    /// Where to look for an entry that is below no base.
+    pub moved: Option<Moved>,
+}
+
+/// Where an entry was found, or would be.
+pub(super) struct Place<'a> {
+    pub(super) base: u16,
+    pub(super) relative: &'a str,
+}
+
+impl Lookup {
+    /// Entries as they are, or below `data`.
+    pub fn below(data: Option<&Path>) -> Self {
+        let bases = [Some(PathBuf::new()), data.map(Path::to_owned)];
+        Self { bases: bases.into_iter().flatten().collect(), moved: None }
+    }
+
+    /// The bases, with the new place of a moved folder among them.
+    pub(super) fn all_bases(&self) -> Vec<PathBuf> {
+        let mut bases = self.bases.clone();
+        let to = self.moved.as_ref().map(|moved| &moved.to).filter(|to| !bases.contains(to));
+        bases.extend(to.cloned());
+        bases
+    }
+}
+
+/// Looks up every entry below some bases.
+pub(super) fn find_all<'a, S: AsRef<str> + Sync>(
+    entries: &'a [S],
+    bases: &[PathBuf],
+) -> Vec<Option<Place<'a>>> {
+    map_all(entries, |entry| find(entry, bases))
+}
+
+/// Looks up every entry; those that are nowhere get the place where they would be.
+pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Lookup) -> Vec<Place<'a>> {
+    let Some(Moved { from, to }) = &lookup.moved else {
+        let nowhere = |entry| Place { base: 0, relative: entry };
+        return map_all(entries, |entry| find(entry, &lookup.bases).unwrap_or_else(|| nowhere(entry)));
+    };
+    let bases = lookup.all_bases();
+    let new = bases.iter().position(|base| base == to).unwrap_or_default() as u16;
+    let is_spelling = place::is_same_place(from, to);
+    map_all(entries, |entry| {
+        let below = place::below(from, entry).map(|relative| Place { base: new, relative });
+        match find(entry, &lookup.bases) {
+            Some(found) if is_spelling => below.unwrap_or(found),
+            // `./train/a.png` of the new folder is called as it always was.
+            Some(found) if found.base == new => Place { relative: place::plain(entry), ..found },
+            Some(found) => found,
+            None => below.unwrap_or(Place { base: 0, relative: entry }),
+        }
+    })
+}
+
+fn map_all<'a, S: AsRef<str> + Sync, R: Send>(entries: &'a [S], f: impl Fn(&'a str) -> R + Sync) -> Vec<R> {
+    let chunks: Vec<&'a [S]> = entries.chunks(CHUNK).collect();
+    let found =
+        parallel::map(&chunks, |chunk| chunk.iter().map(|entry| f(entry.as_ref())).collect::<Vec<_>>());
+    found.into_iter().flatten().collect()
+}
+
+fn find<'a>(entry: &'a str, bases: &[PathBuf]) -> Option<Place<'a>> {
+    let found = first_base(Path::new(entry), bases)?;
+    let place = |base: usize, relative| Place { base: base as u16, relative };
+    // An entry that was written with a later base in front belongs below that one: `data/train/a.png` is
+    // `train/a.png` of `data`.
+    let whole = bases[found].join(entry);
+    let below = bases.iter().enumerate().skip(found + 1).find_map(|(at, base)| {
+        let rest = place::below(base, entry)?;
+        place::is_spelled_alike(&whole, &base.join(rest)).then(|| place(at, rest))
+    });
+    Some(below.unwrap_or_else(|| place(found, entry)))
+}
+
+/// The first base below which an entry is a file; or else the first below which there is something, of which reading
+/// will tell what it is.
+pub(super) fn first_base(entry: &Path, bases: &[PathBuf]) -> Option<usize> {
+    let mut something = None;
+    for (at, base) in bases.iter().enumerate() {
+        match fs::metadata(base.join(entry)) {
+            Ok(file) if file.is_file() => return Some(at),
+            Err(error) if is_missing(error.kind()) => {}
+            _ => something = something.or(Some(at)),
+        }
+    }
+    something
+}
+
+fn is_missing(kind: ErrorKind) -> bool {
+    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(kind, NotFound | NotADirectory | InvalidFilename | InvalidInput)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of entries, as they are looked up.
+    fn named(entries: &[&str], lookup: &Lookup) -> Vec<(PathBuf, String)> {
+        let bases = lookup.all_bases();
+        let name = |place: Place<'_>| (bases[usize::from(place.base)].clone(), place.relative.to_owned());
+        place_all(entries, lookup).into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_moved_folder_is_found_under_every_spelling_of_its_old_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        fs::create_dir_all(new.join("train")).unwrap();
+        fs::write(new.join("train/a.png"), b"").unwrap();
+        let old = folder.path().join("old");
+        let here = std::env::current_dir().unwrap();
+        let absolute = |folder: &Path| folder.join("train/a.png").to_str().unwrap().to_owned();
+        for (from, entry) in [
+            (old.clone(), absolute(&old)),
+            (old.join(""), absolute(&old)),
+            ("d".into(), "d/train/a.png".into()),
+            ("d/".into(), "d/train/a.png".into()),
+            ("./d".into(), "d/train/a.png".into()),
+            ("d".into(), "./d/train/a.png".into()),
+            (here.join("d"), "d/train/a.png".into()),
+            ("d".into(), absolute(&here.join("d"))),
+            (".".into(), "./train/a.png".into()),
+            ("".into(), "train/a.png".into()),
+        ] {
+            let moved = Some(Moved { from: from.clone(), to: new.clone() });
+            let lookup = Lookup { moved, ..Lookup::below(Some(&new)) };
+            let expected = (new.clone(), "train/a.png".to_owned());
+            assert_eq!(named(&[&entry], &lookup), [expected], "{} {entry}", from.display());
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_and_what_is_nowhere_is_named_in_the_new_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        for name in [&old, &new] {
+            fs::create_dir(name).unwrap();
+        }
+        fs::write(old.join("a.png"), b"").unwrap();
+        let entry = |name: &str| old.join(name).to_str().unwrap().to_owned();
+        let entries = [entry("a.png"), entry("gone.png"), "elsewhere.png".to_owned()];
+        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+        let moved = Some(Moved { from: old.clone(), to: new.clone() });
+        let lookup = Lookup { bases: vec![PathBuf::new()], moved };
+        let expected = [
+            (PathBuf::new(), entries[0].to_owned()),
+            (new, "gone.png".to_owned()),
+            (PathBuf::new(), "elsewhere.png".to_owned()),
+        ];
+        assert_eq!(named(&entries, &lookup), expected);
+        // The same folder in another spelling has not moved: its images have their names below it.
+        let again = old.join(".");
+        let lookup = Lookup { moved: Some(Moved { from: old.clone(), to: again.clone() }), ..lookup };
+        assert_eq!(named(&entries, &lookup)[0], (again, "a.png".to_owned()));
+    }
+}

@@ -1,0 +1,176 @@
+use std::fmt;
+
+use crate::Split;
+
+/// Something about a data set that its owner may not expect: mostly what was left out.
+///
+/// Displayed as one line. Names begin below the data folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Images that lie beside class folders, which do not belong to the set, as in torchvision's `ImageFolder`.
+    LooseImages {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Folders that `neuron` wrote, and pictures that it wrote into other folders.
+    Results {
+        /// How many folders, not counting those below them.
+        folders: usize,
+        /// How many pictures in other folders.
+        pictures: usize,
+        /// One of them.
+        example: String,
+    },
+    /// A split was asked for, but the folder has none.
+    NoSplits {
+        /// The split.
+        asked: Split,
+    },
+    /// Folders with images that lie beside those of the splits.
+    BesideSplit {
+        /// The split that is used.
+        split: Split,
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// Folders that are called like splits and were read as classes.
+    ReadAsClasses {
+        /// The folders.
+        folders: Vec<String>,
+    },
+    /// Pictures by their ending that are not looked at.
+    OtherPictures {
+        /// The ending.
+        ending: &'static str,
+        /// How many files have it.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Symbolic links that lead nowhere and could have been folders.
+    DeadLinks {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Entries of a list that name an image which an earlier line names too.
+    Repeated {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LooseImages { count, example } => {
+                let images = counted(*count, "image");
+                write!(f, "left out: {images} beside the class folders, such as `{example}`")
+            }
+            Self::Results { folders, pictures, example } => {
+                let found: Vec<String> = [(*folders, "folder"), (*pictures, "picture")]
+                    .into_iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, what)| counted(count, what))
+                    .collect();
+                write!(f, "left out: {} of results, such as `{example}`", found.join(" and "))
+            }
+            Self::NoSplits { asked } => {
+                write!(f, "the data have no folder `train` or `val`: all images are used, not only `{}`", asked.name())
+            }
+            Self::BesideSplit { split, folders } => write!(
+                f,
+                "left out: the images in {}, which lie beside `{}`; to use them, name their folder as the data",
+                names(folders),
+                split.name()
+            ),
+            Self::ReadAsClasses { folders } => write!(
+                f,
+                "{} {}, like the folders beside; to use such a folder alone, name it as the data",
+                names(folders),
+                if folders.len() == 1 { "is read as a class" } else { "are read as classes" }
+            ),
+            Self::OtherPictures { ending, count, example } => {
+                let files = counted(*count, "file");
+                write!(f, "left out: {files} ending in `.{ending}`, such as `{example}`; {}", way_out(ending, example))
+            }
+            Self::DeadLinks { count, example } => {
+                let links = counted(*count, "symbolic link");
+                write!(f, "left out: {links} to nowhere, such as `{example}`")
+            }
+            Self::Repeated { count, example } => {
+                let lines = counted(*count, "line");
+                write!(f, "{lines} of the list repeat an earlier one, such as `{example}`; each counts as an image")
+            }
+        }
+    }
+}
+
+/// What to do about a picture with an ending that does not count.
+fn way_out(ending: &str, example: &str) -> &'static str {
+    let is_jpeg = ["jfif", "jpe", "jif", "pjpeg", "pjp"].contains(&ending);
+    match () {
+        () if is_jpeg => "rename such files to .jpg",
+        () if example.ends_with(char::is_whitespace) => "take the blank off their names",
+        () => "convert such files to JPEG or PNG",
+    }
+}
+
+/// `1 image`, `2 images`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The first few names.
+fn names(all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = all.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = all.len().saturating_sub(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_notice_is_a_line_that_names_the_thing() {
+        let example = || "x/1.heic".to_owned();
+        let folders = || ["car", "cat", "dog", "truck"].map(str::to_owned).to_vec();
+        let notices = [
+            (Notice::LooseImages { count: 1, example: example() }, "left out: 1 image beside the class folders"),
+            (
+                Notice::Results { folders: 2, pictures: 1, example: example() },
+                "left out: 2 folders and 1 picture of results, such as `x/1.heic`",
+            ),
+            (Notice::Results { folders: 0, pictures: 3, example: example() }, "left out: 3 pictures of results"),
+            (Notice::NoSplits { asked: Split::Val }, "not only `val`"),
+            (
+                Notice::BesideSplit { split: Split::Train, folders: folders() },
+                "the images in `car`, `cat`, `dog` and 1 more, which lie beside `train`",
+            ),
+            (Notice::ReadAsClasses { folders: vec!["train".into()] }, "`train` is read as a class"),
+            (
+                Notice::OtherPictures { ending: "heic", count: 2, example: example() },
+                "2 files ending in `.heic`, such as `x/1.heic`; convert such files",
+            ),
+            (Notice::OtherPictures { ending: "jfif", count: 1, example: example() }, "rename such files to .jpg"),
+            (Notice::OtherPictures { ending: "jpg", count: 1, example: "a.jpg ".into() }, "take the blank off"),
+            (Notice::DeadLinks { count: 2, example: example() }, "2 symbolic links to nowhere"),
+            (Notice::Repeated { count: 2, example: example() }, "2 lines of the list repeat an earlier one"),
+        ];
+        for (notice, expected) in notices {
+            let text = notice.to_string();
+            assert!(text.contains(expected) && !text.contains('\n'), "{text}");
+        }
+    }
+}

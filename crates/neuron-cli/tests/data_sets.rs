@@ -49,7 +49,8 @@ fn a_command_never_sees_what_another_wrote() {
     let setup = Setup::new(1, 3);
     let folder = "photos/class0";
     setup.select(folder, 0, &["--data", ".", "--target-layer", "layer3"]);
-    let mut patches = neuron(&["extract-patches", "--arch", ARCH, "--target-layer", "layer3", "--channels", "0,3"]);
+    let mut patches =
+        neuron(&["extract-patches", "--arch", ARCH, "--target-layer", "layer3", "--channels", "0,3"]);
     let save_dir = format!("{ARCH}/neuron_layer3");
     patches.args(["--data", ".", "--topk-patches", "2", "--save-patches", "--save-dir", &save_dir]);
     expecting(0, patches.arg("--weights").arg(&setup.weights).current_dir(setup.path(folder)));
@@ -93,7 +94,9 @@ fn what_is_no_picture_at_all_is_skipped_and_listed() {
     setup.select("", 3, &["--data", "photos"]);
     assert_eq!(list(&setup.path("")).len(), 2);
     let skipped = fs::read_to_string(setup.path(ARCH).join("neuron_layer4/skipped.tsv")).unwrap();
-    for expected in ["pipe.jpg\tnot a regular file but a pipe", "two\\nlines.png\tthe name", "gone.jpg\tcannot read"] {
+    for expected in
+        ["pipe.jpg\tnot a regular file but a pipe", "two\\nlines.png\tthe name", "gone.jpg\tcannot read"]
+    {
         assert!(skipped.contains(expected), "{skipped}");
     }
 }
@@ -119,20 +122,23 @@ fn lists_are_read_as_editors_save_them() {
 fn configurations_and_lists_of_units_may_begin_with_a_mark() {
     let setup = Setup::new(1, 2);
     fs::write(setup.path("neuron.toml"), "\u{feff}channels = \"3\"\r\n").unwrap();
-    let mut layers = neuron(&["select-images", "--config", "neuron.toml", "--arch", ARCH, "--data", "photos"]);
+    let mut layers =
+        neuron(&["select-images", "--config", "neuron.toml", "--arch", ARCH, "--data", "photos"]);
     expecting(0, layers.arg("--weights").arg(&setup.weights).current_dir(setup.path("")));
     let list = setup.path(ARCH).join("neuron_layer4/3/files_all.txt");
     let marked = format!("\u{feff}{}", fs::read_to_string(&list).unwrap());
     fs::write(&list, marked).unwrap();
     let save_dir = format!("{ARCH}/neuron_layer4");
-    let mut patches = neuron(&["extract-patches", "--arch", ARCH, "--channels", "3", "--save-dir", &save_dir]);
+    let mut patches =
+        neuron(&["extract-patches", "--arch", ARCH, "--channels", "3", "--save-dir", &save_dir]);
     expecting(0, patches.arg("--weights").arg(&setup.weights).current_dir(setup.path("")));
 }
 
 #[test]
 fn the_largest_picture_is_a_matter_of_a_flag() {
     let setup = Setup::new(1, 2);
-    let (height, width) = image::image_dimensions(setup.photo(1)).map(|(width, height)| (height, width)).unwrap();
+    let (height, width) =
+        image::image_dimensions(setup.photo(1)).map(|(width, height)| (height, width)).unwrap();
     let all = (height * width).to_string();
     let some = (height * width - 1).to_string();
     setup.select("", 0, &["--data", "photos", "--max-pixels", &all]);
@@ -141,7 +147,12 @@ fn the_largest_picture_is_a_matter_of_a_flag() {
     setup.select("", 2, &["--data", "photos", "--max-pixels", "0"]);
 
     let photo = setup.photo(1);
-    let mut activations = neuron(&["activations", photo.to_str().unwrap(), "--taps", "fc", "--arch", ARCH, "--top", "1"]);
-    activations.args(["--max-pixels", &some]).arg("--weights").arg(&setup.weights).current_dir(setup.path(""));
+    let mut activations =
+        neuron(&["activations", photo.to_str().unwrap(), "--taps", "fc", "--arch", ARCH, "--top", "1"]);
+    activations
+        .args(["--max-pixels", &some])
+        .arg("--weights")
+        .arg(&setup.weights)
+        .current_dir(setup.path(""));
     expecting(3, &mut activations);
 }

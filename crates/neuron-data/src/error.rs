@@ -189,7 +189,9 @@ pub enum ImageError {
     },
 
     /// The picture is larger than [`Limits::max_pixels`](crate::Limits::max_pixels).
-    #[error("{height} x {width} pixels are more than the limit of {limit}: raise the limit, or scale the picture down")]
+    #[error(
+        "{height} x {width} pixels are more than the limit of {limit}: raise the limit, or scale the picture down"
+    )]
     TooManyPixels {
         /// Height in pixels.
         height: usize,

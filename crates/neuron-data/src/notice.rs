@@ -82,7 +82,11 @@ impl fmt::Display for Notice {
                 write!(f, "left out: {} of results, such as `{example}`", found.join(" and "))
             }
             Self::NoSplits { asked } => {
-                write!(f, "the data have no folder `train` or `val`: all images are used, not only `{}`", asked.name())
+                write!(
+                    f,
+                    "the data have no folder `train` or `val`: all images are used, not only `{}`",
+                    asked.name()
+                )
             }
             Self::BesideSplit { split, folders } => write!(
                 f,
@@ -98,7 +102,11 @@ impl fmt::Display for Notice {
             ),
             Self::OtherPictures { ending, count, example } => {
                 let files = counted(*count, "file");
-                write!(f, "left out: {files} ending in `.{ending}`, such as `{example}`; {}", way_out(ending, example))
+                write!(
+                    f,
+                    "left out: {files} ending in `.{ending}`, such as `{example}`; {}",
+                    way_out(ending, example)
+                )
             }
             Self::DeadLinks { count, example } => {
                 let links = counted(*count, "symbolic link");
@@ -106,7 +114,10 @@ impl fmt::Display for Notice {
             }
             Self::Repeated { count, example } => {
                 let lines = counted(*count, "line");
-                write!(f, "{lines} of the list repeat an earlier one, such as `{example}`; each counts as an image")
+                write!(
+                    f,
+                    "{lines} of the list repeat an earlier one, such as `{example}`; each counts as an image"
+                )
             }
         }
     }
@@ -147,12 +158,18 @@ mod tests {
         let example = || "x/1.heic".to_owned();
         let folders = || ["car", "cat", "dog", "truck"].map(str::to_owned).to_vec();
         let notices = [
-            (Notice::LooseImages { count: 1, example: example() }, "left out: 1 image beside the class folders"),
+            (
+                Notice::LooseImages { count: 1, example: example() },
+                "left out: 1 image beside the class folders",
+            ),
             (
                 Notice::Results { folders: 2, pictures: 1, example: example() },
                 "left out: 2 folders and 1 picture of results, such as `x/1.heic`",
             ),
-            (Notice::Results { folders: 0, pictures: 3, example: example() }, "left out: 3 pictures of results"),
+            (
+                Notice::Results { folders: 0, pictures: 3, example: example() },
+                "left out: 3 pictures of results",
+            ),
             (Notice::NoSplits { asked: Split::Val }, "not only `val`"),
             (
                 Notice::BesideSplit { split: Split::Train, folders: folders() },
@@ -163,8 +180,14 @@ mod tests {
                 Notice::OtherPictures { ending: "heic", count: 2, example: example() },
                 "2 files ending in `.heic`, such as `x/1.heic`; convert such files",
             ),
-            (Notice::OtherPictures { ending: "jfif", count: 1, example: example() }, "rename such files to .jpg"),
-            (Notice::OtherPictures { ending: "jpg", count: 1, example: "a.jpg ".into() }, "take the blank off"),
+            (
+                Notice::OtherPictures { ending: "jfif", count: 1, example: example() },
+                "rename such files to .jpg",
+            ),
+            (
+                Notice::OtherPictures { ending: "jpg", count: 1, example: "a.jpg ".into() },
+                "take the blank off",
+            ),
             (Notice::DeadLinks { count: 2, example: example() }, "2 symbolic links to nowhere"),
             (Notice::Repeated { count: 2, example: example() }, "2 lines of the list repeat an earlier one"),
         ];

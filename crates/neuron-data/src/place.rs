@@ -28,7 +28,8 @@ pub(crate) fn below<'p>(folder: &Path, path: &'p str) -> Option<&'p str> {
         Ok(rest) => rest,
         Err(_) => {
             let absolute = std::path::absolute(path).ok()?;
-            let parts = absolute.strip_prefix(std::path::absolute(or_here(folder)).ok()?).ok()?.components().count();
+            let parts =
+                absolute.strip_prefix(std::path::absolute(or_here(folder)).ok()?).ok()?.components().count();
             last_parts(Path::new(path), parts)?
         }
     };
@@ -97,7 +98,11 @@ mod tests {
         let absolute = std::env::current_dir().unwrap().join("d/a/1.png").to_str().unwrap().to_owned();
         for folder in ["d", "d/", "./d", "d/."] {
             for path in ["d/a/1.png", "./d/a/1.png", "d//a/1.png", &absolute] {
-                assert_eq!(below(Path::new(folder), path).map(Path::new), Some(Path::new("a/1.png")), "{folder} {path}");
+                assert_eq!(
+                    below(Path::new(folder), path).map(Path::new),
+                    Some(Path::new("a/1.png")),
+                    "{folder} {path}"
+                );
             }
         }
         for (folder, path, expected) in [

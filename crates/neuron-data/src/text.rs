@@ -94,14 +94,18 @@ fn no_text(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         return Some(UTF_16);
     }
-    let is_control = |byte: &u8| *byte < b' ' && !byte.is_ascii_whitespace() && *byte != 0x0b && *byte != 0x1b;
-    let (zeros, controls) = head.iter().filter(|byte| is_control(byte)).fold((0, 0), |(zeros, controls), byte| {
-        if *byte == 0 { (zeros + 1, controls) } else { (zeros, controls + 1) }
-    });
+    let is_control =
+        |byte: &u8| *byte < b' ' && !byte.is_ascii_whitespace() && *byte != 0x0b && *byte != 0x1b;
+    let (zeros, controls) =
+        head.iter().filter(|byte| is_control(byte)).fold((0, 0), |(zeros, controls), byte| {
+            if *byte == 0 { (zeros + 1, controls) } else { (zeros, controls + 1) }
+        });
     match (zeros, controls) {
         (0, 0) => None,
         (_, 0) if 3 * zeros > head.len() && zeros < head.len() => Some(UTF_16),
-        (_, 0) if zeros < head.len() => Some("names with zero bytes between them: put each on a line of its own"),
+        (_, 0) if zeros < head.len() => {
+            Some("names with zero bytes between them: put each on a line of its own")
+        }
         _ => Some(decode::describe(head)),
     }
 }
@@ -115,6 +119,8 @@ pub(crate) fn open(path: &Path) -> Result<impl BufRead, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use std::path::PathBuf;
 
     fn of(bytes: &[u8]) -> Result<Vec<(usize, String)>, String> {
@@ -189,5 +195,25 @@ mod tests {
         let (_folder, path) = file(b"caf\xe9");
         let error = read_text(&path).unwrap_err().to_string();
         assert!(error.contains("is not a text file") && error.contains("UTF-8"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_lines_or_an_error(pieces in vec(prop_oneof![
+            any::<Vec<u8>>(),
+            Just(b"\r\n".to_vec()),
+            Just(b"a/1.png\n".to_vec()),
+            Just(BYTE_ORDER_MARK.to_vec()),
+        ], 0..8)) {
+            let bytes = pieces.concat();
+            if let Ok(lines) = lines(&bytes[..], Path::new("list")) {
+                let holds = |line: &Line, byte| line.bytes.contains(&byte);
+                prop_assert!(lines.iter().all(|line| !holds(line, b'\n') && !holds(line, 0)));
+                prop_assert!(lines.is_sorted_by(|a, b| a.number < b.number));
+                prop_assert!(lines.len() <= 1 + bytes.iter().filter(|byte| **byte == b'\n').count());
+            }
+        }
     }
 }

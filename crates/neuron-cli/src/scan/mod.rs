@@ -157,8 +157,12 @@ impl Scan<'_> {
 
     fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
         let limits = self.global.limits();
-        let options =
-            LoaderOptions { batch_size: self.batch_size, threads: self.threads, limits, ..LoaderOptions::default() };
+        let options = LoaderOptions {
+            batch_size: self.batch_size,
+            threads: self.threads,
+            limits,
+            ..LoaderOptions::default()
+        };
         let loader = Loader::new(self.dataset.clone(), items, &self.preprocessing, &options);
         loader.context("cannot start loading images")
     }

@@ -56,7 +56,8 @@ impl Plan {
             });
             output::print(&format!("{plan:#}\n"))?;
         } else {
-            let notices: String = self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
+            let notices: String =
+                self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
             output::print(&format!(
                 "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{notices}",
                 self.images,

@@ -16,7 +16,8 @@ pub(crate) struct SourceFlags {
     /// Only the first N images of each class
     #[arg(long, value_name = "N", alias = "split_N")]
     split_n: Option<usize>,
-    #[arg(long, value_name = "train|val", help = "Which part of a data folder with train/ and val/ [default: train]")]
+    /// Which part of a data folder with train/ and val/ [default: train]
+    #[arg(long)]
     split: Option<Split>,
 }
 

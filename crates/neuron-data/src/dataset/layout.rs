@@ -36,9 +36,11 @@ pub(super) fn find(root: &Path, options: &DatasetOptions) -> Result<Layout, Data
         && is_class(only)
     {
         return match options.split {
-            Some(asked) if asked == *first => {
-                Err(DataError::SplitIsClass { root: root.into(), wanted: asked.name(), beside: other.clone() })
-            }
+            Some(asked) if asked == *first => Err(DataError::SplitIsClass {
+                root: root.into(),
+                wanted: asked.name(),
+                beside: other.clone(),
+            }),
             asked => Ok(Layout::without_splits(asked)),
         };
     }
@@ -104,12 +106,17 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
     }
     let LeftOut { other_pictures, result_folders, result_pictures, dead_links, .. } = left_out;
     if result_folders.count + result_pictures.count > 0 {
-        let example = if result_folders.count > 0 { &result_folders } else { &result_pictures }.example.clone();
+        let example =
+            if result_folders.count > 0 { &result_folders } else { &result_pictures }.example.clone();
         let (folders, pictures) = (result_folders.count, result_pictures.count);
         notices.push(Notice::Results { folders, pictures, example });
     }
     let pictures = other_pictures.into_iter();
-    notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures { ending, count, example }));
+    notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures {
+        ending,
+        count,
+        example,
+    }));
     if dead_links.count > 0 {
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }
@@ -118,7 +125,8 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
 
 /// The classes that are called like parts of a data set.
 fn like_parts(folders: &[Folder]) -> Option<Notice> {
-    let mut classes: Vec<&str> = folders.iter().filter(|folder| !folder.is_empty()).map(Folder::class).collect();
+    let mut classes: Vec<&str> =
+        folders.iter().filter(|folder| !folder.is_empty()).map(Folder::class).collect();
     classes.dedup();
     let is_like = |class: &&str| LIKE_PARTS.iter().any(|part| class.eq_ignore_ascii_case(part));
     let found: Vec<String> = classes.into_iter().filter(is_like).map(str::to_owned).collect();

@@ -158,7 +158,8 @@ fn missing(list: &Path, line: usize, entry: &str, bases: &[PathBuf]) -> DataErro
 /// What is there and could be meant: people write labels, quotes and blanks beside paths.
 fn hint(entry: &str, bases: &[PathBuf]) -> String {
     let slashes = entry.replace('\\', "/");
-    let quotes = |text: char| text.is_whitespace() || matches!(text, '"' | '\'' | '`' | ',' | ';' | '<' | '>');
+    let quotes =
+        |text: char| text.is_whitespace() || matches!(text, '"' | '\'' | '`' | ',' | ';' | '<' | '>');
     let before = |separator: &[char]| entry.rsplit_once(separator).map_or(entry, |(path, _)| path.trim_end());
     let candidates = [
         entry.trim_matches(quotes),
@@ -169,7 +170,8 @@ fn hint(entry: &str, bases: &[PathBuf]) -> String {
     ];
     let is_there = |path: &&&str| !path.is_empty() && lookup::first_base(Path::new(path), bases).is_some();
     let found = candidates.iter().find(is_there);
-    found.map_or_else(String::new, |path| format!("; `{path}` is there: a line holds a path and nothing else"))
+    found
+        .map_or_else(String::new, |path| format!("; `{path}` is there: a line holds a path and nothing else"))
 }
 
 #[cfg(test)]

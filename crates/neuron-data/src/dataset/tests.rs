@@ -189,10 +189,7 @@ fn splits_stay_splits_and_say_what_they_leave_out() {
         // A split holds class folders, or it lies beside other parts.
         (&["train/a/1.png", "extra/deep/2.png"], vec![beside(&["extra"])]),
         (&["train/1.png", "test/1.png", "extra/2.png", "b/1.png"], vec![beside(&["b", "extra"])]),
-        (
-            &["train/a/1.png", "x.png"],
-            vec![Notice::LooseImages { count: 1, example: "x.png".into() }],
-        ),
+        (&["train/a/1.png", "x.png"], vec![Notice::LooseImages { count: 1, example: "x.png".into() }]),
     ] {
         let dataset = open(&tree(files));
         assert_eq!(names(&dataset), files[..1], "{files:?}");
@@ -302,7 +299,9 @@ fn lists_as_people_write_them() {
     let dataset = from_list(&root, b"\xef\xbb\xbfa/1.png\r\n# a remark\r\n#2.png\r\na/1.png").unwrap();
     assert_eq!(names(&dataset), ["a/1.png", "#2.png", "a/1.png"]);
     assert_eq!(dataset.notices(), [Notice::Repeated { count: 1, example: "a/1.png".into() }]);
-    for line in ["a/1.png  ", "\"a/1.png\"", "a/1.png\t3", "a/1.png 3", "a/1.png,cat", "a\\1.png", "'a/1.png',"] {
+    for line in
+        ["a/1.png  ", "\"a/1.png\"", "a/1.png\t3", "a/1.png 3", "a/1.png,cat", "a\\1.png", "'a/1.png',"]
+    {
         let error = from_list(&root, line.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("line 1: no file") && error.contains("`a/1.png` is there"), "{error}");
     }

@@ -21,7 +21,8 @@ pub(crate) fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Re
     bytes.clear();
     bytes.reserve(found.len() as usize);
     // A file that grows, or one of the system's, announces less than it holds.
-    let read_bytes = file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(bytes).map_err(read)? as u64;
+    let read_bytes =
+        file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(bytes).map_err(read)? as u64;
     if read_bytes > limits.max_file_bytes {
         return Err(too_large(read_bytes));
     }
@@ -87,7 +88,9 @@ mod tests {
         let (pipe, socket) = (folder.path().join("pipe.jpg"), folder.path().join("socket.jpg"));
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        for (path, expected) in [(&*pipe, "a pipe"), (&socket, "a socket"), (Path::new("/dev/zero"), "a device")] {
+        for (path, expected) in
+            [(&*pipe, "a pipe"), (&socket, "a socket"), (Path::new("/dev/zero"), "a device")]
+        {
             assert_eq!(reason(path, &Limits::default()), format!("not a regular file but {expected}"));
         }
     }

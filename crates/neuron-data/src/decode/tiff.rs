@@ -77,7 +77,9 @@ impl Shape {
                 let step = 255 / ((1 << bits) - 1);
                 out.extend(self.unpack(packed, bits).map(|level| gray(level * step)));
             }
-            (ColorType::Gray(_), DecodingResult::U8(levels)) => out.extend(levels.iter().map(|level| gray(*level))),
+            (ColorType::Gray(_), DecodingResult::U8(levels)) => {
+                out.extend(levels.iter().map(|level| gray(*level)))
+            }
             (ColorType::Gray(_), DecodingResult::F32(levels)) => {
                 out.extend(levels.iter().map(|level| gray(*level as u8)));
             }
@@ -112,7 +114,8 @@ impl Shape {
         palette: &[u16],
         out: &mut Vec<[u8; 4]>,
     ) -> Result<(), ImageError> {
-        let (DecodingResult::U8(packed), ColorType::Gray(bits @ (1 | 2 | 4 | 8))) = (samples, self.colours) else {
+        let (DecodingResult::U8(packed), ColorType::Gray(bits @ (1 | 2 | 4 | 8))) = (samples, self.colours)
+        else {
             return Err(unsupported(format!("a palette for {:?} samples", self.colours)));
         };
         let colours = 1 << bits;
@@ -172,7 +175,8 @@ fn meaning_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
         if number(2, 2)? == 43 { (number(8, 8)?, 8, 20, 12) } else { (number(4, 4)?, 2, 12, 8) };
     let entries = first.checked_add(count_bytes)?;
     let at = (0..number(first, count_bytes)?.min(4096)).map(|index| entries.saturating_add(index * entry));
-    let mut found = at.filter(|at| number(*at, 2) == Some(usize::from(Tag::PhotometricInterpretation.to_u16())));
+    let mut found =
+        at.filter(|at| number(*at, 2) == Some(usize::from(Tag::PhotometricInterpretation.to_u16())));
     let value = found.next()?.checked_add(offset)?;
     Some(value..value + 2)
 }

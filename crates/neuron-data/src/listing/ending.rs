@@ -8,8 +8,9 @@ pub(crate) const ENDINGS: [&str; 10] =
 
 /// Endings of pictures that are not looked at: in a folder of photos they are most likely missed by its owner.
 const OTHER_PICTURES: [&str; 30] = [
-    "jfif", "jpe", "jif", "pjpeg", "pjp", "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "apng", "dng", "cr2",
-    "cr3", "nef", "arw", "orf", "rw2", "raf", "psd", "tga", "exr", "hdr", "dds", "pbm", "pnm", "pam", "dib",
+    "jfif", "jpe", "jif", "pjpeg", "pjp", "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx", "apng", "dng",
+    "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "psd", "tga", "exr", "hdr", "dds", "pbm", "pnm", "pam",
+    "dib",
 ];
 
 /// What the name of a file promises.

@@ -118,7 +118,9 @@ fn stem(name: &str) -> Option<&str> {
         return Some(stem);
     }
     match name.rsplit_once("_step") {
-        Some((stem, step)) if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) => Some(stem),
+        Some((stem, step)) if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(stem)
+        }
         _ => Some(name),
     }
 }
@@ -160,7 +162,8 @@ fn open(path: &Path) -> Option<File> {
 
 /// Whether a file holds a JSON object with the fields of `T`.
 fn json<T: DeserializeOwned>(path: &Path) -> bool {
-    let parse = |file: File| serde_json::from_reader::<_, T>(BufReader::new(file.take(MAX_JSON_BYTES))).is_ok();
+    let parse =
+        |file: File| serde_json::from_reader::<_, T>(BufReader::new(file.take(MAX_JSON_BYTES))).is_ok();
     open(path).is_some_and(parse)
 }
 

@@ -26,16 +26,8 @@ fn listed(root: &Path) -> Vec<String> {
 fn the_order_is_that_of_image_folder() {
     // Within a class torchvision sorts the folders' paths as strings ('-' < '/'), and a folder's files
     // come before those of the folders in it; capitals come first.
-    let expected = [
-        "a/B.jpg",
-        "a/b.jpg",
-        "a/z.JPEG",
-        "a/x/2.jpg",
-        "a/x-y/1.jpg",
-        "a/x/s/3.jpg",
-        "a-b/0.jpg",
-        "b/1.png",
-    ];
+    let expected =
+        ["a/B.jpg", "a/b.jpg", "a/z.JPEG", "a/x/2.jpg", "a/x-y/1.jpg", "a/x/s/3.jpg", "a-b/0.jpg", "b/1.png"];
     let mut shuffled = expected;
     shuffled.reverse();
     assert_eq!(listed(tree(&shuffled).path()), expected);
@@ -60,15 +52,8 @@ fn links_are_followed_but_not_in_circles() {
     symlink(root.path().join("b"), root.path().join("a/x")).unwrap();
     symlink(root.path().join("a"), root.path().join("b/y")).unwrap();
     symlink("nowhere", root.path().join("b/broken.png")).unwrap();
-    let expected = [
-        "a/1.png",
-        "a/x/2.png",
-        "a/x/broken.png",
-        "b/2.png",
-        "b/broken.png",
-        "b/y/1.png",
-        "c/deep/1.png",
-    ];
+    let expected =
+        ["a/1.png", "a/x/2.png", "a/x/broken.png", "b/2.png", "b/broken.png", "b/y/1.png", "c/deep/1.png"];
     assert_eq!(listed(root.path()), expected);
 }
 

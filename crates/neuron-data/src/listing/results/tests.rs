@@ -24,7 +24,8 @@ fn is_whole(files: &[(&str, &[u8])]) -> bool {
 
 /// The pictures among the files that are taken for results.
 fn written(files: &[(&str, &[u8])]) -> (Vec<String>, Written) {
-    let images: Vec<&str> = files.iter().map(|(name, _)| *name).filter(|name| name.ends_with(".png")).collect();
+    let images: Vec<&str> =
+        files.iter().map(|(name, _)| *name).filter(|name| name.ends_with(".png")).collect();
     let has = |name: &str| images.contains(&name);
     let written = marks(files).written(folder(files).path(), images.iter().copied(), has);
     (written.pictures.iter().cloned().collect(), written)

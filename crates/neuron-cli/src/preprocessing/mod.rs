@@ -13,6 +13,7 @@ use anyhow::Context;
 use neuron_data::Preprocessing;
 use neuron_model::{Network, Weights};
 
+pub(crate) use self::error::Problem;
 use crate::global::Global;
 
 /// A preprocessing and where it comes from.

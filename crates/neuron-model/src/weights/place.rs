@@ -206,3 +206,121 @@ fn sibling<'n>(name: &'n str, prefix: &str) -> &'n str {
     &name[..end]
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::WeightTensor;
+    use crate::weights::listing::Entry;
+
+    /// Dictionaries of tensors, all of shape `[1]` but those whose names end in `odd`.
+    struct Fake(Vec<Dictionary<'static>>);
+
+    impl Source<'static> for Fake {
+        fn dictionaries(&self) -> &[Dictionary<'static>] {
+            &self.0
+        }
+
+        fn shape(&self, entry: &Entry<'static>) -> Option<Vec<usize>> {
+            Some(if entry.name.ends_with("odd") { vec![2] } else { vec![1] })
+        }
+
+        fn kind(&self, _: &Entry<'static>) -> String {
+            unreachable!("all are tensors")
+        }
+
+        fn tensor(&mut self, _: &Entry<'static>) -> Result<WeightTensor, ModelError> {
+            unreachable!("nothing is decoded to choose")
+        }
+    }
+
+    /// The names of the small network's tensors, each behind a prefix.
+    fn network(prefix: &str) -> Vec<&'static str> {
+        ["stem.weight", "layer.0.weight", "layer.0.bias", "head.weight"]
+            .map(|name| &*format!("{prefix}{name}").leak())
+            .to_vec()
+    }
+
+    fn expected() -> Vec<Expected> {
+        vec![network("").into_iter().map(|name| (name.to_owned(), vec![1])).collect()]
+    }
+
+    fn fake(dictionaries: &[(&str, Vec<&'static str>)]) -> Fake {
+        let dictionary = |(path, names): &(&str, Vec<&'static str>)| Dictionary {
+            path: (*path).to_owned(),
+            entries: names.iter().map(|name| Entry { name, at: 0, is_tensor: true }).collect(),
+        };
+        Fake(dictionaries.iter().map(dictionary).collect())
+    }
+
+    fn chosen(source: &Fake, key: Option<&str>) -> Result<(String, Origin), ModelError> {
+        let known = expected();
+        let choice = Choice { key, wanted: None, known: &known };
+        choose(source, &choice, "w".as_ref()).map(|(_, origin)| (origin.place(), origin))
+    }
+
+    #[test]
+    fn any_prefix_and_any_dictionary_is_found() {
+        for prefix in ["", "module.", "_orig_mod.", "model._orig_mod.", "net.backbone.encoder.", "x-y.", "a.b.c.d.e.f."] {
+            for path in ["", "state_dict", "weights.inner", "something else"] {
+                let (_, origin) = chosen(&fake(&[(path, network(prefix))]), None).unwrap();
+                assert_eq!((origin.dictionary.as_str(), origin.prefix.as_str()), (path, prefix));
+                assert!(origin.others.is_empty() && origin.passed_over.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_network_is_passed_over() {
+        let names = [network("model."), vec!["loss.weight", "model.ema.decay", "queue"]].concat();
+        let (place, origin) = chosen(&fake(&[("state_dict", names), ("optimizer", vec!["m", "v"])]), None).unwrap();
+        assert_eq!(place, "state_dict.model");
+        let passed_over: Vec<_> = origin.passed_over.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(passed_over, [("loss", 1), ("optimizer", 2), ("queue", 1)]);
+    }
+
+    #[test]
+    fn of_two_the_trained_one_is_taken_and_the_key_takes_the_other() {
+        let moco = [network("module.encoder_k."), network("module.encoder_q."), vec!["module.queue"]].concat();
+        let ema_first = fake(&[("model_ema", network("module.")), ("model", network(""))]);
+        for (source, taken, other, keys) in [
+            (fake(&[("", moco)]), "module.encoder_q", "module.encoder_k", ["encoder_k", "module.encoder_k"]),
+            (ema_first, "model", "model_ema.module", ["model_ema", "model_ema.module"]),
+        ] {
+            let (place, origin) = chosen(&source, None).unwrap();
+            assert_eq!(place, taken);
+            assert_eq!(origin.others, [other]);
+            for key in keys {
+                assert_eq!(chosen(&source, Some(key)).unwrap().0, other, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_an_error_with_those_that_are() {
+        let source = fake(&[("", vec!["step"]), ("model", network("")), ("ema", network(""))]);
+        let message = chosen(&source, Some("teacher")).unwrap_err().to_string();
+        assert_eq!(message, "w holds no weights under \"teacher\"; it holds them under \"model\", \"ema\"");
+        // A part of a word is no name.
+        assert!(chosen(&source, Some("mod")).is_err());
+        assert_eq!(chosen(&source, Some("")).unwrap().0, "", "the outermost, although nothing known is there");
+    }
+
+    #[test]
+    fn half_a_network_is_one_and_less_is_not() {
+        let half = fake(&[("", vec!["a.stem.weight", "a.layer.0.weight", "b.c", "d.e"])]);
+        assert_eq!(chosen(&half, None).unwrap().0, "a");
+        let less = fake(&[("", vec!["a.stem.weight", "b.layer.0.weight"])]);
+        assert_eq!(chosen(&less, None).unwrap().0, "");
+        let misshapen = fake(&[("", vec!["a.stem.weight", "a.odd"])]);
+        assert_eq!(chosen(&misshapen, None).unwrap().0, "");
+    }
+
+    #[test]
+    fn of_an_unknown_network_only_torchs_own_prefixes_are_dropped() {
+        let other = fake(&[("few", vec!["module.x"]), ("many", vec!["module._orig_mod.a.x", "module._orig_mod.a.y"])]);
+        let (place, origin) = chosen(&other, None).unwrap();
+        assert_eq!(place, "many.module._orig_mod");
+        assert!(origin.others.is_empty(), "nothing that fits lies elsewhere");
+    }
+}

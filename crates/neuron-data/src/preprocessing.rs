@@ -152,7 +152,8 @@ mod tests {
     fn absent_keys_keep_their_default() {
         let found = Preprocessing::from_metadata(&metadata(&[("arch", "resnet50")])).unwrap();
         assert_eq!(found, Preprocessing::default());
-        let missing = Preprocessing::missing_from(&metadata(&[("mean", "0,0,0"), ("resize", "256"), ("x", "y")]));
+        let missing =
+            Preprocessing::missing_from(&metadata(&[("mean", "0,0,0"), ("resize", "256"), ("x", "y")]));
         assert_eq!(missing, ["crop", "interpolation", "std"]);
     }
 

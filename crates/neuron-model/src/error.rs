@@ -213,9 +213,8 @@ mod tests {
 
     #[test]
     fn a_layer_without_channels_has_a_message_too() {
-        let message = |channels| {
-            ModelError::UnknownChannel { tap: "fc".to_owned(), channel: 7, channels }.to_string()
-        };
+        let message =
+            |channels| ModelError::UnknownChannel { tap: "fc".to_owned(), channel: 7, channels }.to_string();
         assert_eq!(message(0), "fc has no channel 7; it has none");
         assert_eq!(message(3), "fc has no channel 7; its channels are 0 to 2");
     }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use neuron_model::weights::WeightTensor;
 use neuron_model::Weights;
+use neuron_model::weights::WeightTensor;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

@@ -6,8 +6,8 @@ use neuron_data::Preprocessing;
 use serde::de::Error;
 
 use super::HubError;
-use crate::preprocessing::timm;
 use crate::preprocessing::Problem;
+use crate::preprocessing::timm;
 
 /// `crop`, `resize`, `interpolation`, `mean` and `std`.
 pub(super) fn metadata(json: &[u8], url: &str) -> Result<BTreeMap<String, String>, HubError> {

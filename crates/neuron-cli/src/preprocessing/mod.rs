@@ -121,7 +121,8 @@ mod tests {
         Known::of(&Weights::open(&path)?)
     }
 
-    const TIMM: &str = r#"{"pretrained_cfg": {"input_size": [3, 96, 96], "crop_pct": 0.75, "mean": [0.5, 0.5, 0.5]}}"#;
+    const TIMM: &str =
+        r#"{"pretrained_cfg": {"input_size": [3, 96, 96], "crop_pct": 0.75, "mean": [0.5, 0.5, 0.5]}}"#;
 
     #[test]
     fn what_the_metadata_say_wins_and_what_nothing_says_is_listed() {
@@ -141,14 +142,24 @@ mod tests {
 
     #[test]
     fn whole_metadata_need_no_configuration_and_say_nothing() {
-        let all = [("resize", "256"), ("crop", "224"), ("interpolation", "bilinear"), ("mean", "0,0,0"), ("std", "1,1,1")];
+        let all = [
+            ("resize", "256"),
+            ("crop", "224"),
+            ("interpolation", "bilinear"),
+            ("mean", "0,0,0"),
+            ("std", "1,1,1"),
+        ];
         let known = weights(&all, "config.json", "{ not JSON").unwrap();
         assert_eq!(known.told(Path::new("w")), None);
     }
 
     #[test]
     fn a_configuration_that_cannot_be_read_is_an_error_that_says_how_to_go_on() {
-        for broken in ["{ not JSON", r#"{"mean": "grey"}"#, r#"{"pretrained_cfg": {"crop_mode": "squash", "mean": [0, 0, 0]}}"#] {
+        for broken in [
+            "{ not JSON",
+            r#"{"mean": "grey"}"#,
+            r#"{"pretrained_cfg": {"crop_mode": "squash", "mean": [0, 0, 0]}}"#,
+        ] {
             let error = format!("{:#}", weights(&[], "config.json", broken).unwrap_err());
             assert!(error.contains("config.json") && error.contains("--metadata"), "{broken}: {error}");
         }

@@ -42,8 +42,7 @@ pub(crate) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
         return unsupported(format!("the crop mode {mode:?}"));
     }
     let list = |values: [f64; 3]| values.map(|value| value.to_string()).join(",");
-    let mut pairs =
-        vec![("interpolation", interpolation), ("mean", mean.map(list)), ("std", std.map(list))];
+    let mut pairs = vec![("interpolation", interpolation), ("mean", mean.map(list)), ("std", std.map(list))];
     if let Some([channels, height, width]) = input_size {
         if channels != 3 || height != width {
             return unsupported(format!("an input of {channels} x {height} x {width}"));

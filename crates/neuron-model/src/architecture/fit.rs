@@ -132,7 +132,9 @@ mod tests {
             shapes.insert("attention.weight".into(), vec![1]);
         });
         let found = problems(&more);
-        assert!(matches!(&found[..], [WeightsProblem::Unexpected { tensor, .. }] if tensor == "attention.weight"));
+        assert!(
+            matches!(&found[..], [WeightsProblem::Unexpected { tensor, .. }] if tensor == "attention.weight")
+        );
     }
 
     #[test]

@@ -95,10 +95,16 @@ impl fmt::Display for WeightsProblems {
             }
         }
         if self.fits.is_empty() {
-            write!(f, "\nname the architecture these weights belong to, or fetch or convert those of this one")
+            write!(
+                f,
+                "\nname the architecture these weights belong to, or fetch or convert those of this one"
+            )
         } else {
             let fits = self.fits.join(" or ");
-            write!(f, "\nthey are weights of {fits}: name that architecture, or fetch or convert those of this one")
+            write!(
+                f,
+                "\nthey are weights of {fits}: name that architecture, or fetch or convert those of this one"
+            )
         }
     }
 }
@@ -162,7 +168,8 @@ fn unexpected<'a>(
 ) -> impl Iterator<Item = WeightsProblem> + 'a {
     let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let unknown = weights.iter().filter(move |(name, _)| !known.contains(name) && !is_counter(name));
-    unknown.map(|(name, tensor)| WeightsProblem::Unexpected { tensor: name.into(), found: tensor.shape.clone() })
+    unknown
+        .map(|(name, tensor)| WeightsProblem::Unexpected { tensor: name.into(), found: tensor.shape.clone() })
 }
 
 /// What is wrong with one expected tensor, if anything.

@@ -30,10 +30,9 @@ pub(crate) fn open(path: &Path, choice: &Choice<'_>) -> Result<Weights, ModelErr
     let mut left = MAX_FILE_BYTES;
     for name in names? {
         let shard = read_file(&name)?;
-        left = left.checked_sub(shard.len() as u64).ok_or_else(|| ModelError::ReadWeights {
-            path: path.into(),
-            source: too_large(),
-        })?;
+        left = left
+            .checked_sub(shard.len() as u64)
+            .ok_or_else(|| ModelError::ReadWeights { path: path.into(), source: too_large() })?;
         shards.push((name, shard));
     }
     let mut hash = Sha256::new_with_prefix(&bytes);
@@ -78,11 +77,7 @@ fn read<B: AsRef<[u8]>>(
 }
 
 /// Decodes the tensors of the place that is chosen.
-fn take<'a>(
-    source: &mut dyn Source<'a>,
-    choice: &Choice<'_>,
-    path: &Path,
-) -> Result<Contents, ModelError> {
+fn take<'a>(source: &mut dyn Source<'a>, choice: &Choice<'_>, path: &Path) -> Result<Contents, ModelError> {
     let (place, origin) = place::choose(source, choice, path)?;
     let entries = source.dictionaries()[place.dictionary].entries.clone();
     let mut contents = Contents { origin, ..Contents::default() };
@@ -155,7 +150,8 @@ mod tests {
             let weights = Weights::from_tensors([tensor], BTreeMap::new());
             weights.save(&folder.join(format!("m-0000{number}-of-00002.safetensors"))).unwrap();
         }
-        let map = r#"{"weight_map": {"a": "m-00001-of-00002.safetensors", "b": "m-00002-of-00002.safetensors"}}"#;
+        let map =
+            r#"{"weight_map": {"a": "m-00001-of-00002.safetensors", "b": "m-00002-of-00002.safetensors"}}"#;
         std::fs::write(folder.join("m.safetensors.index.json"), map).unwrap();
     }
 

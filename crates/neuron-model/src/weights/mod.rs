@@ -1,7 +1,7 @@
 //! Tensors of a checkpoint, by torchvision name.
 //!
-//! Safetensors and torch checkpoints (`.pth`) are told apart by content, not by name. [`file`](self::file) reads them,
-//! [`place`] finds a network's tensors among what else they hold, [`check`](check()) compares them with a network's.
+//! Safetensors and torch checkpoints (`.pth`) are told apart by content, not by name. `file` reads them, `place` finds a
+//! network's tensors among what else they hold, [`check`](check()) compares them with a network's.
 //! Everything is f32 in memory and shared: a clone of [`Weights`] copies no tensor.
 
 mod check;

@@ -146,7 +146,8 @@ fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
         return prefix;
     }
     while let Some(next) = TORCH_PREFIXES.iter().find(|next| {
-        let rest = |name: &str| name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(**next));
+        let rest =
+            |name: &str| name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(**next));
         dictionary.tensors().all(|entry| rest(entry.name))
     }) {
         prefix.push_str(next);
@@ -179,8 +180,7 @@ fn origin<'a>(source: &dyn Source<'a>, place: &Place, known: Vec<String>) -> Ori
     let mut passed_over: BTreeMap<String, usize> = BTreeMap::new();
     for (index, dictionary) in source.dictionaries().iter().enumerate() {
         let here = index == place.dictionary;
-        let not_taken =
-            dictionary.tensors().filter(|entry| !here || !entry.name.starts_with(&place.prefix));
+        let not_taken = dictionary.tensors().filter(|entry| !here || !entry.name.starts_with(&place.prefix));
         for entry in not_taken {
             let group = if here || dictionary.path.is_empty() {
                 sibling(entry.name, &place.prefix)
@@ -205,7 +205,6 @@ fn sibling<'n>(name: &'n str, prefix: &str) -> &'n str {
     let end = name[shared..].find('.').map_or(name.len(), |dot| shared + dot);
     &name[..end]
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -261,7 +260,9 @@ mod tests {
 
     #[test]
     fn any_prefix_and_any_dictionary_is_found() {
-        for prefix in ["", "module.", "_orig_mod.", "model._orig_mod.", "net.backbone.encoder.", "x-y.", "a.b.c.d.e.f."] {
+        for prefix in
+            ["", "module.", "_orig_mod.", "model._orig_mod.", "net.backbone.encoder.", "x-y.", "a.b.c.d.e.f."]
+        {
             for path in ["", "state_dict", "weights.inner", "something else"] {
                 let (_, origin) = chosen(&fake(&[(path, network(prefix))]), None).unwrap();
                 assert_eq!((origin.dictionary.as_str(), origin.prefix.as_str()), (path, prefix));
@@ -273,7 +274,8 @@ mod tests {
     #[test]
     fn what_stands_beside_the_network_is_passed_over() {
         let names = [network("model."), vec!["loss.weight", "model.ema.decay", "queue"]].concat();
-        let (place, origin) = chosen(&fake(&[("state_dict", names), ("optimizer", vec!["m", "v"])]), None).unwrap();
+        let (place, origin) =
+            chosen(&fake(&[("state_dict", names), ("optimizer", vec!["m", "v"])]), None).unwrap();
         assert_eq!(place, "state_dict.model");
         let passed_over: Vec<_> = origin.passed_over.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(passed_over, [("loss", 1), ("optimizer", 2), ("queue", 1)]);
@@ -281,7 +283,8 @@ mod tests {
 
     #[test]
     fn of_two_the_trained_one_is_taken_and_the_key_takes_the_other() {
-        let moco = [network("module.encoder_k."), network("module.encoder_q."), vec!["module.queue"]].concat();
+        let moco =
+            [network("module.encoder_k."), network("module.encoder_q."), vec!["module.queue"]].concat();
         let ema_first = fake(&[("model_ema", network("module.")), ("model", network(""))]);
         for (source, taken, other, keys) in [
             (fake(&[("", moco)]), "module.encoder_q", "module.encoder_k", ["encoder_k", "module.encoder_k"]),
@@ -303,7 +306,11 @@ mod tests {
         assert_eq!(message, "w holds no weights under \"teacher\"; it holds them under \"model\", \"ema\"");
         // A part of a word is no name.
         assert!(chosen(&source, Some("mod")).is_err());
-        assert_eq!(chosen(&source, Some("")).unwrap().0, "", "the outermost, although nothing known is there");
+        assert_eq!(
+            chosen(&source, Some("")).unwrap().0,
+            "",
+            "the outermost, although nothing known is there"
+        );
     }
 
     #[test]
@@ -318,7 +325,10 @@ mod tests {
 
     #[test]
     fn of_an_unknown_network_only_torchs_own_prefixes_are_dropped() {
-        let other = fake(&[("few", vec!["module.x"]), ("many", vec!["module._orig_mod.a.x", "module._orig_mod.a.y"])]);
+        let other = fake(&[
+            ("few", vec!["module.x"]),
+            ("many", vec!["module._orig_mod.a.x", "module._orig_mod.a.y"]),
+        ]);
         let (place, origin) = chosen(&other, None).unwrap();
         assert_eq!(place, "many.module._orig_mod");
         assert!(origin.others.is_empty(), "nothing that fits lies elsewhere");

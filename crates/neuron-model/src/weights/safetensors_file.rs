@@ -11,8 +11,8 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::element::Float;
 use super::WeightTensor;
+use super::element::Float;
 use super::listing::{Dictionary, Entry, Source};
 use crate::ModelError;
 

@@ -120,14 +120,8 @@ mod tests {
     #[test]
     fn a_shard_is_known_by_its_name() {
         let index = |name: &str| index_of(Path::new(name)).map(|path| path.display().to_string());
-        assert_eq!(
-            index("a/model-00001-of-00003.safetensors").unwrap(),
-            "a/model.safetensors.index.json"
-        );
-        assert_eq!(
-            index("pytorch_model-00002-of-00002.bin").unwrap(),
-            "pytorch_model.bin.index.json"
-        );
+        assert_eq!(index("a/model-00001-of-00003.safetensors").unwrap(), "a/model.safetensors.index.json");
+        assert_eq!(index("pytorch_model-00002-of-00002.bin").unwrap(), "pytorch_model.bin.index.json");
         for alone in ["model.safetensors", "model-00001-of-00001.safetensors", "best-of-me.pth", "x-1-of-2"] {
             assert_eq!(index(alone), None, "{alone}");
         }
@@ -138,7 +132,8 @@ mod tests {
         let files = |json: &str| files_of(json.as_bytes(), Path::new("a/i.json"));
         let found = files(r#"{"weight_map": {"x": "2.st", "y": "1.st", "z": "2.st"}}"#).unwrap().unwrap();
         assert_eq!(found, [Path::new("a/1.st"), Path::new("a/2.st")]);
-        for bad in [r#"{"x": "../1.st"}"#, r#"{"x": "/etc/passwd"}"#, r#"{"x": ".."}"#, r#"{"x": ""}"#, "{}"] {
+        for bad in [r#"{"x": "../1.st"}"#, r#"{"x": "/etc/passwd"}"#, r#"{"x": ".."}"#, r#"{"x": ""}"#, "{}"]
+        {
             let error = files(&format!(r#"{{"weight_map": {bad}}}"#)).unwrap().unwrap_err();
             assert!(matches!(error, ModelError::Index { .. }), "{bad}: {error}");
         }

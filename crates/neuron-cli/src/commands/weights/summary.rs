@@ -67,7 +67,8 @@ impl Summary {
         };
         let (mut fits, mut absent) = (Vec::new(), Vec::new());
         for name in Architecture::names() {
-            if let Ok(fit) = Architecture::from_name(name).and_then(|architecture| architecture.fit(weights)) {
+            if let Ok(fit) = Architecture::from_name(name).and_then(|architecture| architecture.fit(weights))
+            {
                 fits.push(name);
                 absent = fit.graph.absent().iter().map(|absent| absent.name.clone()).collect();
             }
@@ -113,7 +114,7 @@ impl Summary {
         }
         self.write_origin(&mut text)?;
         if let Some(told) = self.preprocessing.error.as_ref().or(self.preprocessing.told.as_ref()) {
-            writeln!(text, "note        {}", told.escape_debug())?;
+            writeln!(text, "note        {}", without_controls(told))?;
         }
         for (key, value) in &self.metadata {
             writeln!(text, "metadata    {} = {}", key.escape_debug(), value.escape_debug())?;
@@ -147,6 +148,15 @@ impl Summary {
         }
         Ok(())
     }
+}
+
+/// A text with its control characters escaped, and nothing else.
+fn without_controls(text: &str) -> String {
+    let escaped = |letter: char| match letter {
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 impl Described {

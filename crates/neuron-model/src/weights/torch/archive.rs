@@ -32,7 +32,11 @@ pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
         return Err(TorchError::TorchScript);
     }
     let is_pickle = |name: &&String| name.rsplit('/').next() == Some("data.pkl");
-    let name = entries.keys().filter(is_pickle).min_by_key(|name| name.len()).ok_or_else(|| without_pickle(&entries))?;
+    let name = entries
+        .keys()
+        .filter(is_pickle)
+        .min_by_key(|name| name.len())
+        .ok_or_else(|| without_pickle(&entries))?;
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
     if entries.get(&format!("{root}byteorder")).is_some_and(|order| order.trim_ascii() == b"big") {
         return Err(TorchError::BigEndian);

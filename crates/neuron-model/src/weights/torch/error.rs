@@ -102,7 +102,9 @@ pub enum TorchError {
     #[error("it holds an optimizer's state and no network; save model.state_dict() instead")]
     OptimizerOnly,
     /// The outermost object is not a dictionary.
-    #[error("it holds {found} instead of a state_dict; save the tensors alone: torch.save(model.state_dict(), file)")]
+    #[error(
+        "it holds {found} instead of a state_dict; save the tensors alone: torch.save(model.state_dict(), file)"
+    )]
     NotADictionary {
         /// What it holds.
         found: String,

@@ -126,7 +126,7 @@ fn torch_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 /// CRC-32 (IEEE 802.3), bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
     })
 }
 
@@ -220,7 +220,9 @@ fn wrappers_and_prefixes_are_taken_off() {
         let pickle = pickle.text(name).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').op(b'u').stop();
         open(&zip_checkpoint(&pickle)).unwrap()
     };
-    for (key, name) in [("state_dict", "module.fc.bias"), ("model", "fc.bias"), ("net", "_orig_mod.module.fc.bias")] {
+    for (key, name) in
+        [("state_dict", "module.fc.bias"), ("model", "fc.bias"), ("net", "_orig_mod.module.fc.bias")]
+    {
         let weights = wrapped(key, name);
         assert_eq!(names(&weights), ["fc.bias"]);
         assert!(left_out(&weights).is_empty(), "what lies beside the state_dict is none of its entries");
@@ -261,7 +263,8 @@ fn doubles_are_rounded() {
     let doubles = Storage { class: "DoubleStorage", key: "0", count: 3 };
     let pickle = Assembler::new().op(b'}').text("w").tensor(&doubles, 1, &[2], &[1]).op(b's').stop();
     // Six floats as three doubles.
-    let bits = |low: f32, high: f32| f64::from_bits(u64::from(high.to_bits()) << 32 | u64::from(low.to_bits()));
+    let bits =
+        |low: f32, high: f32| f64::from_bits((u64::from(high.to_bits()) << 32) | u64::from(low.to_bits()));
     let expected = [bits(2.0, 3.0) as f32, bits(4.0, 5.0) as f32];
     assert_eq!(&*open(&zip_checkpoint(&pickle)).unwrap().tensor("w").unwrap().data, expected);
 }
@@ -275,7 +278,8 @@ fn namespace(pickle: Assembler) -> Assembler {
 fn objects_that_no_tensor_needs_are_passed_over() {
     let number = |pickle: Assembler| {
         let dtype = pickle.global("numpy._core.multiarray", "scalar").global("numpy", "dtype");
-        let dtype = dtype.text("f8").op(0x89).op(0x88).op(0x87).op(b'R').op(b'(').int(3).text("<").op(b't').op(b'b');
+        let dtype =
+            dtype.text("f8").op(0x89).op(0x88).op(0x87).op(b'R').op(b'(').int(3).text("<").op(b't').op(b'b');
         dtype.global("_codecs", "encode").text("x").text("latin1").op(0x86).op(b'R').op(0x86).op(b'R')
     };
     let path = |pickle: Assembler| {
@@ -326,7 +330,8 @@ fn an_object_among_the_tensors_is_left_out_by_its_name() {
 fn a_dictionary_of_somebodys_own_is_one() {
     let own = |pickle: Assembler| pickle.global("my", "StateDict").op(b')').op(b'R').op(b'(').text("w");
     let whole = own(Assembler::new()).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').stop();
-    let inner = own(Assembler::new().op(b'}').text("net")).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').op(b's').stop();
+    let inner =
+        own(Assembler::new().op(b'}').text("net")).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').op(b's').stop();
     for pickle in [whole, inner] {
         assert_eq!(names(&open(&zip_checkpoint(&pickle)).unwrap()), ["w"]);
     }
@@ -334,7 +339,8 @@ fn a_dictionary_of_somebodys_own_is_one() {
 
 #[test]
 fn a_tensor_with_attributes_is_a_tensor() {
-    let pickle = Assembler::new().op(b'}').text("w").global("torch._tensor", "_rebuild_from_type_v2").op(b'(');
+    let pickle =
+        Assembler::new().op(b'}').text("w").global("torch._tensor", "_rebuild_from_type_v2").op(b'(');
     let pickle = pickle.global("torch._utils", "_rebuild_tensor_v2").global("torch", "Tensor").op(b'(');
     let pickle = pickle.op(b'(').text("storage").global("torch", "FloatStorage").text("0").text("cpu").int(6);
     let pickle = pickle.op(b't').op(b'Q').int(0).ints(&[6]).ints(&[1]).op(0x89).op(b'N').op(b't');
@@ -361,18 +367,31 @@ fn a_whole_module_is_named_and_the_way_out_told() {
         assert!(message.contains("torch.save(model.state_dict(), file)"), "{message}");
     }
     // Legacy files keep the source of the class beside it.
-    let class = Assembler::new().op(b'(').text("module").global("my", "Net").text("net.py").text("class").op(b't').op(b'Q');
-    let state = class.op(b')').op(0x81).op(b'}').op(b'(').text("_parameters").op(b'}').text("_modules");
-    let error = torch_error(&legacy_checkpoint(&state.op(b'}').op(b'u').op(b'b').stop()));
+    let class = Assembler::new()
+        .op(b'(')
+        .text("module")
+        .global("my", "Net")
+        .text("net.py")
+        .text("class")
+        .op(b't')
+        .op(b'Q');
+    let state = class.op(b')').op(0x81).op(b'}').op(b'(').text("_parameters").op(b'}').text("w");
+    let state = state.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("_modules").op(b'}').op(b'u').op(b'b');
+    let error = torch_error(&legacy_checkpoint(&state.stop()));
     assert!(matches!(error, TorchError::WholeModule { ref class } if class == "my.Net"), "{error}");
 }
 
 #[test]
 fn what_holds_no_network_is_told_by_what_it_is() {
     let optimizer = Assembler::new().op(b'}').op(b'(').text("state").op(b'}').int(0);
-    let optimizer = optimizer.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("param_groups").op(b']').op(b'u').stop();
+    let optimizer =
+        optimizer.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("param_groups").op(b']').op(b'u').stop();
     assert!(matches!(torch_error(&zip_checkpoint(&optimizer)), TorchError::OptimizerOnly));
-    let script = zip_of(&[("net/data.pkl", b"\x80\x02N."), ("net/constants.pkl", b"\x80\x02)."), ("net/code/a.py", b"")]);
+    let script = zip_of(&[
+        ("net/data.pkl", b"\x80\x02N."),
+        ("net/constants.pkl", b"\x80\x02)."),
+        ("net/code/a.py", b""),
+    ]);
     assert!(matches!(torch_error(&script), TorchError::TorchScript));
     for (entry, what) in [("model.weights.h5", "Keras"), ("arr_0.npy", "NumPy"), ("a/net.pth", "unpack")] {
         let message = torch_error(&zip_of(&[(entry, b"x")])).to_string();
@@ -433,7 +452,9 @@ fn endless_nests_and_cycles_end() {
     // One tuple in the other, half a million times: dropped without recursion.
     let nest = Assembler(vec![0x85; 1 << 19]);
     let pickle = [Assembler::new().op(b')').0, nest.0, vec![b'.']].concat();
-    assert!(matches!(torch_error(&zip_checkpoint(&pickle)), TorchError::NotADictionary { found } if found == "a tuple"));
+    assert!(
+        matches!(torch_error(&zip_checkpoint(&pickle)), TorchError::NotADictionary { found } if found == "a tuple")
+    );
 
     // A dictionary that wraps itself.
     let cycle = Assembler::new().op(b'}').op(b'q').op(0).text("model").op(b'h').op(0).op(b's').stop();
@@ -467,7 +488,9 @@ fn one_list_does_not_become_many_dictionaries() {
 fn a_dictionary_by_number_is_no_state_dict() {
     let pickle = Assembler::new().op(b'}').int(0).tensor(&FLOATS, 0, &[6], &[1]).op(b's').stop();
     let error = torch_error(&zip_checkpoint(&pickle));
-    assert_eq!(error.to_string(), "it holds a dictionary whose keys are no names instead of a state_dict; save the tensors alone: \
+    assert_eq!(
+        error.to_string(),
+        "it holds a dictionary whose keys are no names instead of a state_dict; save the tensors alone: \
          torch.save(model.state_dict(), file)"
     );
 }

@@ -19,10 +19,12 @@ mod outcome;
 mod output;
 mod patches;
 mod place;
+mod preprocessing;
 mod progress;
 mod say;
 mod scan;
 mod table;
+mod weights_file;
 
 use std::process::ExitCode;
 

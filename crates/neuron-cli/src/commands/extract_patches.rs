@@ -146,7 +146,7 @@ impl Input {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let tap = network.tap(&args.target_layer)?;
     let origin = Origin::of(&args.save_dir)?;
     if let Some(origin) = &origin {

@@ -13,6 +13,7 @@ mod config;
 mod global;
 mod hub;
 mod interrupt;
+mod not_finite;
 mod outcome;
 mod output;
 mod patches;

@@ -1,5 +1,6 @@
 mod curve;
 mod display;
+mod failure;
 mod patches;
 mod plan;
 mod record;
@@ -177,13 +178,15 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let units = channels.iter().zip(&references);
     let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
-    let mut optimizer = Optimizer::new(&network, &target, units, settings, start.start)?;
+    let optimizer = Optimizer::new(&network, &target, units, settings, start.start);
+    let mut optimizer = optimizer.map_err(failure::told)?;
     if let Some(bytes) = checkpoint {
         optimizer.restore(&bytes, &inputs)?;
         global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
     }
 
-    let ended = optimize(&mut optimizer, args, global, &results, &inputs)?;
+    let ended = optimize(&mut optimizer, args, global, &results, &inputs);
+    let ended = ended.map_err(|error| failure::of_run(error, &channels, &references, &results))?;
     let report = record::Report { args, global, network: &network, target: &target, references: &references };
     if optimizer.steps_done() > 0 {
         let records = report.records(&optimizer, &channels, &weights_preprocessing)?;
@@ -256,7 +259,7 @@ fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settin
         layer_weights: args.layer_weights,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
-        schedule: schedule.map_err(|error| WrongUsage(error.to_string()))?,
+        schedule: schedule.map_err(failure::told)?,
         learning_rate: args.lr,
         mirror: args.do_flip,
         seed: args.seed,

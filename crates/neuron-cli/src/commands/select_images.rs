@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let identity = identity(&network, &preprocessing, &settings, &dataset);
     let results =
         results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };
-    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings);
+    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings, &dataset);
     let scan = Scan {
         label: "select-images",
         dataset: dataset.clone(),

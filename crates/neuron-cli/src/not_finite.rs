@@ -19,7 +19,8 @@ pub(crate) struct NotFinite {
 ///
 /// `name` gives the name of the image at such an index.
 pub(crate) fn named(error: impl Into<anyhow::Error>, name: impl FnOnce(usize) -> String) -> anyhow::Error {
-    match error.into().downcast() {
+    let error: anyhow::Error = error.into();
+    match error.downcast() {
         Ok(ModelError::NotFinite { item, tap: layer, channel, value, cause }) => {
             NotFinite { image: name(item), layer, channel, value, cause }.into()
         }

@@ -78,6 +78,9 @@ impl Reduce {
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if let Some(out) = args.out.as_deref().filter(|out| out.is_dir()) {
+        bail!("{} is a folder; name a file in it by --out", out.display());
+    }
     if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !global.overwrite) {
         bail!("{} is there already; pass --overwrite to replace it", out.display());
     }

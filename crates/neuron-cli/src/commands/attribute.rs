@@ -218,8 +218,7 @@ fn report(
         format!("{}:{} reaches {strongest:.3}; wrote {}", target.name, args.channel, args.out.display())
     });
     if strongest <= 0.0 {
-        let rectified = session.network().graph().is_non_negative(target.node);
-        global.say(0, || nothing_above_zero(rectified, args.method).to_owned());
+        global.say(0, || nothing_above_zero(session, target, args.method).to_owned());
     }
     if global.json {
         let sums: serde_json::Map<String, serde_json::Value> =
@@ -240,8 +239,8 @@ fn report(
 }
 
 /// What a unit without a value above 0 means for what was traced back from it.
-fn nothing_above_zero(rectified: bool, method: Attribution) -> &'static str {
-    match (rectified, method) {
+fn nothing_above_zero(session: &Session, target: &Tap, method: Attribution) -> &'static str {
+    match (session.network().graph().is_non_negative(target.node), method) {
         (true, _) => "the unit is silent on this image: what is traced back says nothing about it",
         (false, Attribution::Relevance(RelevanceMethod::Lrp)) => {
             "the unit is below 0 everywhere on this image: its relevance is negative, and largest where the image \

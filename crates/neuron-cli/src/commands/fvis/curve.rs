@@ -25,7 +25,7 @@ pub(super) fn draw(record: &Record) -> anyhow::Result<String> {
 
 /// Draws curves of which the first is the total.
 fn draw_curves(caption: &str, steps: usize, mut curves: Vec<(String, Vec<f64>)>) -> anyhow::Result<String> {
-    let (low, high) = range(curves.first().map_or(&[], |(_, total)| total));
+    let (low, high) = range(curves.first().map_or(&[][..], |(_, total)| &total[..]));
     curves.retain(|(_, values)| values.iter().any(|value| drawable(*value) && *value > low));
     let seen = curves.iter().flat_map(|(_, values)| values).copied().filter(|value| *value > low);
     let smallest = seen.filter(|value| drawable(*value)).fold(high, f64::min);

@@ -267,7 +267,7 @@ fn mistakes_are_named() {
         (2, &["--channel", "3", "--layer", "conv1"], "conv1"),
         (2, &["--channel", "3", "--method", "LRPx"], "LRPRestricted"),
         (2, &["--channel", "3", "--layer-weights", "1,1"], "five numbers"),
-        (2, &["--channel", "3", "--lr", "-1"], "--lr"),
+        (2, &["--channel", "3", "--lr", "-1"], "--lr is -1; expected a finite number of at least 0"),
         (2, &["--channel", "3", "--lr", "nan"], "--lr is NaN; expected"),
         (2, &["--channel", "3", "--feat-dist", "inf"], "--feat-dist is inf; expected"),
         (2, &["--channel", "3", "--epochs", "0"], "--epochs is 0; expected at least 1"),

@@ -34,14 +34,12 @@ impl Setup {
         Box::leak(self.folder.path().join(name).into_boxed_path())
     }
 
-    /// Writes a copy of the weights in which one tensor is changed.
-    fn weights(&self, name: &str, tensor: &str, change: impl Fn(&mut [f32])) -> PathBuf {
+    /// Writes a copy of the weights of which tensors are changed.
+    fn weights(&self, name: &str, change: impl Fn(&str, &mut [f32])) -> PathBuf {
         let weights = Weights::open(self.path("random.safetensors")).unwrap();
         let tensors = weights.iter().map(|(name, old)| {
             let mut data = old.data.to_vec();
-            if name == tensor {
-                change(&mut data);
-            }
+            change(name, &mut data);
             (name.to_owned(), WeightTensor::new(old.shape.clone(), data))
         });
         let path = self.path(name).to_owned();
@@ -146,7 +144,11 @@ const COMMANDS: [(&[&str], &str); 8] = [
 fn every_command_names_image_layer_channel_and_cause() {
     let setup = Setup::new();
     for (value, name) in [(f32::NAN, "nan.safetensors"), (f32::INFINITY, "inf.safetensors")] {
-        setup.weights(name, "layer2.0.conv1.weight", |data| data[7] = value);
+        setup.weights(name, |tensor, data| {
+            if tensor == "layer2.0.conv1.weight" {
+                data[7] = value;
+            }
+        });
         for (arguments, result) in COMMANDS {
             let (_, stderr) = setup.run(1, name, arguments);
             let told = stderr.lines().last().unwrap_or_default();
@@ -173,7 +175,7 @@ fn every_command_names_image_layer_channel_and_cause() {
 #[test]
 fn a_checkpoint_of_a_scan_that_cannot_end_is_not_left_behind() {
     let setup = Setup::new();
-    // The score of fc:0 is one feature times a factor: beyond f32 for the image with the largest one alone.
+    // The score of fc:0 is one feature times a factor, and a bias: beyond f32 for the image with the largest one alone.
     let arguments = ["--taps", "avgpool", "--top", "128", "--json"];
     let photos: Vec<String> =
         (0..6).map(|at| format!("photos/class{}/photo{:03}.png", at / 3, at % 3)).collect();
@@ -186,19 +188,24 @@ fn a_checkpoint_of_a_scan_that_cannot_end_is_not_left_behind() {
         top.iter().find(|strong| strong["channel"] == channel).unwrap()["value"].as_f64().unwrap()
     };
     // A channel of which the largest value is not that of the first images.
-    let (channel, strongest, factor) = (0..128)
+    let (channel, strongest, between) = (0..128)
         .find_map(|channel| {
             let mut order: Vec<usize> = (0..6).collect();
             order.sort_by(|a, b| feature(*b, channel).total_cmp(&feature(*a, channel)));
             let (first, second) = (feature(order[0], channel), feature(order[1], channel));
-            let between = (first + second) / 2.0;
-            (order[0] >= 3 && second > 0.0 && first > 1.1 * second)
-                .then(|| (channel, order[0], (f64::from(f32::MAX) / between) as f32))
+            let found = order[0] >= 3 && second > 0.01 && first > 1.1 * second;
+            found.then_some((channel, order[0], (first + second) / 2.0))
         })
         .expect("some channel likes one of the later photos best");
-    setup.weights("large.safetensors", "fc.weight", |data| {
-        data.fill(0.0);
-        data[channel] = factor;
+    let largest = f64::from(f32::MAX);
+    let factor = largest / 4.0 / between.max(1.0);
+    setup.weights("large.safetensors", |tensor, data| match tensor {
+        "fc.weight" => {
+            data.fill(0.0);
+            data[channel] = factor as f32;
+        }
+        "fc.bias" => data[0] = (largest - between * factor) as f32,
+        _ => {}
     });
     let scan =
         ["select-images", "--data", "photos", "--target-layer", "fc", "--channels", "0", "--out", "scan"];

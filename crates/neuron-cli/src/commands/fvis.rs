@@ -94,19 +94,19 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "0|1|2")]
     setting_id: usize,
     /// Learning rate
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     lr: f64,
     /// Weight of the features
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     feat_dist: f64,
     /// Weight of the total variation by absolute differences
-    #[arg(long, default_value_t = 0.0, value_name = "X")]
+    #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     tv_l1: f64,
     /// Weight of the total variation by norms
-    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     tv_l2: f64,
     /// Weight of the picture's norm
-    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     l2: f64,
     /// Seed of the start picture and of the jitter
     #[arg(long, default_value_t = 0, value_name = "N")]

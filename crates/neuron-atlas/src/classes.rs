@@ -4,8 +4,11 @@ use neuron_data::ImagenetClass;
 
 use crate::unit::ImageList;
 
-/// Images that decide how specific a unit is.
+/// Images that decide which class describes a unit, and how selective it is.
 pub(crate) const DECIDING: usize = 20;
+
+/// The caption of a unit that no class describes.
+pub(crate) const MIXED: &str = "mixed";
 
 /// The name of the class folder that a path tells: the folder below `train` or `val`, else that of the image.
 pub(crate) fn folder_of(image: &str) -> Option<&str> {
@@ -49,11 +52,31 @@ impl Composition {
         Self { counts, images }
     }
 
-    /// How specific a unit is: 1 if all images are of one class, 0 if each is of another.
+    /// The class that describes the unit, with its images: that of at least half of them, and of more than any other.
+    ///
+    /// The most frequent class is always there, and where a data set has a few images of a class it is one by chance:
+    /// three of twenty say nothing about the unit. Neither do classes that share the images equally, nor does one image.
+    pub(crate) fn describing(&self) -> Option<(&str, usize)> {
+        let (class, count) = self.counts.first()?;
+        let next = self.counts.get(1).map_or(0, |(_, count)| *count);
+        let describes = self.images > 1 && 2 * count >= self.images && *count > next;
+        describes.then_some((class, *count))
+    }
+
+    /// What to call the unit: its class and the share of it (`goldfish 14/20`), `mixed` where no class describes it, and
+    /// nothing where too few images have one.
+    pub(crate) fn caption(&self) -> Option<String> {
+        match self.describing() {
+            Some((class, count)) => Some(format!("{} {count}/{}", label(class), self.images)),
+            None => (self.images > 1).then(|| MIXED.to_owned()),
+        }
+    }
+
+    /// The unit's class selectivity: 1 if all images are of one class, 0 if each is of another.
     ///
     /// `1 - H / ln(images)` with the entropy `H = -sum p ln p` of the classes' shares `p`; `None` for fewer than two
     /// images, of which every number of classes would be the greatest and the least.
-    pub(crate) fn specificity(&self) -> Option<f64> {
+    pub(crate) fn selectivity(&self) -> Option<f64> {
         if self.images < 2 {
             return None;
         }
@@ -80,15 +103,38 @@ mod tests {
     }
 
     #[test]
-    fn specificity_by_hand() {
-        assert_eq!(composition(&[Some("a"); 4]).specificity(), Some(1.0));
-        let all_different = composition(&[Some("a"), Some("b"), Some("c")]).specificity().unwrap();
+    fn selectivity_by_hand() {
+        assert_eq!(composition(&[Some("a"); 4]).selectivity(), Some(1.0));
+        let all_different = composition(&[Some("a"), Some("b"), Some("c")]).selectivity().unwrap();
         assert!(all_different.abs() < 1e-12, "{all_different}");
         // Two classes of two images each: H = ln 2, of at most ln 4.
-        let halves = composition(&[Some("a"), Some("b"), Some("b"), Some("a")]).specificity().unwrap();
+        let halves = composition(&[Some("a"), Some("b"), Some("b"), Some("a")]).selectivity().unwrap();
         assert!((halves - 0.5).abs() < 1e-12, "{halves}");
-        assert_eq!(composition(&[Some("a")]).specificity(), None);
-        assert_eq!(composition(&[None, None]).specificity(), None);
+        assert_eq!(composition(&[Some("a")]).selectivity(), None);
+        assert_eq!(composition(&[None, None]).selectivity(), None);
+    }
+
+    #[test]
+    fn a_class_describes_a_unit_only_if_half_of_the_images_show_it() {
+        let of = |parts: &[(&str, usize)]| {
+            let classes = parts.iter().flat_map(|(class, count)| vec![Some(*class); *count]);
+            composition(&classes.collect::<Vec<_>>()).caption()
+        };
+        let singles: Vec<String> = (0..20).map(|at| format!("other{at}")).collect();
+        let with = |class: &'static str, count: usize| {
+            let rest = singles.iter().take(20 - count).map(|single| (single.as_str(), 1));
+            of(&std::iter::once((class, count)).chain(rest).collect::<Vec<_>>())
+        };
+        assert_eq!(with("n01443537", 14).as_deref(), Some("goldfish 14/20"));
+        assert_eq!(with("stripes", 10).as_deref(), Some("stripes 10/20"));
+        for count in [1, 3, 9] {
+            assert_eq!(with("stripes", count).as_deref(), Some("mixed"), "{count}");
+        }
+        assert_eq!(of(&[("a", 10), ("b", 10)]).as_deref(), Some("mixed"));
+        assert_eq!(of(&[("a", 1), ("b", 1)]).as_deref(), Some("mixed"));
+        assert_eq!(of(&[("a", 2)]).as_deref(), Some("a 2/2"));
+        assert_eq!(of(&[("a", 1)]), None, "one image is no share");
+        assert_eq!(composition(&[None, None]).caption(), None);
     }
 
     #[test]

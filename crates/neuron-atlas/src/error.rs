@@ -1,7 +1,6 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use neuron_data::DataError;
 use parquet::errors::ParquetError;
 
 /// What keeps an atlas from being read or written.
@@ -35,6 +34,17 @@ pub enum AtlasError {
         column: &'static str,
     },
 
+    /// A file holds more than any result does.
+    #[error("{} holds more than {limit} {what}; make it again", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is too many.
+        what: &'static str,
+        /// How many are read.
+        limit: usize,
+    },
+
     /// A manifest or record is not the JSON that it should be.
     #[error("cannot understand {}; make it again with this version", path.display())]
     Json {
@@ -44,15 +54,8 @@ pub enum AtlasError {
         source: serde_json::Error,
     },
 
-    /// A picture among the results cannot be read.
-    #[error("cannot read a picture of the results; make it again")]
-    Picture(#[from] DataError),
-
     /// Below the folder lies nothing that an atlas could show.
-    #[error(
-        "{} holds no results: run `neuron select-images`, `baseline` or `fvis` first, or name another folder",
-        folder.display()
-    )]
+    #[error("{} holds no results of units", folder.display())]
     NoResults {
         /// The folder.
         folder: PathBuf,
@@ -76,24 +79,24 @@ pub enum AtlasError {
     },
 
     /// The place for the site is taken.
-    #[error("{} is there already; pass --overwrite to replace it, or another --out", path.display())]
+    #[error("{} is there already", path.display())]
     Present {
         /// The place.
         path: PathBuf,
     },
 
     /// The place for the site holds something that is not an atlas, which is never replaced.
-    #[error("{} is there and is not an atlas; choose another --out", path.display())]
+    #[error("{} is there and is not an atlas: only an atlas is replaced", path.display())]
     NotAnAtlas {
         /// The place.
         path: PathBuf,
     },
 
-    /// A source image is gone or broken, and that was asked to be fatal.
-    #[error("cannot show {}: {reason}; pass --data DIR if the images have moved", image.display())]
+    /// A source image is gone or broken, or a file of results is, and that was asked to be fatal.
+    #[error("cannot show {}: {reason}", path.display())]
     Skipped {
-        /// The image.
-        image: PathBuf,
+        /// The image or file.
+        path: PathBuf,
         /// The reason.
         reason: String,
     },
@@ -113,6 +116,24 @@ pub enum AtlasError {
 }
 
 impl AtlasError {
+    /// The one file among the results that is to blame, without which the others can be shown.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Table { path, .. }
+            | Self::Column { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Json { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The message with all that lies behind it.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// For `map_err`: a path that could not be read.
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

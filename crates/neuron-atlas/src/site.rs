@@ -20,7 +20,7 @@ pub struct Settings {
     pub images: usize,
     /// Where the images lie, if no longer where the results say. Default: where they say.
     pub data: Option<PathBuf>,
-    /// Whether an image that cannot be shown is fatal. Default: it is left out.
+    /// Whether an image or a file of results that cannot be shown is fatal. Default: it is left out.
     pub strict: bool,
     /// What reading an image may cost.
     pub limits: Limits,
@@ -64,7 +64,7 @@ pub struct Written {
     pub units: usize,
     /// The page to open.
     pub index: PathBuf,
-    /// Images of the data set that could not be shown.
+    /// Files of results that could not be used, then images of the data set that could not be shown.
     pub skipped: Vec<Skipped>,
 }
 
@@ -95,14 +95,19 @@ impl<'a> Site<'a> {
     /// [`AtlasError::Skipped`] with strict settings, and what keeps files from being read or written; then nothing
     /// has changed.
     pub fn write(&self, out: &Path, overwrite: bool, observer: Observer<'_>) -> Result<Written, AtlasError> {
+        if let (true, Some(Skipped { path, reason })) = (self.settings.strict, self.atlas.skipped.first()) {
+            return Err(AtlasError::Skipped { path: path.clone(), reason: reason.clone() });
+        }
         staging::check(out, overwrite)?;
         let staging = Staging::new(out)?;
         let reading = Reading { limits: self.settings.limits, strict: self.settings.strict };
         let rendered = pictures::render(&self.plan, &staging, reading, observer)?;
         let pages = Pages { atlas: self.atlas, slugs: &self.slugs, plan: &self.plan, rendered: &rendered };
         pages::write(&pages, &staging)?;
-        let skipped: Vec<Skipped> =
-            rendered.sources.iter().filter_map(|source| source.as_ref().err()).cloned().collect();
+        let images = rendered.sources.iter().filter_map(|source| source.as_ref().err());
+        let pictures = rendered.results.iter().filter_map(|picture| picture.as_ref().err());
+        let skipped = self.atlas.skipped.iter().chain(pictures).chain(images);
+        let skipped: Vec<Skipped> = skipped.cloned().collect();
         if !skipped.is_empty() {
             staging.write("skipped.tsv", table(&skipped).as_bytes())?;
         }
@@ -119,11 +124,11 @@ impl<'a> Site<'a> {
     }
 }
 
-/// One line an image that could not be shown, as the other commands write it.
+/// One line a file that could not be shown, as the other commands write it.
 fn table(skipped: &[Skipped]) -> String {
     let plain = |text: &str| text.replace(['\t', '\n', '\r'], " ");
-    let line = |Skipped { image, reason }: &Skipped| {
-        format!("{}\t{}\n", plain(&image.to_string_lossy()), plain(reason))
+    let line = |Skipped { path, reason }: &Skipped| {
+        format!("{}\t{}\n", plain(&path.to_string_lossy()), plain(reason))
     };
     format!("image\treason\n{}", skipped.iter().map(line).collect::<String>())
 }

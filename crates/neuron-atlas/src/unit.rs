@@ -22,7 +22,7 @@ pub(crate) struct Unit {
 }
 
 /// The images that excite a unit most.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ImageList {
     /// Best first, no more than [`crate::read::LISTED`].
     pub(crate) best: Vec<Listed>,
@@ -84,9 +84,18 @@ pub(crate) struct Visualisation {
     /// Total of every step.
     pub(crate) loss: Vec<f64>,
     pub(crate) method: String,
-    /// The unit's activation on the picture, and its ratio to that on the references.
-    pub(crate) activation: Option<(f64, f64)>,
+    pub(crate) activation: Option<Reached>,
     pub(crate) run: RunId,
+}
+
+/// The unit's greatest activation on a picture, and what there is to compare it with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    pub(crate) value: f64,
+    /// The mean over the picture's references.
+    pub(crate) references: Option<f64>,
+    /// `value / references`, where that says something.
+    pub(crate) ratio: Option<f64>,
 }
 
 /// Where in an image the unit's activation comes from.

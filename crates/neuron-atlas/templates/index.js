@@ -2,7 +2,8 @@
 (() => {
   "use strict";
   const AT_ONCE = 60;
-  const [LAYER, CHANNEL, ACTIVATION, SHOWN, SPECIFICITY, CLASSES, PATCH, PICTURE] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const [LAYER, CHANNEL, ACTIVATION, SHOWN, SELECTIVITY, CAPTION, CLASSES, IMAGES, PATCH, PICTURE] =
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
   const { layers, classes, units } = window.ATLAS;
   const element = (id) => document.getElementById(id);
   const [grid, search, layer, sort] = ["grid", "search", "layer", "sort"].map(element);
@@ -11,7 +12,7 @@
 
   // What is searched: `layer4:161`, parts of labels; numbers match the start of the channel's.
   const texts = units.map((unit) => {
-    const labels = unit[CLASSES].map((at) => classes[at]).join("\n");
+    const labels = unit[CLASSES].map(([at]) => classes[at]).join("\n");
     return (layers[unit[LAYER]].name + "\n" + labels).toLowerCase();
   });
   const matcher = (word) => {
@@ -26,7 +27,7 @@
     const only = layer && layer.value !== "" ? Number(layer.value) : null;
     found = units.filter((unit, at) =>
       (only === null || unit[LAYER] === only) && tests.every((test) => test(unit, texts[at])));
-    const column = { activation: ACTIVATION, specificity: SPECIFICITY }[sort.value];
+    const column = { activation: ACTIVATION, selectivity: SELECTIVITY }[sort.value];
     // The units come by layer and channel; sorting keeps that order among equals.
     const value = (unit) => (unit[column] === null ? -Infinity : unit[column]);
     if (column) found.sort((a, b) => value(b) - value(a) || 0);
@@ -43,17 +44,27 @@
     Object.assign(image, { loading: "lazy", decoding: "async", width: 160, height: 160, alt, src: file });
     return image;
   };
+  // The class that describes the unit, or that none does. Whoever searches for another class sees how far it is there.
+  const caption = (unit) => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const asked = unit[CLASSES].find(([at], place) => {
+      const known = place === 0 && unit[CAPTION] && unit[CAPTION].startsWith(classes[at] + " ");
+      return !known && words.some((word) => classes[at].toLowerCase().includes(word));
+    });
+    const parts = [unit[CAPTION], asked && `${classes[asked[0]]} ${asked[1]}/${unit[IMAGES]}`];
+    return parts.filter(Boolean).join(", ");
+  };
   const card = (unit) => {
     const { name, path } = layers[unit[LAYER]];
-    const label = unit[CLASSES].length ? classes[unit[CLASSES][0]] : "";
+    const label = caption(unit);
     const link = make("a", "card");
     link.href = `units/${path}/${unit[CHANNEL]}.html`;
     const tile = make("span", "tile");
     if (unit[PATCH]) tile.append(picture(unit[PATCH], "patch", `Best patch of ${name} ${unit[CHANNEL]}: ${label}`));
     if (unit[PICTURE]) tile.append(picture(unit[PICTURE], "picture", `Visualisation of ${name} ${unit[CHANNEL]}`));
-    const level = make("span", "specificity");
-    level.style.setProperty("--level", unit[SPECIFICITY] ?? 0);
-    level.title = unit[SPECIFICITY] === null ? "" : `specificity ${unit[SPECIFICITY].toFixed(2)}`;
+    const level = make("span", "selectivity");
+    level.style.setProperty("--level", unit[SELECTIVITY] ?? 0);
+    level.title = unit[SELECTIVITY] === null ? "" : `class selectivity ${unit[SELECTIVITY].toFixed(2)}`;
     const line = make("span", "line");
     const title = make("span", "title");
     title.append(make("b", "", unit[CHANNEL]));
@@ -107,7 +118,9 @@
     const asked = new URLSearchParams(location.hash.slice(1));
     search.value = asked.get("q") || "";
     if (layer) layer.value = asked.get("layer") || "";
-    sort.value = asked.get("sort") || "channel";
+    // Class selectivity was once called specificity; links to it may be older.
+    const order = asked.get("sort") === "specificity" ? "selectivity" : asked.get("sort");
+    sort.value = order || "channel";
     if (sort.selectedIndex < 0) sort.value = "channel";
     if (layer && layer.selectedIndex < 0) layer.value = "";
     if (asked.has("search")) search.focus();

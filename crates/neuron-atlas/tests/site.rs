@@ -43,7 +43,7 @@ fn a_unit_shows_everything_that_is_known() {
         "Visualisation",
         "activation 12.5",
         "125 % of that on its references",
-        "Specificity",
+        "Class selectivity",
         "Where the patches lie",
         "Where it comes from",
         "that excite it most",
@@ -164,7 +164,7 @@ fn images_that_are_gone_are_counted_and_the_rest_is_shown() {
     image::RgbImage::new(5, 5).save(&resized).unwrap();
 
     let written = tree.write("site");
-    let skipped: Vec<_> = written.skipped.iter().map(|skipped| skipped.image.clone()).collect();
+    let skipped: Vec<_> = written.skipped.iter().map(|skipped| skipped.path.clone()).collect();
     assert_eq!(skipped, [gone.clone(), broken, resized]);
     assert!(written.skipped[2].reason.contains("5 x 5 px"), "{}", written.skipped[2].reason);
     let list = fs::read_to_string(tree.path("site/skipped.tsv")).unwrap();
@@ -245,12 +245,122 @@ fn results_that_cannot_be_used_are_named() {
     let twice = read("results").unwrap_err();
     assert!(matches!(twice, AtlasError::ListedTwice { .. }), "{twice}");
 
+    fs::remove_dir_all(tree.path("results/resnet50")).unwrap();
     let table = copy.join("topk.parquet");
     let whole = fs::read(&table).unwrap();
     for bytes in [&whole[..whole.len() / 2], b"PAR1"] {
         fs::write(&table, bytes).unwrap();
+        // There is nothing else that could be shown.
         let error = read("results").unwrap_err();
-        assert!(matches!(error, AtlasError::Table { .. }), "{error}");
+        assert!(matches!(&error, AtlasError::Table { path, .. } if *path == table), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_result_among_many_is_left_out_and_listed() {
+    let tree = Tree::whole();
+    tree.write_lists("layer3", 2);
+    tree.write_lists("layer2", 2);
+    let results = tree.path("results");
+    let broken = [
+        "resnet50/neuron_layer2/manifest.json",
+        "resnet50/neuron_layer3/topk.parquet",
+        "resnet50/neuron_layer4/0/patches.parquet",
+        "images/eye & <b>ear<\u{29f8}b>.json",
+        "heat/relevance.safetensors",
+    ];
+    for name in broken {
+        let whole = fs::read(results.join(name)).unwrap();
+        fs::write(results.join(name), &whole[..whole.len() / 2]).unwrap();
+    }
+    // JSON of another kind lies beside pictures by right: nothing is said of it.
+    fs::write(results.join("heat/heatmap.json"), r#"{"boxes": [1, 2]}"#).unwrap();
+
+    let written = tree.write("site");
+    assert_eq!(written.units, 3, "those of layer4");
+    let skipped: Vec<PathBuf> = written.skipped.iter().map(|skipped| skipped.path.clone()).collect();
+    let expected: Vec<PathBuf> = [1, 0, 2, 3, 4].iter().map(|at: &usize| results.join(broken[*at])).collect();
+    let sorted = |mut paths: Vec<PathBuf>| {
+        paths.sort();
+        paths
+    };
+    assert_eq!(sorted(skipped), sorted(expected));
+    assert_eq!(fs::read_to_string(tree.path("site/skipped.tsv")).unwrap().lines().count(), 6);
+    assert!(page(&tree, "site", 1).contains("the best 6 of 6"));
+
+    let strict = tree.write_with("strict", Settings { strict: true, ..Settings::default() });
+    assert!(matches!(strict, Err(AtlasError::Skipped { .. })), "{strict:?}");
+    assert!(!tree.path("strict").exists());
+}
+
+#[test]
+fn pictures_of_results_that_are_broken_are_left_out() {
+    let tree = Tree::whole();
+    for name in [
+        "images/eye & <b>ear<\u{29f8}b>.png",
+        "images/eye & <b>ear<\u{29f8}b>_masked.png",
+        "heat/heatmap.png",
+    ] {
+        fs::write(tree.path("results").join(name), "no picture").unwrap();
+    }
+    let written = tree.write("site");
+    assert_eq!(written.skipped.len(), 3, "{:?}", written.skipped);
+    let page = page(&tree, "site", 1);
+    assert!(!page.contains("Visualisation") && !page.contains("Where it comes from"), "{page}");
+    let strict = tree.write_with("strict", Settings { strict: true, ..Settings::default() });
+    assert!(matches!(strict, Err(AtlasError::Skipped { .. })), "{strict:?}");
+}
+
+#[test]
+fn a_class_is_named_only_where_it_describes_the_unit() {
+    let tree = Tree::new(1);
+    let list = |goldfish: usize| {
+        let own = (0..goldfish).map(|at| (format!("train/n01443537/{at}.png"), "n01443537"));
+        let others =
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r"];
+        let others = others.into_iter().map(|class| (format!("train/{class}/0.png"), class));
+        own.chain(others).take(20).collect::<Vec<_>>()
+    };
+    tree.write_these_lists("layer4", vec![list(14), list(3), list(10), list(9)]);
+    tree.write("site");
+    let captions = ["goldfish 14/20", "mixed", "goldfish 10/20", "mixed"];
+    let data = fs::read_to_string(tree.path("site/assets/units.js")).unwrap();
+    let data = data.trim_start_matches("window.ATLAS = ").trim_end_matches(";\n");
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    for (channel, caption) in captions.into_iter().enumerate() {
+        let page = page(&tree, "site", channel);
+        assert!(page.contains(&format!("<title>layer4 {channel}: {caption}, resnet50</title>")), "{page}");
+        assert!(page.contains(&format!("<dd>{caption}</dd>")), "{page}");
+        // In colour and in bold: only what describes the unit.
+        let described = caption != "mixed";
+        assert_eq!(page.contains("in colour: goldfish"), described, "{page}");
+        assert_eq!(page.contains("<li class=\"own\">"), described, "{page}");
+        let row = &data["units"][channel];
+        assert_eq!(row[5], caption);
+        // All classes can be searched, with how many images each has.
+        let (class, count) = (&row[6][0][0], &row[6][0][1]);
+        assert_eq!(data["classes"][class.as_u64().unwrap() as usize], "goldfish");
+        assert_eq!((count, &row[7]), (&[14, 3, 10, 9][channel].into(), &20.into()));
+    }
+}
+
+#[test]
+fn a_ratio_that_says_nothing_is_not_shown() {
+    let tree = Tree::whole();
+    let record = tree.path("results/images/eye & <b>ear<\u{29f8}b>.json");
+    let whole = fs::read_to_string(&record).unwrap();
+    for reached in
+        [r#""value":-2.5,"references":-5.0,"ratio":0.5"#, r#""value":-2.5,"references":-5.0,"ratio":null"#]
+    {
+        let max = format!(r#""max":{{{reached},"percentile":100.0}}"#);
+        let start = whole.find(r#""max":"#).unwrap();
+        let end = start + whole[start..].find('}').unwrap() + 1;
+        fs::write(&record, format!("{}{max}{}", &whole[..start], &whole[end..])).unwrap();
+        let _ = fs::remove_dir_all(tree.path("site"));
+        tree.write("site");
+        let page = page(&tree, "site", 1);
+        assert!(page.contains("activation -2.50, on its references -5.00"), "{page}");
+        assert!(!page.contains("% of that on its references"), "{page}");
     }
 }
 

@@ -14,6 +14,7 @@ mod config;
 mod global;
 mod hub;
 mod interrupt;
+mod not_finite;
 mod origin;
 mod outcome;
 mod output;

@@ -194,6 +194,34 @@ fn a_broken_image_is_skipped_and_reported() {
 }
 
 #[test]
+fn images_none_of_which_can_be_read_are_an_error() {
+    let folder = folder();
+    let arguments = ["activations", "broken.png", "--arch", support::ARCH, "--weights", "random.safetensors"];
+    let output = neuron(folder.path(), &[&arguments[..], &["--taps", "fc", "--out", "a.st"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("none of the images can be read"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("broken.png"), "{}", stderr(&output));
+    assert!(!folder.path().join("a.st").exists());
+}
+
+#[test]
+fn the_strongest_channels_are_the_same_with_maps_and_without() {
+    let folder = folder();
+    let run = |more: &[&str]| {
+        let arguments =
+            ["activations", "wide.png", "tall.png", "--arch", support::ARCH, "--json", "--top", "3"];
+        let rest = ["--weights", "random.safetensors", "--taps", "layer4,layer1_0_conv1"];
+        let text = stdout(&neuron(folder.path(), &[&arguments[..], &rest, more].concat()), 0);
+        serde_json::from_str::<Value>(&text).unwrap()["images"].clone()
+    };
+    let alone = run(&[]);
+    assert_eq!(alone[0]["top"]["layer4"].as_array().unwrap().len(), 3);
+    assert_eq!(run(&["--out", "maps.st"]), alone);
+    assert_eq!(run(&["--out", "max.st", "--reduce", "max"]), alone);
+    assert_ne!(run(&["--reduce", "mean"]), alone);
+}
+
+#[test]
 fn mistakes_are_named() {
     let folder = folder();
     let run = |rest: &[&str]| {

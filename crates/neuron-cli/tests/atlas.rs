@@ -81,7 +81,7 @@ fn photos_that_are_gone_are_counted() {
     let setup = Setup::new();
     fs::rename(setup.path("photos"), setup.path("moved")).unwrap();
     let (_, stderr) = setup.atlas(3, "site", &[]);
-    assert!(stderr.contains("images could not be shown") && stderr.contains("--data"), "{stderr}");
+    assert!(stderr.contains("files could not be shown") && stderr.contains("--data"), "{stderr}");
     assert!(setup.path("site/skipped.tsv").is_file());
     setup.atlas(1, "strict", &["--strict"]);
     assert!(!setup.path("strict").exists());
@@ -89,4 +89,45 @@ fn photos_that_are_gone_are_counted() {
 
     let (_, stderr) = run_expecting(1, &["atlas", &setup.text("moved"), "--out", &setup.text("none")]);
     assert!(stderr.contains("holds no results"), "{stderr}");
+}
+
+#[test]
+fn a_broken_result_among_many_is_left_out() {
+    let setup = Setup::new();
+    let table = setup.path(&format!("results/{ARCH}/neuron_layer4/1/patches.parquet"));
+    let whole = fs::read(&table).unwrap();
+    fs::write(&table, &whole[..whole.len() / 3]).unwrap();
+    let (stdout, stderr) = setup.atlas(3, "site", &["--json"]);
+    assert!(stderr.contains("1 file could not be shown"), "{stderr}");
+    let summary: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&summary["units"], &summary["skipped"]), (&4.into(), &1.into()));
+    let listed = fs::read_to_string(setup.path("site/skipped.tsv")).unwrap();
+    assert!(listed.contains("patches.parquet"), "{listed}");
+
+    let (_, stderr) = setup.atlas(1, "strict", &["--strict"]);
+    assert!(stderr.contains("patches.parquet") && stderr.contains("--strict"), "{stderr}");
+    assert!(!setup.path("strict").exists());
+}
+
+#[test]
+fn mistakes_are_told_with_the_way_out() {
+    let setup = Setup::new();
+    fs::write(setup.path("file"), "text").unwrap();
+    fs::create_dir(setup.path("empty")).unwrap();
+    let run = |folder: &str, out: &str| {
+        run_expecting(1, &["atlas", &setup.text(folder), "--out", &setup.text(out)]).1
+    };
+    for (folder, out, parts) in [
+        ("empty", "site", &["empty", "holds no results", "neuron select-images"][..]),
+        ("none", "site", &["cannot read", "none"]),
+        ("file", "site", &["cannot read", "file"]),
+        ("results", "file", &["file", "not an atlas", "--out"]),
+        ("results", "file/site", &["cannot write", "file"]),
+    ] {
+        let stderr = run(folder, out);
+        for part in parts {
+            assert!(stderr.contains(part), "{folder} {out}: {part} is not in {stderr}");
+        }
+    }
+    assert_eq!(fs::read_to_string(setup.path("file")).unwrap(), "text");
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use neuron_model::Weights;
+use neuron_model::weights::WeightTensor;
 use serde_json::Value;
 use support::{
     ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights, reference_data,
@@ -185,6 +187,21 @@ fn lists_are_used_as_they_are() {
         serde_json::json!(["photos/class0/photo000.png"])
     );
     setup.run(1, "strict", &["--channel", "7", "--strict"]);
+    // One list repeats itself, another leads nowhere, and one is empty.
+    setup.list(8, &"photos/class0/photo000.png\n".repeat(3));
+    let (_, stderr) = setup.run(0, "repeated", &["--channel", "8"]);
+    assert!(stderr.contains("1 references instead of 3"), "{stderr}");
+    setup.list(6, "gone/a.png\ngone/b.png\n");
+    let (_, stderr) = setup.run(1, "gone", &["--channel", "6"]);
+    let told = stderr.lines().last().unwrap();
+    assert!(
+        told.contains("gone/a.png") && told.contains("and 1 more") && told.contains("--data"),
+        "{stderr}"
+    );
+    setup.list(6, "\n");
+    let (_, stderr) = setup.run(1, "gone", &["--channel", "6"]);
+    assert!(stderr.contains("lists/6/topk_files.txt names no image"), "{stderr}");
+    assert!(!setup.path("gone").exists());
 
     // What baseline wrote is found as well, the longest list first.
     for (k, photo) in [(2, 0), (30, 1)] {
@@ -200,6 +217,47 @@ fn lists_are_used_as_they_are() {
 }
 
 #[test]
+fn a_unit_that_may_be_below_zero_is_never_silent() {
+    let setup = Setup::new();
+    // Driven far below zero on every image, before the ReLU and after it.
+    let weights = Weights::open(&setup.path("random.safetensors")).unwrap();
+    let tensors = weights.iter().map(|(name, tensor)| {
+        let mut data = tensor.data.to_vec();
+        if name == "layer4.0.bn2.bias" {
+            data.fill(-50.0);
+        }
+        (name.to_owned(), WeightTensor::new(tensor.shape.clone(), data))
+    });
+    let low = Weights::from_tensors(tensors.collect::<Vec<_>>(), weights.metadata().clone());
+    low.save(&setup.path("low.safetensors")).unwrap();
+    let layer = |layer: &'static str| ["--channel", "3", "--weights", "low.safetensors", "--layer", layer];
+
+    let (stdout, stderr) = setup.run(0, "before", &[&layer("layer4.0.bn2")[..], &["--json"]].concat());
+    let told = stderr.lines().find(|line| line.contains("layer4.0.bn2:3")).unwrap();
+    assert!(told.contains("activation -") && told.contains("(its references': -"), "{stderr}");
+    assert!(!told.contains('%') && !stderr.contains("silent"), "{stderr}");
+    let record = setup.record("before/x.json");
+    assert!(record["activation"]["max"]["value"].as_f64().unwrap() < 0.0, "{record}");
+    assert!(record["activation"]["max"]["ratio"].is_null() && record["silent_steps"].is_null(), "{record}");
+    let summary: Value = serde_json::from_str(&stdout).unwrap();
+    assert!(summary["pictures"][0]["silent_steps"].is_null(), "{summary}");
+
+    let (_, stderr) = setup.run(0, "after", &layer("layer4.0"));
+    assert!(stderr.contains("in 6 of these steps the unit was silent"), "{stderr}");
+    assert_eq!(setup.record("after/x.json")["silent_steps"], Value::from(6));
+    assert!(setup.record("after/x.json")["activation"]["max"]["ratio"].is_null());
+
+    for (layer, says) in [("layer4.0.bn2", "below 0"), ("layer4.0", "silent")] {
+        let mut command =
+            neuron(&["attribute", "photos/class0/photo000.png", "--arch", ARCH, "--channel", "3"]);
+        command.args(["--weights", "low.safetensors", "--layer", layer, "--out", says]);
+        let (_, stderr) = expecting(0, command.current_dir(setup.folder.path()));
+        assert!(stderr.contains(says) && stderr.contains(layer), "{stderr}");
+        assert_eq!(stderr.contains("silent"), says == "silent", "{stderr}");
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     let setup = Setup::new();
     for (code, flags, expected) in [
@@ -209,6 +267,11 @@ fn mistakes_are_named() {
         (2, &["--channel", "3", "--layer", "conv1"], "conv1"),
         (2, &["--channel", "3", "--method", "LRPx"], "LRPRestricted"),
         (2, &["--channel", "3", "--layer-weights", "1,1"], "five numbers"),
+        (2, &["--channel", "3", "--lr", "-1"], "--lr is -1; expected a finite number of at least 0"),
+        (2, &["--channel", "3", "--lr", "nan"], "--lr is NaN; expected"),
+        (2, &["--channel", "3", "--feat-dist", "inf"], "--feat-dist is inf; expected"),
+        (2, &["--channel", "3", "--epochs", "0"], "--epochs is 0; expected at least 1"),
+        (2, &["--channel", "3", "--setting-id", "7"], "--setting-id is 7; expected 0, 1 or 2"),
         (1, &["--channel", "3", "--start", "none.safetensors"], "none.safetensors"),
         (1, &["--channel", "3", "--start", "random.safetensors"], "init"),
     ] {

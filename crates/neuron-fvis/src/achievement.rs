@@ -1,6 +1,9 @@
 use neuron_model::{Images, Keep, ModelError, Network, Tap, cpu};
 use serde::Serialize;
 
+/// A mean activation up to here is rounding: a ratio to it would be any number.
+const NOTHING: f64 = 1e-6;
+
 /// What every channel of a tap says about some images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TapScores {
@@ -15,7 +18,7 @@ impl TapScores {
     /// Runs images through the network.
     ///
     /// # Errors
-    /// Those of the network.
+    /// Those of the network, [`ModelError::NotFinite`] among them.
     pub fn of(network: &Network, tap: &Tap, images: &dyn Images) -> Result<Self, ModelError> {
         let channels = network.channels(tap);
         let len = images.count() * channels;
@@ -27,6 +30,9 @@ impl TapScores {
             cpu::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);
             cpu::reduce_mean(tapped.map, &mut scores.mean[range]);
         })?;
+        for values in [&scores.max, &scores.mean] {
+            network.check_finite(tap, 0, images.count(), values)?;
+        }
         Ok(scores)
     }
 
@@ -60,8 +66,9 @@ pub struct Reached {
     pub value: f64,
     /// Mean over the references.
     pub references: f64,
-    /// `value / references`.
-    pub ratio: f64,
+    /// `value / references`, where it says how far the picture comes: nothing of it is below 0, and the mean over the
+    /// references is more than nothing.
+    pub ratio: Option<f64>,
     /// Share of the references that the picture exceeds, in percent.
     pub percentile: f64,
 }
@@ -101,9 +108,10 @@ impl Reached {
     fn of<'a>(value: f32, references: impl Iterator<Item = &'a f32> + Clone) -> Self {
         let count = references.clone().count().max(1) as f64;
         let mean = references.clone().map(|value| f64::from(*value)).sum::<f64>() / count;
+        let comparable = value >= 0.0 && references.clone().all(|value| *value >= 0.0) && mean > NOTHING;
         let exceeded = references.filter(|reference| **reference < value).count() as f64;
         let value = f64::from(value);
-        let ratio = if mean == 0.0 { 0.0 } else { value / mean };
+        let ratio = comparable.then_some(value / mean);
         Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count }
     }
 }
@@ -130,7 +138,10 @@ mod tests {
         // Means 4 and 2, deviations 1 and 2.
         let population = scores(&[3.0, 0.0, 5.0, 4.0]);
         let found = Achievement::of((&picture, 1), 1, &references, &population);
-        assert_eq!(found.max, Reached { value: 7.0, references: 7.0, ratio: 1.0, percentile: 200.0 / 3.0 });
+        assert_eq!(
+            found.max,
+            Reached { value: 7.0, references: 7.0, ratio: Some(1.0), percentile: 200.0 / 3.0 }
+        );
         assert_eq!((found.z_score, found.rank, found.channels, found.population), (2.5, 2, 2, 2));
         assert_eq!(Achievement::of((&picture, 1), 0, &references, &population).rank, 1);
     }
@@ -140,6 +151,20 @@ mod tests {
         let silent = TapScores { channels: 1, max: vec![0.0; 2], mean: vec![0.0; 2] };
         let picture = TapScores { channels: 1, max: vec![3.0], mean: vec![3.0] };
         let found = Achievement::of((&picture, 0), 0, &silent, &silent);
-        assert_eq!((found.max.ratio, found.max.percentile, found.z_score), (0.0, 100.0, 0.0));
+        assert_eq!((found.max.ratio, found.max.percentile, found.z_score), (None, 100.0, 0.0));
+    }
+
+    #[test]
+    fn there_is_no_ratio_where_it_would_say_nothing() {
+        let ratio = |value: f32, references: &[f32]| Reached::of(value, references.iter()).ratio;
+        assert_eq!(ratio(3.0, &[4.0, 0.0]), Some(1.5));
+        assert_eq!(ratio(0.0, &[4.0]), Some(0.0));
+        // A more negative picture would be the greater success.
+        assert_eq!(ratio(-3.0, &[-1.0, -2.0]), None);
+        assert_eq!(ratio(-3.0, &[1.0]), None);
+        // A mean of next to nothing, which anything exceeds a million times.
+        assert_eq!(ratio(3.0, &[-5.0, 5.000_001]), None);
+        assert_eq!(ratio(3.0, &[1e-7]), None);
+        assert_eq!(ratio(3.0, &[]), None);
     }
 }

@@ -49,10 +49,32 @@ pub enum FvisError {
         width: usize,
     },
 
+    /// What the network says about a reference is no number.
+    #[error("reference {reference} of channel {channel} cannot be used")]
+    Reference {
+        /// The channel.
+        channel: usize,
+        /// Index among the channel's references.
+        reference: usize,
+        /// What is wrong: [`ModelError::NotFinite`].
+        source: ModelError,
+    },
+
+    /// A start that is no picture.
+    #[error(
+        "the start holds {value} at place {place} of [copies, height, width, 3]; expected finite numbers"
+    )]
+    StartNotFinite {
+        /// Where.
+        place: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+
     /// A setting that cannot be used.
     #[error("{setting} is {value}; expected {expected}")]
     Setting {
-        /// The setting's name.
+        /// The setting's name, as its field is called.
         setting: &'static str,
         /// Its value.
         value: String,
@@ -76,9 +98,7 @@ pub enum FvisError {
     Stopped,
 
     /// The optimisation diverged.
-    #[error(
-        "the loss of unit {tap}:{channel} is not a finite number at step {step}: try a lower learning rate"
-    )]
+    #[error("the loss of unit {tap}:{channel} is no finite number at step {step}: {}", remedy(*step))]
     Diverged {
         /// The layer of the unit.
         tap: String,
@@ -94,4 +114,13 @@ pub enum FvisError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// What may help against a loss that is no number.
+fn remedy(step: usize) -> &'static str {
+    match step {
+        // Nothing has moved yet, so that the learning rate is not to blame.
+        0 => "the start or a weight of the loss is too large",
+        _ => "try a lower learning rate",
+    }
 }

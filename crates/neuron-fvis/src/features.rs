@@ -39,16 +39,25 @@ impl Default for LayerWeights {
     }
 }
 
-impl FromStr for LayerWeights {
-    type Err = String;
+/// A text that is no [`LayerWeights`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected five numbers of at least 0, for conv1 and layer1 to layer4, such as 0.1,1,1,1,0; found {found}"
+)]
+pub struct ParseLayerWeightsError {
+    /// The text.
+    pub found: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for LayerWeights {
+    type Err = ParseLayerWeightsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLayerWeightsError> {
         let weight =
             |text: &str| text.trim().parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
         let weights: Option<Vec<f64>> = text.split(',').map(weight).collect();
         let weights = weights.and_then(|weights| weights.try_into().ok()).map(Self);
-        weights
-            .ok_or_else(|| "expected five numbers of at least 0, for conv1 and layer1 to layer4".to_owned())
+        weights.ok_or_else(|| ParseLayerWeightsError { found: text.to_owned() })
     }
 }
 
@@ -137,12 +146,26 @@ impl Features {
         Some(session.matcher()?.compare(&matching))
     }
 
-    /// The greatest activation of an item's channel of the target in the last run.
+    /// The greatest activation of an item's channel of the target in the last run; NaN if there is one.
     pub(crate) fn activation(&self, item: usize) -> f32 {
         let map = self.session.map(&self.target).expect("the features' session keeps its taps");
         let values = &map.data[item * map.item_len()..(item + 1) * map.item_len()];
         let channel = values.iter().skip(self.channels[item]).step_by(map.channels);
-        channel.copied().fold(f32::NEG_INFINITY, f32::max)
+        // `f32::max` would lose a NaN.
+        let greater = |high: f32, value: f32| if value > high || value.is_nan() { value } else { high };
+        channel.copied().fold(f32::NEG_INFINITY, greater)
+    }
+
+    /// Checks that what the last run says about an item's unit is a number.
+    ///
+    /// # Errors
+    /// [`ModelError::NotFinite`]
+    pub(crate) fn check_activation(&self, item: usize) -> Result<(), ModelError> {
+        let activation = self.activation(item);
+        if activation.is_finite() {
+            return Ok(());
+        }
+        Err(self.network().not_finite(&self.target, item, self.channels[item], activation))
     }
 
     /// What the last run found for one of its items at one of the layers.

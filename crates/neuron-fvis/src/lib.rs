@@ -21,7 +21,7 @@ mod view;
 pub use achievement::{Achievement, Reached, TapScores};
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
-pub use features::LayerWeights;
+pub use features::{LayerWeights, ParseLayerWeightsError};
 pub use item::{Item, Step};
 pub use objective::{Distance, ItemDistance, LayerTarget, Objective};
 pub use optimizer::{Event, Optimizer};

@@ -106,7 +106,8 @@ impl Objective {
     /// `on_images` hears after each batch how many images have been measured, and may stop.
     ///
     /// # Errors
-    /// [`FvisError::NoReferences`] if a unit has none, [`FvisError::Stopped`], and those of the network.
+    /// [`FvisError::NoReferences`] if a unit has none, [`FvisError::Reference`] for one on which the unit is NaN or
+    /// infinite, [`FvisError::Stopped`], and those of the network.
     pub fn measure(
         &mut self,
         references: &[&dyn Images],
@@ -126,6 +127,7 @@ impl Objective {
             for first in (0..count).step_by(at_once) {
                 let part = Part { images: *images, first, count: at_once.min(count - first) };
                 self.features.run(&part, &vec![unit; part.count])?;
+                self.check_references(unit, first, part.count)?;
                 self.add_references(part.count, &mut sums);
                 if on_images(before + first + part.count).is_break() {
                     return Err(FvisError::Stopped);
@@ -147,6 +149,14 @@ impl Objective {
             units.push(weighted.map(|(target, weight)| target.distribution(*weight)).collect());
         }
         Ok(matcher.set_distributions(&units)?)
+    }
+
+    /// Refuses references of the last run, from `first` on, on which the unit says what is no number.
+    fn check_references(&self, channel: usize, first: usize, count: usize) -> Result<(), FvisError> {
+        (0..count).try_for_each(|item| {
+            let refused = |source| FvisError::Reference { channel, reference: first + item, source };
+            self.features.check_activation(item).map_err(refused)
+        })
     }
 
     /// Adds what the last run found to the sums of each layer, in the order of the items.

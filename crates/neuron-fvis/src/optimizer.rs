@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use neuron_model::{Images, Levels, Network, Tap};
+use neuron_model::{Images, Levels, Network, Tap, first_not_finite};
 use rayon::prelude::*;
 
 use crate::item::FeatureStep;
@@ -66,8 +66,9 @@ impl<'r> Optimizer<'r> {
     ///
     /// # Errors
     /// [`FvisError::NoFeatures`], [`FvisError::NoReferences`], [`FvisError::ReferenceSize`],
-    /// [`FvisError::Setting`], [`FvisError::Length`] for start pictures of another size, and
-    /// [`FvisError::Model`] for a channel that the tap has not.
+    /// [`FvisError::Setting`], [`FvisError::Length`] for start pictures of another size,
+    /// [`FvisError::StartNotFinite`] for such that are none, and [`FvisError::Model`] for a channel that the tap
+    /// has not.
     pub fn new(
         network: &Network,
         target: &Tap,
@@ -131,7 +132,8 @@ impl<'r> Optimizer<'r> {
     /// to the step itself is the caller's own business.
     ///
     /// # Errors
-    /// [`FvisError::Stopped`] if `on_event` stops the measurement, [`FvisError::Diverged`], and those of the network.
+    /// [`FvisError::Stopped`] if `on_event` stops the measurement, [`FvisError::Reference`],
+    /// [`FvisError::Diverged`], and those of the network.
     pub fn step(&mut self, on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<(), FvisError> {
         let Some((phase_index, index)) = self.settings.schedule.at(self.steps_done) else { return Ok(()) };
         let phase = self.settings.schedule.phases()[phase_index];
@@ -261,6 +263,9 @@ fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>,
     };
     if given.len() != copies * len {
         return Err(FvisError::Length { tensor: "the start", expected: copies * len, found: given.len() });
+    }
+    if let Some(place) = first_not_finite(&given) {
+        return Err(FvisError::StartNotFinite { place, value: given[place] });
     }
     Ok(given.chunks_exact(len).map(<[f32]>::to_vec).collect())
 }

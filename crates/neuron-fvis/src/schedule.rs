@@ -46,7 +46,7 @@ impl Schedule {
             2 => vec![Phase { steps: 20_000, betas: (0.9, 0.999), clamp: false, ..full }],
             _ => {
                 let value = id.to_string();
-                return Err(FvisError::Setting { setting: "setting-id", value, expected: "0, 1 or 2" });
+                return Err(FvisError::Setting { setting: "id", value, expected: "0, 1 or 2" });
             }
         };
         Self::new(phases)
@@ -64,7 +64,7 @@ impl Schedule {
     pub fn new(phases: Vec<Phase>) -> Result<Self, FvisError> {
         if phases.is_empty() || phases.iter().any(|phase| phase.steps == 0) {
             let value = "0".to_owned();
-            return Err(FvisError::Setting { setting: "epochs", value, expected: "at least 1" });
+            return Err(FvisError::Setting { setting: "steps", value, expected: "at least 1" });
         }
         if phases.iter().any(|phase| phase.pooling == 0) {
             let value = "0".to_owned();

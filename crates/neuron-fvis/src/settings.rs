@@ -65,14 +65,14 @@ impl Settings {
             let wrong = || FvisError::Setting { setting, value: value.to_string(), expected };
             (value.is_finite() && value >= 0.0).then_some(()).ok_or_else(wrong)
         };
-        weight("lr", self.learning_rate)?;
-        weight("feat-dist", self.feature_weight)?;
-        weight("tv-l1", self.priors.tv_l1)?;
-        weight("tv-l2", self.priors.tv_l2)?;
+        weight("learning_rate", self.learning_rate)?;
+        weight("feature_weight", self.feature_weight)?;
+        weight("tv_l1", self.priors.tv_l1)?;
+        weight("tv_l2", self.priors.tv_l2)?;
         weight("l2", self.priors.l2)?;
         let counts = [
-            ("bs", self.copies),
-            ("images at once", self.at_once),
+            ("copies", self.copies),
+            ("at_once", self.at_once),
             ("height", self.size.0),
             ("width", self.size.1),
         ];

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::device::DeviceError;
+use crate::finite::Cause;
 use crate::weights::{TorchError, WeightsProblems};
 
 /// Everything this crate can fail with.
@@ -151,6 +152,22 @@ pub enum ModelError {
         channel: usize,
         /// Number of its channels.
         channels: usize,
+    },
+    /// A value of a tap is NaN or infinite: nothing can be ranked, drawn or optimised by it.
+    #[error(
+        "channel {channel} of {tap} is {value} on image {item} of those that were computed together; {cause}"
+    )]
+    NotFinite {
+        /// Index of the image in its batch.
+        item: usize,
+        /// The layer.
+        tap: String,
+        /// Its channel.
+        channel: usize,
+        /// The value.
+        value: f32,
+        /// Where it may come from.
+        cause: Cause,
     },
     /// A GPU failed.
     #[error(transparent)]

@@ -23,6 +23,7 @@ mod cuda;
 mod device;
 mod error;
 mod executor;
+mod finite;
 mod graph;
 mod images;
 mod kernels;
@@ -37,6 +38,7 @@ pub mod weights;
 pub use architecture::{Architecture, Block, Fit, ResNet};
 pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Precision};
 pub use error::ModelError;
+pub use finite::{Cause, first_not_finite};
 pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
 pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
@@ -44,7 +46,7 @@ pub use network::Network;
 pub use plan::{Keep, Plan};
 pub use reverse::{
     Attribution, ConvolutionSite, Gradient, GuidedBackprop, KnownRule, LrpZPlus, PixelRange, RelevanceMethod,
-    Reversal, Rule, Scratch, attribute, relevance,
+    Reversal, Rule, Scratch, UnknownMethod, attribute, relevance,
 };
 pub use session::{Reduction, Scored, Session, Tapped};
 pub use weights::Weights;

@@ -3,6 +3,7 @@
 use crate::cpu::View;
 use crate::error::ModelError;
 use crate::executor::{Executor, Signals};
+use crate::finite::first_not_finite;
 use crate::graph::{NodeId, Tap};
 use crate::images::Images;
 use crate::matching::Matcher;
@@ -53,6 +54,28 @@ impl Scored<'_> {
     }
 }
 
+/// A score that is NaN or infinite.
+#[derive(Clone, Copy)]
+struct Broken {
+    item: usize,
+    tap: usize,
+    channel: usize,
+    value: f32,
+}
+
+impl Broken {
+    fn first_in(scored: &Scored<'_>) -> Option<Self> {
+        let at = first_not_finite(scored.scores)?;
+        let (item, channel) = (scored.first_item + at / scored.channels, at % scored.channels);
+        Some(Self { item, tap: scored.tap, channel, value: scored.scores[at] })
+    }
+
+    /// In which order taps and items are visited depends on the sizes of the maps; which one is told does not.
+    fn is_before(self, other: Self) -> bool {
+        (self.item, self.tap) < (other.item, other.tap)
+    }
+}
+
 /// A plan with the buffers for running it.
 ///
 /// Memory does not grow with the batch if nothing is kept ([`Keep::Taps`](crate::Keep::Taps)): the items go through
@@ -100,15 +123,29 @@ impl Session {
 
     /// As [`Session::run`], with each map reduced to one number for each channel where it was computed.
     ///
+    /// Scores that are no numbers are not shown.
+    ///
     /// # Errors
-    /// Those of [`Session::run`].
+    /// Those of [`Session::run`], and [`ModelError::NotFinite`] for the first image with a score that is NaN or
+    /// infinite.
     pub fn scores(
         &mut self,
         images: &dyn Images,
         reduction: Reduction,
         visit: &mut (dyn FnMut(Scored<'_>) + Send),
     ) -> Result<(), ModelError> {
-        self.executor.scores(images, reduction, visit)
+        let mut broken: Option<Broken> = None;
+        self.executor.scores(images, reduction, &mut |scored| match Broken::first_in(&scored) {
+            None => visit(scored),
+            Some(found) if broken.is_none_or(|broken| found.is_before(broken)) => broken = Some(found),
+            Some(_) => {}
+        })?;
+        match broken {
+            None => Ok(()),
+            Some(Broken { item, tap, channel, value }) => {
+                Err(self.network.not_finite(&self.plan.taps()[tap], item, channel, value))
+            }
+        }
     }
 
     /// The value of a node after a run that kept it.

@@ -37,7 +37,7 @@ impl Pages<'_> {
 
     /// A picture among the results, unless it was left out.
     pub(super) fn result(&self, at: usize) -> Option<Shown> {
-        let size = (*self.rendered.results.get(at)?)?;
+        let size = (*self.rendered.results.get(at)?.as_ref().ok()?)?;
         Some(Shown::new(&self.plan.results.get(at)?.file, size))
     }
 }

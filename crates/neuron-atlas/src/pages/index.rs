@@ -76,7 +76,8 @@ struct Entries {
 }
 
 impl Entries {
-    /// Layer, channel, activation, its text, specificity, classes, patch, visualisation.
+    /// Layer, channel, activation, its text, class selectivity, caption, classes with their images, number of images,
+    /// patch, visualisation.
     fn row(
         &mut self,
         pages: &Pages<'_>,
@@ -85,14 +86,14 @@ impl Entries {
         layer: usize,
     ) -> Value {
         let composition = unit.images.as_ref().map(Composition::of).unwrap_or_default();
-        let classes: Vec<usize> = composition
+        let classes: Vec<[usize; 2]> = composition
             .counts
             .iter()
             .take(CLASSES)
-            .map(|(class, _)| self.number(classes::label(class)))
+            .map(|(class, count)| [self.number(classes::label(class)), *count])
             .collect();
         let best = best_score(unit);
-        let specificity = composition.specificity().map(|value| (value * 1000.0).round() / 1000.0);
+        let selectivity = composition.selectivity().map(|value| (value * 1000.0).round() / 1000.0);
         let patch = planned.patches.iter().flatten().next().and_then(|patch| pages.patch(*patch));
         let whole = || planned.images.first().and_then(|source| pages.source(*source));
         let picture = planned.visualisations.first().and_then(|(plain, _)| pages.result(*plain));
@@ -102,8 +103,10 @@ impl Entries {
             id.channel,
             best,
             best.map(score),
-            specificity,
+            selectivity,
+            composition.caption(),
             classes,
+            composition.images,
             file(patch.or_else(whole)),
             file(picture),
         ])

@@ -9,7 +9,7 @@ const MOST_POINTS: usize = 240;
 /// Scores as bars, best first.
 pub(super) struct Bars {
     count: usize,
-    /// The bars as SVG paths: those of the most frequent class, and the others.
+    /// The bars as SVG paths: those of the class that describes the unit, and the others.
     pub(super) marked: String,
     pub(super) others: String,
     pub(super) highest: String,

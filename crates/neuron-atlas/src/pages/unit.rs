@@ -26,7 +26,9 @@ pub(super) struct UnitPage<'a> {
     previous: Option<Link>,
     next: Option<Link>,
     best: Option<String>,
-    specificity: Option<String>,
+    /// The class that describes the unit, with its share.
+    caption: Option<String>,
+    selectivity: Option<String>,
     listed: Option<usize>,
     sets: Vec<SetView>,
     images: Vec<ImageView>,
@@ -77,6 +79,9 @@ struct VisualisationView<'a> {
     name: &'a str,
     method: &'a str,
     activation: Option<String>,
+    /// That on the references.
+    references: Option<String>,
+    /// The one in percent of the other, where that says something.
     ratio: Option<String>,
     plain: Shown,
     masked: Option<Shown>,
@@ -87,6 +92,8 @@ struct VisualisationView<'a> {
 /// The classes among the best images; the share is in hundredths of the most frequent one's.
 struct ClassesView {
     images: usize,
+    /// Whether the first class describes the unit.
+    described: bool,
     rows: Vec<(String, usize, usize)>,
     /// Classes that are not shown.
     more: usize,
@@ -117,7 +124,8 @@ impl<'a> UnitPage<'a> {
             previous: at.checked_sub(1).and_then(neighbour),
             next: neighbour(at + 1),
             best: best_score(unit).map(score),
-            specificity: composition.specificity().map(|value| format!("{value:.2}")),
+            caption: composition.caption(),
+            selectivity: composition.selectivity().map(|value| format!("{value:.2}")),
             listed: unit.images.as_ref().map(|list| list.total),
             sets,
             images,
@@ -152,6 +160,7 @@ impl ClassesView {
             |(class, count): &(String, usize)| (classes::label(class).to_owned(), *count, 100 * count / most);
         Some(Self {
             images: composition.images,
+            described: composition.describing().is_some(),
             rows: composition.counts.iter().take(CLASSES).map(row).collect(),
             more: composition.counts.len().saturating_sub(CLASSES),
         })
@@ -208,12 +217,15 @@ fn visualisations<'a>(
 ) -> Vec<VisualisationView<'a>> {
     let both = unit.visualisations.iter().zip(&planned.visualisations);
     let view = |(picture, (plain, masked)): (&'a Visualisation, &(usize, Option<usize>))| {
-        let (value, ratio) = picture.activation.unzip();
+        let shown = |value: Option<f64>| value.filter(|value| value.is_finite());
+        let reached = picture.activation;
+        let ratio = shown(reached.and_then(|reached| reached.ratio));
         Some(VisualisationView {
             name: &picture.name,
             method: &picture.method,
-            activation: value.filter(|value| value.is_finite()).map(score),
-            ratio: ratio.filter(|ratio| ratio.is_finite()).map(|ratio| format!("{:.0}", 100.0 * ratio)),
+            activation: shown(reached.map(|reached| reached.value)).map(score),
+            references: shown(reached.and_then(|reached| reached.references)).map(score),
+            ratio: ratio.map(|ratio| format!("{:.0}", 100.0 * ratio)),
             plain: pages.result(*plain)?,
             masked: masked.and_then(|masked| pages.result(masked)),
             loss: curve(&picture.loss),
@@ -231,11 +243,11 @@ fn heat_maps<'a>(pages: &Pages<'a>, unit: &'a Unit, planned: &PlannedUnit) -> Ve
     unit.heat_maps.iter().zip(&planned.heat_maps).filter_map(view).collect()
 }
 
-/// The scores of the listed images; those of the most frequent class are marked, if it has more than one.
+/// The scores of the listed images; those of the class that describes the unit are marked.
 fn bars(list: &ImageList, composition: &Composition) -> Option<Bars> {
-    let frequent = composition.counts.first().filter(|(_, count)| *count > 1).map(|(class, _)| class);
+    let describing = composition.describing().map(|(class, _)| class);
     let scores = list.best.iter().filter_map(|listed| {
-        let marked = listed.class.is_some() && listed.class.as_ref() == frequent;
+        let marked = listed.class.is_some() && listed.class.as_deref() == describing;
         Some((f64::from(listed.score?), marked))
     });
     Bars::new(&scores.collect::<Vec<_>>())

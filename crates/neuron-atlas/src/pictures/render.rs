@@ -42,11 +42,11 @@ pub(crate) struct RenderedSource {
     pub(crate) cuts: Vec<Size>,
 }
 
-/// A source image that could not be shown.
+/// An image of the data set, or a file of results, that could not be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Where it was looked for.
-    pub image: PathBuf,
+    pub path: PathBuf,
     /// Why it cannot be shown.
     pub reason: String,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Reading {
 pub(crate) struct Rendered {
     pub(crate) sources: Vec<Result<RenderedSource, Skipped>>,
     /// Nothing for what is left out.
-    pub(crate) results: Vec<Option<Size>>,
+    pub(crate) results: Vec<Result<Option<Size>, Skipped>>,
 }
 
 /// Makes and writes all pictures of a plan; each source image is decoded once.
@@ -87,15 +87,20 @@ pub(crate) fn render(
     let sources = plan.sources.par_iter().map(|source| {
         tell()?;
         match draw_source(source, reading.limits, staging)? {
-            Err(Skipped { image, reason }) if reading.strict => Err(AtlasError::Skipped { image, reason }),
+            Err(Skipped { path, reason }) if reading.strict => Err(AtlasError::Skipped { path, reason }),
             drawn => Ok(drawn),
         }
     });
     let sources: Vec<Result<RenderedSource, Skipped>> = sources.collect::<Result<_, _>>()?;
     let results = plan.results.par_iter().map(|picture| {
         tell()?;
-        let better = picture.instead_of.iter().any(|source| sources[source.0].is_ok());
-        if better { Ok(None) } else { draw_result(picture, staging).map(Some) }
+        if picture.instead_of.iter().any(|source| sources[source.0].is_ok()) {
+            return Ok(Ok(None));
+        }
+        match draw_result(picture, staging)? {
+            Err(Skipped { path, reason }) if strict => Err(AtlasError::Skipped { path, reason }),
+            drawn => Ok(drawn.map(Some)),
+        }
     });
     let results = results.collect::<Result<_, _>>()?;
     Ok(Rendered { sources, results })
@@ -107,7 +112,7 @@ fn draw_source(
     limits: Limits,
     staging: &Staging,
 ) -> Result<Result<RenderedSource, Skipped>, AtlasError> {
-    let skipped = |reason: String| Ok(Err(Skipped { image: source.path.clone(), reason }));
+    let skipped = |reason: String| Ok(Err(Skipped { path: source.path.clone(), reason }));
     let image = match read_rgb8(&source.path, &limits) {
         Ok(image) => image,
         Err(DataError::Image { source, .. }) => return skipped(reason(&source)),
@@ -163,15 +168,23 @@ fn part(image: &Rgb8Image, window: Window) -> Result<Rgb8Image, String> {
     Ok(Rgb8Image { height, width, pixels })
 }
 
-fn draw_result(picture: &ResultPicture, staging: &Staging) -> Result<Size, AtlasError> {
+/// Writes a picture of the results; the inner error is one that cannot be shown.
+fn draw_result(picture: &ResultPicture, staging: &Staging) -> Result<Result<Size, Skipped>, AtlasError> {
+    let skipped = |reason: String| Ok(Err(Skipped { path: picture.path.clone(), reason }));
     if !picture.transparent {
-        let image = read_rgb8(&picture.path, &Limits::default())?;
-        return write(staging, &picture.file, &fit(image, RESULT_SIDE));
+        return match read_rgb8(&picture.path, &Limits::default()) {
+            Ok(image) => write(staging, &picture.file, &fit(image, RESULT_SIDE)).map(Ok),
+            Err(DataError::Image { source, .. }) => skipped(reason(&source)),
+            Err(other) => skipped(other.to_string()),
+        };
     }
-    let image = read_rgba(&picture.path)?;
+    let image = match read_rgba(&picture.path) {
+        Ok(image) => image,
+        Err(error) => return skipped(error.chain()),
+    };
     let size = Size { width: image.width() as usize, height: image.height() as usize };
     staging.write(&picture.file, &webp(image).map_err(AtlasError::write(&picture.file))?)?;
-    Ok(size)
+    Ok(Ok(size))
 }
 
 /// Reads a picture with its transparency, scaled down where it is larger than shown.

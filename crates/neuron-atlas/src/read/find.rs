@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub(super) records: Vec<PathBuf>,
     /// `heatmap.png` with `relevance.safetensors`.
     pub(super) heat_maps: Vec<PathBuf>,
+    /// Folders that could not be looked into.
+    pub(super) refused: Vec<AtlasError>,
 }
 
 /// Looks through a folder and all below it, but for hidden ones, linked ones and atlases.
@@ -25,7 +27,13 @@ pub(super) fn find(root: &Path) -> Result<Found, AtlasError> {
     let mut found = Found::default();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        let (files, below) = entries(&folder)?;
+        let (files, below) = match entries(&folder) {
+            Err(error) if folder != root => {
+                found.refused.push(error);
+                continue;
+            }
+            entries => entries?,
+        };
         if !files.contains(MARKER) {
             found.take(&folder, &files);
             folders.extend(below);

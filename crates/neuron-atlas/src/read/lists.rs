@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use parquet::data_type::ByteArray;
 
 use super::table::Table;
 use super::{LISTED, Place, Reading, files};
@@ -6,38 +9,88 @@ use crate::AtlasError;
 use crate::classes;
 use crate::unit::{ImageList, Listed};
 
+/// The most units of one table: no network has so many channels.
+const MOST_UNITS: usize = 1 << 18;
+/// The most bytes of names that are kept of one table.
+const MOST_NAME_BYTES: usize = 1 << 30;
+
+/// The lists of a table, by layer as recorded and channel.
+type Lists = BTreeMap<(String, usize), ImageList>;
+
 /// Reads the table of `select-images`: the images of every channel of a layer.
 pub(super) fn read_table(reading: &mut Reading<'_>, path: &Path) -> Result<(), AtlasError> {
+    // First the table, so that one which turns out to be damaged leaves nothing behind.
+    let lists = Table::read(path, |table| rows(table, path))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let run = reading.run(folder)?;
     let above = folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let arch = reading.run_text(run, "/settings/arch").or(above).unwrap_or_else(|| "network".to_owned());
-    let table = Table::open(path)?;
-    for group in 0..table.groups() {
-        let layers = table.texts(group, "layer")?;
-        let channels = table.ints(group, "channel")?;
-        let ranks = table.ints(group, "rank")?;
-        let images = table.texts(group, "image")?;
-        let classes = table.texts(group, "class")?;
-        let scores = table.floats(group, "score")?;
-        let places = layers.into_iter().zip(channels).zip(ranks);
-        let listed = images.into_iter().zip(classes).zip(scores);
-        for (((layer, channel), rank), ((image, class), score)) in places.zip(listed) {
-            let (Some(layer), Ok(channel), Some(image)) = (layer, usize::try_from(channel), image) else {
-                continue;
-            };
-            if rank == 0 {
-                claim(reading, &arch, &layer, path)?;
-            }
-            let unit = reading.unit(&Place { arch: arch.clone(), layer, channel });
-            let list = unit.images.get_or_insert_with(|| ImageList { best: Vec::new(), total: 0, run });
-            list.total += 1;
-            if list.best.len() < LISTED {
-                list.best.push(Listed { image, class, score: Some(score) });
-            }
-        }
+    for ((layer, channel), list) in lists {
+        claim(reading, &arch, &layer, path)?;
+        let place = Place { arch: arch.clone(), layer, channel };
+        reading.unit(&place).images = Some(ImageList { run, ..list });
     }
     Ok(())
+}
+
+fn rows(table: &mut Table, path: &Path) -> Result<Lists, AtlasError> {
+    let mut collecting = Collecting { path, lists: Lists::new(), name_bytes: 0 };
+    for group in 0..table.groups() {
+        let (mut layers, mut channels) = (table.texts(group, "layer")?, table.ints(group, "channel")?);
+        let (mut images, mut classes) = (table.texts(group, "image")?, table.texts(group, "class")?);
+        let mut scores = table.floats(group, "score")?;
+        loop {
+            let places = table.next(&mut layers)?.into_iter().zip(table.next(&mut channels)?);
+            let listed = table.next(&mut images)?.into_iter().zip(table.next(&mut classes)?);
+            let listed = listed.zip(table.next(&mut scores)?);
+            let mut count = 0;
+            for ((layer, channel), ((image, class), score)) in places.zip(listed) {
+                count += 1;
+                let channel = channel.and_then(|channel| usize::try_from(channel).ok());
+                let (Some(layer), Some(channel), Some(image)) = (layer, channel, image) else { continue };
+                collecting.add(table, (&layer, channel), (&image, class.as_ref(), score))?;
+            }
+            if count == 0 {
+                break;
+            }
+            table.count(count)?;
+        }
+    }
+    Ok(collecting.lists)
+}
+
+/// The lists of a table so far.
+struct Collecting<'a> {
+    path: &'a Path,
+    lists: Lists,
+    name_bytes: usize,
+}
+
+impl Collecting<'_> {
+    /// Adds the next image of a unit's list.
+    fn add(
+        &mut self,
+        table: &Table,
+        (layer, channel): (&ByteArray, usize),
+        (image, class, score): (&ByteArray, Option<&ByteArray>, Option<f32>),
+    ) -> Result<(), AtlasError> {
+        let too_large = |what, limit| Err(AtlasError::TooLarge { path: self.path.to_owned(), what, limit });
+        let unit = (table.text(layer)?, channel);
+        if self.lists.len() >= MOST_UNITS && !self.lists.contains_key(&unit) {
+            return too_large("units", MOST_UNITS);
+        }
+        let list = self.lists.entry(unit).or_default();
+        list.total += 1;
+        if list.best.len() < LISTED {
+            let (image, class) = (table.text(image)?, class.map(|class| table.text(class)).transpose()?);
+            self.name_bytes += image.len() + class.as_ref().map_or(0, String::len);
+            list.best.push(Listed { image, class, score });
+            if self.name_bytes > MOST_NAME_BYTES {
+                return too_large("bytes of names", MOST_NAME_BYTES);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Notes that a table lists the images of a layer.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::AtlasError;
+use crate::pictures::Skipped;
 use crate::run::{RunId, Runs};
 use crate::unit::{Unit, UnitId};
 
@@ -31,36 +32,43 @@ pub struct Atlas {
     /// In the order of their names.
     pub(crate) units: Vec<(UnitId, Unit)>,
     pub(crate) runs: Runs,
+    /// Files of results that could not be used, in the order in which they were met.
+    pub(crate) skipped: Vec<Skipped>,
 }
 
 impl Atlas {
     /// Reads what the commands wrote below `folder`, wherever it lies; `docs/formats.md` describes the files.
     ///
+    /// A file that is damaged or was never one of these is left out and [noted](Atlas::skipped): whatever is wrong with
+    /// one of many results, the others can be shown. No file takes memory by a number that it merely claims.
+    ///
     /// # Errors
-    /// [`AtlasError::NoResults`], [`AtlasError::ListedTwice`], and what is wrong with a file.
+    /// [`AtlasError::NoResults`], [`AtlasError::ListedTwice`], and where nothing can be used at all, what is wrong with
+    /// the first file.
     pub fn read(folder: &Path, layer_names: LayerNames<'_>) -> Result<Self, AtlasError> {
         let found = find::find(folder)?;
         let mut reading = Reading::new(layer_names);
-        for path in &found.lists {
-            lists::read_table(&mut reading, path)?;
-        }
-        for path in &found.plain_lists {
-            lists::read_plain(&mut reading, path)?;
-        }
-        for folder in &found.patches {
-            patches::read(&mut reading, folder)?;
-        }
-        for path in &found.records {
-            visualisations::read(&mut reading, path)?;
-        }
-        for path in &found.heat_maps {
-            heat_maps::read(&mut reading, path)?;
-        }
-        let Reading { units, runs, .. } = reading;
+        reading.refused = found.refused;
+        reading.each(&found.lists, lists::read_table)?;
+        reading.each(&found.plain_lists, lists::read_plain)?;
+        reading.each(&found.patches, patches::read)?;
+        reading.each(&found.records, visualisations::read)?;
+        reading.each(&found.heat_maps, heat_maps::read)?;
+        let Reading { units, runs, refused, .. } = reading;
+        let skipped = refused
+            .iter()
+            .filter_map(|error| Some(Skipped { path: error.file()?.to_owned(), reason: error.chain() }));
+        let skipped: Vec<Skipped> = skipped.collect();
         if units.is_empty() {
-            return Err(AtlasError::NoResults { folder: folder.to_owned() });
+            let nothing = AtlasError::NoResults { folder: folder.to_owned() };
+            return Err(refused.into_iter().next().unwrap_or(nothing));
         }
-        Ok(Self { units: units.into_iter().collect(), runs })
+        Ok(Self { units: units.into_iter().collect(), runs, skipped })
+    }
+
+    /// Files of results that could not be used, and why.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// Number of units that something is known of.
@@ -78,6 +86,8 @@ struct Reading<'a> {
     layer_names: LayerNames<'a>,
     /// Names that `layer_names` has given, which may have built a network to do so.
     given_names: HashMap<(String, String), String>,
+    /// What was wrong with files that were left out.
+    refused: Vec<AtlasError>,
 }
 
 impl<'a> Reading<'a> {
@@ -88,7 +98,23 @@ impl<'a> Reading<'a> {
             tables: HashMap::new(),
             layer_names,
             given_names: HashMap::new(),
+            refused: Vec::new(),
         }
+    }
+
+    /// Reads files of one kind; one that cannot be used is left out.
+    fn each<'p>(
+        &mut self,
+        paths: impl IntoIterator<Item = &'p PathBuf>,
+        read: impl Fn(&mut Self, &Path) -> Result<(), AtlasError>,
+    ) -> Result<(), AtlasError> {
+        for path in paths {
+            match read(self, path) {
+                Err(error) if error.file().is_some() => self.refused.push(error),
+                read => read?,
+            }
+        }
+        Ok(())
     }
 
     /// The layer's name for all that is the same value.

@@ -5,13 +5,16 @@ use super::{Place, Reading};
 use crate::AtlasError;
 use crate::unit::{Patch, PatchSet, Window};
 
+/// Patches of a unit that are kept: no page shows more.
+const MOST_PATCHES: usize = 1 << 16;
+
 /// Reads what `extract-patches` or `baseline` left in a unit's folder.
 ///
 /// Patches of units that nothing names are left out: pictures of another origin.
 pub(super) fn read(reading: &mut Reading<'_>, folder: &Path) -> Result<(), AtlasError> {
-    let run = reading.run(folder)?;
     let table = folder.join("patches.parquet");
-    let (channel, best) = if table.is_file() { rows(&table)? } else { (None, Vec::new()) };
+    let (channel, best) = if table.is_file() { Table::read(&table, rows)? } else { (None, Vec::new()) };
+    let run = reading.run(folder)?;
     let named = Place::of_folder(folder);
     let recorded = |pointer: &str| reading.run_text(run, pointer);
     let (arch, layer) = (recorded("/settings/arch"), recorded("/settings/layer"));
@@ -26,34 +29,49 @@ pub(super) fn read(reading: &mut Reading<'_>, folder: &Path) -> Result<(), Atlas
 }
 
 /// The patches of a table and the channel they are of.
-fn rows(path: &Path) -> Result<(Option<usize>, Vec<Patch>), AtlasError> {
-    let table = Table::open(path)?;
+fn rows(table: &mut Table) -> Result<(Option<usize>, Vec<Patch>), AtlasError> {
     let (mut channel, mut rows) = (None, Vec::new());
     for group in 0..table.groups() {
-        let sizes = |column| -> Result<Vec<usize>, AtlasError> {
-            // A negative number is no place in a picture: as large as can be, it fits nowhere.
-            let usual = |value: i32| usize::try_from(value).unwrap_or(usize::MAX);
-            Ok(table.ints(group, column)?.into_iter().map(usual).collect())
-        };
-        channel = channel.or(sizes("channel")?.first().copied());
-        let images = table.texts(group, "image")?;
-        let scores = table.floats(group, "score")?;
-        let side = sizes("size")?;
-        let (x, y) = (sizes("source_x")?, sizes("source_y")?);
-        let (width, height) = (sizes("source_width")?, sizes("source_height")?);
-        let (image_width, image_height) = (sizes("image_width")?, sizes("image_height")?);
-        for (at, (image, score)) in images.into_iter().zip(scores).enumerate() {
-            let of = |column: &[usize]| column.get(at).copied().unwrap_or(usize::MAX);
-            let window = Window {
-                x: of(&x),
-                y: of(&y),
-                width: of(&width),
-                height: of(&height),
-                image_width: of(&image_width),
-                image_height: of(&image_height),
-            };
-            let image = image.unwrap_or_default();
-            rows.push(Patch { image, score, window, size_px: of(&side) });
+        let mut numbers = Vec::new();
+        for column in [
+            "channel",
+            "size",
+            "source_x",
+            "source_y",
+            "source_width",
+            "source_height",
+            "image_width",
+            "image_height",
+        ] {
+            numbers.push(table.ints(group, column)?);
+        }
+        let (mut images, mut scores) = (table.texts(group, "image")?, table.floats(group, "score")?);
+        loop {
+            let (images, scores) = (table.next(&mut images)?, table.next(&mut scores)?);
+            let numbers = numbers.iter_mut().map(|column| table.next(column));
+            let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+            table.count(images.len())?;
+            if images.is_empty() || rows.len() >= MOST_PATCHES {
+                break;
+            }
+            for (at, (image, score)) in images.into_iter().zip(scores).enumerate() {
+                // A negative number is no place in a picture: as large as can be, it fits nowhere.
+                let number = |column: usize| {
+                    let value = numbers.get(column).and_then(|column| *column.get(at)?);
+                    value.and_then(|value| usize::try_from(value).ok()).unwrap_or(usize::MAX)
+                };
+                channel = channel.or(Some(number(0)).filter(|channel| *channel != usize::MAX));
+                let window = Window {
+                    x: number(2),
+                    y: number(3),
+                    width: number(4),
+                    height: number(5),
+                    image_width: number(6),
+                    image_height: number(7),
+                };
+                let image = image.map(|image| table.text(&image)).transpose()?.unwrap_or_default();
+                rows.push(Patch { image, score: score.unwrap_or(f32::NAN), window, size_px: number(1) });
+            }
         }
     }
     Ok((channel, rows))

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::{Place, Reading, files};
 use crate::AtlasError;
-use crate::unit::Visualisation;
+use crate::unit::{Reached, Visualisation};
+
+/// A mean activation up to here is rounding.
+const NOTHING: f64 = 1e-6;
 
 /// What is shown of the record beside a picture.
 #[derive(Deserialize)]
@@ -25,21 +28,28 @@ struct Settings {
 
 #[derive(Deserialize)]
 struct Activation {
-    max: Reached,
+    max: Max,
 }
 
 #[derive(Deserialize)]
-struct Reached {
+struct Max {
     value: f64,
+    references: Option<f64>,
     ratio: Option<f64>,
+}
+
+impl Max {
+    /// Older records hold a ratio also where a value is below 0, or next to nothing.
+    fn reached(self) -> Reached {
+        let Self { value, references, ratio } = self;
+        let says_something = value >= 0.0 && references.is_none_or(|mean| mean > NOTHING);
+        Reached { value, references, ratio: ratio.filter(|ratio| says_something && *ratio >= 0.0) }
+    }
 }
 
 /// Reads the record of `fvis` at `path`; JSON of another kind is left out.
 pub(super) fn read(reading: &mut Reading<'_>, path: &Path) -> Result<(), AtlasError> {
-    let mut value: Value = match files::json(path) {
-        Err(AtlasError::Json { .. }) => return Ok(()),
-        value => value?,
-    };
+    let mut value: Value = files::json(path)?;
     if value.get("references_are").is_none() {
         return Ok(());
     }
@@ -61,7 +71,7 @@ pub(super) fn read(reading: &mut Reading<'_>, path: &Path) -> Result<(), AtlasEr
         name,
         loss,
         method: settings.method,
-        activation: activation.map(|reached| (reached.max.value, reached.max.ratio.unwrap_or(f64::NAN))),
+        activation: activation.map(|activation| activation.max.reached()),
         run,
     };
     reading.unit(&Place { arch, layer, channel }).visualisations.push(visualisation);

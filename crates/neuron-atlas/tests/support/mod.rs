@@ -76,10 +76,19 @@ impl Tree {
 
     /// Writes `topk.parquet` and its manifest.
     pub(crate) fn write_lists(&self, layer: &str, units: usize) {
+        self.write_these_lists(
+            layer,
+            (0..units).map(|channel| Self::names(channel % CLASSES.len())).collect(),
+        );
+    }
+
+    /// As [`Tree::write_lists`], with the images of each channel and their classes.
+    pub(crate) fn write_these_lists(&self, layer: &str, lists: Vec<Vec<(String, &str)>>) {
         let folder = self.path(&format!("results/resnet50/neuron_{layer}"));
+        let units = lists.len();
         let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for channel in 0..units {
-            for (rank, (name, class)) in Self::names(channel % CLASSES.len()).into_iter().enumerate() {
+        for (channel, list) in lists.into_iter().enumerate() {
+            for (rank, (name, class)) in list.into_iter().enumerate() {
                 columns.0.push(channel as i32);
                 columns.1.push(rank as i32);
                 columns.2.push(name);

@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use neuron_atlas::{Atlas, AtlasError, Event, Settings, Site, Written};
 use neuron_model::{Architecture, Weights};
 use serde_json::json;
@@ -16,7 +16,8 @@ use crate::{interrupt, output};
 ///
 /// Gathers what the other commands left below DIR, wherever it lies: lists of images, patches, visualisations and
 /// heat maps. The site needs neither a server nor a network: open its index.html. Pictures are scaled to what is
-/// shown. Images that are gone are left out and listed in skipped.tsv; --data says where they lie now.
+/// shown. Images that are gone, and results that are damaged, are left out and listed in skipped.tsv; --data says where
+/// images lie now.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron atlas results
@@ -37,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    let atlas = Atlas::read(&args.folder, &layer_name)?;
+    let atlas = Atlas::read(&args.folder, &layer_name).map_err(told)?;
     let settings = Settings {
         patches: args.patches,
         images: args.images,
@@ -58,9 +59,25 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             global.say(0, || "interrupted; nothing was written".to_owned());
             return Ok(Outcome::Interrupted);
         }
-        written => written?,
+        written => written.map_err(told)?,
     };
     report(args, global, &written)
+}
+
+/// What went wrong, with the way out that the command line offers.
+fn told(error: AtlasError) -> anyhow::Error {
+    let way_out = match &error {
+        AtlasError::NoResults { .. } => {
+            "run `neuron select-images`, `baseline` or `fvis` first, or name another folder"
+        }
+        AtlasError::Present { .. } => "pass --overwrite to replace it, or another --out",
+        AtlasError::NotAnAtlas { .. } => "choose another --out",
+        AtlasError::Skipped { .. } => {
+            "pass --data DIR if images have moved, or leave out --strict to skip it"
+        }
+        _ => return error.into(),
+    };
+    anyhow!("{error}; {way_out}")
 }
 
 /// The name that stands for all layers with the same value: the shortest.
@@ -113,8 +130,9 @@ fn report(args: &Args, global: &Global, written: &Written) -> anyhow::Result<Out
         global.say(0, || {
             let list = args.out.join("skipped.tsv");
             let count = skipped.len();
+            let s = if count == 1 { "" } else { "s" };
             format!(
-                "{count} images could not be shown ({}); pass --data DIR if they have moved",
+                "{count} file{s} could not be shown ({}); pass --data DIR if images have moved",
                 list.display()
             )
         });

@@ -5,11 +5,13 @@ use neuron_data::read_rgb8;
 use neuron_fvis::LayerWeights;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    Attribution, ChannelsLast, Network, PixelRange, Reversal, Session, Tap, Weights, attribute,
+    Attribution, ChannelsLast, Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, Weights,
+    attribute, first_not_finite,
 };
 use serde_json::json;
 
 use crate::global::Global;
+use crate::not_finite;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::output;
 
@@ -75,15 +77,39 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let taps: Vec<Tap> = wanted.iter().chain([&target]).cloned().collect();
     let mut session = args.method.session(&network, &taps);
     session.run(&ChannelsLast::new(&pixels, side, side), &mut |_| {})?;
+    check_unit(args, &target, &session)?;
     let mut reversal = Reversal::new();
     let range = PixelRange::normalised(preprocessing.mean, preprocessing.std);
     attribute(&session, &mut reversal, args.method, (&target, &[args.channel]), &wanted, range)?;
+    check_relevance(args, &target, &reversal, &wanted)?;
 
     save(&tensors, args, &target, &session, &reversal, &wanted)?;
     let at_pixels = reversal.signal(&network.graph().image_tap()).unwrap_or(&[]);
     let drawn = draw(&crop, at_pixels);
     output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
     report(args, global, &target, &session, &reversal, &wanted)
+}
+
+/// Refuses an image on which the unit's layer says what is no number.
+fn check_unit(args: &Args, target: &Tap, session: &Session) -> anyhow::Result<()> {
+    let map = session.map(target).context("the session keeps its taps")?;
+    let checked = session.network().check_finite(target, 0, 1, map.data);
+    checked.map_err(|error| not_finite::named(error, |_| args.image.display().to_string()))
+}
+
+/// Refuses shares that are no numbers: drawn, they would look like shares of zero.
+fn check_relevance(args: &Args, target: &Tap, reversal: &Reversal, wanted: &[Tap]) -> anyhow::Result<()> {
+    for tap in wanted {
+        if first_not_finite(reversal.signal(tap).unwrap_or(&[])).is_some() {
+            let (image, unit) = (args.image.display(), format!("{}:{}", target.name, args.channel));
+            bail!(
+                "{image}: what {unit} owes to {} by {} is beyond what f32 can hold; try another --method",
+                tap.name,
+                args.method
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The taps at which relevance is wanted, the image among them.
@@ -192,7 +218,7 @@ fn report(
         format!("{}:{} reaches {strongest:.3}; wrote {}", target.name, args.channel, args.out.display())
     });
     if strongest <= 0.0 {
-        global.say(0, || "the unit is silent on this image: its relevance is zero everywhere".to_owned());
+        global.say(0, || nothing_above_zero(session, target, args.method).to_owned());
     }
     if global.json {
         let sums: serde_json::Map<String, serde_json::Value> =
@@ -210,6 +236,20 @@ fn report(
         output::print(&format!("{summary:#}\n"))?;
     }
     Ok(Outcome::Done)
+}
+
+/// What a unit without a value above 0 means for what was traced back from it.
+fn nothing_above_zero(session: &Session, target: &Tap, method: Attribution) -> &'static str {
+    match (session.network().graph().is_non_negative(target.node), method) {
+        (true, _) => "the unit is silent on this image: what is traced back says nothing about it",
+        (false, Attribution::Relevance(RelevanceMethod::Lrp)) => {
+            "the unit is below 0 everywhere on this image: its relevance is negative, and largest where the image \
+             speaks for the unit all the same (docs/fvis.md)"
+        }
+        (false, _) => {
+            "the unit is below 0 everywhere on this image: the map shows what would raise it (docs/fvis.md)"
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 mod curve;
 mod display;
+mod failure;
 mod names;
 mod patches;
 mod plan;
@@ -92,19 +93,19 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "0|1|2")]
     setting_id: usize,
     /// Learning rate
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     lr: f64,
     /// Weight of the features
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     feat_dist: f64,
     /// Weight of the total variation by absolute differences
-    #[arg(long, default_value_t = 0.0, value_name = "X")]
+    #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     tv_l1: f64,
     /// Weight of the total variation by norms
-    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     tv_l2: f64,
     /// Weight of the picture's norm
-    #[arg(long, default_value_t = 3e-7, value_name = "X")]
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     l2: f64,
     /// Seed of the start picture and of the jitter
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -197,13 +198,15 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let identities = units;
     let units = channels.iter().zip(&references);
     let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
-    let mut optimizer = Optimizer::new(&network, &target, units, settings, start.start)?;
+    let optimizer = Optimizer::new(&network, &target, units, settings, start.start);
+    let mut optimizer = optimizer.map_err(failure::told)?;
     if let Some(bytes) = checkpoint {
         optimizer.restore(&bytes, &inputs)?;
         global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
     }
 
-    let ended = optimize(&mut optimizer, args, global, &results, &inputs)?;
+    let ended = optimize(&mut optimizer, args, global, &results, &inputs);
+    let ended = ended.map_err(|error| failure::of_run(error, &channels, &references, &results))?;
     let report = record::Report {
         args,
         global,
@@ -284,7 +287,7 @@ fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settin
         layer_weights: args.layer_weights,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
-        schedule: schedule.map_err(|error| WrongUsage(error.to_string()))?,
+        schedule: schedule.map_err(failure::told)?,
         learning_rate: args.lr,
         mirror: args.do_flip,
         seed: args.seed,

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::start::{Leftovers, Start};
 use super::{Identity, Job, Scan, Scanned, SkippedImage, Timing};
 use crate::claim;
+use crate::not_finite::NotFinite;
 use crate::outcome::{Outcome, describe};
 use crate::output;
 
@@ -79,7 +80,14 @@ impl Scan<'_> {
                 job.restore(finished.lists, finished.rest)?;
                 Scanned { complete: true, skipped: finished.skipped, timing: Timing::default() }
             }
-            Start::Scan(resume) => self.run(&mut job, resume)?,
+            Start::Scan(resume) => {
+                let scanned = self.run(&mut job, resume);
+                if scanned.as_ref().is_err_and(|error| error.is::<NotFinite>()) {
+                    // With these weights no scan comes to its end: what was kept of it would only be in the way.
+                    output::remove(checkpoint)?;
+                }
+                scanned?
+            }
         };
         let interrupted = || {
             let state = checkpoint.display();

@@ -3,6 +3,7 @@
 mod builder;
 mod operation;
 mod shape;
+mod sign;
 mod tap;
 
 pub use builder::GraphBuilder;

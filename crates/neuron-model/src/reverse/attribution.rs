@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::method::{self, RelevanceMethod};
+use super::method::{self, RelevanceMethod, UnknownMethod};
 use super::{Gradient, PixelRange, Reversal, relevance};
 use crate::cpu;
 use crate::error::ModelError;
@@ -53,14 +53,11 @@ impl fmt::Display for Attribution {
 }
 
 impl FromStr for Attribution {
-    type Err = String;
+    type Err = UnknownMethod;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
         let same = |method: &Self| method.to_string().eq_ignore_ascii_case(text);
-        Self::ALL.into_iter().find(same).ok_or_else(|| {
-            let known = Self::ALL.map(|method| method.to_string()).join(", ");
-            format!("unknown method {text}; expected one of {known}")
-        })
+        Self::ALL.into_iter().find(same).ok_or_else(|| UnknownMethod::new(text, Self::ALL))
     }
 }
 

@@ -61,13 +61,29 @@ impl fmt::Display for RelevanceMethod {
     }
 }
 
-impl FromStr for RelevanceMethod {
-    type Err = String;
+/// A text that names no method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown method {found}; expected one of {known}")]
+pub struct UnknownMethod {
+    /// The text.
+    pub found: String,
+    /// The methods that are known.
+    pub known: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl UnknownMethod {
+    pub(super) fn new(found: &str, known: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        let known: Vec<String> = known.into_iter().map(|method| method.to_string()).collect();
+        Self { found: found.to_owned(), known: known.join(", ") }
+    }
+}
+
+impl FromStr for RelevanceMethod {
+    type Err = UnknownMethod;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
         let same = |method: &Self| method.to_string().eq_ignore_ascii_case(text);
-        let known = || format!("unknown method {text}; expected LRP, LRPRestricted or GuidedBackprop");
-        Self::ALL.into_iter().find(same).ok_or_else(known)
+        Self::ALL.into_iter().find(same).ok_or_else(|| UnknownMethod::new(text, Self::ALL))
     }
 }
 

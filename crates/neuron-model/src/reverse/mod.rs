@@ -15,7 +15,7 @@ mod walk;
 pub use attribution::{Attribution, attribute};
 pub use gradient::{Gradient, GuidedBackprop};
 pub use lrp::{LrpZPlus, PixelRange};
-pub use method::{RelevanceMethod, relevance};
+pub use method::{RelevanceMethod, UnknownMethod, relevance};
 pub use rule::{ConvolutionSite, KnownRule, Rule, Scratch};
 
 pub(crate) use route::Route;

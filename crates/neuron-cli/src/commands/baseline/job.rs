@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Rule;
 use super::reference::ReferenceLists;
+use crate::not_finite;
 use crate::patches::{Boxes, Kept, WindowScorer};
 use crate::scan::Job;
 
@@ -77,9 +78,12 @@ pub(super) fn kept(best: &TopK, boxes: &Boxes) -> anyhow::Result<Vec<Vec<Kept>>>
 impl Job for Baseline<'_> {
     fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()> {
         let name = |image: usize| self.dataset.path(image).display().to_string();
+        let windows = self.scorer.windows().len();
+        let of_window = |item: usize| name(batch.items[item / windows]);
         match &mut self.lists {
             Lists::Exact(best) => {
-                let places = self.scorer.best(batch.pixels())?;
+                let places = self.scorer.best(batch.pixels());
+                let places = places.map_err(|error| not_finite::named(error, of_window))?;
                 for (item, image) in batch.items.iter().enumerate() {
                     let (scores, windows) = places.of(item);
                     for (unit, channel) in self.channels.iter().enumerate() {
@@ -90,9 +94,10 @@ impl Job for Baseline<'_> {
                 }
             }
             Lists::Reference(lists) => {
-                let (windows, channels) = (self.scorer.windows().len(), self.scorer.channels());
-                let scores = self.scorer.score(batch.pixels())?.chunks_exact(windows * channels);
-                for (image, scores) in batch.items.iter().zip(scores) {
+                let channels = self.scorer.channels();
+                let scores = self.scorer.score(batch.pixels());
+                let scores = scores.map_err(|error| not_finite::named(error, of_window))?;
+                for (image, scores) in batch.items.iter().zip(scores.chunks_exact(windows * channels)) {
                     lists.push(*image, scores, channels, self.channels).with_context(|| name(*image))?;
                 }
             }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::lists::Lists;
 use super::scorer::Scorer;
+use crate::not_finite;
 use crate::scan::Job;
 
 /// Scores every image once, and offers its best patch to each unit that listed it.
@@ -32,7 +33,10 @@ impl<'a> ExtractPatches<'a> {
 
 impl Job for ExtractPatches<'_> {
     fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        let places = self.scorer.best(batch.pixels())?;
+        let per_image = self.scorer.forwards_per_image();
+        let name =
+            |item: usize| self.lists.dataset().path(batch.items[item / per_image]).display().to_string();
+        let places = self.scorer.best(batch.pixels()).map_err(|error| not_finite::named(error, name))?;
         for (item, image) in batch.items.iter().enumerate() {
             let (scores, places) = places.of(item);
             for listing in self.lists.listings_of(*image) {

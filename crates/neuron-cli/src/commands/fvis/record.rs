@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
-use neuron_fvis::{Achievement, Item, Optimizer, Settings, TapScores};
-use neuron_model::{ChannelsLast, Network, Tap};
+use neuron_fvis::{Achievement, Item, Optimizer, Reached, Settings, TapScores};
+use neuron_model::{ChannelsLast, Images, Network, Tap};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::Args;
 use super::references::References;
 use super::results::Results;
 use crate::global::Global;
-use crate::output;
 use crate::scan::{Crops, Identity};
+use crate::{not_finite, output};
 
 /// Images of the data folder that stand for images in general.
 const POPULATION: usize = 256;
@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) loss: Vec<f64>,
     /// The unit's greatest activation on what the network saw, in every step.
     pub(super) activations: Vec<f64>,
+    /// Steps in which the unit was not active, so that nothing was relevant to it; none for units that may be below 0.
+    pub(super) silent_steps: Option<usize>,
     /// What each term is multiplied by in the total.
     pub(super) weights: BTreeMap<String, f64>,
     /// Every term of every step, not multiplied.
@@ -53,9 +55,13 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Steps in which the unit was not active, so that nothing was relevant to it.
-    fn silent_steps(&self) -> usize {
-        self.activations.iter().filter(|activation| **activation <= 0.0).count()
+    /// What the picture reaches, beside what its references do: a share where that says something, else their mean.
+    fn reached(&self) -> String {
+        let Reached { value, references, ratio, .. } = self.activation.max;
+        match ratio {
+            Some(ratio) => format!("activation {value:.2} ({:.0} % of its references')", 100.0 * ratio),
+            None => format!("activation {value:.2} (its references': {references:.2})"),
+        }
     }
 }
 
@@ -81,12 +87,13 @@ impl Report<'_> {
         let (height, width) = optimizer.settings().size;
         let pictures: Vec<f32> =
             optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
-        let pictures =
-            TapScores::of(self.network, self.target, &ChannelsLast::new(&pictures, height, width))?;
+        let of_unit = |at: usize| format!("the picture of channel {}", channels[optimizer.items()[at].unit]);
+        let pictures = self.scores(&ChannelsLast::new(&pictures, height, width), of_unit)?;
         let population = self.population(preprocessing)?;
         let mut records = Vec::new();
         for (unit, channel) in channels.iter().enumerate() {
-            let references = TapScores::of(self.network, self.target, &self.references[unit])?;
+            let references = &self.references[unit];
+            let references = self.scores(references, |at| references.names()[at].clone())?;
             for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
                 let general = population.as_ref().unwrap_or(&references);
                 let activation = Achievement::of((&pictures, at), *channel, &references, general);
@@ -95,6 +102,11 @@ impl Report<'_> {
             }
         }
         Ok(records)
+    }
+
+    /// What some images do to the tap; `name` gives the name of one.
+    fn scores(&self, images: &dyn Images, name: impl FnOnce(usize) -> String) -> anyhow::Result<TapScores> {
+        TapScores::of(self.network, self.target, images).map_err(|error| not_finite::named(error, name))
     }
 
     fn record(
@@ -106,6 +118,9 @@ impl Report<'_> {
         population: &'static str,
     ) -> Record {
         let settings = optimizer.settings();
+        let activations: Vec<f64> = item.history.iter().map(|step| step.activation).collect();
+        let silent = activations.iter().filter(|activation| **activation <= 0.0).count();
+        let rectified = self.network.graph().is_non_negative(self.target.node);
         let layers = optimizer.objective().layers().iter().map(|layer| layer.name.clone());
         let priors = ["tv_l1", "tv_l2", "l2"].map(str::to_owned);
         let names: Vec<String> = layers.chain(priors).collect();
@@ -136,7 +151,8 @@ impl Report<'_> {
             activation,
             population,
             loss: item.history.iter().map(|step| step.loss).collect(),
-            activations: item.history.iter().map(|step| step.activation).collect(),
+            activations,
+            silent_steps: rectified.then_some(silent),
             terms: terms.collect(),
             weights: names.iter().cloned().zip(weights).collect(),
         }
@@ -150,14 +166,15 @@ impl Report<'_> {
         let len = dataset.len();
         let limits = self.global.limits();
         let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
-        let mut pixels = Vec::new();
-        for batch in
-            Loader::new(dataset, (0..count).map(move |at| at * len / count), preprocessing, &options)?
-        {
+        let (mut pixels, mut indices) = (Vec::new(), Vec::new());
+        let chosen = (0..count).map(move |at| at * len / count);
+        for batch in Loader::new(dataset.clone(), chosen, preprocessing, &options)? {
             pixels.extend_from_slice(batch.pixels());
+            indices.extend_from_slice(&batch.items);
         }
         let images = Crops::new(&pixels, preprocessing);
-        Ok(Some(TapScores::of(self.network, self.target, &images)?))
+        let name = |at: usize| dataset.path(indices[at]).display().to_string();
+        Ok(Some(self.scores(&images, name)?))
     }
 
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
@@ -166,17 +183,15 @@ impl Report<'_> {
             let Record { layer, channel, steps, activation, loss, .. } = record;
             self.global.say(0, || {
                 format!(
-                    "{layer}:{channel}: loss {:.5} after {steps} steps, activation {:.2} ({:.0} % of its references'), rank {} of {}: {}",
+                    "{layer}:{channel}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
                     loss.last().copied().unwrap_or(0.0),
-                    activation.max.value,
-                    100.0 * activation.max.ratio,
+                    record.reached(),
                     activation.rank,
                     activation.channels,
                     picture.display(),
                 )
             });
-            let silent = record.silent_steps();
-            if silent > 0 {
+            if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
                 self.global.say(0, || {
                     format!("  in {silent} of these steps the unit was silent, and only the priors moved the picture")
                 });
@@ -190,7 +205,7 @@ impl Report<'_> {
                     "copy": record.copy,
                     "steps": record.steps,
                     "finished": record.finished,
-                    "silent_steps": record.silent_steps(),
+                    "silent_steps": record.silent_steps,
                     "loss": record.loss.last(),
                     "activation": record.activation,
                     "picture": picture.display().to_string(),

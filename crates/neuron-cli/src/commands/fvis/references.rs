@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{Images, Levels, Network, Tap};
 
@@ -86,14 +86,14 @@ impl Search<'_> {
                 self.patches(&list, &lines, &Dataset::look_up(&lines, &lookup))?
             }
         };
+        if references.names.is_empty() {
+            return Err(unreadable(&list, &references.skipped));
+        }
         let found = references.names.len();
         if found < wanted {
             let (unit, list) = (format!("{}:{channel}", self.target.name), list.display());
             self.global
                 .say(0, || format!("{unit}: {found} references instead of {wanted}, all that {list} gives"));
-        }
-        if references.names.is_empty() {
-            bail!("{} names no image that can be read", list.display());
         }
         Ok(references)
     }
@@ -184,6 +184,21 @@ impl References {
     fn push(&mut self, name: &str, pixels: &[u8]) {
         self.names.push(name.to_owned());
         self.pixels.extend_from_slice(pixels);
+    }
+}
+
+/// Says that a list gives no reference, and of the first of its images why.
+fn unreadable(list: &Path, skipped: &[SkippedImage]) -> anyhow::Error {
+    let list = list.display();
+    match skipped {
+        [] => anyhow!("{list} names no image that can serve as a reference; make the list anew"),
+        [SkippedImage { image, reason, .. }, rest @ ..] => {
+            let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+            anyhow!(
+                "none of the images that {list} names can be read: {image} ({reason}){more}; if they have moved, \
+                 name their folder by --data"
+            )
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use neuron_data::{Batch, Preprocessing};
+use neuron_data::{Batch, Dataset, Preprocessing};
 use neuron_model::{Keep, Network, Reduction, Session, Tap};
 use neuron_topk::{TopK, TopkError};
 use serde_json::Value;
 
 use super::Settings;
+use crate::not_finite;
 use crate::scan::{Crops, Job};
 
 /// Scores every crop by the maxima of each layer's maps and keeps the best images of every channel.
 pub(super) struct SelectImages {
     session: Session,
     preprocessing: Preprocessing,
+    /// Names the images.
+    dataset: Arc<Dataset>,
     layers: Vec<LayerScores>,
     forwards: u64,
 }
@@ -33,6 +37,7 @@ impl SelectImages {
         taps: &[Tap],
         preprocessing: &Preprocessing,
         settings: &Settings,
+        dataset: &Arc<Dataset>,
     ) -> Self {
         let keep = NonZeroUsize::new(settings.topk_images).unwrap_or(NonZeroUsize::MIN);
         let layers = taps.iter().zip(&settings.layers).map(|(tap, layer)| {
@@ -49,6 +54,7 @@ impl SelectImages {
         Self {
             session: network.session(taps, Keep::Taps),
             preprocessing: preprocessing.clone(),
+            dataset: dataset.clone(),
             layers: layers.collect(),
             forwards: 0,
         }
@@ -69,11 +75,13 @@ impl Job for SelectImages {
         }
         let layers = &mut self.layers;
         let images = Crops::new(batch.pixels(), &self.preprocessing);
-        self.session.scores(&images, Reduction::Max, &mut |scored| {
+        let scored = self.session.scores(&images, Reduction::Max, &mut |scored| {
             let layer = &mut layers[scored.tap];
             layer.scores[scored.range()].copy_from_slice(scored.scores);
             layer.positions[scored.range()].copy_from_slice(scored.positions);
-        })?;
+        });
+        let name = |item: usize| self.dataset.path(batch.items[item]).display().to_string();
+        scored.map_err(|error| not_finite::named(error, name))?;
         self.forwards += items as u64;
         let indices: Vec<u32> = batch.items.iter().map(|index| *index as u32).collect();
         for layer in &mut self.layers {

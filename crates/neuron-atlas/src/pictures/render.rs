@@ -98,7 +98,7 @@ pub(crate) fn render(
             return Ok(Ok(None));
         }
         match draw_result(picture, staging)? {
-            Err(Skipped { path, reason }) if strict => Err(AtlasError::Skipped { path, reason }),
+            Err(Skipped { path, reason }) if reading.strict => Err(AtlasError::Skipped { path, reason }),
             drawn => Ok(drawn.map(Some)),
         }
     });

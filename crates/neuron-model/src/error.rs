@@ -1,5 +1,6 @@
 //! What can go wrong in this crate.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::device::DeviceError;
@@ -54,13 +55,35 @@ pub enum ModelError {
         /// What is wrong with it.
         source: TorchError,
     },
-    /// A floating-point tensor is stored in a type that is not read.
-    #[error("tensor {tensor} is stored as {dtype}; save it as float32, float16 or bfloat16")]
-    UnsupportedDtype {
-        /// The tensor.
-        tensor: String,
-        /// The name of its type.
-        dtype: String,
+    /// The file is one of several that hold the weights together, and their index is not beside it.
+    #[error(
+        "{} is one of several files that hold the weights together; put all of them and their index {} beside it",
+        path.display(),
+        index.display()
+    )]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// Where the index was looked for.
+        index: PathBuf,
+    },
+    /// The index of weights in several files is not usable.
+    #[error("{} is no usable index of weights: {problem}", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The file holds no weights under the name that was asked for.
+    #[error("{} holds no weights under {key:?}; it holds them under {}", path.display(), Names(known))]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        key: String,
+        /// Names under which it holds weights; the empty one is the outermost dictionary.
+        known: Vec<String>,
     },
     /// A tensor's shape and the number of its elements disagree.
     #[error("tensor {tensor} has shape {shape:?} but {elements} elements")]
@@ -94,6 +117,17 @@ pub enum ModelError {
         /// The most similar names of the network.
         nearest: Vec<String>,
     },
+    /// The weights do not hold the tensors of this layer, which others are not computed from.
+    #[error(
+        "layer {tap} cannot be computed: the weights hold no {}; every layer below it works",
+        missing.join(" and no ")
+    )]
+    AbsentTap {
+        /// What was asked for.
+        tap: String,
+        /// The tensors it would need.
+        missing: Vec<String>,
+    },
     /// A window of the network does not fit into so small an image.
     #[error(
         "an image of {height} x {width} pixels is too small at {layer}; the smallest is {smallest} x {smallest}"
@@ -109,7 +143,7 @@ pub enum ModelError {
         smallest: usize,
     },
     /// The layer has fewer channels than that.
-    #[error("{tap} has no channel {channel}; its channels are 0 to {}", channels - 1)]
+    #[error("{tap} has no channel {channel}; {}", Range(*channels))]
     UnknownChannel {
         /// The layer.
         tap: String,
@@ -145,5 +179,43 @@ impl ModelError {
     /// Whether a GPU's memory was too small: fewer items at a time may fit.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Device { source: DeviceError::OutOfMemory { .. } })
+    }
+}
+
+/// Names in quotes.
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{name:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The channels there are, of this many.
+struct Range(usize);
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.checked_sub(1) {
+            None => f.write_str("it has none"),
+            Some(last) => write!(f, "its channels are 0 to {last}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_without_channels_has_a_message_too() {
+        let message =
+            |channels| ModelError::UnknownChannel { tap: "fc".to_owned(), channel: 7, channels }.to_string();
+        assert_eq!(message(0), "fc has no channel 7; it has none");
+        assert_eq!(message(3), "fc has no channel 7; its channels are 0 to 2");
     }
 }

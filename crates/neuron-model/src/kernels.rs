@@ -6,9 +6,8 @@
 use std::sync::OnceLock;
 
 use crate::cpu::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
-use crate::error::ModelError;
 use crate::graph::{Graph, NodeId, Operation};
-use crate::weights::{self, WeightTensor, Weights};
+use crate::weights::{WeightTensor, Weights};
 
 /// Added to the variance in a batch norm; the same in all of torchvision's residual networks.
 const NORM_EPSILON: f64 = 1e-5;
@@ -50,19 +49,16 @@ pub(crate) struct Kernels {
 }
 
 impl Kernels {
-    /// Checks the weights against the graph and prepares what is cheap.
-    ///
-    /// # Errors
-    /// [`ModelError::WeightsMismatch`] with every missing, extra and misshapen tensor.
-    pub(crate) fn new(graph: &Graph, weights: Weights) -> Result<Self, ModelError> {
-        weights::check(&weights, &graph.expected_tensors())?;
+    /// Prepares what is cheap. The weights were checked against the graph
+    /// ([`Architecture::fit`](crate::Architecture::fit)).
+    pub(crate) fn new(graph: &Graph, weights: Weights) -> Self {
         let norm = |node: &crate::graph::Node| match node.operation {
             Operation::BatchNorm { .. } => Some(Affine::from_norm(&weights, &node.name)),
             _ => None,
         };
         let norms = graph.nodes().iter().map(norm).collect();
         let forms = graph.nodes().iter().map(|_| Forms::default()).collect();
-        Ok(Self { weights, forms, norms })
+        Self { weights, forms, norms }
     }
 
     pub(crate) fn weights(&self) -> &Weights {
@@ -137,7 +133,7 @@ impl Kernels {
 
     fn weight(&self, graph: &Graph, node: NodeId) -> &WeightTensor {
         let name = format!("{}.weight", graph.node(node).name);
-        self.weights.tensor(&name).expect("checked when the kernels were made")
+        self.weights.tensor(&name).expect("checked before the kernels were made")
     }
 
     fn bias(&self, graph: &Graph, node: NodeId) -> Option<&WeightTensor> {
@@ -170,7 +166,7 @@ impl Affine {
     fn from_norm(weights: &Weights, name: &str) -> Self {
         let values = |tensor: &str| -> Vec<f64> {
             let tensor = weights.tensor(&format!("{name}.{tensor}"));
-            tensor.expect("checked when the kernels were made").data.iter().map(|v| f64::from(*v)).collect()
+            tensor.expect("checked before the kernels were made").data.iter().map(|v| f64::from(*v)).collect()
         };
         let (weight, bias) = (values("weight"), values("bias"));
         let (mean, variance) = (values("running_mean"), values("running_var"));

@@ -28,15 +28,16 @@ mod images;
 mod kernels;
 mod matching;
 mod network;
+mod opening;
 mod plan;
 mod reverse;
 mod session;
 pub mod weights;
 
-pub use architecture::{Architecture, Block, ResNet};
+pub use architecture::{Architecture, Block, Fit, ResNet};
 pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Precision};
 pub use error::ModelError;
-pub use graph::{Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
+pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
 pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;

@@ -40,7 +40,7 @@ impl Network {
     ///
     /// # Errors
     /// [`ModelError::UnknownArchitecture`]; [`ModelError::WrongWeights`] with everything that is missing, extra
-    /// or misshapen; [`ModelError::Threads`] if the system refuses the threads.
+    /// or misshapen ([`Architecture::fit`]); [`ModelError::Threads`] if the system refuses the threads.
     pub fn new(name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
         Self::on(Device::default(), name, weights, threads)
     }
@@ -50,8 +50,8 @@ impl Network {
     /// # Errors
     /// Those of [`Network::new`].
     pub fn on(device: Device, name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
-        let graph = Arc::new(Architecture::from_name(name)?.graph(&weights));
-        let kernels = Kernels::new(&graph, weights)?;
+        let graph = Arc::new(Architecture::from_name(name)?.fit(&weights)?.graph);
+        let kernels = Kernels::new(&graph, weights);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.thread_name(|index| format!("compute-{index}"));
         let threads = pool.build().map_err(|source| ModelError::Threads { threads, source })?;
@@ -70,9 +70,9 @@ impl Network {
     /// As [`Network::new`], with the weights of a file and one thread for each core.
     ///
     /// # Errors
-    /// Those of [`Weights::open`] and [`Network::new`].
+    /// Those of [`Architecture::open`] and [`Network::new`].
     pub fn open(name: &str, weights: &Path) -> Result<Self, ModelError> {
-        Self::new(name, Weights::open(weights)?, 0)
+        Self::new(name, Architecture::from_name(name)?.open(weights, None)?, 0)
     }
 
     /// The name of the architecture.
@@ -98,7 +98,7 @@ impl Network {
     /// The tap of that name, dotted or underscored.
     ///
     /// # Errors
-    /// [`ModelError::UnknownTap`] with the nearest names.
+    /// [`ModelError::UnknownTap`] with the nearest names; [`ModelError::AbsentTap`] if the weights do not hold it.
     pub fn tap(&self, name: &str) -> Result<Tap, ModelError> {
         self.graph().tap(name)
     }

@@ -1,7 +1,9 @@
 //! The networks that are known by name, each a description from which a [`Graph`] is built.
 
+mod fit;
 mod resnet;
 
+pub use fit::Fit;
 pub use resnet::{Block, ResNet};
 
 use crate::error::ModelError;
@@ -39,7 +41,8 @@ impl Architecture {
     /// The graph of this network as `weights` fill it.
     ///
     /// The weights decide what the name leaves open: the number of classes by the shape of the classifier, and
-    /// by the metadatum `stride_in_1x1` where a bottleneck's stride sits.
+    /// by the metadatum `stride_in_1x1` where a bottleneck's stride sits. Without its classifier a network ends
+    /// below it ([`Graph::absent`]).
     pub fn graph(&self, weights: &Weights) -> Graph {
         match self {
             Self::ResNet(resnet) => resnet.graph(weights),

@@ -63,7 +63,6 @@ impl ResNet {
     /// The graph; see [`super::Architecture::graph`] for what the weights decide.
     pub(super) fn graph(&self, weights: &Weights) -> Graph {
         let stride_in_1x1 = weights.metadata().get("stride_in_1x1").is_some_and(|value| value == "true");
-        let classes = weights.tensor("fc.weight").and_then(|fc| fc.shape.first().copied());
 
         let (mut graph, image) = GraphBuilder::new(3);
         let stem = ConvGeometry {
@@ -89,8 +88,12 @@ impl ResNet {
         }
         let in_features = graph.channels(value);
         let pooled = graph.module("avgpool", Operation::GlobalAveragePool, &[value]);
-        let fc = Operation::Linear { in_features, out_features: classes.unwrap_or(CLASSES) };
-        graph.module("fc", fc, &[pooled]);
+        match classes(weights, in_features) {
+            Some(out_features) => {
+                graph.module("fc", Operation::Linear { in_features, out_features }, &[pooled]);
+            }
+            None => graph.leave_out("fc", &Operation::Linear { in_features, out_features: CLASSES }),
+        }
         graph.finish()
     }
 
@@ -151,5 +154,20 @@ impl ResNet {
         let output = graph.module(&format!("{name}.relu"), Operation::Relu, &[sum]);
         graph.name(name, output);
         output
+    }
+}
+
+/// Outputs of the classifier: those of the weights, torchvision's where there are no weights yet, `None` where the
+/// weights hold no classifier of that name and form.
+fn classes(weights: &Weights, in_features: usize) -> Option<usize> {
+    if weights.names().next().is_none() {
+        return Some(CLASSES);
+    }
+    let shape = |name| weights.tensor(name).map(|tensor| tensor.shape.as_slice());
+    match (shape("fc.weight"), shape("fc.bias")) {
+        (Some(&[classes, inputs]), Some(&[biases])) if classes > 0 && biases == classes => {
+            (inputs == in_features).then_some(classes)
+        }
+        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 use neuron_geometry::{ReceptiveField, Window};
 
-use super::{Graph, Node, NodeId, Operation};
+use super::{Absent, Graph, Node, NodeId, Operation};
 use crate::cpu::ConvGeometry;
 
 /// Builds a [`Graph`] operation by operation; the methods return the new node, to be read by later ones.
@@ -12,7 +12,7 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// A graph that so far holds only its input, an image of `channels` channels.
     pub fn new(channels: usize) -> (Self, NodeId) {
-        let graph = Graph { nodes: Vec::new(), modules: Vec::new(), fields: Vec::new() };
+        let graph = Graph { nodes: Vec::new(), modules: Vec::new(), fields: Vec::new(), absent: Vec::new() };
         let mut builder = Self { graph };
         let input = builder.push("input", Operation::Input { channels }, &[]);
         (builder, input)
@@ -32,6 +32,11 @@ impl GraphBuilder {
         let id = self.push(name, operation, inputs);
         self.name(name, id);
         id
+    }
+
+    /// Leaves a module out whose tensors the weights do not hold, and notes what it would have needed.
+    pub fn leave_out(&mut self, name: &str, operation: &Operation) {
+        self.graph.absent.push(Absent { name: name.to_owned(), tensors: operation.tensors(name) });
     }
 
     /// Adds a convolution module without bias.

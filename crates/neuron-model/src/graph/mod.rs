@@ -36,9 +36,24 @@ pub struct Graph {
     nodes: Vec<Node>,
     modules: Vec<(String, NodeId)>,
     fields: Vec<Option<ReceptiveField>>,
+    absent: Vec<Absent>,
+}
+
+/// A module that the network would have, but whose tensors the weights do not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The module's name.
+    pub name: String,
+    /// Names and shapes of the tensors it would need.
+    pub tensors: Vec<(String, Vec<usize>)>,
 }
 
 impl Graph {
+    /// The modules at the end that are left out because the weights do not hold their tensors.
+    pub fn absent(&self) -> &[Absent] {
+        &self.absent
+    }
+
     /// Every node, inputs before their readers; the first is the image.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

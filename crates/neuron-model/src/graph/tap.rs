@@ -40,9 +40,13 @@ impl Graph {
     /// The tap of that name, dotted (`layer4.2`) or underscored (`layer4_2`).
     ///
     /// # Errors
-    /// [`ModelError::UnknownTap`] with the nearest names.
+    /// [`ModelError::UnknownTap`] with the nearest names; [`ModelError::AbsentTap`] if the weights do not hold it.
     pub fn tap(&self, name: &str) -> Result<Tap, ModelError> {
         let dotted = name.trim().replace('_', ".");
+        if let Some(absent) = self.absent.iter().find(|absent| absent.name == dotted) {
+            let missing = absent.tensors.iter().map(|(tensor, _)| tensor.clone()).collect();
+            return Err(ModelError::AbsentTap { tap: dotted, missing });
+        }
         self.taps().find(|tap| tap.name == dotted).ok_or_else(|| ModelError::UnknownTap {
             tap: name.to_owned(),
             nearest: self.nearest_names(&dotted),

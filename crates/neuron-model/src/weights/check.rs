@@ -52,7 +52,9 @@ impl fmt::Display for WeightsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { tensor, expected } => write!(f, "missing: {tensor} {expected:?}"),
-            Self::NotFloat { tensor, found } => write!(f, "not floating-point: {tensor} is {found}"),
+            Self::NotFloat { tensor, found } => {
+                write!(f, "type: {tensor} is {found}, expected float32, float64, float16 or bfloat16")
+            }
             Self::Shape { tensor, expected, found } => {
                 write!(f, "shape: {tensor} is {found:?}, expected {expected:?}")
             }
@@ -66,6 +68,8 @@ impl fmt::Display for WeightsProblem {
 pub struct WeightsProblems {
     /// All of them: in the network's order, then the unexpected ones by name.
     pub list: Vec<WeightsProblem>,
+    /// Networks whose weights these are instead.
+    pub fits: Vec<&'static str>,
 }
 
 impl fmt::Display for WeightsProblems {
@@ -90,7 +94,18 @@ impl fmt::Display for WeightsProblems {
                 write!(f, "\n  ... and {more} more of this kind")?;
             }
         }
-        write!(f, "\nname the architecture these weights belong to, or fetch or convert those of this one")
+        if self.fits.is_empty() {
+            write!(
+                f,
+                "\nname the architecture these weights belong to, or fetch or convert those of this one"
+            )
+        } else {
+            let fits = self.fits.join(" or ");
+            write!(
+                f,
+                "\nthey are weights of {fits}: name that architecture, or fetch or convert those of this one"
+            )
+        }
     }
 }
 
@@ -101,21 +116,60 @@ impl fmt::Display for WeightsProblems {
 /// # Errors
 /// [`ModelError::WrongWeights`] with every disagreement at once.
 pub fn check(weights: &Weights, expected: &[(String, Vec<usize>)]) -> Result<(), ModelError> {
-    let expected = || expected.iter().filter(|(name, _)| !is_counter(name));
-    let known: BTreeSet<&str> = expected().map(|(name, _)| name.as_str()).collect();
-    let unexpected = weights.names().filter(|name| !known.contains(name) && !is_counter(name));
-    let list: Vec<_> = expected()
-        .filter_map(|(name, shape)| compare(weights, name, shape))
-        .chain(unexpected.filter_map(|name| {
-            let found = weights.tensor(name)?.shape.clone();
-            Some(WeightsProblem::Unexpected { tensor: name.into(), found })
-        }))
-        .collect();
+    let unexpected = unexpected(weights, expected);
+    let problems: Vec<_> = problems(weights, expected).chain(unexpected).collect();
+    wrong_unless_empty(problems)
+}
+
+/// As [`check`](check()), for a network without its head: the names of tensors that the network does not know are
+/// handed back if they belong to none of its modules, as those of another head do.
+///
+/// A tensor of a module that the network has (`layer1.0.se.fc1.weight`) is another network's, with head or without.
+///
+/// # Errors
+/// [`ModelError::WrongWeights`] with every disagreement at once.
+pub(crate) fn check_below_head(
+    weights: &Weights,
+    expected: &[(String, Vec<usize>)],
+) -> Result<Vec<String>, ModelError> {
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let modules: BTreeSet<String> = expected.iter().map(|(name, _)| first(name)).collect();
+    let (inside, beside): (Vec<_>, Vec<_>) = unexpected(weights, expected)
+        .partition(|problem| matches!(problem, WeightsProblem::Unexpected { tensor, .. } if modules.contains(&first(tensor))));
+    let list = problems(weights, expected).chain(inside).collect();
+    wrong_unless_empty(list)?;
+    let name = |problem| match problem {
+        WeightsProblem::Unexpected { tensor, .. } => Some(tensor),
+        _ => None,
+    };
+    Ok(beside.into_iter().filter_map(name).collect())
+}
+
+fn wrong_unless_empty(list: Vec<WeightsProblem>) -> Result<(), ModelError> {
     if list.is_empty() {
-        Ok(())
-    } else {
-        Err(ModelError::WrongWeights { problems: WeightsProblems { list } })
+        return Ok(());
     }
+    Err(ModelError::WrongWeights { problems: WeightsProblems { list, fits: Vec::new() } })
+}
+
+/// What is wrong with the expected tensors.
+fn problems<'a>(
+    weights: &'a Weights,
+    expected: &'a [(String, Vec<usize>)],
+) -> impl Iterator<Item = WeightsProblem> + 'a {
+    let expected = expected.iter().filter(|(name, _)| !is_counter(name));
+    expected.filter_map(|(name, shape)| compare(weights, name, shape))
+}
+
+/// The tensors that are not expected, by name.
+fn unexpected<'a>(
+    weights: &'a Weights,
+    expected: &'a [(String, Vec<usize>)],
+) -> impl Iterator<Item = WeightsProblem> + 'a {
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let unknown = weights.iter().filter(move |(name, _)| !known.contains(name) && !is_counter(name));
+    unknown
+        .map(|(name, tensor)| WeightsProblem::Unexpected { tensor: name.into(), found: tensor.shape.clone() })
 }
 
 /// What is wrong with one expected tensor, if anything.

@@ -1,28 +1,33 @@
 //! Tensors of a checkpoint, by torchvision name.
 //!
-//! [`Weights::open`] reads safetensors and torch checkpoints (`.pth`), told apart by content, not by name.
+//! Safetensors and torch checkpoints (`.pth`) are told apart by content, not by name. `file` reads them, `place` finds a
+//! network's tensors among what else they hold, [`check`](check()) compares them with a network's.
 //! Everything is f32 in memory and shared: a clone of [`Weights`] copies no tensor.
 
 mod check;
 mod element;
+mod file;
+mod foreign;
+mod listing;
+mod origin;
+mod place;
 mod safetensors_file;
+mod shards;
 mod torch;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use check::check_below_head;
 pub use check::{WeightsProblem, WeightsProblems, check};
-use sha2::{Digest, Sha256};
+pub(crate) use file::{from_bytes, open};
+pub use origin::Origin;
+pub(crate) use place::{Choice, Expected};
 pub use torch::TorchError;
 
 use crate::ModelError;
-
-/// No network this crate can run comes near: a larger file is a mistake, not a model.
-const MAX_FILE_BYTES: u64 = 16 << 30;
 
 /// One tensor of a checkpoint.
 #[derive(Clone, PartialEq)]
@@ -50,7 +55,7 @@ impl fmt::Debug for WeightTensor {
 /// Tensors of a checkpoint by torchvision name, f32, shared.
 ///
 /// Tensors of integers (`num_batches_tracked` and the like) are never read by a network: they are left out and
-/// listed by [`Weights::left_out`].
+/// listed by [`Weights::left_out`]. What lies elsewhere in a file is told by [`Weights::origin`].
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
     inner: Arc<Inner>,
@@ -61,42 +66,23 @@ struct Inner {
     tensors: BTreeMap<String, WeightTensor>,
     left_out: BTreeMap<String, String>,
     metadata: BTreeMap<String, String>,
+    origin: Origin,
     sha256: Option<String>,
+    path: Option<PathBuf>,
 }
 
-/// What a reader of one file format hands back.
+/// What is taken of a file.
 #[derive(Debug, Default)]
 struct Contents {
     tensors: BTreeMap<String, WeightTensor>,
     /// Entries that are no floating-point tensors, with what they are instead.
     left_out: BTreeMap<String, String>,
-    metadata: BTreeMap<String, String>,
+    origin: Origin,
 }
 
 impl Weights {
-    /// Reads a weights file: safetensors, or a torch checkpoint in its zip or its legacy form.
-    ///
-    /// f32, f16 and bf16 tensors become f32. Of a checkpoint, the dictionary under `state_dict` or `model` is
-    /// taken where there is one, and a `module.` before every name is dropped. Nothing in a checkpoint is ever
-    /// executed, and memory is bounded by a small multiple of the file's size (and some 100 MB for its pickle).
-    ///
-    /// # Errors
-    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],
-    /// [`ModelError::Safetensors`] or [`ModelError::Torch`] if it does not hold weights,
-    /// [`ModelError::UnsupportedDtype`] if a tensor is of another floating-point type.
-    pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let bytes =
-            read_file(path).map_err(|source| ModelError::ReadWeights { path: path.into(), source })?;
-        let contents = if safetensors_file::recognise(&bytes) {
-            safetensors_file::read(&bytes, path)?
-        } else if torch::recognise(&bytes) {
-            torch::read(&bytes, path)?
-        } else {
-            return Err(ModelError::NotWeights { path: path.into(), found: describe(&bytes) });
-        };
-        let Contents { tensors, left_out, metadata } = contents;
-        let sha256 = Some(hex(&Sha256::digest(&bytes)));
-        Ok(Self { inner: Arc::new(Inner { tensors, left_out, metadata, sha256 }) })
+    fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// Weights made in memory.
@@ -105,15 +91,16 @@ impl Weights {
         metadata: BTreeMap<String, String>,
     ) -> Self {
         let tensors = tensors.into_iter().collect();
-        Self { inner: Arc::new(Inner { tensors, metadata, ..Inner::default() }) }
+        Self::of(Inner { tensors, metadata, ..Inner::default() })
     }
 
     /// The same tensors with other metadata; no longer the bytes of a file, so without a hash.
     #[must_use]
     pub fn with_metadata(&self, metadata: BTreeMap<String, String>) -> Self {
-        let Inner { tensors, left_out, .. } = &*self.inner;
+        let Inner { tensors, left_out, origin, path, .. } = &*self.inner;
         let (tensors, left_out) = (tensors.clone(), left_out.clone());
-        Self { inner: Arc::new(Inner { tensors, left_out, metadata, sha256: None }) }
+        let (origin, path) = (origin.clone(), path.clone());
+        Self::of(Inner { tensors, left_out, metadata, origin, sha256: None, path })
     }
 
     /// The tensor of that name.
@@ -141,7 +128,19 @@ impl Weights {
         &self.inner.metadata
     }
 
+    /// Where in the file they were found.
+    pub fn origin(&self) -> &Origin {
+        &self.inner.origin
+    }
+
+    /// The file they were read from: of several, the index; `None` for weights made in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.path.as_deref()
+    }
+
     /// The SHA-256 of the file's bytes in lower-case hex; `None` for weights made in memory.
+    ///
+    /// Of weights in several files: of the index and the files it names, one after the other, by name.
     pub fn sha256(&self) -> Option<&str> {
         self.inner.sha256.as_deref()
     }
@@ -163,38 +162,6 @@ impl Weights {
     }
 }
 
-/// The bytes of a file, which must be a file of sensible size: a device would never end.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    if about.len() > MAX_FILE_BYTES {
-        let limit = MAX_FILE_BYTES >> 30;
-        return Err(std::io::Error::other(format!("it is larger than the limit of {limit} GiB")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).map_err(std::io::Error::other)?);
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// What a file of unknown format looks like, for the error message.
-fn describe(bytes: &[u8]) -> String {
-    let start = bytes.get(..bytes.len().min(16)).unwrap_or_default();
-    if bytes.is_empty() {
-        "nothing".into()
-    } else if start.trim_ascii_start().starts_with(b"<") {
-        "a web page, perhaps an error page that was saved in its place".into()
-    } else if start.starts_with(b"version https://") {
-        "a Git LFS pointer (run `git lfs pull` where it came from)".into()
-    } else if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
-        format!("text beginning with {:?}", String::from_utf8_lossy(start))
-    } else {
-        format!("bytes beginning with {}", hex(&start[..start.len().min(8)]))
-    }
-}
-
 /// Lower-case hex.
 fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
@@ -207,51 +174,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    #[test]
-    fn what_is_no_weights_file_is_described() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w");
-        for (bytes, found) in [
-            (&b""[..], "nothing"),
-            (b"\n <html>", "a web page, perhaps an error page that was saved in its place"),
-            (
-                b"version https://git-lfs.github.com/spec/v1",
-                "a Git LFS pointer (run `git lfs pull` where it came from)",
-            ),
-            (b"hello world", "text beginning with \"hello world\""),
-            (b"\x7fELF\x02\x01\x01\x00\x00\x00", "bytes beginning with 7f454c4602010100"),
-        ] {
-            fs::write(&path, bytes).unwrap();
-            match Weights::open(&path).unwrap_err() {
-                ModelError::NotWeights { found: described, .. } => assert_eq!(described, found),
-                other => panic!("{other}"),
-            }
-        }
-    }
-
-    #[test]
-    fn only_files_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path(), &folder.path().join("absent"), Path::new("/dev/zero")] {
-            assert!(matches!(Weights::open(path), Err(ModelError::ReadWeights { .. })), "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn the_hash_is_that_of_the_bytes_and_belongs_to_them_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("w");
-        let bytes = b"\x02\0\0\0\0\0\0\0{}";
-        fs::write(&path, bytes).unwrap();
-        let weights = Weights::open(&path).unwrap();
-        let expected: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(weights.sha256(), Some(expected.as_str()));
-        assert_eq!(weights.with_metadata(BTreeMap::new()).sha256(), None);
-    }
 
     #[test]
     fn debugging_shows_shapes_not_millions_of_numbers() {

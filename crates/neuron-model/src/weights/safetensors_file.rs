@@ -1,17 +1,19 @@
 //! Reading and writing safetensors.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::WeightTensor;
 use super::element::Float;
-use super::{Contents, WeightTensor};
+use super::listing::{Dictionary, Entry, Source};
 use crate::ModelError;
 
 /// A file begins with the header's length in this many bytes; then comes the header, a JSON object.
@@ -22,42 +24,76 @@ pub(super) fn recognise(bytes: &[u8]) -> bool {
     bytes.get(HEADER_START) == Some(&b'{')
 }
 
-/// The tensors and the metadata of a safetensors file.
-pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents, ModelError> {
+/// The header of a safetensors file, and where its numbers lie.
+///
+/// # Errors
+/// [`ModelError::Safetensors`] if the file is damaged.
+pub(super) fn header<'a>(bytes: &'a [u8], path: &Path) -> Result<Header<'a>, ModelError> {
     let damaged = |source| ModelError::Safetensors { path: path.into(), source };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let mut contents = Contents {
-        metadata: header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
-        ..Contents::default()
-    };
-    for (name, view) in file.iter() {
-        let float = match view.dtype() {
-            Dtype::F32 => Float::F32,
-            Dtype::F16 => Float::F16,
-            Dtype::BF16 => Float::Bf16,
-            integer @ (Dtype::BOOL
-            | Dtype::U8
-            | Dtype::I8
-            | Dtype::U16
-            | Dtype::I16
-            | Dtype::U32
-            | Dtype::I32
-            | Dtype::U64
-            | Dtype::I64) => {
-                contents.left_out.insert(name.into(), format!("a tensor of {integer:?}"));
-                continue;
-            }
-            other => {
-                return Err(ModelError::UnsupportedDtype {
-                    tensor: name.into(),
-                    dtype: format!("{other:?}"),
-                });
-            }
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Ok(Header { tensors, metadata })
+}
+
+/// What [`header`] found.
+pub(super) struct Header<'a> {
+    tensors: SafeTensors<'a>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// The tensors of a safetensors file.
+pub(super) struct File<'a> {
+    views: Vec<TensorView<'a>>,
+    /// One: the format knows no dictionaries in dictionaries.
+    dictionaries: [Dictionary<'a>; 1],
+}
+
+impl<'a> File<'a> {
+    /// The tensors by name; the format gives them no order of their own.
+    pub(super) fn new(header: &'a Header<'_>) -> Self {
+        let mut named: Vec<_> = header.tensors.iter().collect();
+        named.sort_unstable_by_key(|(name, _)| *name);
+        let entry = |(at, (name, view)): (usize, &(&'a str, TensorView<'a>))| Entry {
+            name,
+            at,
+            is_tensor: float(view.dtype()).is_some(),
         };
-        contents.tensors.insert(name.into(), WeightTensor::new(view.shape(), float.decode(view.data())));
+        let entries = named.iter().enumerate().map(entry).collect();
+        let dictionaries = [Dictionary { path: String::new(), entries }];
+        Self { dictionaries, views: named.into_iter().map(|(_, view)| view).collect() }
     }
-    Ok(contents)
+}
+
+impl<'a> Source<'a> for File<'a> {
+    fn dictionaries(&self) -> &[Dictionary<'a>] {
+        &self.dictionaries
+    }
+
+    fn shape(&self, entry: &Entry<'a>) -> Option<Vec<usize>> {
+        entry.is_tensor.then(|| self.views[entry.at].shape().to_vec())
+    }
+
+    fn kind(&self, entry: &Entry<'a>) -> String {
+        format!("a tensor of {:?}", self.views[entry.at].dtype())
+    }
+
+    fn tensor(&mut self, entry: &Entry<'a>) -> Result<WeightTensor, ModelError> {
+        let view = &self.views[entry.at];
+        let data = float(view.dtype()).map(|float| float.decode(view.data())).unwrap_or_default();
+        Ok(WeightTensor::new(view.shape(), data))
+    }
+}
+
+/// How the numbers of a type are read; `None` for integers and what else no network here reads.
+fn float(dtype: Dtype) -> Option<Float> {
+    match dtype {
+        Dtype::F64 => Some(Float::F64),
+        Dtype::F32 => Some(Float::F32),
+        Dtype::F16 => Some(Float::F16),
+        Dtype::BF16 => Some(Float::Bf16),
+        _ => None,
+    }
 }
 
 /// Writes f32 safetensors: beside `path`, then renamed.
@@ -73,7 +109,7 @@ pub(super) fn write(
         }
     }
     let failed = |source| ModelError::WriteWeights { path: path.into(), source };
-    let header = serde_json::to_vec(&Header { tensors, metadata }).map_err(|e| failed(e.into()))?;
+    let header = serde_json::to_vec(&NewHeader { tensors, metadata }).map_err(|e| failed(e.into()))?;
     let temporary = temporary_sibling(path).map_err(failed)?;
     let written = write_to(&temporary, header, tensors).and_then(|()| fs::rename(&temporary, path));
     written.map_err(|source| {
@@ -87,12 +123,12 @@ pub(super) fn write(
 ///
 /// The `safetensors` crate writes the metadata in the order of a hash map, which differs from run to run; here the
 /// same weights give the same bytes.
-struct Header<'a> {
+struct NewHeader<'a> {
     tensors: &'a BTreeMap<String, WeightTensor>,
     metadata: &'a BTreeMap<String, String>,
 }
 
-impl Serialize for Header<'_> {
+impl Serialize for NewHeader<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if !self.metadata.is_empty() {
@@ -101,7 +137,7 @@ impl Serialize for Header<'_> {
         let mut begin = 0;
         for (name, WeightTensor { shape, data }) in self.tensors {
             let end = begin + size_of_val(&**data);
-            map.serialize_entry(name, &Entry { dtype: "F32", shape, data_offsets: [begin, end] })?;
+            map.serialize_entry(name, &NewEntry { dtype: "F32", shape, data_offsets: [begin, end] })?;
             begin = end;
         }
         map.end()
@@ -110,7 +146,7 @@ impl Serialize for Header<'_> {
 
 /// One tensor in the header.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct NewEntry<'a> {
     dtype: &'static str,
     shape: &'a [usize],
     data_offsets: [usize; 2],
@@ -120,7 +156,7 @@ struct Entry<'a> {
 fn write_to(file: &Path, mut header: Vec<u8>, tensors: &BTreeMap<String, WeightTensor>) -> io::Result<()> {
     // The format wants the data to begin at a multiple of eight.
     header.resize(header.len().next_multiple_of(HEADER_START), b' ');
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(file)?);
+    let mut out = BufWriter::with_capacity(1 << 20, fs::File::create(file)?);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     for tensor in tensors.values() {
@@ -224,14 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn other_floating_point_types_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("w.safetensors");
-        let header = br#"{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}  "#;
-        let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 8]].concat();
-        fs::write(&path, bytes).unwrap();
-        let message = Weights::open(&path).unwrap_err().to_string();
-        assert_eq!(message, "tensor w is stored as F64; save it as float32, float16 or bfloat16");
+    fn doubles_are_rounded_and_types_that_no_network_reads_are_listed() {
+        let header = br#"{"d":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},"e":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[8,9]}}"#;
+        let numbers = [&0.1f64.to_le_bytes()[..], &[0]].concat();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &numbers].concat();
+        let weights = Weights::from_bytes(&bytes, "w".as_ref()).unwrap();
+        assert_eq!(&*weights.tensor("d").unwrap().data, [0.1f32]);
+        assert_eq!(weights.left_out().collect::<Vec<_>>(), [("e", "a tensor of F8_E4M3")]);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::io::{self, Cursor};
 
 use zip::CompressionMethod;
-use zip::read::ZipArchive;
+use zip::read::{ArchiveOffset, Config, ZipArchive};
 use zip::result::ZipError;
 
 use super::TorchError;
 use super::pickle::Pickle;
-use super::state_dict::Storages;
+use super::tensors::Storages;
 use super::value::Value;
 
 /// The first object of a legacy file, and the only version of it.
@@ -27,8 +27,16 @@ pub(super) struct Parts<'a> {
 /// Every entry's checksum is verified, and nothing is copied: torch stores entries as they are.
 pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
     let entries = entries(bytes)?;
+    // torch.jit.save keeps constants and the program's code beside the objects.
+    if entries.keys().any(|name| name.rsplit('/').next() == Some("constants.pkl")) {
+        return Err(TorchError::TorchScript);
+    }
     let is_pickle = |name: &&String| name.rsplit('/').next() == Some("data.pkl");
-    let name = entries.keys().filter(is_pickle).min_by_key(|name| name.len()).ok_or(TorchError::NoPickle)?;
+    let name = entries
+        .keys()
+        .filter(is_pickle)
+        .min_by_key(|name| name.len())
+        .ok_or_else(|| without_pickle(&entries))?;
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
     if entries.get(&format!("{root}byteorder")).is_some_and(|order| order.trim_ascii() == b"big") {
         return Err(TorchError::BigEndian);
@@ -39,10 +47,37 @@ pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
     Ok(Parts { pickle, storages })
 }
 
+/// What a zip archive without torch's pickle is, by the names of its entries.
+fn without_pickle(entries: &HashMap<String, &[u8]>) -> TorchError {
+    let has = |end: &str| entries.keys().any(|name| name.ends_with(end));
+    let what = if has("model.weights.h5") {
+        "a model of Keras; this command reads what torch saves"
+    } else if has(".npy") {
+        "arrays of NumPy (.npz); save them as safetensors (safetensors.numpy.save_file)"
+    } else if has(".pt") || has(".pth") || has(".safetensors") || has(".bin") {
+        "an archive that holds weights files; unpack it"
+    } else {
+        "a zip archive without the data.pkl that torch.save writes"
+    };
+    TorchError::NoPickle { what }
+}
+
+/// Opens the archive as one that begins where the file does, as torch writes it, else as one with bytes before it.
+///
+/// zip 9.8.1 finds the start by itself only where its guess is right. torch writes the longer end record (zip64)
+/// beside an ordinary one, and the guess then lies 76 bytes inside the list of entries. Where an entry's header
+/// happens to begin there (the first has 46 bytes and a name of 30, as in `<21 letters>/data.pkl`), sound files are
+/// refused. To be `ZipArchive::new` again once `find_central_directory_end` allows for that record.
+fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ZipError> {
+    let from_the_start = Config { archive_offset: ArchiveOffset::Known(0) };
+    ZipArchive::with_config(from_the_start, Cursor::new(bytes))
+        .or_else(|_| ZipArchive::new(Cursor::new(bytes)))
+}
+
 /// The bytes of every entry, where they lie in the archive.
 fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, TorchError> {
     let zip = |source| TorchError::Zip { source };
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(zip)?;
+    let mut archive = archive(bytes).map_err(zip)?;
     let mut entries = HashMap::new();
     let mut budget_bytes = bytes.len();
     for index in 0..archive.len() {

@@ -29,9 +29,18 @@ pub enum TorchError {
     /// The entries of the archive together are longer than the file: they overlap.
     #[error("the entries of its zip archive overlap")]
     Overlap,
-    /// A zip archive, but not one of torch.
-    #[error("it is a zip archive without the data.pkl that torch.save writes")]
-    NoPickle,
+    /// A zip archive, but not one of torch.save.
+    #[error("it is {what}")]
+    NoPickle {
+        /// What it seems to be.
+        what: &'static str,
+    },
+    /// A program that torch.jit.save wrote.
+    #[error(
+        "it is a TorchScript program (torch.jit.save), of which only torch can take the tensors: \
+         torch.save(torch.jit.load(file).state_dict(), other_file)"
+    )]
+    TorchScript,
     /// A pickle, but not one of torch.
     #[error("it is a Python pickle that torch.save did not write")]
     NotTorch,
@@ -57,10 +66,10 @@ pub enum TorchError {
         /// Where in the pickle.
         offset: usize,
     },
-    /// The pickle asks for something that is not needed to hold tensors; it was not run.
+    /// The pickle asks for something that runs code in Python; here it was not run.
     #[error(
-        "it asks for the Python object {global}, which no state_dict needs (nothing was run); \
-         save the tensors alone: torch.save(model.state_dict(), file)"
+        "it asks for the Python object {global}, which runs whatever it is told when torch loads the file \
+         (nothing was run here); do not trust this file"
     )]
     UnknownGlobal {
         /// `module.name`, with control characters escaped.
@@ -80,14 +89,28 @@ pub enum TorchError {
         /// How many times the size of the file is accepted.
         limit: usize,
     },
+    /// A whole network, whose tensors only its own program can name.
+    #[error(
+        "it holds a whole module ({class}) instead of a state_dict; in Python, where its class is known, save the \
+         tensors alone: torch.save(model.state_dict(), file)"
+    )]
+    WholeModule {
+        /// `module.name` of the class, with control characters escaped.
+        class: String,
+    },
+    /// What an optimiser remembers, without the network.
+    #[error("it holds an optimizer's state and no network; save model.state_dict() instead")]
+    OptimizerOnly,
     /// The outermost object is not a dictionary.
-    #[error("it holds {found} instead of a state_dict")]
+    #[error(
+        "it holds {found} instead of a state_dict; save the tensors alone: torch.save(model.state_dict(), file)"
+    )]
     NotADictionary {
         /// What it holds.
-        found: &'static str,
+        found: String,
     },
-    /// A dictionary without tensors.
-    #[error("it holds no tensors at its top, under state_dict or under model; it holds {keys}")]
+    /// Dictionaries without tensors by name.
+    #[error("it holds no floating-point tensors by name; it holds {keys}")]
     NoTensors {
         /// The names it holds instead.
         keys: String,

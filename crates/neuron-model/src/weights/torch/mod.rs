@@ -1,22 +1,27 @@
 //! Torch checkpoints (`.pth`), read without running anything.
 //!
 //! A checkpoint is a pickle of Python objects and the numbers they refer to. [`archive`] takes the file apart,
-//! [`pickle`] reads the objects with a closed list of operations and names, [`state_dict`] finds the tensors.
-//! Format: `torch/serialization.py` of PyTorch 1.0 to 2.x.
+//! [`pickle`] reads the objects, [`dictionaries`] finds those that hold tensors by name, [`tensors`] takes the
+//! numbers out. Format: `torch/serialization.py` of PyTorch 1.0 to 2.x.
 
 mod archive;
+mod dictionaries;
 mod error;
 mod pickle;
-mod state_dict;
+mod tensors;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::TorchError;
 
 use self::archive::Parts;
-use self::state_dict::Refusal;
-use super::Contents;
+use self::dictionaries::Found;
+use self::pickle::Pickle;
+use self::tensors::Gather;
+use self::value::{Id, Value};
+use super::WeightTensor;
+use super::listing::{Dictionary, Entry, Source};
 use crate::ModelError;
 
 /// A zip archive's first entry.
@@ -30,17 +35,81 @@ pub(super) fn recognise(bytes: &[u8]) -> bool {
     bytes.starts_with(ZIP_START) || bytes.first() == Some(&PICKLE_START)
 }
 
-/// The tensors of a checkpoint.
-pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Contents, ModelError> {
-    let refused = |source| ModelError::Torch { path: path.into(), source };
-    let open = if bytes.starts_with(ZIP_START) { archive::open_zip } else { archive::open_legacy };
-    let Parts { pickle, storages } = open(bytes).map_err(refused)?;
-    state_dict::extract(&pickle, &storages, bytes.len()).map_err(|refusal| match refusal {
-        Refusal::Torch(source) => refused(source),
-        Refusal::Unsupported { tensor, dtype } => {
-            ModelError::UnsupportedDtype { tensor: tensor.escape_debug().to_string(), dtype: dtype.into() }
+/// A checkpoint whose objects were read.
+pub(super) struct Checkpoint<'a> {
+    path: PathBuf,
+    pickle: Pickle<'a>,
+    gather: Gather<'a>,
+    found: Found<'a>,
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Reads the objects of a checkpoint.
+    ///
+    /// # Errors
+    /// [`ModelError::Torch`] if it is damaged, or holds no tensor by name.
+    pub(super) fn open(bytes: &'a [u8], path: &Path) -> Result<Self, ModelError> {
+        let refused = |source| ModelError::Torch { path: path.into(), source };
+        let open = if bytes.starts_with(ZIP_START) { archive::open_zip } else { archive::open_legacy };
+        let Parts { pickle, storages } = open(bytes).map_err(refused)?;
+        let found = dictionaries::find(&pickle);
+        if found.dictionaries.is_empty() {
+            return Err(refused(nothing(&pickle, &found)));
         }
-    })
+        Ok(Self { path: path.into(), pickle, gather: Gather::new(storages, bytes.len()), found })
+    }
+}
+
+impl<'a> Source<'a> for Checkpoint<'a> {
+    fn dictionaries(&self) -> &[Dictionary<'a>] {
+        &self.found.dictionaries
+    }
+
+    fn shape(&self, entry: &Entry<'a>) -> Option<Vec<usize>> {
+        match self.pickle.get(id(entry)) {
+            Value::Tensor(view) if entry.is_tensor => tensors::axes(&self.pickle, view.shape),
+            _ => None,
+        }
+    }
+
+    fn kind(&self, entry: &Entry<'a>) -> String {
+        tensors::kind(&self.pickle, id(entry))
+    }
+
+    fn tensor(&mut self, entry: &Entry<'a>) -> Result<WeightTensor, ModelError> {
+        let tensor = self.gather.tensor(&self.pickle, entry.name, id(entry));
+        tensor.map_err(|source| ModelError::Torch { path: self.path.clone(), source })
+    }
+
+    fn doubt(&self) -> Option<ModelError> {
+        let class = self.found.module?.to_string();
+        Some(ModelError::Torch { path: self.path.clone(), source: TorchError::WholeModule { class } })
+    }
+}
+
+fn id(entry: &Entry<'_>) -> Id {
+    Id(entry.at as u32)
+}
+
+/// What a checkpoint without tensors by name is instead.
+fn nothing(pickle: &Pickle<'_>, found: &Found<'_>) -> TorchError {
+    if let Some(class) = found.module {
+        return TorchError::WholeModule { class: class.to_string() };
+    }
+    match pickle.get(pickle.root) {
+        Value::Dict(entries) => {
+            let is_name = |id| matches!(pickle.get(id), Value::Text(_));
+            let has = |name| pickle.entry(pickle.root, name).is_some();
+            if has("param_groups") && has("state") {
+                TorchError::OptimizerOnly
+            } else if !entries.is_empty() && !entries.iter().any(|&(key, _)| is_name(key)) {
+                TorchError::NotADictionary { found: "a dictionary whose keys are no names".to_owned() }
+            } else {
+                TorchError::NoTensors { keys: dictionaries::some_names(pickle) }
+            }
+        }
+        other => TorchError::NotADictionary { found: other.kind() },
+    }
 }
 
 #[cfg(test)]

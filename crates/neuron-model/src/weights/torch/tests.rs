@@ -2,11 +2,11 @@
 
 use std::io::{Cursor, Write};
 
-use proptest::prelude::*;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
+use crate::Weights;
 
 /// A pickle under construction.
 #[derive(Clone, Default)]
@@ -94,6 +94,56 @@ fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
+/// An archive byte for byte as torch writes it: data at multiples of 64 bytes, the rest filled by an extra field
+/// `FB`, and the longer end record (zip64) beside the ordinary one, although nothing needs it.
+fn torch_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut file, mut list) = (Vec::new(), Vec::new());
+    for (name, data) in entries {
+        let begin = file.len();
+        let hash = crc32(data);
+        let (name_length, size) = ((name.len() as u16).to_le_bytes(), (data.len() as u32).to_le_bytes());
+        let about = [&[0, 0, 0, 0, 0, 0, 0, 0][..], &hash.to_le_bytes(), &size, &size, &name_length].concat();
+        let padding = (64 - (begin + 30 + name.len() + 4) % 64) % 64;
+        let extra = [&b"FB"[..], &(padding as u16).to_le_bytes(), &vec![b'Z'; padding]].concat();
+        let extra_length = (extra.len() as u16).to_le_bytes();
+        file.extend([&b"PK\x03\x04\0\0"[..], &about, &extra_length, name.as_bytes(), &extra, data].concat());
+        let place = (begin as u32).to_le_bytes();
+        // No extra field, no comment, the first disk, no attributes.
+        list.extend([&b"PK\x01\x02\0\0\0\0"[..], &about, &[0; 12], &place, name.as_bytes()].concat());
+    }
+    let (at, count) = (file.len() as u64, entries.len() as u64);
+    let (list_size, long_end) = (list.len() as u64, at + list.len() as u64);
+    file.extend(list);
+    let counts = [count, count, list_size, at].map(u64::to_le_bytes).concat();
+    file.extend([&b"PK\x06\x06"[..], &44u64.to_le_bytes(), &[45, 0, 45, 0], &[0; 8], &counts].concat());
+    file.extend([&b"PK\x06\x07\0\0\0\0"[..], &long_end.to_le_bytes(), &1u32.to_le_bytes()].concat());
+    let short = (count as u16).to_le_bytes();
+    let sizes = [(list_size as u32).to_le_bytes(), (at as u32).to_le_bytes()].concat();
+    file.extend([&b"PK\x05\x06\0\0\0\0"[..], &short, &short, &sizes, &[0, 0]].concat());
+    file
+}
+
+/// CRC-32 (IEEE 802.3), bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
+    })
+}
+
+#[test]
+fn every_length_of_the_files_name_opens() {
+    let pickle = one_tensor("w", 0, &[6], &[1]);
+    for length in 1..=64 {
+        let stem = "s".repeat(length);
+        let name = |end: &str| format!("{stem}/{end}");
+        let (objects, order, data) = (name("data.pkl"), name("byteorder"), name("data/0"));
+        let entries = [(objects.as_str(), &pickle[..]), (&order, b"little"), (&data, &six_floats())];
+        let file = torch_zip(&entries);
+        let weights = open(&file).unwrap_or_else(|error| panic!("a stem of {length} letters: {error:?}"));
+        assert_eq!(&*weights.tensor("w").unwrap().data, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+}
+
 fn zip_checkpoint(pickle: &[u8]) -> Vec<u8> {
     zip_of(&[("net/data.pkl", pickle), ("net/byteorder", b"little"), ("net/data/0", &six_floats())])
 }
@@ -107,9 +157,17 @@ fn legacy_checkpoint(pickle: &[u8]) -> Vec<u8> {
     [magic, version, system, pickle.to_vec(), keys, 6u64.to_le_bytes().to_vec(), six_floats()].concat()
 }
 
-fn open(bytes: &[u8]) -> Result<Contents, ModelError> {
+fn open(bytes: &[u8]) -> Result<Weights, ModelError> {
     assert!(recognise(bytes));
-    read(bytes, "w.pth".as_ref())
+    Weights::from_bytes(bytes, "w.pth".as_ref())
+}
+
+fn names(weights: &Weights) -> Vec<&str> {
+    weights.names().collect()
+}
+
+fn left_out(weights: &Weights) -> Vec<(&str, &str)> {
+    weights.left_out().collect()
 }
 
 fn torch_error(bytes: &[u8]) -> TorchError {
@@ -131,9 +189,9 @@ fn problem(pickle: Assembler) -> &'static str {
 fn both_forms_hold_the_same_tensor() {
     let pickle = one_tensor("fc.weight", 0, &[2, 3], &[3, 1]);
     for file in [zip_checkpoint(&pickle), legacy_checkpoint(&pickle)] {
-        let contents = open(&file).unwrap();
-        assert_eq!(contents.tensors.keys().collect::<Vec<_>>(), ["fc.weight"]);
-        let tensor = &contents.tensors["fc.weight"];
+        let weights = open(&file).unwrap();
+        assert_eq!(names(&weights), ["fc.weight"]);
+        let tensor = weights.tensor("fc.weight").unwrap();
         assert_eq!(
             (tensor.shape.as_slice(), &*tensor.data),
             (&[2, 3][..], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0][..])
@@ -144,7 +202,8 @@ fn both_forms_hold_the_same_tensor() {
 #[test]
 fn strided_views_are_put_in_order() {
     let data = |offset, shape: &[i32], strides: &[i32]| {
-        open(&zip_checkpoint(&one_tensor("w", offset, shape, strides))).unwrap().tensors["w"].data.to_vec()
+        let weights = open(&zip_checkpoint(&one_tensor("w", offset, shape, strides))).unwrap();
+        weights.tensor("w").unwrap().data.to_vec()
     };
     assert_eq!(data(0, &[3, 2], &[1, 3]), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     assert_eq!(data(1, &[2], &[4]), [1.0, 5.0]);
@@ -161,10 +220,12 @@ fn wrappers_and_prefixes_are_taken_off() {
         let pickle = pickle.text(name).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').op(b'u').stop();
         open(&zip_checkpoint(&pickle)).unwrap()
     };
-    for (key, name) in [("state_dict", "module.fc.bias"), ("model", "fc.bias")] {
-        let contents = wrapped(key, name);
-        assert_eq!(contents.tensors.keys().collect::<Vec<_>>(), ["fc.bias"]);
-        assert!(contents.left_out.is_empty(), "what lies beside the state_dict is none of its entries");
+    for (key, name) in
+        [("state_dict", "module.fc.bias"), ("model", "fc.bias"), ("net", "_orig_mod.module.fc.bias")]
+    {
+        let weights = wrapped(key, name);
+        assert_eq!(names(&weights), ["fc.bias"]);
+        assert!(left_out(&weights).is_empty(), "what lies beside the state_dict is none of its entries");
     }
 }
 
@@ -173,8 +234,7 @@ fn a_prefix_that_only_some_names_have_belongs_to_them() {
     let pickle = Assembler::new().op(b'}').op(b'(');
     let pickle = pickle.text("module.a").tensor(&FLOATS, 0, &[6], &[1]);
     let pickle = pickle.text("b").tensor(&FLOATS, 0, &[6], &[1]).op(b'u').stop();
-    let contents = open(&zip_checkpoint(&pickle)).unwrap();
-    assert_eq!(contents.tensors.keys().collect::<Vec<_>>(), ["b", "module.a"]);
+    assert_eq!(names(&open(&zip_checkpoint(&pickle)).unwrap()), ["b", "module.a"]);
 }
 
 #[test]
@@ -186,7 +246,7 @@ fn parameters_attributes_and_the_dictionaries_of_python_2_are_understood() {
     let pairs = Assembler::new().global("collections", "OrderedDict").op(b']').op(b']').text("w").op(b'a');
     let dict = parameter(pairs).op(b'a').op(b'a').op(0x85).op(b'R');
     let with_attributes = dict.op(b'}').text("_metadata").op(b'N').op(b's').op(b'b').stop();
-    assert_eq!(open(&zip_checkpoint(&with_attributes)).unwrap().tensors["w"].shape, [6]);
+    assert_eq!(open(&zip_checkpoint(&with_attributes)).unwrap().tensor("w").unwrap().shape, [6]);
 }
 
 #[test]
@@ -194,33 +254,167 @@ fn what_is_no_float_tensor_is_listed() {
     let counter = Storage { class: "LongStorage", key: "0", count: 3 };
     let pickle = Assembler::new().op(b'}').op(b'(').text("n").tensor(&counter, 0, &[], &[]);
     let pickle = pickle.text("epoch").int(7).text("w").tensor(&FLOATS, 0, &[6], &[1]).op(b'u').stop();
-    let left_out = open(&zip_checkpoint(&pickle)).unwrap().left_out;
-    let left_out: Vec<_> = left_out.iter().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
-    assert_eq!(left_out, [("epoch", "an integer"), ("n", "a tensor of I64")]);
+    let weights = open(&zip_checkpoint(&pickle)).unwrap();
+    assert_eq!(left_out(&weights), [("epoch", "an integer"), ("n", "a tensor of I64")]);
 }
 
 #[test]
-fn doubles_are_refused_by_name() {
+fn doubles_are_rounded() {
     let doubles = Storage { class: "DoubleStorage", key: "0", count: 3 };
-    let pickle = Assembler::new().op(b'}').text("w").tensor(&doubles, 0, &[3], &[1]).op(b's').stop();
-    let message = open(&zip_checkpoint(&pickle)).unwrap_err().to_string();
-    assert_eq!(message, "tensor w is stored as F64; save it as float32, float16 or bfloat16");
+    let pickle = Assembler::new().op(b'}').text("w").tensor(&doubles, 1, &[2], &[1]).op(b's').stop();
+    // Six floats as three doubles.
+    let bits =
+        |low: f32, high: f32| f64::from_bits((u64::from(high.to_bits()) << 32) | u64::from(low.to_bits()));
+    let expected = [bits(2.0, 3.0) as f32, bits(4.0, 5.0) as f32];
+    assert_eq!(&*open(&zip_checkpoint(&pickle)).unwrap().tensor("w").unwrap().data, expected);
+}
+
+/// An object as pickle makes most of them: a class called with nothing, its attributes set.
+fn namespace(pickle: Assembler) -> Assembler {
+    pickle.global("argparse", "Namespace").op(b')').op(0x81).op(b'}').text("lr").int(1).op(b's').op(b'b')
 }
 
 #[test]
-fn an_unknown_name_is_refused_and_shown_without_its_control_characters() {
-    let pickle = Assembler::new().global("os\u{1b}[2J", "system").text("id").op(0x85).op(b'R').stop();
+fn objects_that_no_tensor_needs_are_passed_over() {
+    let number = |pickle: Assembler| {
+        let dtype = pickle.global("numpy._core.multiarray", "scalar").global("numpy", "dtype");
+        let dtype =
+            dtype.text("f8").op(0x89).op(0x88).op(0x87).op(b'R').op(b'(').int(3).text("<").op(b't').op(b'b');
+        dtype.global("_codecs", "encode").text("x").text("latin1").op(0x86).op(b'R').op(0x86).op(b'R')
+    };
+    let path = |pickle: Assembler| {
+        pickle.global("pathlib", "PosixPath").op(b'(').text("/").text("x").op(b't').op(b'R')
+    };
+    let lambda = |pickle: Assembler| pickle.global("__main__", "<lambda>");
+    let set = |pickle: Assembler| pickle.global("__builtin__", "set").op(b']').op(0x85).op(b'R');
+    let moment = |pickle: Assembler| {
+        let mut pickle = pickle.global("datetime", "datetime").op(b'C');
+        pickle.0.extend([4, 0xff, 0xfe, 0, 0x80]);
+        pickle.op(0x85).op(b'R')
+    };
+    let old_style = |pickle: Assembler| pickle.op(b'(').global("a", "Old").int(1).op(b'o').op(b'(').int(1);
+    let old_style = |pickle: Assembler| {
+        let mut pickle = old_style(pickle);
+        pickle.0.extend(b"ib\nOlder\n");
+        pickle.op(0x86)
+    };
+    let by_name = |pickle: Assembler| {
+        pickle.global("a", "New").op(b')').op(b'}').op(0x92).op(0x8f).op(b'(').int(1).op(0x90).op(b'0')
+    };
+    let huge = |pickle: Assembler| {
+        let mut pickle = pickle.op(0x8a);
+        pickle.0.extend([20; 21]);
+        pickle
+    };
+    let objects: [&dyn Fn(Assembler) -> Assembler; 9] =
+        [&namespace, &number, &path, &lambda, &set, &moment, &old_style, &by_name, &huge];
+    for (index, object) in objects.into_iter().enumerate() {
+        let pickle = Assembler::new().op(b'}').op(b'(').text("args");
+        let pickle = object(pickle).text("model").op(b'}').text("fc.weight");
+        let pickle = pickle.tensor(&FLOATS, 0, &[2, 3], &[3, 1]).op(b's').op(b'u').stop();
+        for file in [zip_checkpoint(&pickle), legacy_checkpoint(&pickle)] {
+            let weights = open(&file).unwrap_or_else(|error| panic!("object {index}: {error:?}"));
+            assert_eq!(names(&weights), ["fc.weight"], "object {index}");
+        }
+    }
+}
+
+#[test]
+fn an_object_among_the_tensors_is_left_out_by_its_name() {
+    let pickle = Assembler::new().op(b'}').op(b'(').text("w").tensor(&FLOATS, 0, &[6], &[1]).text("args");
+    let weights = open(&zip_checkpoint(&namespace(pickle).op(b'u').stop())).unwrap();
+    assert_eq!(left_out(&weights), [("args", "a Python object, argparse.Namespace")]);
+}
+
+#[test]
+fn a_dictionary_of_somebodys_own_is_one() {
+    let own = |pickle: Assembler| pickle.global("my", "StateDict").op(b')').op(b'R').op(b'(').text("w");
+    let whole = own(Assembler::new()).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').stop();
+    let inner =
+        own(Assembler::new().op(b'}').text("net")).tensor(&FLOATS, 0, &[6], &[1]).op(b'u').op(b's').stop();
+    for pickle in [whole, inner] {
+        assert_eq!(names(&open(&zip_checkpoint(&pickle)).unwrap()), ["w"]);
+    }
+}
+
+#[test]
+fn a_tensor_with_attributes_is_a_tensor() {
+    let pickle =
+        Assembler::new().op(b'}').text("w").global("torch._tensor", "_rebuild_from_type_v2").op(b'(');
+    let pickle = pickle.global("torch._utils", "_rebuild_tensor_v2").global("torch", "Tensor").op(b'(');
+    let pickle = pickle.op(b'(').text("storage").global("torch", "FloatStorage").text("0").text("cpu").int(6);
+    let pickle = pickle.op(b't').op(b'Q').int(0).ints(&[6]).ints(&[1]).op(0x89).op(b'N').op(b't');
+    let pickle = pickle.op(b'}').op(b't').op(b'R').op(b's').stop();
+    assert_eq!(open(&zip_checkpoint(&pickle)).unwrap().tensor("w").unwrap().shape, [6]);
+}
+
+/// A `torch.nn.Module` as pickle sees it, around nothing.
+fn module(pickle: Assembler) -> Assembler {
+    let state = pickle.global("torchvision.models.resnet", "ResNet").op(b')').op(0x81).op(b'}').op(b'(');
+    state.text("_parameters").op(b'}').text("_modules").op(b'}').op(b'u').op(b'b')
+}
+
+#[test]
+fn a_whole_module_is_named_and_the_way_out_told() {
+    let alone = module(Assembler::new()).stop();
+    let beside = module(Assembler::new().op(b'}').op(b'(').text("model"));
+    let beside = beside.text("mean").tensor(&FLOATS, 0, &[6], &[1]).op(b'u').stop();
+    for pickle in [alone, beside] {
+        let error = torch_error(&zip_checkpoint(&pickle));
+        assert!(matches!(error, TorchError::WholeModule { .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains("torchvision.models.resnet.ResNet"), "{message}");
+        assert!(message.contains("torch.save(model.state_dict(), file)"), "{message}");
+    }
+    // Legacy files keep the source of the class beside it.
+    let class = Assembler::new()
+        .op(b'(')
+        .text("module")
+        .global("my", "Net")
+        .text("net.py")
+        .text("class")
+        .op(b't')
+        .op(b'Q');
+    let state = class.op(b')').op(0x81).op(b'}').op(b'(').text("_parameters").op(b'}').text("w");
+    let state = state.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("_modules").op(b'}').op(b'u').op(b'b');
+    let error = torch_error(&legacy_checkpoint(&state.stop()));
+    assert!(matches!(error, TorchError::WholeModule { ref class } if class == "my.Net"), "{error}");
+}
+
+#[test]
+fn what_holds_no_network_is_told_by_what_it_is() {
+    let optimizer = Assembler::new().op(b'}').op(b'(').text("state").op(b'}').int(0);
+    let optimizer =
+        optimizer.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("param_groups").op(b']').op(b'u').stop();
+    assert!(matches!(torch_error(&zip_checkpoint(&optimizer)), TorchError::OptimizerOnly));
+    let script = zip_of(&[
+        ("net/data.pkl", b"\x80\x02N."),
+        ("net/constants.pkl", b"\x80\x02)."),
+        ("net/code/a.py", b""),
+    ]);
+    assert!(matches!(torch_error(&script), TorchError::TorchScript));
+    for (entry, what) in [("model.weights.h5", "Keras"), ("arr_0.npy", "NumPy"), ("a/net.pth", "unpack")] {
+        let message = torch_error(&zip_of(&[(entry, b"x")])).to_string();
+        assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn a_name_that_runs_something_is_refused_and_shown_without_its_control_characters() {
+    let pickle = Assembler::new().global("posix", "system\u{1b}[2J").text("id").op(0x85).op(b'R').stop();
     let TorchError::UnknownGlobal { global } = torch_error(&zip_checkpoint(&pickle)) else { panic!() };
-    assert_eq!(global, "os\\u{1b}[2J.system");
+    assert_eq!(global, "posix.system\\u{1b}[2J");
     let from_stack = Assembler::new().text("builtins").text("eval").op(0x93).stop();
     let TorchError::UnknownGlobal { global } = torch_error(&legacy_checkpoint(&from_stack)) else { panic!() };
     assert_eq!(global, "builtins.eval");
+    let object = torch_error(&zip_checkpoint(&namespace(Assembler::new()).stop())).to_string();
+    assert!(object.contains("a Python object, argparse.Namespace instead of a state_dict"), "{object}");
 }
 
 #[test]
 fn operations_that_no_state_dict_needs_are_refused() {
-    // INST and OBJ make objects, EXT1 looks a name up, PERSID and POP are simply not written by torch.
-    for opcode in [b'i', b'o', 0x82, b'P', b'0'] {
+    // EXT1 looks a name up, PERSID and INT are of a protocol that torch does not write.
+    for opcode in [0x82, b'P', b'I'] {
         let error = torch_error(&zip_checkpoint(&Assembler::new().op(opcode).stop()));
         assert!(matches!(error, TorchError::UnknownOpcode { opcode: found, offset: 2 } if found == opcode));
     }
@@ -258,13 +452,15 @@ fn endless_nests_and_cycles_end() {
     // One tuple in the other, half a million times: dropped without recursion.
     let nest = Assembler(vec![0x85; 1 << 19]);
     let pickle = [Assembler::new().op(b')').0, nest.0, vec![b'.']].concat();
-    assert!(matches!(torch_error(&zip_checkpoint(&pickle)), TorchError::NotADictionary { found: "a tuple" }));
+    assert!(
+        matches!(torch_error(&zip_checkpoint(&pickle)), TorchError::NotADictionary { found } if found == "a tuple")
+    );
 
     // A dictionary that wraps itself.
     let cycle = Assembler::new().op(b'}').op(b'q').op(0).text("model").op(b'h').op(0).op(b's').stop();
     assert!(matches!(torch_error(&zip_checkpoint(&cycle)), TorchError::NoTensors { .. }));
 
-    let many = [vec![0x80, 2], vec![b']'; (1 << 20) + 1], vec![b'.']].concat();
+    let many = [vec![0x80, 2], vec![b']'; (1 << 21) + 1], vec![b'.']].concat();
     assert!(matches!(torch_error(&zip_checkpoint(&many)), TorchError::TooMany { things: "objects", .. }));
 }
 
@@ -284,7 +480,7 @@ fn one_list_does_not_become_many_dictionaries() {
     let dict = |pickle: Assembler| pickle.op(b'h').op(0).op(b'h').op(2).op(0x85).op(b'R');
     let few = (0..4).fold(list.clone(), |pickle, _| dict(pickle)).stop();
     assert!(matches!(torch_error(&zip_checkpoint(&few)), TorchError::NotADictionary { .. }));
-    let many = (0..(1 << 11)).fold(list, |pickle, _| dict(pickle)).stop();
+    let many = (0..(1 << 12)).fold(list, |pickle, _| dict(pickle)).stop();
     assert!(matches!(torch_error(&zip_checkpoint(&many)), TorchError::TooMany { things: "objects", .. }));
 }
 
@@ -292,7 +488,11 @@ fn one_list_does_not_become_many_dictionaries() {
 fn a_dictionary_by_number_is_no_state_dict() {
     let pickle = Assembler::new().op(b'}').int(0).tensor(&FLOATS, 0, &[6], &[1]).op(b's').stop();
     let error = torch_error(&zip_checkpoint(&pickle));
-    assert_eq!(error.to_string(), "it holds a dictionary whose keys are no names instead of a state_dict");
+    assert_eq!(
+        error.to_string(),
+        "it holds a dictionary whose keys are no names instead of a state_dict; save the tensors alone: \
+         torch.save(model.state_dict(), file)"
+    );
 }
 
 #[test]
@@ -305,7 +505,7 @@ fn damaged_programs_say_what_is_wrong() {
     assert_eq!(problem(new().int(1).int(2).op(b'a')), "something is appended to what is no list");
     assert_eq!(problem(new().int(1).op(b')').op(b'R')), "something is called that cannot be");
     assert_eq!(problem(new().int(1).op(b'Q')), "a reference to data is no tuple");
-    assert_eq!(problem(new().op(b'X').op(2).op(0).op(0).op(0).op(0xff).op(0xff)), "a text is not UTF-8");
+    assert_eq!(problem(new().int(1).op(b'}').op(b'b')), "attributes are set on what has none");
 }
 
 #[test]
@@ -318,7 +518,7 @@ fn a_state_dict_without_tensors_shows_what_it_holds() {
 #[test]
 fn archives_that_torch_did_not_write_are_refused() {
     let pickle = one_tensor("w", 0, &[6], &[1]);
-    assert!(matches!(torch_error(&zip_of(&[("word/document.xml", b"x")])), TorchError::NoPickle));
+    assert!(matches!(torch_error(&zip_of(&[("word/document.xml", b"x")])), TorchError::NoPickle { .. }));
     assert!(matches!(
         torch_error(&zip_of(&[("net/data.pkl", &pickle), ("net/byteorder", b"big")])),
         TorchError::BigEndian
@@ -350,30 +550,5 @@ fn a_legacy_file_that_promises_more_than_it_holds_is_truncated() {
     assert!(matches!(torch_error(&endless), TorchError::Truncated));
     for length in 2..file.len() {
         assert!(open(&file[..length]).is_err(), "the first {length} bytes");
-    }
-}
-
-proptest! {
-    /// Whatever the bytes say, reading them ends, and ends in a value or an error.
-    #[test]
-    fn mutated_files_never_panic(
-        legacy in any::<bool>(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-    ) {
-        let pickle = one_tensor("fc.weight", 0, &[2, 3], &[3, 1]);
-        let mut pickled = pickle.clone();
-        for (at, byte) in &changes {
-            let at = at.index(pickled.len());
-            pickled[at] = *byte;
-        }
-        let file = if legacy { legacy_checkpoint(&pickled) } else { zip_checkpoint(&pickled) };
-        let _ = open(&file);
-
-        let mut file = if legacy { legacy_checkpoint(&pickle) } else { zip_checkpoint(&pickle) };
-        for (at, byte) in &changes {
-            let at = at.index(file.len() - 4) + 4;
-            file[at] = *byte;
-        }
-        let _ = open(&file);
     }
 }

@@ -1,0 +1,67 @@
+//! Weights from files, found among what else a file holds with the help of the networks that are known.
+
+use std::path::Path;
+
+use crate::architecture::Architecture;
+use crate::error::ModelError;
+use crate::weights::{self, Choice, Expected, Weights};
+
+impl Weights {
+    /// Reads a weights file: safetensors, or a torch checkpoint in its zip or its legacy form; of weights in several
+    /// files, their index or any of them.
+    ///
+    /// f64, f32, f16 and bf16 tensors become f32. Tensors may lie in dictionaries of a checkpoint and behind a prefix
+    /// of their names, beside others: they are found where a known network's are, by name and shape
+    /// ([`Weights::origin`]). If no known network's are there, all of the largest dictionary are taken, without the
+    /// `module.` and `_orig_mod.` that torch itself puts before names.
+    ///
+    /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (and
+    /// some 200 MB for its pickle).
+    ///
+    /// # Errors
+    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],
+    /// [`ModelError::Safetensors`] or [`ModelError::Torch`] if it does not hold weights, [`ModelError::Shard`] or
+    /// [`ModelError::Index`] if other files are needed that are not there.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        weights::open(path, &Choice { known: &known(), ..Choice::default() })
+    }
+
+    /// As [`Weights::open`], for a file that holds several networks: `key` is the name of the dictionary to take
+    /// (`state_dict_ema`), or of what its tensors' names begin with (`encoder_k`).
+    ///
+    /// # Errors
+    /// Those of [`Weights::open`]; [`ModelError::UnknownKey`] with the names that are there.
+    pub fn open_key(path: &Path, key: &str) -> Result<Self, ModelError> {
+        weights::open(path, &Choice { key: Some(key), known: &known(), ..Choice::default() })
+    }
+
+    /// As [`Weights::open`], for the bytes of one file; `path` is for messages and to be asked for.
+    ///
+    /// # Errors
+    /// Those of [`Weights::open`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
+        weights::from_bytes(bytes, path, &Choice { known: &known(), ..Choice::default() })
+    }
+}
+
+impl Architecture {
+    /// As [`Weights::open`] and [`Weights::open_key`], for weights of this network where a file holds several.
+    ///
+    /// They may still be another's: [`Architecture::fit`] says so.
+    ///
+    /// # Errors
+    /// Those of [`Weights::open_key`].
+    pub fn open(&self, path: &Path, key: Option<&str>) -> Result<Weights, ModelError> {
+        weights::open(path, &Choice { key, wanted: Some(&self.expected()), known: &known() })
+    }
+
+    /// The tensors of this network as torchvision has it.
+    fn expected(&self) -> Expected {
+        self.graph(&Weights::default()).expected_tensors()
+    }
+}
+
+/// The tensors of every known network.
+fn known() -> Vec<Expected> {
+    Architecture::names().filter_map(|name| Some(Architecture::from_name(name).ok()?.expected())).collect()
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use neuron_model::{
-    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision, Weights,
+    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
 };
 
 use crate::hub;
@@ -27,6 +27,9 @@ pub(crate) struct Global {
     /// Weights, safetensors or .pth [default: weights/<arch>.safetensors, else what `weights fetch` got]
     #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// Which of the networks that the weights file holds, such as model_ema [default: the one that fits]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) weights_key: Option<String>,
     /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a file of paths (-: stdin)
     #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -59,13 +62,14 @@ pub(crate) struct Global {
 impl Global {
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
     pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
-        Architecture::from_name(arch)?;
+        let architecture = Architecture::from_name(arch)?;
         let device = self.open_device()?;
         let path = self.weights_path(arch)?;
-        let weights = Weights::open(&path)?;
+        let weights = self.open_weights(&path, Some(&architecture))?;
         self.say(1, || format!("weights: {}", path.display()));
-        Network::on(device, arch, weights, self.threads)
-            .with_context(|| format!("{} does not fit {arch}", path.display()))
+        let misfit = || format!("{} does not fit {arch}", path.display());
+        self.fit(&architecture, &weights).with_context(misfit)?;
+        Network::on(device, arch, weights, self.threads).with_context(misfit)
     }
 
     /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.

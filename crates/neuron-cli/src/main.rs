@@ -16,9 +16,11 @@ mod interrupt;
 mod outcome;
 mod output;
 mod patches;
+mod preprocessing;
 mod progress;
 mod scan;
 mod table;
+mod weights_file;
 
 use std::process::ExitCode;
 

@@ -45,6 +45,8 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
                 Some(
                     ModelError::UnknownArchitecture { .. }
                         | ModelError::UnknownTap { .. }
+                        | ModelError::AbsentTap { .. }
+                        | ModelError::UnknownKey { .. }
                         | ModelError::UnknownChannel { .. }
                         | ModelError::ImageTooSmall { .. }
                 )

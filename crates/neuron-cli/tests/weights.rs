@@ -24,6 +24,11 @@ fn failure(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// What is said of a file without any metadata on its preprocessing.
+const ASSUMED: &str = "preprocessing of in.safetensors: resize, crop, interpolation, mean, std not known, so \
+                       ImageNet's are assumed (to say them: `neuron weights convert` with --metadata): resize 256, \
+                       crop 224, bilinear, mean 0.485,0.456,0.406, std 0.229,0.224,0.225";
+
 /// A folder with `in.safetensors`: two tensors.
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -47,6 +52,7 @@ fn inspect_lists_tensors_and_metadata_without_their_control_characters() {
          fits        no known architecture\n\
          tensors     2 (8 parameters)\n\
          sha256      {sha256}\n\
+         note        {ASSUMED}\n\
          metadata    note = a\\u{{1b}}[2Jb\n  \
          fc.bias    2\n  \
          fc.weight  2 x 3\n"
@@ -92,7 +98,8 @@ fn a_dry_run_writes_nothing() {
     let (folder, _) = folder();
     let output = neuron(folder.path(), &["convert", "in.safetensors", "out.safetensors", "--dry-run"]);
     stdout(&output);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "would write 2 tensors to out.safetensors\n");
+    let said = format!("{ASSUMED}\nwould write 2 tensors to out.safetensors\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), said);
     assert!(!folder.path().join("out.safetensors").exists());
 }
 

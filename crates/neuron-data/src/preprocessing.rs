@@ -32,6 +32,14 @@ impl Default for Preprocessing {
 }
 
 impl Preprocessing {
+    /// The metadata's keys that a preprocessing is made of.
+    pub const KEYS: [&'static str; 5] = ["resize", "crop", "interpolation", "mean", "std"];
+
+    /// Those of [`Preprocessing::KEYS`] that the metadata do not say: their defaults are assumed.
+    pub fn missing_from(metadata: &BTreeMap<String, String>) -> Vec<&'static str> {
+        Self::KEYS.into_iter().filter(|key| !metadata.contains_key(*key)).collect()
+    }
+
     /// Reads `resize`, `crop`, `interpolation`, `mean` and `std` from a safetensors file's metadata.
     ///
     /// Numbers are decimal, lists are JSON arrays or comma-separated; what is absent keeps its default.
@@ -144,6 +152,9 @@ mod tests {
     fn absent_keys_keep_their_default() {
         let found = Preprocessing::from_metadata(&metadata(&[("arch", "resnet50")])).unwrap();
         assert_eq!(found, Preprocessing::default());
+        let missing =
+            Preprocessing::missing_from(&metadata(&[("mean", "0,0,0"), ("resize", "256"), ("x", "y")]));
+        assert_eq!(missing, ["crop", "interpolation", "std"]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         bail!("{} is there already; pass --overwrite to replace it", out.display());
     }
     let network = global.network(&args.arch)?;
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let mut taps = args.taps.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
     taps.sort_by(|a, b| a.name.cmp(&b.name));
     taps.dedup();

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_data::{Limits, Preprocessing, read_rgb8};
+use neuron_data::{Limits, read_rgb8};
 use neuron_fvis::LayerWeights;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
 
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let image = read_rgb8(&args.image, &Limits::default())?;
     let mut crop = vec![0; preprocessing.crop_bytes()];
     preprocessing.crop_into(&image, &mut crop);

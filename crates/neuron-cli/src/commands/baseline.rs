@@ -94,7 +94,7 @@ enum Rule {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let tap = network.tap(&args.target_layer)?;
     let channels = args.chs.of(&tap, network.channels(&tap))?;
     let windows = Windows::baseline(args.patch_size.get(), preprocessing.crop, preprocessing.crop)?;

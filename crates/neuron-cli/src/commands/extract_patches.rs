@@ -144,7 +144,7 @@ impl Input {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let tap = network.tap(&args.target_layer)?;
     let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
     let channels = channels.of(&tap, network.channels(&tap))?;

@@ -150,7 +150,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Some(channels) => channels.of(&target, network.channels(&target))?,
         None => Channels::Listed(vec![args.channel]).of(&target, network.channels(&target))?,
     };
-    let weights_preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
     let settings = Settings { at_once, ..settings(args, &preprocessing)? };

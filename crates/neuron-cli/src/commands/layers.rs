@@ -2,12 +2,13 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use neuron_data::Preprocessing;
-use neuron_model::{Architecture, TapInfo, Weights, weights};
+use neuron_model::{Architecture, TapInfo, Weights};
 use serde::Serialize;
 
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
+use crate::preprocessing::Known;
 
 /// List the layers of a network: channels, map size, stride and receptive field
 ///
@@ -33,15 +34,14 @@ struct Layers<'a> {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Args { arch } = args;
     let architecture = Architecture::from_name(arch)?;
-    let weights = global.weights.as_deref().map(Weights::open).transpose()?;
-    let graph = architecture.graph(weights.as_ref().unwrap_or(&Weights::default()));
-    let input_px = match &weights {
-        Some(weights) => {
-            weights::check(weights, &graph.expected_tensors())
-                .with_context(|| format!("the weights do not fit {arch}"))?;
-            Preprocessing::from_metadata(weights.metadata())?.crop
+    let (graph, input_px) = match global.weights.as_deref() {
+        Some(path) => {
+            let weights = global.open_weights(path, Some(&architecture))?;
+            let fit = global.fit(&architecture, &weights);
+            let fit = fit.with_context(|| format!("the weights do not fit {arch}"))?;
+            (fit.graph, Known::of(&weights)?.preprocessing.crop)
         }
-        None => Preprocessing::default().crop,
+        None => (architecture.graph(&Weights::default()), Preprocessing::default().crop),
     };
     let layers = Layers { arch, input_px, layers: graph.tap_infos(input_px, input_px)? };
     let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };

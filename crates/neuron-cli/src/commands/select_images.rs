@@ -79,7 +79,7 @@ pub(super) struct Layer {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
-    let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
+    let preprocessing = global.preprocessing(&network)?;
     let taps = taps(&network, &args.target_layer)?;
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;

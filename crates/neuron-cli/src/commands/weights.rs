@@ -1,15 +1,15 @@
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+mod summary;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use neuron_model::{Architecture, Weights, weights};
-use serde::Serialize;
+use neuron_model::{Architecture, Weights};
 
+use self::summary::Summary;
 use crate::global::Global;
 use crate::hub::{Hub, HubError};
 use crate::outcome::Outcome;
-use crate::output;
+use crate::preprocessing::Known;
 use crate::progress::Progress;
 
 /// Convert, look into or fetch weights
@@ -28,8 +28,10 @@ enum Action {
 
 /// Write a checkpoint of torchvision or timm (.pth or safetensors) as f32 safetensors
 ///
-/// Takes zip and legacy checkpoints, in f32, f16 or bf16, with the tensors at the top, under `state_dict` or under
-/// `model`, and with or without `module.` before their names. Nothing in the checkpoint is executed.
+/// Takes zip and legacy checkpoints, and safetensors in one file or several, in f64, f32, f16 or bf16. The network's
+/// tensors are found wherever they are: under `state_dict`, `model` or any other name, behind `module.`, `backbone.`
+/// or any other prefix. Where a file holds several networks, --weights-key chooses. Preprocessing that a config.json
+/// beside the file says is noted in the metadata. Nothing in the checkpoint is executed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  neuron weights convert resnet50-0676ba61.pth weights/resnet50.safetensors --arch resnet50"
@@ -83,13 +85,12 @@ fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
         bail!("{} is there already; pass --overwrite to replace it", output.display());
     }
     let architecture = arch.as_deref().map(Architecture::from_name).transpose()?;
-    let weights = Weights::open(input)?;
+    let weights = global.open_weights(input, architecture.as_ref())?;
     let arch = arch.iter().map(|arch| ("arch".to_owned(), arch.clone()));
     let merged = weights.metadata().clone().into_iter().chain(arch).chain(metadata.iter().cloned()).collect();
-    let weights = weights.with_metadata(merged);
+    let weights = with_preprocessing(global, &weights.with_metadata(merged))?;
     if let Some(architecture) = architecture {
-        weights::check(&weights, &architecture.graph(&weights).expected_tensors())
-            .with_context(|| input.display().to_string())?;
+        global.fit(&architecture, &weights).with_context(|| input.display().to_string())?;
     }
     let summary = Summary::new(output, &weights);
     if global.dry_run {
@@ -114,8 +115,21 @@ fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Notes in the metadata what a configuration beside the weights says of the preprocessing, and says what it did.
+fn with_preprocessing(global: &Global, weights: &Weights) -> anyhow::Result<Weights> {
+    let known = Known::of(weights)?;
+    if let Some(told) = weights.path().and_then(|path| known.told(path)) {
+        global.say(0, || told);
+    }
+    let own = weights.metadata().clone();
+    Ok(weights.with_metadata(own.into_iter().chain(known.configured).collect()))
+}
+
 fn inspect(args: &Inspect, global: &Global) -> anyhow::Result<Outcome> {
-    let weights = Weights::open(&args.file)?;
+    let weights = match &global.weights_key {
+        Some(key) => Weights::open_key(&args.file, key)?,
+        None => Weights::open(&args.file)?,
+    };
     let summary = Summary::new(&args.file, &weights);
     if global.json { summary.print_json() } else { summary.print_table() }
 }
@@ -160,78 +174,4 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
     }
-}
-
-/// What a weights file holds.
-#[derive(Serialize)]
-struct Summary {
-    path: PathBuf,
-    sha256: Option<String>,
-    parameters: usize,
-    /// Architectures whose tensors these are.
-    fits: Vec<&'static str>,
-    metadata: BTreeMap<String, String>,
-    tensors: Vec<TensorSummary>,
-    left_out: BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-struct TensorSummary {
-    name: String,
-    shape: Vec<usize>,
-}
-
-impl Summary {
-    fn new(path: &Path, weights: &Weights) -> Self {
-        let summary = |(name, tensor): (&str, &weights::WeightTensor)| TensorSummary {
-            name: name.to_owned(),
-            shape: tensor.shape.clone(),
-        };
-        Self {
-            path: path.to_owned(),
-            sha256: weights.sha256().map(str::to_owned),
-            parameters: weights.iter().map(|(_, tensor)| tensor.data.len()).sum(),
-            fits: Architecture::names().filter(|name| fits(weights, name)).collect(),
-            metadata: weights.metadata().clone(),
-            tensors: weights.iter().map(summary).collect(),
-            left_out: weights.left_out().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect(),
-        }
-    }
-
-    fn print_json(&self) -> anyhow::Result<Outcome> {
-        output::print(&format!("{}\n", serde_json::to_string_pretty(self)?))?;
-        Ok(Outcome::Done)
-    }
-
-    /// Names and metadata come from the file: their control characters are not for the terminal.
-    fn print_table(&self) -> anyhow::Result<Outcome> {
-        let mut text = String::new();
-        let fits =
-            if self.fits.is_empty() { "no known architecture".to_owned() } else { self.fits.join(", ") };
-        writeln!(text, "{}", self.path.display())?;
-        writeln!(text, "fits        {fits}")?;
-        writeln!(text, "tensors     {} ({} parameters)", self.tensors.len(), self.parameters)?;
-        if let Some(sha256) = &self.sha256 {
-            writeln!(text, "sha256      {sha256}")?;
-        }
-        for (key, value) in &self.metadata {
-            writeln!(text, "metadata    {} = {}", key.escape_debug(), value.escape_debug())?;
-        }
-        let width = self.tensors.iter().map(|tensor| tensor.name.escape_debug().count()).max().unwrap_or(0);
-        for TensorSummary { name, shape } in &self.tensors {
-            let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
-            writeln!(text, "  {:width$}  {}", name.escape_debug().to_string(), axes.join(" x "))?;
-        }
-        for (name, kind) in &self.left_out {
-            writeln!(text, "left out    {} ({kind})", name.escape_debug())?;
-        }
-        output::print(&text)?;
-        Ok(Outcome::Done)
-    }
-}
-
-fn fits(weights: &Weights, arch: &str) -> bool {
-    Architecture::from_name(arch)
-        .and_then(|architecture| weights::check(weights, &architecture.graph(weights).expected_tensors()))
-        .is_ok()
 }

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use neuron_data::Preprocessing;
-use neuron_model::{Architecture, Weights, weights};
+use neuron_model::Architecture;
 
 use self::download::Connection;
 pub(crate) use self::error::HubError;
@@ -89,8 +89,8 @@ impl Hub {
         fs::create_dir_all(folder).map_err(|source| HubError::Write { path: folder.to_owned(), source })?;
         let part = Part(folder.join(format!(".{arch}.{}.part", std::process::id())));
         let sha256 = connection.verified_file(&url("model.safetensors"), &part.0, progress)?;
-        let fetched = Weights::open(&part.0)?;
-        weights::check(&fetched, &architecture.graph(&fetched).expected_tensors())?;
+        let fetched = architecture.open(&part.0, None)?;
+        architecture.fit(&fetched)?;
         metadata.insert("arch".to_owned(), arch.to_owned());
         metadata.insert("source".to_owned(), format!("{repository} (sha256 {sha256})"));
         fetched.with_metadata(merged(fetched.metadata(), metadata)).save(&place)?;

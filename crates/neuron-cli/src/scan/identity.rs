@@ -21,6 +21,15 @@ impl Identity {
             .with("weights_sha256", network.weights().sha256())
             .with("weights_metadata", network.weights().metadata())
             .with("preprocessing", preprocessing)
+            .in_file(network)
+    }
+
+    /// Adds which of the networks in the weights file it is, if it is not alone there.
+    fn in_file(self, network: &Network) -> Self {
+        match network.weights().origin().place() {
+            place if place.is_empty() => self,
+            place => self.with("weights_key", place),
+        }
     }
 
     pub(super) fn new(command: &str) -> Self {

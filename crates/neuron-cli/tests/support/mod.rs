@@ -68,7 +68,14 @@ pub(crate) fn random_weights(folder: &Path) -> PathBuf {
             .collect();
         (name, WeightTensor::new(shape, data))
     });
-    let metadata = [("arch", ARCH), ("resize", "72"), ("crop", "64")];
+    let metadata = [
+        ("arch", ARCH),
+        ("resize", "72"),
+        ("crop", "64"),
+        ("interpolation", "bilinear"),
+        ("mean", "0.485,0.456,0.406"),
+        ("std", "0.229,0.224,0.225"),
+    ];
     let metadata: BTreeMap<String, String> =
         metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let path = folder.join("random.safetensors");

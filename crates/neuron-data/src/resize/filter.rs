@@ -27,6 +27,14 @@ impl Interpolation {
         }
     }
 
+    /// The name that [`Interpolation::parse`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bilinear => "bilinear",
+            Self::Bicubic => "bicubic",
+        }
+    }
+
     /// Radius of the filter at scale 1, in pixels.
     fn support(self) -> f64 {
         match self {

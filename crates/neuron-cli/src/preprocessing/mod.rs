@@ -1,0 +1,185 @@
+//! How pictures become the input of a network: what the weights say of it, else what a configuration beside them says,
+//! else ImageNet's, aloud.
+
+mod beside;
+mod error;
+pub(crate) mod timm;
+mod transformers;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use neuron_data::Preprocessing;
+use neuron_model::{Network, Weights};
+
+pub(crate) use self::error::Problem;
+use crate::global::Global;
+
+/// A preprocessing and where it comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) preprocessing: Preprocessing,
+    /// What a configuration beside the weights says and their own metadata do not, as metadata.
+    pub(crate) configured: BTreeMap<String, String>,
+    /// That configuration.
+    pub(crate) configuration: Option<PathBuf>,
+    /// The keys that nothing says: they have their defaults.
+    pub(crate) assumed: Vec<&'static str>,
+}
+
+impl Known {
+    /// The preprocessing that belongs to some weights.
+    ///
+    /// # Errors
+    /// If what is said of it cannot be understood, or is not supported.
+    pub(crate) fn of(weights: &Weights) -> anyhow::Result<Self> {
+        let own = weights.metadata();
+        let mut known = Self::default();
+        let mut metadata = own.clone();
+        if let Some(path) = weights.path().filter(|_| !Preprocessing::missing_from(own).is_empty())
+            && let Some((configuration, mut configured)) = beside::read(path)?
+        {
+            leave_to_metadata(&mut configured, own);
+            if !configured.is_empty() {
+                metadata.extend(configured.clone());
+                (known.configured, known.configuration) = (configured, Some(configuration));
+            }
+        }
+        known.assumed = Preprocessing::missing_from(&metadata);
+        let read = Preprocessing::from_metadata(&metadata);
+        known.preprocessing = match &known.configuration {
+            None => read?,
+            Some(configuration) => read.with_context(|| format!("with {}", configuration.display()))?,
+        };
+        Ok(known)
+    }
+
+    /// One line on what the weights' own metadata do not say; `None` if they say everything.
+    pub(crate) fn told(&self, weights: &Path) -> Option<String> {
+        let mut parts = Vec::new();
+        if let Some(configuration) = &self.configuration {
+            let keys: Vec<&str> = self.configured.keys().map(String::as_str).collect();
+            parts.push(format!("{} from {}", keys.join(", "), configuration.display()));
+        }
+        if !self.assumed.is_empty() {
+            parts.push(format!(
+                "{} not known, so ImageNet's are assumed (to say them: `neuron weights convert` with --metadata)",
+                self.assumed.join(", ")
+            ));
+        }
+        let Preprocessing { resize, crop, interpolation, mean, std } = &self.preprocessing;
+        let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
+        let (interpolation, mean, std) = (interpolation.name(), list(mean), list(std));
+        (!parts.is_empty()).then(|| {
+            format!(
+                "preprocessing of {}: {}: resize {resize}, crop {crop}, {interpolation}, mean {mean}, std {std}",
+                weights.display(),
+                parts.join("; ")
+            )
+        })
+    }
+}
+
+/// Takes out of a configuration what the weights' own metadata say better. Resize and crop belong together: the
+/// parts of two pairs would be a third that nobody meant.
+fn leave_to_metadata(configured: &mut BTreeMap<String, String>, own: &BTreeMap<String, String>) {
+    let sides = ["resize", "crop"];
+    let has_side = sides.iter().any(|side| own.contains_key(*side));
+    configured.retain(|key, _| !(own.contains_key(key) || has_side && sides.contains(&key.as_str())));
+}
+
+impl Global {
+    /// The preprocessing that belongs to a network's weights; says what of it is not from their own metadata.
+    ///
+    /// # Errors
+    /// Those of [`Known::of`].
+    pub(crate) fn preprocessing(&self, network: &Network) -> anyhow::Result<Preprocessing> {
+        let weights = network.weights();
+        let known = Known::of(weights)?;
+        if let Some(told) = known.told(weights.path().unwrap_or(Path::new("the weights"))) {
+            self.say(0, || told);
+        }
+        Ok(known.preprocessing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// Weights in a folder with a configuration, opened from their file.
+    fn weights(own: &[(&str, &str)], file: &str, configuration: &str) -> anyhow::Result<Known> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("w.safetensors");
+        Weights::from_tensors([], metadata(own)).save(&path)?;
+        std::fs::write(folder.path().join(file), configuration)?;
+        Known::of(&Weights::open(&path)?)
+    }
+
+    const TIMM: &str =
+        r#"{"pretrained_cfg": {"input_size": [3, 96, 96], "crop_pct": 0.75, "mean": [0.5, 0.5, 0.5]}}"#;
+
+    #[test]
+    fn what_the_metadata_say_wins_and_what_nothing_says_is_listed() {
+        let known = weights(&[("mean", "0,0,0")], "config.json", TIMM).unwrap();
+        assert_eq!(known.configured, metadata(&[("crop", "96"), ("resize", "128")]));
+        assert_eq!(known.preprocessing.mean, [0.0; 3]);
+        assert_eq!((known.preprocessing.resize, known.preprocessing.crop), (128, 96));
+        assert_eq!(known.assumed, ["interpolation", "std"]);
+    }
+
+    #[test]
+    fn one_side_in_the_metadata_is_not_mixed_with_the_other_of_a_configuration() {
+        let known = weights(&[("crop", "224")], "config.json", TIMM).unwrap();
+        assert_eq!((known.preprocessing.resize, known.preprocessing.crop), (256, 224));
+        assert!(known.assumed.contains(&"resize"));
+    }
+
+    #[test]
+    fn whole_metadata_need_no_configuration_and_say_nothing() {
+        let all = [
+            ("resize", "256"),
+            ("crop", "224"),
+            ("interpolation", "bilinear"),
+            ("mean", "0,0,0"),
+            ("std", "1,1,1"),
+        ];
+        let known = weights(&all, "config.json", "{ not JSON").unwrap();
+        assert_eq!(known.told(Path::new("w")), None);
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_an_error_that_says_how_to_go_on() {
+        for broken in [
+            "{ not JSON",
+            r#"{"mean": "grey"}"#,
+            r#"{"pretrained_cfg": {"crop_mode": "squash", "mean": [0, 0, 0]}}"#,
+        ] {
+            let error = format!("{:#}", weights(&[], "config.json", broken).unwrap_err());
+            assert!(error.contains("config.json") && error.contains("--metadata"), "{broken}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_of_something_else_is_no_preprocessing() {
+        for other in [r#"{"hidden_size": 768}"#, "[1, 2]", r#"{"pretrained_cfg": null}"#] {
+            let known = weights(&[], "config.json", other).unwrap();
+            assert_eq!(known.assumed.len(), 5, "{other}");
+            assert!(known.told(Path::new("w")).unwrap().contains("ImageNet's are assumed"));
+        }
+    }
+
+    #[test]
+    fn the_configuration_of_an_image_processor_is_read() {
+        let processor = r#"{"image_mean": [0, 0, 0], "image_std": [1, 1, 1], "size": {"shortest_edge": 256},
+            "crop_size": {"height": 224, "width": 224}, "resample": 3}"#;
+        let known = weights(&[], "preprocessor_config.json", processor).unwrap();
+        assert!(known.assumed.is_empty(), "{:?}", known.assumed);
+        assert_eq!(known.preprocessing.interpolation.name(), "bicubic");
+    }
+}

@@ -88,7 +88,7 @@ impl<'a> Site<'a> {
 
     /// Writes the site beside `out` and puts it there when it is complete. Equal results give equal bytes.
     ///
-    /// Pictures are made on rayon's current threads.
+    /// Pictures are made on rayon's current threads. One process at a time may write to a place.
     ///
     /// # Errors
     /// [`AtlasError::Present`], [`AtlasError::NotAnAtlas`], [`AtlasError::Stopped`] if the observer breaks off,

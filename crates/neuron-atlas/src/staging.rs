@@ -38,6 +38,11 @@ impl Staging {
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         let folder = sibling(&place, "part");
         remove(&folder)?;
+        // A run that was killed between two renames has left the site beside its place.
+        let old = sibling(&place, "old");
+        if old.exists() && !place.exists() {
+            fs::rename(&old, &place).map_err(AtlasError::write(&place))?;
+        }
         fs::create_dir_all(&folder).map_err(AtlasError::write(&folder))?;
         Ok(Self { place, folder })
     }
@@ -77,10 +82,11 @@ impl Drop for Staging {
     }
 }
 
-/// A hidden name beside `place` that no other process uses.
+/// A hidden name beside `place`: the same in every run, so that the next clears what a killed one left. Two at a time
+/// must not write to one place.
 fn sibling(place: &Path, ending: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    place.with_file_name(format!(".{name}.{}.{ending}", std::process::id()))
+    place.with_file_name(format!(".{name}.{ending}"))
 }
 
 /// Removes a folder that need not be there.

@@ -26,3 +26,12 @@ pub(crate) fn take_file(path: &Path, command: &str) -> anyhow::Result<Option<Cla
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     take(folder, command, &[format!("file {name}")]).map(Some)
 }
+
+/// Claims a folder that is replaced as a whole, from the folder that holds it.
+pub(crate) fn take_folder(folder: &Path, command: &str) -> anyhow::Result<Claim> {
+    // It may be called `.` or be a link.
+    let place = std::fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
+    let place = place.with_context(|| format!("cannot write {}", folder.display()))?;
+    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    take(place.parent().unwrap_or(&place), command, &[format!("folder {name}")])
+}

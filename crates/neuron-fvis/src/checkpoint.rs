@@ -72,7 +72,8 @@ impl Optimizer<'_> {
             (*name, view)
         });
         // One entry: the crate writes several in an order that differs from run to run.
-        let state = CheckpointState { steps: self.steps_done, settings: self.described(), inputs: inputs.to_owned() };
+        let state =
+            CheckpointState { steps: self.steps_done, settings: self.described(), inputs: inputs.to_owned() };
         let state = serde_json::to_string(&state).expect("a state is plain data");
         let metadata = HashMap::from([(FORMAT.to_owned(), state)]);
         safetensors::serialize(views, Some(metadata)).expect("names and shapes are sound")

@@ -11,6 +11,7 @@ use neuron_model::Reduction;
 
 use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::{claim, output};
 
 use collected::Collected;
 use pass::Pass;
@@ -77,10 +78,11 @@ impl Reduce {
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    if let Some(out) = args.out.as_deref().filter(|out| out.is_dir()) {
-        bail!("{} is a folder; name a file in it by --out", out.display());
-    }
-    if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !global.overwrite) {
+    let _claim = match args.out.as_deref() {
+        Some(out) if !global.dry_run => claim::take_file(out, "activations")?,
+        _ => None,
+    };
+    if let Some(out) = args.out.as_deref().filter(|out| output::is_result(out) && !global.overwrite) {
         bail!("{} is there already; pass --overwrite to replace it", out.display());
     }
     let network = global.network(&args.arch)?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::{interrupt, output};
+use crate::{claim, interrupt, output};
 
 /// Make a static site of everything that was found about units
 ///
@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.dry_run {
         return plan(args, global, &atlas, &site);
     }
+    let _claim = claim::take_folder(&args.out, "atlas")?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(global.threads);
     let threads = threads.build().context("cannot start the threads that draw")?;
     let progress = Mutex::new(None);

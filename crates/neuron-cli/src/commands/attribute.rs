@@ -11,9 +11,8 @@ use neuron_model::{
 use serde_json::json;
 
 use crate::global::Global;
-use crate::not_finite;
 use crate::outcome::{Outcome, WrongUsage};
-use crate::output;
+use crate::{claim, not_finite, output};
 
 /// Share of the pixels that may exceed the heat map's strongest colour.
 const STRONGEST: f64 = 0.99;
@@ -54,7 +53,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let (tensors, heat_map) = (args.out.join("relevance.safetensors"), args.out.join("heatmap.png"));
-    if let Some(present) = [&tensors, &heat_map].into_iter().find(|path| path.exists() && !global.overwrite) {
+    if let Some(present) =
+        [&tensors, &heat_map].into_iter().find(|path| output::is_result(path) && !global.overwrite)
+    {
         bail!("{} is there already; pass --overwrite to replace it", present.display());
     }
     let network = global.network(&args.arch)?;
@@ -66,6 +67,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
 
+    let _claim = claim::take(&args.out, "attribute", &["heatmap".to_owned()])?;
     let preprocessing = global.preprocessing(&network)?;
     let image = read_rgb8(&args.image, &global.limits())?;
     let mut crop = vec![0; preprocessing.crop_bytes()];
@@ -173,8 +175,6 @@ fn save(
         ("method", args.method.to_string()),
     ];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    std::fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     Ok(Weights::from_tensors(tensors, metadata).save(path)?)
 }
 

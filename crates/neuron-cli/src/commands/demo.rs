@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
 
-use crate::cli;
 use crate::global::Global;
-use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
-use crate::output;
 use crate::progress::Progress;
+use crate::{claim, cli, interrupt, output};
 use lines::{Line, Lines, Places};
 use units::DemoUnit;
 
@@ -60,6 +58,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return plan(&lines);
     }
 
+    let _claim = claim::take(&args.out, "demo", &["demo".to_owned()])?;
     let demo = Demo { args, global };
     if demo.draw(Path::new(&places.data))? == Outcome::Interrupted {
         return Ok(demo.interrupted());

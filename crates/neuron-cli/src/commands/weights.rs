@@ -11,6 +11,7 @@ use crate::hub::{Hub, HubError};
 use crate::outcome::Outcome;
 use crate::preprocessing::Known;
 use crate::progress::Progress;
+use crate::{claim, output};
 
 /// Convert, look into or fetch weights
 #[derive(Debug, clap::Args)]
@@ -81,7 +82,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
 fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
     let Convert { input, output, arch, metadata } = args;
-    if output.exists() && !global.overwrite {
+    let _claim = if global.dry_run { None } else { claim::take_file(output, "weights convert")? };
+    if output::is_result(output) && !global.overwrite {
         bail!("{} is there already; pass --overwrite to replace it", output.display());
     }
     let architecture = arch.as_deref().map(Architecture::from_name).transpose()?;
@@ -96,10 +98,6 @@ fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
     if global.dry_run {
         global.say(0, || format!("would write {} tensors to {}", summary.tensors.len(), output.display()));
         return Ok(Outcome::Done);
-    }
-    if let Some(folder) = output.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     weights.save(output)?;
     if global.json {
@@ -145,6 +143,7 @@ fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
         global.say(0, || format!("{}: {what}", place.display()));
         return Ok(Outcome::Done);
     }
+    let _claim = if there { None } else { claim::take_file(&place, "weights fetch")? };
     if !there {
         let mut progress = None;
         let fetched = hub.fetch(arch, &mut |received, size| {

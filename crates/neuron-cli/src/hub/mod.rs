@@ -87,7 +87,8 @@ impl Hub {
 
         let folder = place.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|source| HubError::Write { path: folder.to_owned(), source })?;
-        let part = Part(folder.join(format!(".{arch}.{}.part", std::process::id())));
+        // What a killed download left there is overwritten: nobody else writes it meanwhile.
+        let part = Part(folder.join(format!(".{arch}.download.part")));
         let sha256 = connection.verified_file(&url("model.safetensors"), &part.0, progress)?;
         let fetched = architecture.open(&part.0, None)?;
         architecture.fit(&fetched)?;

@@ -1,10 +1,8 @@
 //! Reading and writing safetensors.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Write};
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -96,7 +94,7 @@ fn float(dtype: Dtype) -> Option<Float> {
     }
 }
 
-/// Writes f32 safetensors: beside `path`, then renamed.
+/// Writes f32 safetensors, completely or not at all.
 pub(super) fn write(
     tensors: &BTreeMap<String, WeightTensor>,
     metadata: &BTreeMap<String, String>,
@@ -110,13 +108,7 @@ pub(super) fn write(
     }
     let failed = |source| ModelError::WriteWeights { path: path.into(), source };
     let header = serde_json::to_vec(&NewHeader { tensors, metadata }).map_err(|e| failed(e.into()))?;
-    let temporary = temporary_sibling(path).map_err(failed)?;
-    let written = write_to(&temporary, header, tensors).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // That the write failed is the news; a temporary file that cannot be removed adds nothing to it.
-        let _ = fs::remove_file(&temporary);
-        failed(source)
-    })
+    neuron_files::write(path, |file| write_to(file, header, tensors)).map_err(failed)
 }
 
 /// The header, in a fixed order: the metadata, then the tensors, both by name.
@@ -152,11 +144,14 @@ struct NewEntry<'a> {
     data_offsets: [usize; 2],
 }
 
-/// Writes header and data, and sees them to the disk.
-fn write_to(file: &Path, mut header: Vec<u8>, tensors: &BTreeMap<String, WeightTensor>) -> io::Result<()> {
+/// Writes header and data.
+fn write_to(
+    out: &mut impl Write,
+    mut header: Vec<u8>,
+    tensors: &BTreeMap<String, WeightTensor>,
+) -> io::Result<()> {
     // The format wants the data to begin at a multiple of eight.
     header.resize(header.len().next_multiple_of(HEADER_START), b' ');
-    let mut out = BufWriter::with_capacity(1 << 20, fs::File::create(file)?);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     for tensor in tensors.values() {
@@ -164,20 +159,13 @@ fn write_to(file: &Path, mut header: Vec<u8>, tensors: &BTreeMap<String, WeightT
             out.write_all(&value.to_le_bytes())?;
         }
     }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-/// A name beside `path` that no other process and no other call uses.
-fn temporary_sibling(path: &Path) -> io::Result<PathBuf> {
-    static CALLS: AtomicUsize = AtomicUsize::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::other("the path does not end in a file name"))?;
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let process = std::process::id();
-    Ok(path.with_file_name(format!(".{}.{process}-{call}.tmp", name.to_string_lossy())))
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::weights::Weights;
 

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use neuron_model::{Network, Weights};
 use serde::Serialize;
 
@@ -53,10 +52,6 @@ impl Report {
         .into();
         if let Some(sha256) = network.weights().sha256() {
             metadata.insert("weights_sha256".to_owned(), sha256.to_owned());
-        }
-        if let Some(folder) = out.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
         let tensors = collected.into_iter().map(|tap| tap.into_tensor(images.len()));
         Weights::from_tensors(tensors, metadata).save(out)?;

@@ -75,7 +75,8 @@ impl Search<'_> {
         let text = neuron_data::read_list(&list)?;
         let wanted = self.args.num_real_img.get();
         // Lists of patches may not know where their images lay: then those of images above them do.
-        let lookup = Origin::lookup(&[&origin, &Origin::of(&self.args.topk_dir)?], self.global.data_if_any()?);
+        let lookup =
+            Origin::lookup(&[&origin, &Origin::of(&self.args.topk_dir)?], self.global.data_if_any()?);
         let references = match self.args.references {
             Kind::Images => {
                 let names: Vec<&str> = distinct(&text).into_iter().take(wanted).collect();

@@ -78,7 +78,7 @@ impl Shape {
                 out.extend(self.unpack(packed, bits).map(|level| gray(level * step)));
             }
             (ColorType::Gray(_), DecodingResult::U8(levels)) => {
-                out.extend(levels.iter().map(|level| gray(*level)))
+                out.extend(levels.iter().map(|level| gray(*level)));
             }
             (ColorType::Gray(_), DecodingResult::F32(levels)) => {
                 out.extend(levels.iter().map(|level| gray(*level as u8)));

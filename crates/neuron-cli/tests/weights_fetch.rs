@@ -182,7 +182,7 @@ fn what_the_hub_announced_is_fetched_with_its_preprocessing() {
     for (key, value) in [
         ("arch", support::ARCH),
         ("crop", "224"),
-        ("resize", "236"),
+        ("resize", "235"),
         ("interpolation", "bicubic"),
         ("mean", "0.5,0.25,0.125"),
         ("std", "0.2,0.3,0.4"),

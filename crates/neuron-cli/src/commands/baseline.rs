@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let dataset = Arc::new(settings.source.open()?);
     global.say_notices(&dataset);
     let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
-    let identity = identity(&network, &preprocessing, &settings, &dataset);
+    let identity = identity(&network, &preprocessing, &settings, &dataset).within(&global.limits());
     let results = Results {
         settings: &settings,
         identity: &identity,

@@ -159,7 +159,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let lookup = Origin::lookup(&[&origin], global.data_if_any()?);
     let lists = Lists::read(&args.save_dir, &channels, &lookup)?;
     let shard = args.scan.shard()?;
-    let identity = identity(&network, &preprocessing, &settings, &lists);
+    let identity = identity(&network, &preprocessing, &settings, &lists).within(&global.limits());
     let results = Results {
         settings: &settings,
         identity: &identity,

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
     global.say_notices(&dataset);
-    let identity = identity(&network, &preprocessing, &settings, &dataset);
+    let identity = identity(&network, &preprocessing, &settings, &dataset).within(&global.limits());
     let results =
         results::Results { settings: &settings, identity: &identity, dataset: &dataset, out: &args.out };
     let scan = Scan {

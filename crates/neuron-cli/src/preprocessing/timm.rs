@@ -51,7 +51,8 @@ pub(crate) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
         if !(crop_pct > 0.0 && crop_pct <= 1.0) {
             return unsupported(format!("a crop of {crop_pct} of the picture"));
         }
-        let resize = (height as f64 / crop_pct).round() as usize;
+        // Rounded down, as timm does: 224 pixels at 0.95 are cut from 235.
+        let resize = (height as f64 / crop_pct).floor() as usize;
         pairs.extend([("crop", Some(height.to_string())), ("resize", Some(resize.to_string()))]);
     }
     Ok(Some(pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()))

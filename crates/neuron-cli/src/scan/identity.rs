@@ -1,5 +1,5 @@
 use anyhow::Context;
-use neuron_data::Preprocessing;
+use neuron_data::{Limits, Preprocessing};
 use neuron_model::{Device, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,14 @@ impl Identity {
         match device.arithmetic() {
             Some(arithmetic) => self.with("device", arithmetic),
             None => self,
+        }
+    }
+
+    /// Adds the largest picture that is read, where it is not the usual one: larger ones are left out.
+    pub(crate) fn within(self, limits: &Limits) -> Self {
+        match *limits {
+            usual if usual == Limits::default() => self,
+            Limits { max_pixels, .. } => self.with("max_pixels", max_pixels),
         }
     }
 

@@ -239,6 +239,23 @@ fn mistakes_are_named() {
         (code, message.lines().next()),
         (Some(2), Some("error: unknown layer layer5; the nearest names are layer1, layer2, layer3, layer4"))
     );
+    for (arguments, expected) in [
+        (&[".", "--taps", "fc", "--top", "1"][..], "error: . is a folder; name the images in it\n"),
+        (&["wide.png", "--taps", "fc", "--out", "."], "error: . is a folder; name a file in it by --out\n"),
+    ] {
+        assert_eq!(run(arguments), (Some(1), expected.to_owned()));
+    }
+    let attribute = |image: &str, out: &str| {
+        let arguments = ["attribute", image, "--arch", support::ARCH, "--weights", "random.safetensors"];
+        let unit = ["--layer", "layer4", "--channel", "3", "--out", out];
+        let output = neuron(folder.path(), &[&arguments[..], &unit].concat());
+        (output.status.code(), stderr(&output))
+    };
+    let (code, message) = attribute(".", "new");
+    assert_eq!((code, message.as_str()), (Some(1), "error: . is a folder; name one image in it\n"));
+    let (code, message) = attribute("wide.png", "tall.png");
+    assert_eq!(code, Some(1));
+    assert!(message.contains("tall.png is a file; name a folder"), "{message}");
     let (code, message) = run(&["wide.png", "--taps", "fc"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("--out"), "{message}");

@@ -8,6 +8,18 @@ use crate::unit::{Patch, PatchSet, Window};
 /// Patches of a unit that are kept: no page shows more.
 const MOST_PATCHES: usize = 1 << 16;
 
+/// The columns of numbers, in the order in which they are used.
+const NUMBERS: [&str; 8] = [
+    "channel",
+    "size",
+    "source_x",
+    "source_y",
+    "source_width",
+    "source_height",
+    "image_width",
+    "image_height",
+];
+
 /// Reads what `extract-patches` or `baseline` left in a unit's folder.
 ///
 /// Patches of units that nothing names are left out: pictures of another origin.
@@ -32,19 +44,8 @@ pub(super) fn read(reading: &mut Reading<'_>, folder: &Path) -> Result<(), Atlas
 fn rows(table: &mut Table) -> Result<(Option<usize>, Vec<Patch>), AtlasError> {
     let (mut channel, mut rows) = (None, Vec::new());
     for group in 0..table.groups() {
-        let mut numbers = Vec::new();
-        for column in [
-            "channel",
-            "size",
-            "source_x",
-            "source_y",
-            "source_width",
-            "source_height",
-            "image_width",
-            "image_height",
-        ] {
-            numbers.push(table.ints(group, column)?);
-        }
+        let numbers = NUMBERS.into_iter().map(|column| table.ints(group, column));
+        let mut numbers = numbers.collect::<Result<Vec<_>, _>>()?;
         let (mut images, mut scores) = (table.texts(group, "image")?, table.floats(group, "score")?);
         loop {
             let (images, scores) = (table.next(&mut images)?, table.next(&mut scores)?);

@@ -58,6 +58,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     {
         bail!("{} is there already; pass --overwrite to replace it", present.display());
     }
+    if args.out.is_file() {
+        bail!("{} is a file; name a folder for the results by --out", args.out.display());
+    }
+    if args.image.is_dir() {
+        bail!("{} is a folder; name one image in it", args.image.display());
+    }
     let network = global.network(&args.arch)?;
     let target = network.tap(&args.layer)?;
     network.check_channels(&target, &[args.channel])?;

@@ -96,6 +96,7 @@ impl Pass<'_> {
                     self.preprocessing.crop_into(&picture, &mut pixels[begin..]);
                     report.images.push(ImageReport { image, top: BTreeMap::new() });
                 }
+                Err(_) if path.is_dir() => bail!("{image} is a folder; name the images in it"),
                 // A file that is not there is a mistake on the command line, not a damaged image.
                 Err(DataError::Image { source: ImageError::Read { source }, .. }) => {
                     return Err(source).with_context(|| format!("cannot read {image}"));

@@ -183,9 +183,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     if global.dry_run {
         let images = scanned_range(shard, lists.dataset().len()).len();
-        let plan = Plan { start: scan.preview()?, ..plan(&settings, scorer, images, &lists)? };
+        let notices = lists.notices();
+        let plan = Plan { start: scan.preview()?, notices, ..plan(&settings, scorer, images, &lists)? };
         return plan.print(&network, global.json);
     }
+    lists.notices().into_iter().for_each(|notice| global.say(0, || notice));
     say_short_lists(global, &settings, &lists);
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
     scan.conduct(job, |job, skipped| results.write(&job.into_best(), skipped))

@@ -78,7 +78,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "0.1,1,1,1,0", value_name = "W,W,W,W,W")]
     layer_weights: LayerWeights,
     /// Side of the picture, in pixels
-    #[arg(long, default_value = "224", value_name = "PIXELS")]
+    #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
     resolution: NonZeroUsize,
     /// Pictures of each unit, from different starts
     #[arg(long, default_value = "1", value_name = "N")]
@@ -128,6 +128,13 @@ pub(crate) struct Args {
     /// Seconds between checkpoints: a killed run loses no more
     #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
     checkpoint_every: f64,
+}
+
+/// The value of `--resolution`: a larger picture would not fit into any machine's memory with its maps.
+fn side(text: &str) -> Result<NonZeroUsize, String> {
+    const LARGEST: usize = 4096;
+    let side = text.parse().ok().filter(|side: &NonZeroUsize| side.get() <= LARGEST);
+    side.ok_or_else(|| format!("expected a number of pixels, 1 to {LARGEST}"))
 }
 
 /// What references are made of.
@@ -186,7 +193,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let checkpoint = match results.leftovers(&identities, args.resume, global.overwrite)? {
         Leftovers::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
-            return Ok(Outcome::Done);
+            return Ok(outcome(&references));
         }
         Leftovers::Checkpoint(bytes) => Some(bytes),
         Leftovers::Nothing => None,
@@ -229,7 +236,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Interrupted);
         }
     }
-    Ok(Outcome::with_skipped(references.iter().map(|references| references.skipped().len()).sum()))
+    Ok(outcome(&references))
+}
+
+/// Done, or done without some references.
+fn outcome(references: &[References]) -> Outcome {
+    Outcome::with_skipped(references.iter().map(|references| references.skipped().len()).sum())
 }
 
 /// Why the loop ended.

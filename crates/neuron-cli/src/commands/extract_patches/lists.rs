@@ -1,7 +1,7 @@
 //! The image lists of units, turned around: for every image, the units that listed it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -21,6 +21,14 @@ pub(super) struct Lists {
     listings: Vec<Listing>,
     /// Where the listings of each image begin, and at last their end.
     starts: Vec<usize>,
+    repeated: Option<Repeated>,
+}
+
+/// Lines that name an image which an earlier line of the same list names.
+struct Repeated {
+    lines: usize,
+    /// The first of them, and the list that it is in.
+    example: (Arc<str>, PathBuf),
 }
 
 /// One place in one list.
@@ -43,7 +51,21 @@ impl Lists {
         }
         let dataset = Arc::new(Dataset::look_up(&entries.names, lookup));
         let (listings, starts) = turn_around(&images, dataset.len());
-        Ok(Self { dataset, channels: channels.to_owned(), images, listings, starts })
+        let (channels, repeated) = (channels.to_owned(), entries.repeated);
+        Ok(Self { dataset, channels, images, listings, starts, repeated })
+    }
+
+    /// What of the lists is left out, a line each.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let repeated = self.repeated.iter().map(|Repeated { lines, example: (image, list) }| {
+            let repeats =
+                if *lines == 1 { "1 line that repeats".into() } else { format!("{lines} lines that repeat") };
+            format!(
+                "left out: {repeats} an earlier one of the same list, such as `{image}` in {}",
+                list.display()
+            )
+        });
+        repeated.collect()
     }
 
     /// The images of all lists, each once.
@@ -105,6 +127,7 @@ struct Entries {
     /// For each entry the number of the last list that named it.
     last_list: Vec<u32>,
     lists: u32,
+    repeated: Option<Repeated>,
 }
 
 impl Entries {
@@ -121,7 +144,10 @@ impl Entries {
             if *last != self.lists {
                 *last = self.lists;
                 list.push(index);
+                continue;
             }
+            let first = || Repeated { lines: 0, example: (line.into(), path.to_owned()) };
+            self.repeated.get_or_insert_with(first).lines += 1;
         }
         if list.is_empty() {
             bail!("{} is empty: run `neuron select-images` again", path.display());
@@ -211,6 +237,12 @@ mod tests {
             let image = (0..3).find(|image| lists.dataset().relative(*image) == name).unwrap();
             lists.listings_of(image).iter().map(|listing| (listing.unit, listing.rank)).collect::<Vec<_>>()
         };
+        let notices = lists.notices();
+        assert!(
+            notices.len() == 1
+                && notices[0].contains("1 line that repeats an")
+                && notices[0].contains("b.png")
+        );
         assert_eq!(listings("a.png"), [(0, 1)]);
         assert_eq!(listings("b.png"), [(1, 0)]);
         assert_eq!(listings("c.png"), [(0, 0), (1, 1)]);

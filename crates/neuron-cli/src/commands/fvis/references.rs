@@ -79,7 +79,14 @@ impl Search<'_> {
             Origin::lookup(&[&origin, &Origin::of(&self.args.topk_dir)?], self.global.data_if_any()?);
         let references = match self.args.references {
             Kind::Images => {
-                let names: Vec<&str> = distinct(&text).into_iter().take(wanted).collect();
+                let (listed, distinct) = (lines(&text).count(), distinct(&text));
+                if distinct.len() < listed {
+                    let (repeated, list) = (listed - distinct.len(), list.display());
+                    self.global.say(0, || {
+                        format!("left out: {repeated} lines of {list} that repeat an earlier one")
+                    });
+                }
+                let names: Vec<&str> = distinct.into_iter().take(wanted).collect();
                 self.images(&names, Dataset::look_up(&names, &lookup))?
             }
             Kind::Patches => {

@@ -23,7 +23,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32|bf16")]
     pub(crate) precision: Precision,
     /// Number of threads that compute (0: one for each core)
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = threads)]
     pub(crate) threads: usize,
     /// Weights, safetensors or .pth [default: weights/<arch>.safetensors, else what `weights fetch` got]
     #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
@@ -61,6 +61,13 @@ pub(crate) struct Global {
     /// Fail at the first image that cannot be read, instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
+}
+
+/// The value of `--threads`: more than any machine has cores would only exhaust it.
+fn threads(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1024;
+    let threads = text.parse().ok().filter(|threads| *threads <= MOST);
+    threads.ok_or_else(|| format!("expected a number of threads, 0 to {MOST}"))
 }
 
 /// The value of `--max-pixels`.

@@ -159,7 +159,7 @@ fn hostile_paths(folder: &Path) -> Vec<(&'static str, OsString)> {
 }
 
 /// Which words of the commands are paths: the flags that take one, and places without a flag.
-const PATH_FLAGS: [&str; 9] = [
+const PATH_FLAGS: [&str; 8] = [
     "--data",
     "--weights",
     "--out",
@@ -199,6 +199,92 @@ fn no_path_makes_a_command_panic_or_hang() {
     for device in ["/dev/null", "/dev/zero", "/dev/full"] {
         assert!(!fs::metadata(device).unwrap().is_file(), "{device} was replaced");
     }
+}
+
+/// Flags that take numbers, by the command that they are tried with.
+const NUMBERS: [(usize, &[&str]); 7] = [
+    (
+        0,
+        &[
+            "--topk-images",
+            "--batch-size",
+            "--split-n",
+            "--channels",
+            "--checkpoint-every",
+            "--threads",
+            "--max-pixels",
+            "--shard",
+        ],
+    ),
+    (1, &["--patch-size", "--topk-patches", "--grid-columns", "--channels", "--batch-size"]),
+    (2, &["--patch-size", "--topk-patches", "--grid-columns", "--chs", "--split-n"]),
+    (
+        3,
+        &[
+            "--num-real-img",
+            "--bs",
+            "--jitter",
+            "--lr",
+            "--tv-l1",
+            "--tv-l2",
+            "--l2",
+            "--feat-dist",
+            "--setting-id",
+            "--seed",
+            "--save-every",
+            "--layer-weights",
+            "--resolution",
+            "--channel",
+            "--checkpoint-every",
+            "--epochs",
+        ],
+    ),
+    (4, &["--top", "--threads"]),
+    (5, &["--channel"]),
+    (6, &["--patches", "--images"]),
+];
+
+const EXTREMES: [&str; 12] = [
+    "0",
+    "-1",
+    "1",
+    "-0.0",
+    "1e308",
+    "nan",
+    "inf",
+    "",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551615",
+    "340282366920938463463374607431768211456",
+];
+
+#[test]
+fn no_number_makes_a_command_panic_or_take_all_memory() {
+    let folder = surroundings();
+    let mut runs = 0;
+    for (at, flags) in NUMBERS {
+        for flag in flags {
+            for (number, value) in EXTREMES.iter().enumerate() {
+                let mut arguments = words(COMMANDS[at], &format!("made{flag}{number}"));
+                arguments.extend([format!("{flag}={value}").into(), "--quiet".into()]);
+                if at == 3 {
+                    arguments.push("--stop-after=1".into());
+                }
+                let mut command = command(folder.path(), &arguments);
+                let errors = tempfile::tempfile().unwrap();
+                let status = ended(command.stdout(Stdio::null()).stderr(errors.try_clone().unwrap()));
+                let said = text(errors);
+                assert!(
+                    status.code().is_some_and(|code| EXIT_CODES.contains(&code))
+                        && !said.contains("panicked"),
+                    "{command:?}: {status}\n{said}"
+                );
+                runs += 1;
+            }
+        }
+    }
+    assert!(runs > 300, "only {runs} runs");
 }
 
 /// The command once for each path that it takes, with that one replaced; and once with each flag that names a file.

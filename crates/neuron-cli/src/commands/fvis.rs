@@ -1,6 +1,7 @@
 mod curve;
 mod display;
 mod failure;
+mod identities;
 mod names;
 mod patches;
 mod plan;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
-use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Settings, Unit};
+use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Settings, Start, Unit};
 use neuron_model::{PixelRange, RelevanceMethod};
 
 use crate::channels::Channels;
@@ -26,8 +27,9 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::{Identity, seconds};
 
 use display::Display;
+use identities::Identities;
 use references::References;
-use results::{Identities, Leftovers, Results};
+use results::{Leftovers, Results};
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
@@ -81,7 +83,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
     resolution: NonZeroUsize,
     /// Pictures of each unit, from different starts
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = copies)]
     bs: NonZeroUsize,
     /// Largest shift of the picture in a step, in pixels
     #[arg(long, default_value_t = 30, value_name = "PIXELS")]
@@ -137,6 +139,13 @@ fn side(text: &str) -> Result<NonZeroUsize, String> {
     side.ok_or_else(|| format!("expected a number of pixels, 1 to {LARGEST}"))
 }
 
+/// The value of `--bs`: all copies are in memory together.
+fn copies(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 1024;
+    let copies = text.parse().ok().filter(|copies: &NonZeroUsize| copies.get() <= MOST);
+    copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
+}
+
 /// What references are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
@@ -166,8 +175,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     settings.layer_weights.below(&network, &target).map_err(|error| WrongUsage(error.to_string()))?;
-    if global.dry_run {
-        return plan::print(args, global, &network, &target, &channels, &settings);
+    let plan = || plan::print(args, global, &network, &target, &channels, &settings);
+    if global.dry_run && !args.resume {
+        return plan();
     }
 
     let search = references::Search {
@@ -185,11 +195,22 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .with("layer", &target.name)
         .with("references_are", args.references.name())
         .with("start_sha256", start.sha256.as_deref());
-    let run = identity_of_run(&common, &channels, &references);
-    let units = identities_of_units(&common, &channels, &references);
+    let identities = Identities::new(&common, &channels, &references, &settings);
     let results = Results::new(args, &channels);
+    if global.dry_run {
+        results.leftovers(&identities, args.resume, global.overwrite)?;
+        return plan();
+    }
+    let report = record::Report {
+        args,
+        global,
+        network: &network,
+        target: &target,
+        references: &references,
+        identities: &identities.units,
+    };
+    let run = Run { report: &report, channels: &channels, results: &results, inputs: identities.inputs() };
     let _claim = results.claim()?;
-    let identities = Identities { run: &run, units: &units, settings: &settings };
     let checkpoint = match results.leftovers(&identities, args.resume, global.overwrite)? {
         Leftovers::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
@@ -201,42 +222,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.overwrite && checkpoint.is_none() {
         results.remove_stale()?;
     }
-    let inputs = serde_json::json!(run).to_string();
-    let identities = units;
-    let units = channels.iter().zip(&references);
-    let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
-    let optimizer = Optimizer::new(&network, &target, units, settings, start.start);
-    let mut optimizer = optimizer.map_err(failure::told)?;
-    if let Some(bytes) = checkpoint {
-        optimizer.restore(&bytes, &inputs)?;
-        global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
-    }
-
-    let ended = optimize(&mut optimizer, args, global, &results, &inputs);
-    let ended = ended.map_err(|error| failure::of_run(error, &channels, &references, &results))?;
-    let report = record::Report {
-        args,
-        global,
-        network: &network,
-        target: &target,
-        references: &references,
-        identities: &identities,
-    };
-    if optimizer.steps_done() > 0 {
-        let records = report.records(&optimizer, &channels, &weights_preprocessing)?;
-        results.write(&optimizer, &records)?;
-        report.say(&records, &results)?;
-    }
-    match ended {
-        Ended::Finished => results.remove_checkpoint()?,
-        Ended::Stopped => results.write_checkpoint(&mut optimizer, &inputs)?,
-        Ended::Interrupted => {
-            results.write_checkpoint(&mut optimizer, &inputs)?;
-            global.say(0, || "interrupted; continue with --resume".to_owned());
-            return Ok(Outcome::Interrupted);
-        }
-    }
-    Ok(outcome(&references))
+    let mut optimizer = run.optimizer(settings, start.start, checkpoint)?;
+    let ended = run.optimize(&mut optimizer)?;
+    run.finish(&mut optimizer, ended, &weights_preprocessing)
 }
 
 /// Done, or done without some references.
@@ -255,41 +243,95 @@ enum Ended {
     Interrupted,
 }
 
-/// Takes the steps that are left.
-fn optimize(
-    optimizer: &mut Optimizer<'_>,
-    args: &Args,
-    global: &Global,
-    results: &Results<'_>,
-    inputs: &str,
-) -> anyhow::Result<Ended> {
-    let total = optimizer.settings().schedule.steps();
-    let last = args.stop_after.unwrap_or(total).min(total);
-    let mut display = Display::new(last, global.quiet);
-    let mut saved = Instant::now();
-    let checkpoint_every = Duration::from_secs_f64(args.checkpoint_every);
-    while optimizer.steps_done() < last {
-        let step = optimizer.step(&mut |event| {
-            display.show(event);
-            if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        match step {
-            Err(FvisError::Stopped) => return Ok(Ended::Interrupted),
-            step => step?,
+/// A run that was found to be possible.
+struct Run<'a> {
+    report: &'a record::Report<'a>,
+    channels: &'a [usize],
+    results: &'a Results<'a>,
+    /// What decides the pictures beside the settings, for the checkpoint.
+    inputs: String,
+}
+
+impl Run<'_> {
+    /// The optimiser, where an earlier run left off if there is a checkpoint.
+    fn optimizer(
+        &self,
+        settings: Settings,
+        start: Start,
+        checkpoint: Option<Vec<u8>>,
+    ) -> anyhow::Result<Optimizer<'_>> {
+        let record::Report { global, network, target, references, .. } = *self.report;
+        let units = self.channels.iter().zip(references);
+        let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
+        let optimizer = Optimizer::new(network, target, units, settings, start);
+        let mut optimizer = optimizer.map_err(failure::told)?;
+        if let Some(bytes) = checkpoint {
+            optimizer.restore(&bytes, &self.inputs)?;
+            global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
         }
-        let steps = optimizer.steps_done();
-        if interrupt::requested() && steps < last {
-            return Ok(Ended::Interrupted);
-        }
-        if args.save_every.is_some_and(|every| steps.is_multiple_of(every.get())) && steps < last {
-            results.write_intermediate(optimizer)?;
-        }
-        if saved.elapsed() >= checkpoint_every && steps < last {
-            results.write_checkpoint(optimizer, inputs)?;
-            saved = Instant::now();
-        }
+        Ok(optimizer)
     }
-    Ok(if optimizer.is_finished() { Ended::Finished } else { Ended::Stopped })
+
+    /// Takes the steps that are left.
+    fn optimize(&self, optimizer: &mut Optimizer<'_>) -> anyhow::Result<Ended> {
+        let failed = |error| failure::of_run(error, self.channels, self.report.references, self.results);
+        self.steps(optimizer).map_err(failed)
+    }
+
+    fn steps(&self, optimizer: &mut Optimizer<'_>) -> anyhow::Result<Ended> {
+        let record::Report { args, global, .. } = *self.report;
+        let total = optimizer.settings().schedule.steps();
+        let last = args.stop_after.unwrap_or(total).min(total);
+        let mut display = Display::new(last, global.quiet);
+        let mut saved = Instant::now();
+        let checkpoint_every = Duration::from_secs_f64(args.checkpoint_every);
+        while optimizer.steps_done() < last {
+            let step = optimizer.step(&mut |event| {
+                display.show(event);
+                if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            match step {
+                Err(FvisError::Stopped) => return Ok(Ended::Interrupted),
+                step => step?,
+            }
+            let steps = optimizer.steps_done();
+            if interrupt::requested() && steps < last {
+                return Ok(Ended::Interrupted);
+            }
+            if args.save_every.is_some_and(|every| steps.is_multiple_of(every.get())) && steps < last {
+                self.results.write_intermediate(optimizer)?;
+            }
+            if saved.elapsed() >= checkpoint_every && steps < last {
+                self.results.write_checkpoint(optimizer, &self.inputs)?;
+                saved = Instant::now();
+            }
+        }
+        Ok(if optimizer.is_finished() { Ended::Finished } else { Ended::Stopped })
+    }
+
+    /// Writes what came of it: the pictures, and the state of a run that is not finished.
+    fn finish(
+        &self,
+        optimizer: &mut Optimizer<'_>,
+        ended: Ended,
+        preprocessing: &Preprocessing,
+    ) -> anyhow::Result<Outcome> {
+        if optimizer.steps_done() > 0 {
+            let records = self.report.records(optimizer, self.channels, preprocessing)?;
+            self.results.write(optimizer, &records)?;
+            self.report.say(&records, self.results)?;
+        }
+        match ended {
+            Ended::Finished => self.results.remove_checkpoint()?,
+            Ended::Stopped => self.results.write_checkpoint(optimizer, &self.inputs)?,
+            Ended::Interrupted => {
+                self.results.write_checkpoint(optimizer, &self.inputs)?;
+                self.report.global.say(0, || "interrupted; continue with --resume".to_owned());
+                return Ok(Outcome::Interrupted);
+            }
+        }
+        Ok(outcome(self.report.references))
+    }
 }
 
 fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
@@ -314,20 +356,6 @@ fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settin
 fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
     let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;
     Preprocessing { resize: resize.max(side), crop: side, ..preprocessing.clone() }
-}
-
-/// What decides the results of a run beside its settings, for its checkpoint.
-fn identity_of_run(common: &Identity, channels: &[usize], references: &[References]) -> Identity {
-    let names: Vec<&[String]> = references.iter().map(References::names).collect();
-    common.clone().with("channels", channels).with("references", names)
-}
-
-/// What decides each unit's pictures beside the settings, for their records: the same alone and in company.
-fn identities_of_units(common: &Identity, channels: &[usize], references: &[References]) -> Vec<Identity> {
-    let of_unit = |(channel, references): (&usize, &References)| {
-        common.clone().with("channel", channel).with("references", references.names())
-    };
-    channels.iter().zip(references).map(of_unit).collect()
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use image::ExtendedColorType;
 use neuron_files::Claim;
-use neuron_fvis::{CheckpointState, Item, Optimizer, Rendering, Settings};
-use serde_json::{Value, json};
+use neuron_fvis::{CheckpointState, Item, Optimizer, Rendering};
+use serde_json::Value;
 
+use super::identities::Identities;
 use super::names::Names;
 use super::record::Record;
 use super::{Args, curve};
-use crate::scan::{Identity, differences_between};
 use crate::{claim, output};
 
 /// Where a run's files go, and what earlier ones have left there.
@@ -27,15 +27,6 @@ pub(super) enum Leftovers {
     Checkpoint(Vec<u8>),
     /// Everything is there.
     Complete,
-}
-
-/// What makes a run's pictures what they are.
-pub(super) struct Identities<'a> {
-    /// Of the whole run, for its checkpoint.
-    pub(super) run: &'a Identity,
-    /// Of each unit's pictures, for their records.
-    pub(super) units: &'a [Identity],
-    pub(super) settings: &'a Settings,
 }
 
 impl<'a> Results<'a> {
@@ -64,7 +55,7 @@ impl<'a> Results<'a> {
     /// If it is of other settings, or would be lost.
     pub(super) fn leftovers(
         &self,
-        identities: &Identities<'_>,
+        identities: &Identities,
         resume: bool,
         overwrite: bool,
     ) -> anyhow::Result<Leftovers> {
@@ -120,7 +111,7 @@ impl<'a> Results<'a> {
         }
     }
 
-    fn check_checkpoint(&self, bytes: &[u8], identities: &Identities<'_>) -> anyhow::Result<()> {
+    fn check_checkpoint(&self, bytes: &[u8], identities: &Identities) -> anyhow::Result<()> {
         let place = self.names.checkpoint();
         let damaged = || {
             format!("{} cannot be used; add --overwrite (without --resume) to start over", place.display())
@@ -128,7 +119,7 @@ impl<'a> Results<'a> {
         let state = CheckpointState::read(bytes).with_context(damaged)?;
         let inputs = serde_json::from_str::<Value>(&state.inputs).with_context(damaged)?;
         let settings = serde_json::from_str::<Value>(&state.settings).with_context(damaged)?;
-        let differences = differences(&inputs, identities.run, &settings, identities.settings);
+        let differences = identities.differences_of_run(&inputs, &settings);
         if differences.is_empty() {
             return Ok(());
         }
@@ -144,7 +135,7 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// If one is of other settings than this run's.
-    fn is_complete(&self, present: &[(usize, usize)], identities: &Identities<'_>) -> anyhow::Result<bool> {
+    fn is_complete(&self, present: &[(usize, usize)], identities: &Identities) -> anyhow::Result<bool> {
         let mut finished = true;
         for (unit, copy) in present {
             let path = self.names.path(*unit, *copy, ".json");
@@ -155,8 +146,7 @@ impl<'a> Results<'a> {
             let record: Value = serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is damaged; {way_out}", path.display()))?;
             let part = |key: &str| record.get(key).cloned().unwrap_or(Value::Null);
-            let inputs = &identities.units[*unit];
-            let differences = differences(&part("inputs"), inputs, &part("settings"), identities.settings);
+            let differences = identities.differences_of_unit(*unit, &part("inputs"), &part("settings"));
             if !differences.is_empty() {
                 bail!(
                     "{} is the picture of other settings:\n  {}\n{way_out}",
@@ -221,16 +211,4 @@ fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Res
     let rendering = Rendering { range: optimizer.settings().pixels };
     let pixels = rendering.rgb(&item.picture);
     output::write_png(path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
-}
-
-/// One line for each setting that differs.
-fn differences(
-    inputs: &Value,
-    new_inputs: &Identity,
-    settings: &Value,
-    new_settings: &Settings,
-) -> Vec<String> {
-    let mut lines = differences_between(inputs, &json!(new_inputs), &|| false);
-    lines.extend(differences_between(settings, &json!(new_settings), &|| false));
-    lines
 }

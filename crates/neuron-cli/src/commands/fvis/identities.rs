@@ -1,0 +1,57 @@
+//! What makes a run's pictures what they are: by it a run knows its checkpoint and its finished pictures again.
+
+use neuron_fvis::Settings;
+use serde_json::{Value, json};
+
+use super::references::References;
+use crate::scan::{Identity, differences_between};
+
+/// What decides the pictures of a run.
+pub(super) struct Identities {
+    /// Of the whole run, for its checkpoint.
+    run: Identity,
+    /// Of each unit's pictures, for their records: the same alone and in company.
+    pub(super) units: Vec<Identity>,
+    settings: Value,
+}
+
+impl Identities {
+    /// `common` is what all units share beside the settings.
+    pub(super) fn new(
+        common: &Identity,
+        channels: &[usize],
+        references: &[References],
+        settings: &Settings,
+    ) -> Self {
+        let names: Vec<&[String]> = references.iter().map(References::names).collect();
+        let of_unit = |(channel, references): (&usize, &References)| {
+            common.clone().with("channel", channel).with("references", references.names())
+        };
+        Self {
+            run: common.clone().with("channels", channels).with("references", names),
+            units: channels.iter().zip(references).map(of_unit).collect(),
+            settings: json!(settings),
+        }
+    }
+
+    /// What a checkpoint holds beside the settings.
+    pub(super) fn inputs(&self) -> String {
+        json!(self.run).to_string()
+    }
+
+    /// One line for each thing in which a checkpoint's run was another.
+    pub(super) fn differences_of_run(&self, inputs: &Value, settings: &Value) -> Vec<String> {
+        self.differences(&self.run, inputs, settings)
+    }
+
+    /// One line for each thing in which the run of a unit's picture was another.
+    pub(super) fn differences_of_unit(&self, unit: usize, inputs: &Value, settings: &Value) -> Vec<String> {
+        self.differences(&self.units[unit], inputs, settings)
+    }
+
+    fn differences(&self, now: &Identity, inputs: &Value, settings: &Value) -> Vec<String> {
+        let mut lines = differences_between(inputs, &json!(now), &|| false);
+        lines.extend(differences_between(settings, &self.settings, &|| false));
+        lines
+    }
+}

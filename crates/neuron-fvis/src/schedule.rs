@@ -26,6 +26,9 @@ pub struct Phase {
     pub clamp: bool,
 }
 
+/// Larger than any picture; keeps twice the jitter in 32 bits.
+const MOST_JITTER_PX: usize = 65_535;
+
 impl Schedule {
     /// The phases that setting `id` of the reference implementation stands for.
     ///
@@ -60,7 +63,7 @@ impl Schedule {
     /// A schedule of these phases.
     ///
     /// # Errors
-    /// [`FvisError::Setting`] if there is nothing to do, or if nothing is averaged to a pixel.
+    /// [`FvisError::Setting`] if there is nothing to do, if nothing is averaged to a pixel, or if the jitter is too large.
     pub fn new(phases: Vec<Phase>) -> Result<Self, FvisError> {
         if phases.is_empty() || phases.iter().any(|phase| phase.steps == 0) {
             let value = "0".to_owned();
@@ -69,6 +72,10 @@ impl Schedule {
         if phases.iter().any(|phase| phase.pooling == 0) {
             let value = "0".to_owned();
             return Err(FvisError::Setting { setting: "pooling", value, expected: "at least 1" });
+        }
+        if let Some(phase) = phases.iter().find(|phase| phase.jitter_px > MOST_JITTER_PX) {
+            let value = phase.jitter_px.to_string();
+            return Err(FvisError::Setting { setting: "jitter_px", value, expected: "at most 65535" });
         }
         Ok(Self { phases })
     }

@@ -45,8 +45,8 @@ impl Windows {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn baseline(size: usize, height: usize, width: usize) -> Result<Self, PatchError> {
-        // Four fifths in integers, which is what `int(size * 0.8)` gives for every size.
-        Self::new(size, (size * 4 / 5).max(1), height, width)
+        // Four fifths in integers, which is what `int(size * 0.8)` gives for every size, without overflow.
+        Self::new(size, (size / 5 * 4 + size % 5 * 4 / 5).max(1), height, width)
     }
 
     /// Side of a window, in pixels.
@@ -122,6 +122,11 @@ mod tests {
         assert_eq!(
             Windows::sliding(33, 32, 64),
             Err(PatchError::LargerThanCrop { size: 33, height: 32, width: 64 })
+        );
+        let (size, height, width) = (usize::MAX, 32, 64);
+        assert_eq!(
+            Windows::baseline(size, height, width),
+            Err(PatchError::LargerThanCrop { size, height, width })
         );
         assert_eq!(Windows::sliding(0, 32, 64), Err(PatchError::Zero { what: "the patch size" }));
         assert_eq!(Windows::new(4, 0, 32, 64), Err(PatchError::Zero { what: "the stride" }));

@@ -8,7 +8,8 @@ use crate::not_finite;
 use crate::outcome::WrongUsage;
 
 /// The flags that set what the library calls by the names of its fields.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 9] = [
+    ("jitter_px", "--jitter"),
     ("learning_rate", "--lr"),
     ("feature_weight", "--feat-dist"),
     ("tv_l1", "--tv-l1"),

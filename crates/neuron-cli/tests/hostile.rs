@@ -159,17 +159,8 @@ fn hostile_paths(folder: &Path) -> Vec<(&'static str, OsString)> {
 }
 
 /// Which words of the commands are paths: the flags that take one, and places without a flag.
-const PATH_FLAGS: [&str; 8] = [
-    "--data",
-    "--weights",
-    "--out",
-    "--save-dir",
-    "--topk-dir",
-    "--folder-name",
-    "--config",
-    "--start",
-    "{positional}",
-];
+const PATH_FLAGS: [&str; 8] =
+    ["--data", "--weights", "--out", "--save-dir", "--topk-dir", "--folder-name", "--config", "--start"];
 
 #[test]
 fn no_path_makes_a_command_panic_or_hang() {

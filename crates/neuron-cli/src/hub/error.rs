@@ -43,7 +43,7 @@ pub(crate) enum HubError {
     #[error("{url} wants {what}, which is not supported")]
     UnsupportedConfig { url: String, what: String },
     #[error("{url} describes a preprocessing that is not supported")]
-    Preprocessing { url: String, source: DataError },
+    Preprocessing { url: String, source: Box<DataError> },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("interrupted; nothing was kept")]

@@ -83,7 +83,7 @@ impl Hub {
         let config = connection.small_file(&config_url, MAX_CONFIG_BYTES)?;
         let mut metadata = timm_config::metadata(&config, &config_url)?;
         Preprocessing::from_metadata(&metadata)
-            .map_err(|source| HubError::Preprocessing { url: config_url, source })?;
+            .map_err(|source| HubError::Preprocessing { url: config_url, source: source.into() })?;
 
         let folder = place.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|source| HubError::Write { path: folder.to_owned(), source })?;

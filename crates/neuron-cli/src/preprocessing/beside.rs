@@ -13,8 +13,11 @@ use super::{timm, transformers};
 /// A configuration longer than this is something else.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Preprocessing as a weights file's metadata says it.
+type Metadata = BTreeMap<String, String>;
+
 /// What a reader makes of a configuration: metadata, or nothing if it is another's.
-type Reader = fn(&Value) -> Result<Option<BTreeMap<String, String>>, Problem>;
+type Reader = fn(&Value) -> Result<Option<Metadata>, Problem>;
 
 /// The first is asked first.
 const CONFIGURATIONS: [(&str, Reader); 2] =
@@ -24,9 +27,7 @@ const CONFIGURATIONS: [(&str, Reader); 2] =
 ///
 /// # Errors
 /// [`ConfigurationError`] if a configuration is damaged, or wants what is not supported.
-pub(super) fn read(
-    weights: &Path,
-) -> Result<Option<(PathBuf, BTreeMap<String, String>)>, ConfigurationError> {
+pub(super) fn read(weights: &Path) -> Result<Option<(PathBuf, Metadata)>, ConfigurationError> {
     for (name, reader) in CONFIGURATIONS {
         let path = weights.with_file_name(name);
         if !path.is_file() {

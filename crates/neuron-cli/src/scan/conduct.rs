@@ -82,7 +82,7 @@ impl Scan<'_> {
             }
             Start::Scan(resume) => {
                 let scanned = self.run(&mut job, resume);
-                if scanned.as_ref().is_err_and(|error| error.is::<NotFinite>()) {
+                if matches!(&scanned, Err(error) if error.is::<NotFinite>()) {
                     // With these weights no scan comes to its end: what was kept of it would only be in the way.
                     output::remove(checkpoint)?;
                 }

@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod global;
 mod hub;
+mod input;
 mod interrupt;
 mod not_finite;
 mod origin;

@@ -8,6 +8,7 @@ use neuron_model::{Network, Tap};
 use serde_json::Value;
 
 use crate::global::Global;
+use crate::input;
 use crate::outcome::WrongUsage;
 use crate::place::Place;
 
@@ -36,7 +37,8 @@ impl Origin {
         if !path.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = input::read(&path, input::JSON_BYTES)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let Ok(manifest) = serde_json::from_slice::<Value>(&bytes) else {
             bail!(
                 "{} is damaged: make the lists again, or remove it if they are not of this program",

@@ -241,7 +241,10 @@ fn mistakes_are_named() {
     );
     for (arguments, expected) in [
         (&[".", "--taps", "fc", "--top", "1"][..], "error: . is a folder; name the images in it\n"),
-        (&["wide.png", "--taps", "fc", "--out", "."], "error: . is a folder; name a file in it by --out\n"),
+        (
+            &["wide.png", "--taps", "fc", "--out", "."],
+            "error: cannot write .: it is a folder; name a file in it\n",
+        ),
     ] {
         assert_eq!(run(arguments), (Some(1), expected.to_owned()));
     }

@@ -146,10 +146,9 @@ fn the_largest_picture_is_a_matter_of_a_flag() {
     assert_eq!(list(&setup.path("some")).len(), 1);
     setup.select("", 2, &["--data", "photos", "--max-pixels", "0"]);
 
-    let photo = setup.photo(1);
-    let mut activations =
-        neuron(&["activations", photo.to_str().unwrap(), "--taps", "fc", "--arch", ARCH, "--top", "1"]);
+    let mut activations = neuron(&["activations", "--taps", "fc", "--arch", ARCH, "--top", "1"]);
     activations
+        .args([setup.photo(0), setup.photo(1)])
         .args(["--max-pixels", &some])
         .arg("--weights")
         .arg(&setup.weights)

@@ -98,7 +98,10 @@ fn another_number_of_pictures_needs_another_folder_or_overwriting() {
         |pictures| ["demo", "--out", "out", "--epochs", "1", "--units", "1", "--pictures", pictures];
     expecting(0, neuron(&arguments("2")).current_dir(folder.path()));
     let (_, stderr) = expecting(1, neuron(&arguments("3")).current_dir(folder.path()));
-    assert!(stderr.contains("holds the result of other settings: add --overwrite"), "{stderr}");
+    assert!(
+        stderr.contains("holds the result of other settings") && stderr.contains("add --overwrite"),
+        "{stderr}"
+    );
     expecting(0, neuron(&arguments("2")).current_dir(folder.path()));
     expecting(0, neuron(&[&arguments("3")[..], &["--overwrite"]].concat()).current_dir(folder.path()));
 }

@@ -296,7 +296,12 @@ fn files_that_are_gone_are_skipped_and_reported() {
     assert!(stderr.contains("--strict"), "{stderr}");
     setup.write_list(9, &["gone.png".into()]);
     let (_, stderr) = setup.run(1, &["--overwrite", "--channels", "9"]);
+    assert!(stderr.contains("none of the 1 images") && stderr.contains("gone.png"), "{stderr}");
+    // Where another unit has patches, it gets them; the one without is said, listed, and not complete.
+    let (_, stderr) = setup.run(3, &["--overwrite"]);
     assert!(stderr.contains("no image of channel 9") && stderr.contains("gone.png"), "{stderr}");
+    assert!(setup.path("lists/8/manifest.json").is_file());
+    assert_eq!(support::files(&setup.path("lists/9")).len(), 2, "the list, and what was skipped");
 }
 
 #[test]

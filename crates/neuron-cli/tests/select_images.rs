@@ -147,7 +147,7 @@ fn an_interrupt_writes_a_checkpoint_and_exits_with_130() {
     let (_, stderr) = run_expecting(1, &arguments);
     assert!(stderr.contains("an unfinished run is at") && stderr.contains("--resume"), "{stderr}");
     let (_, stderr) = run_expecting(1, &[&arguments[..], &["--resume", "--topk-images", "6"]].concat());
-    assert!(stderr.contains("\"topk_images\":5") && stderr.contains("\"topk_images\":6"), "{stderr}");
+    assert!(stderr.contains("settings.topk_images: 5 -> 6"), "{stderr}");
     run_expecting(0, &[&arguments[..], &["--resume"]].concat());
     assert_same_files(&setup.run("whole", &[]), &out);
 }

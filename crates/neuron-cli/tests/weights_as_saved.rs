@@ -114,7 +114,7 @@ fn a_configuration_beside_the_weights_is_used_said_and_noted() {
     assert!(assumed.contains("ImageNet's are assumed"), "{assumed}");
 
     let configuration = r#"{"pretrained_cfg": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
-        "input_size": [3, 64, 64], "crop_pct": 0.8889, "interpolation": "bilinear"}}"#;
+        "input_size": [3, 64, 64], "crop_pct": 0.8888, "interpolation": "bilinear"}}"#;
     std::fs::write(folder.path().join("config.json"), configuration).unwrap();
     let (found, said) = activations(0, &path, "fc", &[]);
     assert!(said.contains("config.json: resize 72, crop 64, bilinear"), "{said}");

@@ -84,7 +84,7 @@ impl fmt::Display for Notice {
             Self::NoSplits { asked } => {
                 write!(
                     f,
-                    "the data have no folder `train` or `val`: all images are used, not only `{}`",
+                    "the split `{}` means nothing here, as there is no folder `train` or `val`: all images are used",
                     asked.name()
                 )
             }
@@ -113,11 +113,9 @@ impl fmt::Display for Notice {
                 write!(f, "left out: {links} to nowhere, such as `{example}`")
             }
             Self::Repeated { count, example } => {
-                let lines = counted(*count, "line");
-                write!(
-                    f,
-                    "{lines} of the list repeat an earlier one, such as `{example}`; each counts as an image"
-                )
+                let lines =
+                    if *count == 1 { "1 line repeats".to_owned() } else { format!("{count} lines repeat") };
+                write!(f, "{lines} an earlier one of the list, such as `{example}`; each counts as an image")
             }
         }
     }

@@ -60,7 +60,11 @@ fn is_stream(_kind: FileType) -> bool {
 }
 
 fn refusal(kind: FileType) -> &'static str {
-    if kind.is_dir() { "it is a folder: name a file" } else { "it is no regular file: name another place" }
+    if kind.is_dir() {
+        "it is a folder; name a file in it"
+    } else {
+        "it is no regular file: name another place"
+    }
 }
 
 #[cfg(test)]

@@ -150,7 +150,8 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn file_errors_name_the_file() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let missing = directory.path().join("missing").join("scan.state");
+    fs::write(directory.path().join("file"), b"").expect("a file");
+    let missing = directory.path().join("file").join("scan.state");
     for error in [small().save(&missing).err(), TopK::open(&missing).err()] {
         let error = error.expect("there is no such folder");
         assert!(error.to_string().ends_with("scan.state"), "{error}");

@@ -186,8 +186,8 @@ impl Scan<'_> {
         let Some(first) = skipped.first().filter(|_| skipped.len() == images) else { return Ok(()) };
         output::remove(&self.destination.checkpoint)?;
         bail!(
-            "none of the {images} images could be read, so there is no result; the first: {}: {}; \
-             --data says where images lie now",
+            "none of the {images} images could be read, so there is no result; the first is {}: {}; if they have moved, \
+             pass --data",
             first.image,
             first.reason
         );

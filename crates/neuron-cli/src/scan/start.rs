@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::{Checkpoint, Identity, Shard, ShardFlag};
+use crate::input;
 
 /// Flags of every command that scans.
 #[derive(Clone, Debug, clap::Args)]
@@ -160,7 +161,8 @@ struct Manifest {
 
 impl Manifest {
     fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = input::read(path, input::JSON_BYTES)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let damaged = || {
             format!(
                 "{} is damaged: add --overwrite to replace the result, or choose another folder",

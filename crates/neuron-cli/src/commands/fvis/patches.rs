@@ -1,6 +1,5 @@
 //! `--references patches`: what `extract-patches` and `baseline` kept of each image, cut from the original.
 
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -9,6 +8,8 @@ use neuron_geometry::PixelBox;
 use neuron_patches::Picture;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+
+use crate::input;
 
 /// Name of the table beside a list.
 const TABLE: &str = "patches.parquet";
@@ -19,7 +20,7 @@ const COLUMNS: [&str; 4] = ["source_y", "source_x", "source_height", "source_wid
 pub(super) fn boxes(list: &Path) -> anyhow::Result<Vec<PixelBox>> {
     let path = list.with_file_name(TABLE);
     let read = || -> anyhow::Result<Vec<PixelBox>> {
-        let table = SerializedFileReader::new(File::open(&path)?)?;
+        let table = SerializedFileReader::new(input::open(&path)?)?;
         let schema = table.metadata().file_metadata().schema_descr();
         let find = |name: &str| schema.columns().iter().position(|column| column.name() == name);
         let columns: Option<Vec<usize>> = COLUMNS.into_iter().map(find).collect();

@@ -100,8 +100,9 @@ impl Search<'_> {
         let found = references.names.len();
         if found < wanted {
             let (unit, list) = (format!("{}:{channel}", self.target.name), list.display());
-            self.global
-                .say(0, || format!("{unit}: {found} references instead of {wanted}, all that {list} gives"));
+            self.global.say(0, || {
+                format!("{unit}: {found} references instead of {wanted}: {list} has no more that can be read")
+            });
         }
         Ok(references)
     }

@@ -13,7 +13,10 @@ use super::identities::Identities;
 use super::names::Names;
 use super::record::Record;
 use super::{Args, curve};
-use crate::{claim, output};
+use crate::{claim, input, output};
+
+/// The state of a thousand large pictures.
+const MOST_CHECKPOINT_BYTES: u64 = 16 << 30;
 
 /// Where a run's files go, and what earlier ones have left there.
 pub(super) struct Results<'a> {
@@ -62,7 +65,7 @@ impl<'a> Results<'a> {
         let checkpoint = self.names.checkpoint();
         let unfinished = checkpoint.is_file();
         if resume && unfinished {
-            let bytes = fs::read(&checkpoint);
+            let bytes = input::read(&checkpoint, MOST_CHECKPOINT_BYTES);
             let bytes = bytes.with_context(|| format!("cannot read {}", checkpoint.display()))?;
             self.check_checkpoint(&bytes, identities)?;
             return Ok(Leftovers::Checkpoint(bytes));
@@ -140,7 +143,7 @@ impl<'a> Results<'a> {
         for (unit, copy) in present {
             let path = self.names.path(*unit, *copy, ".json");
             let way_out = "add --overwrite to replace it, or choose another --exp-name";
-            let bytes = fs::read(&path).with_context(|| {
+            let bytes = input::read(&path, input::JSON_BYTES).with_context(|| {
                 format!("{} has no record beside it; {way_out}", self.picture(*unit, *copy).display())
             })?;
             let record: Value = serde_json::from_slice(&bytes)

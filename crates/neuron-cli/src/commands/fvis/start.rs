@@ -10,6 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::Args;
 use crate::global::Global;
+use crate::input;
+
+/// A start of many large pictures, with room to spare.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// A start that was read, with the hash of its file.
 #[derive(Default)]
@@ -21,7 +25,8 @@ pub(super) struct Read {
 /// Reads the start that the flags name; the default is to start at random.
 pub(super) fn read(args: &Args, global: &Global, preprocessing: &Preprocessing) -> anyhow::Result<Read> {
     let Some(path) = &args.start else { return Ok(Read::default()) };
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the start {}", path.display()))?;
+    let bytes =
+        input::read(path, MOST_BYTES).with_context(|| format!("cannot read the start {}", path.display()))?;
     let start = if path.extension().is_some_and(|extension| extension == "safetensors") {
         tensors(&bytes, args).with_context(|| format!("{} is no start", path.display()))?
     } else {

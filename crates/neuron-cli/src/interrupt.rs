@@ -1,21 +1,47 @@
-//! SIGINT and SIGTERM: the first asks the running command to stop at the next safe place, the second ends it.
+//! SIGINT and SIGTERM: they end a command at once, but for one that is [`caught`]. That is asked by the first to stop at
+//! the next safe place, and ended by the second.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use anyhow::Context;
+use signal_hook::flag;
 
 static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// Whether nobody looks at the request, as at the start and where a command waits for a pipe.
+static UNHEARD: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+/// Commands within commands that look at it.
+static HEARERS: AtomicUsize = AtomicUsize::new(0);
 
-/// Catches the signals from now on.
+/// Prepares for the signals.
 pub(crate) fn install() -> anyhow::Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // In this order: the second signal finds the flag set and ends the process at once.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, REQUESTED.clone())
-            .and_then(|_| signal_hook::flag::register(signal, REQUESTED.clone()))
+        // In this order: the second signal finds the request and ends the process at once.
+        flag::register_conditional_default(signal, UNHEARD.clone())
+            .and_then(|_| flag::register_conditional_shutdown(signal, 130, REQUESTED.clone()))
+            .and_then(|_| flag::register(signal, REQUESTED.clone()))
             .context("cannot catch signals")?;
     }
     Ok(())
+}
+
+/// While this lives, a signal is a request that [`requested`] tells of.
+#[must_use]
+pub(crate) struct Caught;
+
+/// From now on the command looks at requests, often enough for people who wait.
+pub(crate) fn caught() -> Caught {
+    HEARERS.fetch_add(1, Ordering::SeqCst);
+    UNHEARD.store(false, Ordering::SeqCst);
+    Caught
+}
+
+impl Drop for Caught {
+    fn drop(&mut self) {
+        if HEARERS.fetch_sub(1, Ordering::SeqCst) == 1 {
+            UNHEARD.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Whether the user asked to stop.

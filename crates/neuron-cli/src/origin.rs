@@ -60,8 +60,14 @@ impl Origin {
 
     /// Where the images of lists are: as listed, below `data`, or there in place of the folder that the scan went
     /// through.
-    pub(crate) fn lookup(origins: &[&Option<Self>], data: Option<&Path>) -> Lookup {
+    pub(crate) fn lookup(origins: &[&Option<Self>], data: Option<&Path>, global: &Global) -> Lookup {
         let from = origins.iter().find_map(|origin| origin.as_ref()?.data.as_ref());
+        if let Some((from, to)) = from.zip(data).filter(|(from, to)| !from.exists() && to.exists()) {
+            global.say(0, || {
+                let (from, to) = (from.display(), to.display());
+                format!("the lists were made from images in {from}, which is not there: they are looked for in {to}")
+            });
+        }
         let moved = |(from, to): (&Place, &Path)| Moved { from: from.to_path_buf(), to: to.to_owned() };
         Lookup { moved: from.zip(data).map(moved), ..Lookup::below(data) }
     }

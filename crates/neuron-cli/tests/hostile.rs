@@ -131,6 +131,32 @@ fn what_nobody_reads_changes_nothing() {
     }
 }
 
+#[test]
+fn one_signal_ends_a_command_that_waits_for_a_pipe() {
+    let folder = surroundings();
+    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    for line in [
+        "select-images --data photos --config pipe",
+        "select-images --data pipe",
+        "activations photos/class0/photo000.png --taps fc --out pipe",
+    ] {
+        let mut waiting = command(folder.path(), &words(line, ""));
+        let mut child = waiting.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Long enough for it to come to the pipe; if it were not there yet, the signal would end it all the same.
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(child.try_wait().unwrap().is_none(), "{line} does not wait");
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        let asked = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if asked.elapsed() > DEADLINE {
+                child.kill().unwrap();
+                panic!("{line} does not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// Paths that are not what a command expects, by a name for messages.
 fn hostile_paths(folder: &Path) -> Vec<(&'static str, OsString)> {
     fs::create_dir(folder.join("empty folder")).unwrap();

@@ -165,7 +165,10 @@ fn of_two_runs_that_write_to_one_place_the_second_is_refused() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let said = setup.run(1, &format!("{endless} --seed 3"));
-    assert!(said.contains("another run is writing") && said.contains(&first.id().to_string()), "{said}");
+    assert!(
+        said.contains("another run is writing to f: fvis, process") && said.contains(&first.id().to_string()),
+        "{said}"
+    );
     // Another picture in the same folder is no conflict.
     setup.run(0, "fvis --layer layer4 --channel 0 --topk-dir lists --epochs 1 --resolution 48 --folder-name f --exp-name y");
     first.kill().unwrap();

@@ -20,11 +20,11 @@ const CLAIM_END: &str = ".claim";
 #[non_exhaustive]
 pub enum ClaimError {
     /// Another process writes there.
-    #[error("another run is writing {}: {holder}", folder.join(name).display())]
+    #[error("another run is writing to {}: {holder}", folder.display())]
     Taken {
         /// The folder of the claim.
         folder: PathBuf,
-        /// What both would write; empty for all of the folder.
+        /// What both would write, by the name that the other claimed; empty for all of the folder.
         name: String,
         /// Command, process and machine of the other run.
         holder: String,

@@ -97,7 +97,7 @@ impl Achievement {
             max: reached(&pictures.max, &references.max),
             mean: reached(&pictures.mean, &references.mean),
             z_score: z_scores[channel],
-            rank: 1 + z_scores.iter().filter(|other| **other > z_scores[channel]).count(),
+            rank: rank(&z_scores, channel),
             channels,
             population: population.images(),
         }
@@ -114,6 +114,13 @@ impl Reached {
         let ratio = comparable.then_some(value / mean);
         Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count }
     }
+}
+
+/// Place of a channel by its score, from 1. Equals count as better: of a network that says the same about every image,
+/// no channel is the first.
+fn rank(scores: &[f64], channel: usize) -> usize {
+    let others = scores.iter().enumerate().filter(|(other, _)| *other != channel);
+    1 + others.filter(|(_, score)| **score >= scores[channel]).count()
 }
 
 /// Distance of a value from the population's mean in standard deviations; 0 where the population does not vary.
@@ -144,6 +151,12 @@ mod tests {
         );
         assert_eq!((found.z_score, found.rank, found.channels, found.population), (2.5, 2, 2, 2));
         assert_eq!(Achievement::of((&picture, 1), 0, &references, &population).rank, 1);
+    }
+
+    #[test]
+    fn equals_are_not_the_first() {
+        assert_eq!([0, 1, 2, 3].map(|channel| rank(&[0.0, 2.0, 0.0, -1.0], channel)), [3, 1, 3, 4]);
+        assert_eq!(rank(&[0.0; 5], 2), 5);
     }
 
     #[test]

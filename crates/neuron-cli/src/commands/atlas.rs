@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return plan(args, global, &atlas, &site);
     }
     let _claim = claim::take_folder(&args.out, "atlas")?;
+    let _caught = interrupt::caught();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(global.threads);
     let threads = threads.build().context("cannot start the threads that draw")?;
     let progress = Mutex::new(None);

@@ -59,6 +59,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
 
     let _claim = claim::take(&args.out, "demo", &["demo".to_owned()])?;
+    let _caught = interrupt::caught();
     let demo = Demo { args, global };
     if demo.draw(Path::new(&places.data))? == Outcome::Interrupted {
         return Ok(demo.interrupted());

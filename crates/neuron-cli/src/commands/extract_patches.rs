@@ -156,7 +156,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let channels = channels.of(&tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
-    let lookup = Origin::lookup(&[&origin], global.data_if_any()?);
+    let lookup = Origin::lookup(&[&origin], global.data_if_any()?, global);
     let lists = Lists::read(&args.save_dir, &channels, &lookup)?;
     let shard = args.scan.shard()?;
     let identity = identity(&network, &preprocessing, &settings, &lists).within(&global.limits());

@@ -222,6 +222,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.overwrite && checkpoint.is_none() {
         results.remove_stale()?;
     }
+    let _caught = interrupt::caught();
     let mut optimizer = run.optimizer(settings, start.start, checkpoint)?;
     let ended = run.optimize(&mut optimizer)?;
     run.finish(&mut optimizer, ended, &weights_preprocessing)

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{baseline, extract_patches, select_images};
 use crate::global::Global;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::scan::{Checkpoint, Overwrite, Shard, SkippedImage};
+use crate::{interrupt, output};
 
 /// Merge the shards of select-images, extract-patches or baseline into the result of one run
 ///
@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let merged = merge(&files)?;
     let skipped = merged.skipped.len();
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
+    let _caught = interrupt::caught();
     let overwrite = if global.overwrite { Overwrite::Allowed } else { Overwrite::Refused };
     let (place, written) = match command {
         "select-images" => select_images::write_merged(merged, &args.out, overwrite)?,

@@ -73,6 +73,7 @@ impl<'a> Connection<'a> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<String, HubError> {
         let (announcement, body) = self.get(url)?;
+        let _caught = interrupt::caught();
         let Announcement { size: Some(size), sha256: Some(expected) } = announcement else {
             return Err(HubError::Unverifiable { url: url.to_owned() });
         };

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Identity, Shard, SkippedImage};
-use crate::output;
+use crate::{input, output};
 
 const MAGIC: [u8; 8] = *b"neurscan";
 const VERSION: u32 = 1;
@@ -65,7 +64,7 @@ impl Checkpoint {
     /// # Errors
     /// If the file is no checkpoint or is damaged: it says how to start over.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Option<Self>> {
-        let file = match File::open(path) {
+        let file = match input::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.with_context(|| format!("cannot read {}", path.display()))?,
         };

@@ -7,10 +7,9 @@ use serde_json::json;
 
 use super::start::{Leftovers, Start};
 use super::{Identity, Job, Scan, Scanned, SkippedImage, Timing};
-use crate::claim;
 use crate::not_finite::NotFinite;
 use crate::outcome::{Outcome, describe};
-use crate::output;
+use crate::{claim, interrupt, output};
 
 /// Whether other results may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +70,7 @@ impl Scan<'_> {
         let Self { global, .. } = *self;
         let Destination { folder, checkpoint, .. } = &self.destination;
         let _claims = self.destination.claim(self.label)?;
+        let _caught = interrupt::caught();
         let scanned = match self.start()? {
             Start::Complete { skipped } => {
                 global.say(0, || format!("complete already: {}", folder.display()));

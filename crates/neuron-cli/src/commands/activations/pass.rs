@@ -31,6 +31,7 @@ impl Pass<'_> {
         taps: &[Tap],
         collected: &mut [Collected],
     ) -> anyhow::Result<Option<Report>> {
+        let _caught = interrupt::caught();
         let mut report = Report { out: self.args.out.clone(), ..Report::default() };
         let mut session = network.session(taps, Keep::Taps);
         let mut progress =

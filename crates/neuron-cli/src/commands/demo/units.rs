@@ -1,13 +1,14 @@
 //! Which units the demo shows: those that are most specific to a class, one for each class.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use parquet::schema::types::Type;
+
+use crate::input;
 
 /// Columns of `topk.parquet` that are read, in the table's order; its rows are ordered by channel and rank.
 const COLUMNS: [&str; 2] = ["channel", "class"];
@@ -37,7 +38,7 @@ pub(super) fn choose(table: &Path, per_class: usize, count: usize) -> anyhow::Re
 
 /// The class of every image in each channel's list, best first.
 fn read(path: &Path) -> anyhow::Result<BTreeMap<i32, Vec<String>>> {
-    let reader = SerializedFileReader::new(File::open(path)?)?;
+    let reader = SerializedFileReader::new(input::open(path)?)?;
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields().iter().filter(|field| COLUMNS.contains(&field.name())).cloned();
     let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build()?;

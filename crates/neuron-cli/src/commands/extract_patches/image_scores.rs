@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,6 +11,7 @@ use parquet::file::statistics::Statistics;
 use parquet::record::RowAccessor;
 use parquet::schema::types::Type;
 
+use crate::input;
 use crate::patches::Unit;
 
 /// Columns of `topk.parquet` that are read, in the table's order.
@@ -49,7 +49,7 @@ fn read(path: &Path, wanted: &mut Wanted<'_>) -> anyhow::Result<()> {
     let (Some(first), Some(last)) = (channels().min(), channels().max()) else { return Ok(()) };
     let in_range = move |rows: &RowGroupMetaData, _| may_hold(rows, first, last);
     let options = ReadOptionsBuilder::new().with_predicate(Box::new(in_range)).build();
-    let reader = SerializedFileReader::new_with_options(File::open(path)?, options)?;
+    let reader = SerializedFileReader::new_with_options(input::open(path)?, options)?;
     let schema = reader.metadata().file_metadata().schema();
     let fields = schema.get_fields().iter().filter(|field| COLUMNS.contains(&field.name())).cloned();
     let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build()?;

@@ -75,8 +75,11 @@ impl Search<'_> {
         let text = neuron_data::read_list(&list)?;
         let wanted = self.args.num_real_img.get();
         // Lists of patches may not know where their images lay: then those of images above them do.
-        let lookup =
-            Origin::lookup(&[&origin, &Origin::of(&self.args.topk_dir)?], self.global.data_if_any()?);
+        let lookup = Origin::lookup(
+            &[&origin, &Origin::of(&self.args.topk_dir)?],
+            self.global.data_if_any()?,
+            self.global,
+        );
         let references = match self.args.references {
             Kind::Images => {
                 let (listed, distinct) = (lines(&text).count(), distinct(&text));

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: they end a command at once, but for one that is [`caught`]. That is asked by the first to stop at
+//! SIGINT, SIGTERM, and where nobody ignores them SIGHUP and SIGUSR1: they end a command at once, but for one that is [`caught`]. That is asked by the first to stop at
 //! the next safe place, and ended by the second.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ static HEARERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Prepares for the signals.
 pub(crate) fn install() -> anyhow::Result<()> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in signals() {
         // In this order: the second signal finds the request and ends the process at once.
         flag::register_conditional_default(signal, UNHEARD.clone())
             .and_then(|_| flag::register_conditional_shutdown(signal, 130, REQUESTED.clone()))
@@ -23,6 +23,31 @@ pub(crate) fn install() -> anyhow::Result<()> {
             .context("cannot catch signals")?;
     }
     Ok(())
+}
+
+/// The signals by which people and schedulers ask a command to stop.
+///
+/// A terminal that is closed sends SIGHUP, unless `nohup` has it ignored, which must stay so; Slurm's `--signal` is often
+/// SIGUSR1.
+#[cfg(unix)]
+fn signals() -> Vec<i32> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    let ignored = ignored_signals();
+    let heard = |signal: &i32| ignored.is_some_and(|mask| mask & (1 << (signal - 1)) == 0);
+    [SIGINT, SIGTERM].into_iter().chain([SIGHUP, SIGUSR1].into_iter().filter(heard)).collect()
+}
+
+#[cfg(not(unix))]
+fn signals() -> Vec<i32> {
+    vec![signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM]
+}
+
+/// The mask of ignored signals, where the system tells it.
+#[cfg(unix)]
+fn ignored_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 /// While this lives, a signal is a request that [`requested`] tells of.

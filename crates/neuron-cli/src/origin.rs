@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_data::{Lookup, Moved};
+use neuron_data::{Dataset, DatasetOptions, Lookup, Moved, Split};
 use neuron_model::{Network, Tap};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
 use serde_json::Value;
 
 use crate::global::Global;
@@ -13,6 +15,8 @@ use crate::outcome::WrongUsage;
 use crate::place::Place;
 
 const MANIFEST: &str = "manifest.json";
+/// What `select-images` writes beside its lists.
+const TABLE: &str = "topk.parquet";
 /// Letters of a hash that are shown.
 const HASH_SHOWN: usize = 12;
 
@@ -25,17 +29,20 @@ pub(crate) struct Origin {
     layer: Option<String>,
     weights_sha256: Option<String>,
     data: Option<Place>,
+    /// Which images of the data it went through, and their fingerprint.
+    images: Option<(DatasetOptions, String)>,
 }
 
 impl Origin {
-    /// Reads the manifest in a folder; `None` without one, or where it is another program's.
+    /// Reads the manifest in a folder, or without one what the table there says; `None` without both, or where the
+    /// manifest is another program's.
     ///
     /// # Errors
-    /// If it is there and cannot be read.
+    /// If one is there and cannot be read.
     pub(crate) fn of(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join(MANIFEST);
         if !path.is_file() {
-            return Ok(None);
+            return Self::of_table(folder);
         }
         let bytes = input::read(&path, input::JSON_BYTES)
             .with_context(|| format!("cannot read {}", path.display()))?;
@@ -55,63 +62,129 @@ impl Origin {
             layer: text("/layer").or_else(|| text("/scan/settings/layer")),
             weights_sha256: text("/scan/weights_sha256"),
             data: manifest.pointer("/scan/settings/data").and_then(Place::from_json),
+            images: images_of(&manifest),
+        }))
+    }
+
+    /// A scan that was killed, or a folder that was copied in part, may have a table only: it names the layer.
+    fn of_table(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let path = folder.join(TABLE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let layer = layer_of(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let (arch, weights_sha256, data) = (None, None, None);
+        let command = "select-images".to_owned();
+        Ok(layer.map(|layer| Self {
+            folder: folder.to_owned(),
+            command,
+            arch,
+            layer: Some(layer),
+            weights_sha256,
+            data,
+            images: None,
         }))
     }
 
     /// Where the images of lists are: as listed, below `data`, or there in place of the folder that the scan went
     /// through.
-    pub(crate) fn lookup(origins: &[&Option<Self>], data: Option<&Path>, global: &Global) -> Lookup {
+    pub(crate) fn lookup(origins: &[Option<&Self>], data: Option<&Path>) -> Lookup {
         let from = origins.iter().find_map(|origin| origin.as_ref()?.data.as_ref());
-        if let Some((from, to)) = from.zip(data).filter(|(from, to)| !from.exists() && to.exists()) {
-            global.say(0, || {
-                let (from, to) = (from.display(), to.display());
-                format!("the lists were made from images in {from}, which is not there: they are looked for in {to}")
-            });
-        }
         let moved = |(from, to): (&Place, &Path)| Moved { from: from.to_path_buf(), to: to.to_owned() };
         Lookup { moved: from.zip(data).map(moved), ..Lookup::below(data) }
     }
 
-    /// Checks that the lists are of this layer of this network; other weights are only said, as the same tensors can
+    /// Says where the images are taken from, if that is not what `data` or the lists say.
+    pub(crate) fn say_moved(&self, data: Option<&Path>, global: &Global) {
+        let moved = self.data.as_ref().zip(data).filter(|(from, to)| !from.is_same(&Place::new(to)));
+        let Some((from, to)) = moved else { return };
+        let (old, new) = (from.display(), to.display());
+        if from.exists() {
+            // A folder above the one that was scanned changes nothing, and is no mistake.
+            if !lies_below(from, to) {
+                global.say(0, || format!("the images are taken from {old}, as the lists say: it is still there, so not from {new}"));
+            }
+        } else if to.exists() {
+            let same = self.images.as_ref().is_some_and(|(options, fingerprint)| {
+                Dataset::open(to, options).is_ok_and(|images| images.fingerprint() == *fingerprint)
+            });
+            let doubt = if same {
+                ""
+            } else {
+                "; not all images are the same by name and size: do the lists fit them?"
+            };
+            global.say(0, || {
+                format!(
+                    "the images are taken from {new}: {old}, where the lists were made, is not there{doubt}"
+                )
+            });
+        }
+    }
+
+    /// Checks that the lists are of this layer of this network. Other weights are only a note, as the same tensors can
     /// lie in two files.
     ///
     /// # Errors
     /// [`WrongUsage`] that names both layers or architectures.
-    pub(crate) fn check(&self, network: &Network, tap: &Tap, global: &Global) -> anyhow::Result<()> {
-        let lists = self.folder.display();
-        let command = &self.command;
-        if let Some(arch) = self.arch.as_deref().filter(|arch| *arch != network.name()) {
+    pub(crate) fn check(&self, network: &Network, tap: &Tap) -> anyhow::Result<Option<String>> {
+        let (lists, command, now) = (self.folder.display(), &self.command, network.name());
+        if let Some(arch) = self.arch.as_deref().filter(|arch| *arch != now) {
             let message = format!(
-                "the lists in {lists} are those of {arch}, not of {}: pass --arch {arch}, or name a folder with lists \
-                 that {command} made for {}",
-                network.name(),
-                network.name()
+                "the lists in {lists} are those of {arch}, not of {now}: pass --arch {arch}, or name a folder with lists \
+                 that {command} made for {now}"
             );
             return Err(WrongUsage(message).into());
         }
+        let tap_name = &tap.name;
         if let Some(layer) = self.layer.as_deref().filter(|layer| !is_value_of(network, layer, tap)) {
             let message = format!(
-                "the lists in {lists} are those of {layer}, not of {}: name that layer, or a folder with lists that \
-                 {command} made for {}",
-                tap.name, tap.name
+                "the lists in {lists} are those of {layer}, not of {tap_name}: name that layer, or a folder with lists \
+                 that {command} made for {tap_name}"
             );
             return Err(WrongUsage(message).into());
         }
-        match (self.weights_sha256.as_deref(), network.weights().sha256()) {
-            (Some(listed), Some(now)) if listed != now => {
-                let short = |hash: &str| hash.chars().take(HASH_SHOWN).collect::<String>();
-                global.say(0, || {
-                    format!(
-                        "note: the lists in {lists} were made with another weights file (SHA-256 {}... instead of \
-                         {}...); unless both hold the same tensors, run {command} again",
-                        short(listed),
-                        short(now)
-                    )
-                });
-            }
-            _ => {}
-        }
-        Ok(())
+        let hashes = self.weights_sha256.as_deref().zip(network.weights().sha256());
+        Ok(hashes.filter(|(listed, now)| listed != now).map(|(listed, now)| {
+            let short = |hash: &str| hash.chars().take(HASH_SHOWN).collect::<String>();
+            let (listed, now) = (short(listed), short(now));
+            format!(
+                "note: the lists in {lists} were made with another weights file (SHA-256 {listed}... instead of {now}...); \
+                 unless both hold the same tensors, run {command} again"
+            )
+        }))
+    }
+}
+
+/// Which images a manifest's scan went through.
+fn images_of(manifest: &Value) -> Option<(DatasetOptions, String)> {
+    let settings = manifest.pointer("/scan/settings")?;
+    let split = match settings.get("split")?.as_str()? {
+        "train" => None,
+        _ => Some(Split::Val),
+    };
+    let split_n = settings.get("split_n").and_then(Value::as_u64).map(|n| n as usize);
+    let fingerprint = manifest.pointer("/scan/dataset_fingerprint")?.as_str()?.to_owned();
+    Some((DatasetOptions { split, split_n }, fingerprint))
+}
+
+/// Whether a place lies below a folder, by the file system.
+fn lies_below(place: &Path, folder: &Path) -> bool {
+    match (std::fs::canonicalize(place), std::fs::canonicalize(folder)) {
+        (Ok(place), Ok(folder)) => place.starts_with(folder),
+        _ => false,
+    }
+}
+
+/// The layer in the first row of a table of images.
+fn layer_of(table: &Path) -> anyhow::Result<Option<String>> {
+    let reader = SerializedFileReader::new(input::open(table)?)?;
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let Some(column) = schema.columns().iter().position(|column| column.name() == "layer") else {
+        return Ok(None);
+    };
+    match reader.get_row_iter(None)?.next().transpose()? {
+        Some(row) => Ok(Some(row.get_string(column)?.clone())),
+        None => Ok(None),
     }
 }
 

@@ -150,13 +150,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let tap = network.tap(&args.target_layer)?;
     let origin = Origin::of(&args.save_dir)?;
     if let Some(origin) = &origin {
-        origin.check(&network, &tap, global)?;
+        if let Some(note) = origin.check(&network, &tap)? {
+            global.say(0, || note);
+        }
+        origin.say_moved(global.data_if_any()?, global);
     }
     let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
     let channels = channels.of(&tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
-    let lookup = Origin::lookup(&[&origin], global.data_if_any()?, global);
+    let lookup = Origin::lookup(&[origin.as_ref()], global.data_if_any()?);
     let lists = Lists::read(&args.save_dir, &channels, &lookup)?;
     let shard = args.scan.shard()?;
     let identity = identity(&network, &preprocessing, &settings, &lists).within(&global.limits());

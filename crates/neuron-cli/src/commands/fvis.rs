@@ -175,18 +175,17 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     settings.layer_weights.below(&network, &target).map_err(|error| WrongUsage(error.to_string()))?;
-    let plan = || plan::print(args, global, &network, &target, &channels, &settings);
+    let search = references::Search::new(args, global, &network, &target, &preprocessing)?;
+    let plan = || {
+        let listed = channels.iter().map(|channel| search.count(*channel));
+        let references = listed.sum::<anyhow::Result<usize>>()?;
+        plan::Plan { args, global, network: &network, target: &target, settings: &settings }
+            .print(channels.len(), references)
+    };
     if global.dry_run && !args.resume {
         return plan();
     }
 
-    let search = references::Search {
-        args,
-        global,
-        network: &network,
-        target: &target,
-        preprocessing: &preprocessing,
-    };
     let references =
         channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
     let start = start::read(args, global, &preprocessing)?;
@@ -195,7 +194,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .with("layer", &target.name)
         .with("references_are", args.references.name())
         .with("start_sha256", start.sha256.as_deref());
-    let identities = Identities::new(&common, &channels, &references, &settings);
+    let population = record::in_general(global)?.map(|images| images.fingerprint());
+    let identities = Identities::new(&common, &channels, &references, &settings, population.as_deref());
     let results = Results::new(args, &channels);
     if global.dry_run {
         results.leftovers(&identities, args.resume, global.overwrite)?;
@@ -214,6 +214,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let checkpoint = match results.leftovers(&identities, args.resume, global.overwrite)? {
         Leftovers::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
+            if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
+                let message = "without the pictures that --save-every asks for: add --overwrite to make them";
+                global.say(0, || message.to_owned());
+            }
             return Ok(outcome(&references));
         }
         Leftovers::Checkpoint(bytes) => Some(bytes),
@@ -275,7 +279,7 @@ impl Run<'_> {
 
     /// Takes the steps that are left.
     fn optimize(&self, optimizer: &mut Optimizer<'_>) -> anyhow::Result<Ended> {
-        let failed = |error| failure::of_run(error, self.channels, self.report.references, self.results);
+        let failed = |error| failure::of_run(error, self);
         self.steps(optimizer).map_err(failed)
     }
 

@@ -16,6 +16,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let dir = args.dir.display();
+    if global.dry_run {
+        global.say(0, || format!("man pages would be written to {dir}"));
+        return Ok(Outcome::Done);
+    }
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
     clap_mangen::generate_to(cli::definition(), &args.dir)
         .with_context(|| format!("cannot write man pages to {dir}"))?;

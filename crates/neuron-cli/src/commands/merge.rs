@@ -35,6 +35,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let merged = merge(&files)?;
     let skipped = merged.skipped.len();
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();
+    if global.dry_run {
+        return plan(&merged, files.len(), args, global);
+    }
     let _caught = interrupt::caught();
     let overwrite = if global.overwrite { Overwrite::Allowed } else { Overwrite::Refused };
     let (place, written) = match command {
@@ -53,6 +56,25 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         output::print(&format!("{summary:#}\n"))?;
     }
     Ok(Outcome::with_skipped(skipped))
+}
+
+/// What would be merged, as far as the shards themselves tell.
+fn plan(merged: &Checkpoint, shards: usize, args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let command = merged.identity.get("command").cloned().unwrap_or_default();
+    let images = merged.identity.get("images").cloned().unwrap_or_default();
+    let (skipped, output) = (merged.skipped.len(), args.out.display().to_string());
+    if global.json {
+        let plan = json!({
+            "command": "merge", "shards": shards, "of": command, "images": images, "skipped": skipped, "output": output,
+        });
+        output::print(&format!("{plan:#}\n"))?;
+    } else {
+        let command = command.as_str().unwrap_or("another command");
+        output::print(&format!(
+            "shards      {shards} of {command}\nimages      {images}, {skipped} skipped\noutput      {output}\n"
+        ))?;
+    }
+    Ok(Outcome::Done)
 }
 
 /// The shards that a path names: itself, or what lies below it.

@@ -100,7 +100,7 @@ pub(in crate::commands) fn write_merged(
     let preprocessing: Preprocessing = identity.read("preprocessing")?;
     let channels = channels::listed(&settings.channels)?;
     let origin = Origin::of(&settings.save_dir)?;
-    let lookup = Origin::lookup(&[&origin], settings.data.as_deref(), global);
+    let lookup = Origin::lookup(&[origin.as_ref()], settings.data.as_deref());
     let lists = Lists::read(&settings.save_dir, &channels, &lookup)?;
     let same = |key: &str, now: String| identity.get(key) == Some(&json!(now));
     ensure!(

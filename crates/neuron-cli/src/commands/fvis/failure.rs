@@ -1,9 +1,10 @@
 //! What went wrong in a run, in the words of the command line.
 
+use anyhow::anyhow;
 use neuron_fvis::FvisError;
+use neuron_model::Cause;
 
-use super::references::References;
-use super::results::Results;
+use super::Run;
 use crate::not_finite;
 use crate::outcome::WrongUsage;
 
@@ -36,23 +37,28 @@ pub(super) fn told(error: FvisError) -> anyhow::Error {
 
 /// Why steps could not be taken. Where no step can ever be taken from here, the checkpoint goes as well: it would only
 /// be in the way of the next run.
-pub(super) fn of_run(
-    error: anyhow::Error,
-    channels: &[usize],
-    references: &[References],
-    results: &Results<'_>,
-) -> anyhow::Error {
+pub(super) fn of_run(error: anyhow::Error, run: &Run<'_>) -> anyhow::Error {
+    let Run { channels, results, report, .. } = *run;
     let (told, hopeless) = match error.downcast::<FvisError>() {
         Ok(FvisError::Reference { channel, reference, source }) => {
             let name = |_| {
                 let unit = channels.iter().position(|of_unit| *of_unit == channel);
-                let names =
-                    unit.and_then(|unit| references.get(unit)).map(References::names).unwrap_or_default();
-                names.get(reference).cloned().unwrap_or_else(|| format!("reference {reference}"))
+                let names = unit.and_then(|unit| report.references.get(unit));
+                let name = names.and_then(|references| references.names().get(reference));
+                name.cloned().unwrap_or_else(|| format!("reference {reference}"))
             };
             (not_finite::named(source, name), true)
         }
-        Ok(error @ FvisError::Diverged { .. }) => (error.into(), true),
+        Ok(FvisError::Diverged { tap, channel, step }) => {
+            let told = match report.network.weights().cause_of_not_finite() {
+                // The weights are sound: it is the settings.
+                Cause::Overflow => FvisError::Diverged { tap, channel, step }.into(),
+                cause => {
+                    anyhow!("the loss of unit {tap}:{channel} is no finite number at step {step}; {cause}")
+                }
+            };
+            (told, true)
+        }
         Ok(error) => (told(error), false),
         Err(error) => (error, false),
     };

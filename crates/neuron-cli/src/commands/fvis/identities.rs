@@ -21,16 +21,19 @@ fn as_text(settings: &Settings) -> Value {
 }
 
 impl Identities {
-    /// `common` is what all units share beside the settings.
+    /// `common` is what all units share beside the settings; `population` the fingerprint of images in general, which
+    /// decide the records, but not the pictures.
     pub(super) fn new(
         common: &Identity,
         channels: &[usize],
         references: &[References],
         settings: &Settings,
+        population: Option<&str>,
     ) -> Self {
         let names: Vec<&[String]> = references.iter().map(References::names).collect();
         let of_unit = |(channel, references): (&usize, &References)| {
-            common.clone().with("channel", channel).with("references", references.names())
+            let own = common.clone().with("channel", channel).with("references", references.names());
+            own.with("population", population)
         };
         Self {
             run: common.clone().with("channels", channels).with("references", names),

@@ -44,6 +44,17 @@ impl<'a> Names<'a> {
         self.folder().join(self.stem(unit, copy) + suffix)
     }
 
+    /// A picture after some steps.
+    pub(super) fn step(&self, unit: usize, copy: usize, step: usize) -> PathBuf {
+        self.path(unit, copy, &format!("_step{step}.png"))
+    }
+
+    /// The steps after which a run of so many also writes its pictures.
+    pub(super) fn steps(&self, steps: usize) -> impl Iterator<Item = usize> {
+        let every = self.args.save_every.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        (every..steps).step_by(every)
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.args.folder_name
     }

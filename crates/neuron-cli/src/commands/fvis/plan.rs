@@ -16,53 +16,58 @@ const PASSES_A_STEP: f64 = 5.5;
 /// What a reference takes: a step without the gradient.
 const PASSES_A_REFERENCE: f64 = 4.5;
 
-/// Prints the plan; writes nothing.
-pub(super) fn print(
-    args: &Args,
-    global: &Global,
-    network: &Network,
-    target: &Tap,
-    channels: &[usize],
-    settings: &Settings,
-) -> anyhow::Result<Outcome> {
-    let pictures = channels.len() * settings.copies;
-    let references = channels.len() * args.num_real_img.get() * settings.schedule.phases().len();
-    let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
-    let passes = (steps * pictures) as f64 * PASSES_A_STEP + references as f64 * PASSES_A_REFERENCE;
+/// What a plan is made from.
+pub(super) struct Plan<'a> {
+    pub(super) args: &'a Args,
+    pub(super) global: &'a Global,
+    pub(super) network: &'a Network,
+    pub(super) target: &'a Tap,
+    pub(super) settings: &'a Settings,
+}
 
-    let (height, width) = settings.size;
-    let maps = network.tap_infos(height, width)?;
-    let values: usize = maps.iter().map(|map| map.channels * map.height * map.width).sum();
-    let weights: usize = network.weights().iter().map(|(_, tensor)| tensor.data.len()).sum();
-    // Each picture in the network keeps its maps and two signals; the weights are packed in five forms; targets, moments
-    // and gradients are small beside these.
-    let memory = 4.0 * (2 * values * pictures.min(settings.at_once) + 5 * weights) as f64
-        + 4.0 * (8 * 3 * height * width * pictures) as f64;
-    let disk = (pictures * (7 * height * width + 100 * steps)) as f64;
-    let seconds = passes * seconds_a_pass(network, target, (height, width))?;
-    if global.json {
-        let plan = json!({
-            "command": "fvis",
-            "pictures": pictures,
-            "images": references,
-            "steps": steps,
-            "forwards": passes.round(),
-            "memory_bytes": memory.round(),
-            "disk_bytes": disk,
-            "seconds": seconds,
-        });
-        output::print(&format!("{plan:#}\n"))?;
-    } else {
-        output::print(&format!(
-            "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
+impl Plan<'_> {
+    /// Prints the plan for so many units, of which the lists name so many references in all; writes nothing.
+    pub(super) fn print(&self, units: usize, references: usize) -> anyhow::Result<Outcome> {
+        let Self { args, global, network, target, settings } = *self;
+        let pictures = units * settings.copies;
+        let references = references * settings.schedule.phases().len();
+        let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
+        let passes = (steps * pictures) as f64 * PASSES_A_STEP + references as f64 * PASSES_A_REFERENCE;
+
+        let (height, width) = settings.size;
+        let maps = network.tap_infos(height, width)?;
+        let values: usize = maps.iter().map(|map| map.channels * map.height * map.width).sum();
+        let weights: usize = network.weights().iter().map(|(_, tensor)| tensor.data.len()).sum();
+        // Each picture in the network keeps its maps and two signals; the weights are packed in five forms; targets, moments
+        // and gradients are small beside these.
+        let memory = 4.0 * (2 * values * pictures.min(settings.at_once) + 5 * weights) as f64
+            + 4.0 * (8 * 3 * height * width * pictures) as f64;
+        let disk = (pictures * (7 * height * width + 100 * steps)) as f64;
+        let seconds = passes * seconds_a_pass(network, target, (height, width))?;
+        if global.json {
+            let plan = json!({
+                "command": "fvis",
+                "pictures": pictures,
+                "images": references,
+                "steps": steps,
+                "forwards": passes.round(),
+                "memory_bytes": memory.round(),
+                "disk_bytes": disk,
+                "seconds": seconds,
+            });
+            output::print(&format!("{plan:#}\n"))?;
+        } else {
+            output::print(&format!(
+                "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
              forwards    {passes:.0} (or what takes as long)\nmemory      about {:.1} GB\n\
              disk        about {:.1} MB in {}\ntime        about {seconds:.0} seconds\n",
-            memory / 1e9,
-            disk / 1e6,
-            args.folder_name.display(),
-        ))?;
+                memory / 1e9,
+                disk / 1e6,
+                args.folder_name.display(),
+            ))?;
+        }
+        Ok(Outcome::Done)
     }
-    Ok(Outcome::Done)
 }
 
 fn seconds_a_pass(network: &Network, target: &Tap, (height, width): (usize, usize)) -> anyhow::Result<f64> {

@@ -19,6 +19,12 @@ use crate::{not_finite, output};
 /// Images of the data folder that stand for images in general.
 const POPULATION: usize = 256;
 
+/// The data set of images in general, where there is one.
+pub(super) fn in_general(global: &Global) -> anyhow::Result<Option<Dataset>> {
+    let Some(data) = global.data_if_any()? else { return Ok(None) };
+    Ok(Some(Dataset::open(data, &DatasetOptions::default())?))
+}
+
 /// The record of one picture; `docs/formats.md` describes it.
 #[derive(Serialize)]
 pub(super) struct Record {
@@ -160,8 +166,8 @@ impl Report<'_> {
 
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
     fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
-        let Some(data) = self.global.data_if_any()? else { return Ok(None) };
-        let dataset = Arc::new(Dataset::open(data, &DatasetOptions::default())?);
+        let Some(dataset) = in_general(self.global)? else { return Ok(None) };
+        let dataset = Arc::new(dataset);
         let count = dataset.len().min(POPULATION);
         let len = dataset.len();
         let limits = self.global.limits();

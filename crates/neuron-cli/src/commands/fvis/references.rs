@@ -1,5 +1,6 @@
 //! The images that a unit's picture is compared with.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,29 +58,56 @@ impl Images for References {
 
 /// Where references are looked for, and how they become images.
 pub(super) struct Search<'a> {
-    pub(super) args: &'a Args,
-    pub(super) global: &'a Global,
-    pub(super) network: &'a Network,
-    pub(super) target: &'a Tap,
-    pub(super) preprocessing: &'a Preprocessing,
+    args: &'a Args,
+    global: &'a Global,
+    network: &'a Network,
+    target: &'a Tap,
+    preprocessing: &'a Preprocessing,
+    /// What made the lists of images from which those of patches come.
+    images: Option<Origin>,
+    /// Whether something of many lists alike was said: once is enough.
+    said: Cell<bool>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    pub(super) fn new(
+        args: &'a Args,
+        global: &'a Global,
+        network: &'a Network,
+        target: &'a Tap,
+        preprocessing: &'a Preprocessing,
+    ) -> anyhow::Result<Self> {
+        let images = Origin::of(&args.topk_dir)?;
+        if let Some(images) = &images {
+            images.say_moved(global.data_if_any()?, global);
+        }
+        Ok(Self { args, global, network, target, preprocessing, images, said: Cell::new(false) })
+    }
+
+    /// How many references of a unit its list names, for a plan.
+    pub(super) fn count(&self, channel: usize) -> anyhow::Result<usize> {
+        let text = neuron_data::read_list(&self.list(channel)?)?;
+        let listed = match self.args.references {
+            Kind::Images => distinct(&text).len(),
+            Kind::Patches => lines(&text).count(),
+        };
+        Ok(listed.min(self.args.num_real_img.get()))
+    }
+
     /// Finds and decodes the references of a unit.
     pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
         let list = self.list(channel)?;
-        let origin = Origin::of(list.parent().unwrap_or(Path::new("")))?;
-        if let Some(origin) = &origin {
-            origin.check(self.network, self.target, self.global)?;
+        let patches = Origin::of(list.parent().unwrap_or(Path::new("")))?;
+        if let Some(origin) = patches.as_ref().or(self.images.as_ref())
+            && let Some(note) = origin.check(self.network, self.target)?
+            && !self.said.replace(true)
+        {
+            self.global.say(0, || note);
         }
         let text = neuron_data::read_list(&list)?;
         let wanted = self.args.num_real_img.get();
-        // Lists of patches may not know where their images lay: then those of images above them do.
-        let lookup = Origin::lookup(
-            &[&origin, &Origin::of(&self.args.topk_dir)?],
-            self.global.data_if_any()?,
-            self.global,
-        );
+        // Lists of patches may not know where their images lay: then those of images do.
+        let lookup = Origin::lookup(&[patches.as_ref(), self.images.as_ref()], self.global.data_if_any()?);
         let references = match self.args.references {
             Kind::Images => {
                 let (listed, distinct) = (lines(&text).count(), distinct(&text));

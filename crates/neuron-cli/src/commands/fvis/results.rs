@@ -186,10 +186,17 @@ impl<'a> Results<'a> {
     /// The pictures after this step, beside the final ones.
     pub(super) fn write_intermediate(&self, optimizer: &Optimizer<'_>) -> anyhow::Result<()> {
         for item in optimizer.items() {
-            let suffix = format!("_step{}.png", optimizer.steps_done());
-            write_rgb(&self.names.path(item.unit, item.copy, &suffix), optimizer, item)?;
+            write_rgb(&self.names.step(item.unit, item.copy, optimizer.steps_done()), optimizer, item)?;
         }
         Ok(())
+    }
+
+    /// Whether all intermediate pictures of a run of so many steps are there.
+    pub(super) fn has_intermediate(&self, steps: usize) -> bool {
+        let mut pictures = self.names.pictures();
+        pictures.all(|(unit, copy)| {
+            self.names.steps(steps).all(|step| self.names.step(unit, copy, step).is_file())
+        })
     }
 
     /// Every picture with what belongs to it.

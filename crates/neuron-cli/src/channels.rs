@@ -33,6 +33,13 @@ impl Channels {
     }
 }
 
+/// As [`Channels::of`], in ascending order: a scan's result does not depend on the order in which they were typed.
+pub(crate) fn sorted(channels: &Channels, tap: &Tap, count: usize) -> Result<Vec<usize>, ModelError> {
+    let mut channels = channels.of(tap, count)?;
+    channels.sort_unstable();
+    Ok(channels)
+}
+
 /// Channels as they would be typed, runs as ranges: `0-63,162`.
 pub(crate) fn as_typed(channels: &[usize]) -> String {
     let runs = channels.chunk_by(|channel, next| channel + 1 == *next);

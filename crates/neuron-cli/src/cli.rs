@@ -1,9 +1,11 @@
 //! The command line as a whole.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::global::Global;
-use crate::{commands, config};
+use crate::{commands, config, say};
 
 /// What does each unit of a vision network respond to?
 ///
@@ -29,9 +31,15 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
     let definition = definition();
     let commands: Vec<String> =
         definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let arguments = config::expand(std::env::args_os().collect(), &commands)?;
-    let matches = definition.get_matches_from(arguments);
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let file = config::path(&typed);
+    let matches = definition.try_get_matches_from(config::expand(typed, &commands)?);
+    Ok(matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| {
+        if let Some(file) = file.filter(|_| error.use_stderr()) {
+            say::line(format_args!("note: flags are also read from {}", file.display()));
+        }
+        error.exit()
+    }))
 }
 
 /// Parses a command line that this program made itself, the program's name first.

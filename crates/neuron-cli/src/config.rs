@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 /// The arguments with those of the configuration file put after the command's name.
 pub(crate) fn expand(arguments: Vec<OsString>, commands: &[String]) -> anyhow::Result<Vec<OsString>> {
-    let Some(path) = config_path(&arguments) else { return Ok(arguments) };
+    let Some(path) = path(&arguments) else { return Ok(arguments) };
     let text = neuron_data::read_text(&path).context("the configuration")?;
     let table: Table = text.parse().with_context(|| format!("{} is not a TOML file", path.display()))?;
     let is_command = |argument: &OsString| commands.iter().any(|command| argument.to_str() == Some(command));
@@ -39,7 +39,7 @@ pub(crate) fn expand(arguments: Vec<OsString>, commands: &[String]) -> anyhow::R
 }
 
 /// The value of `--config` among the arguments.
-fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
+pub(crate) fn path(arguments: &[OsString]) -> Option<PathBuf> {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--");
     while let Some(argument) = arguments.next() {
         if argument == "--config" {

@@ -78,6 +78,9 @@ fn pixels(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The small network that comes with the repository, which no hub has.
+const DEMO: &str = "resnet10_demo";
+
 impl Global {
     /// What a single image file may cost.
     pub(crate) fn limits(&self) -> Limits {
@@ -115,6 +118,13 @@ impl Global {
         if let Some(fetched) = hub::fetched(arch) {
             return Ok(fetched);
         }
+        if arch == DEMO {
+            let message = format!(
+                "no weights for {arch}: they are weights/demo.safetensors of the repository, and `neuron demo` writes them \
+                 as neuron-demo/demo.safetensors; pass them by --weights FILE"
+            );
+            return Err(WrongUsage(message).into());
+        }
         let message = format!(
             "no weights for {arch}: {} is not there; pass --weights FILE, set NEURON_WEIGHTS, or run `neuron weights fetch {arch}`",
             usual.display()
@@ -142,6 +152,10 @@ impl Global {
                 );
                 Err(WrongUsage(message).into())
             }
+            Some(data) if data != Path::new("-") && !data.exists() => Err(anyhow::anyhow!(
+                "there is no folder or list {}: --data says where images lie",
+                data.display()
+            )),
             data => Ok(data),
         }
     }

@@ -16,6 +16,7 @@ mod hub;
 mod input;
 mod interrupt;
 mod not_finite;
+mod numbers;
 mod origin;
 mod outcome;
 mod output;

@@ -42,6 +42,7 @@ impl Origin {
     pub(crate) fn of(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join(MANIFEST);
         if !path.is_file() {
+            check_finished(folder)?;
             return Self::of_table(folder);
         }
         let bytes = input::read(&path, input::JSON_BYTES)
@@ -173,6 +174,27 @@ fn lies_below(place: &Path, folder: &Path) -> bool {
         (Ok(place), Ok(folder)) => place.starts_with(folder),
         _ => false,
     }
+}
+
+/// Refuses lists without a manifest beside which the state of a scan for them lies: it was killed while it wrote them.
+fn check_finished(folder: &Path) -> anyhow::Result<()> {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(layer) = name.strip_prefix("neuron_") else { return Ok(()) };
+    let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let layers =
+            file.to_str().and_then(|file| file.strip_prefix("select-images_")?.strip_suffix(".checkpoint"));
+        if layers.is_some_and(|layers| layers.split('+').any(|scanned| scanned == layer)) {
+            bail!(
+                "the lists in {} are not complete: {} is the state of a scan that was not finished; run that command \
+                 again with --resume",
+                folder.display(),
+                entry.path().display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The layer in the first row of a table of images.

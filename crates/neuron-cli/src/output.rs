@@ -8,7 +8,7 @@ use anyhow::Context;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// Writes a file that is there completely or not at all; see [`neuron_files::write`].
+/// Writes a file that is there completely or not at all; see [`neuron_files::write()`].
 pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

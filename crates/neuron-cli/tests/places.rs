@@ -151,6 +151,79 @@ fn lists_and_patches_of_another_layer_or_network_are_refused() {
 }
 
 #[test]
+fn lists_without_their_manifest_are_known_by_their_table_or_refused() {
+    let setup = Setup::with_lists();
+    let lists = setup.path("resnet10_demo/neuron_layer4");
+    fs::remove_file(lists.join("manifest.json")).unwrap();
+    let extract = "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --overwrite";
+    let said = setup.run(2, &format!("{extract} --target-layer layer3"));
+    assert!(said.contains("those of layer4, not of layer3"), "{said}");
+    setup.run(0, extract);
+    // As a kill leaves it while lists are replaced.
+    fs::write(setup.path("resnet10_demo/select-images_layer4.checkpoint"), "").unwrap();
+    let said = setup.run(1, extract);
+    assert!(said.contains("not complete") && said.contains("--resume"), "{said}");
+}
+
+#[test]
+fn images_that_are_not_those_of_the_lists_are_said() {
+    let setup = Setup::with_lists();
+    let extract =
+        "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --topk-patches 2 --overwrite";
+    assert!(!setup.run(0, &format!("{extract} --data photos")).contains("taken from"));
+    fs::create_dir(setup.path("other")).unwrap();
+    let said = setup.run(0, &format!("{extract} --data other"));
+    assert!(said.contains("taken from photos"), "{said}");
+    let said = setup.run(1, &format!("{extract} --data nowhere"));
+    assert!(said.contains("no folder or list nowhere"), "{said}");
+
+    fs::remove_dir(setup.path("other")).unwrap();
+    fs::rename(setup.path("photos"), setup.path("other")).unwrap();
+    let said = setup.run(0, &format!("{extract} --data other"));
+    assert!(said.contains("taken from other") && !said.contains("do the lists fit"), "{said}");
+    fs::write(setup.path("other/class1/one more.png"), "x").unwrap();
+    let said = setup.run(0, &format!("{extract} --data other"));
+    assert!(said.contains("do the lists fit"), "{said}");
+}
+
+#[test]
+fn plans_write_nothing() {
+    let setup = Setup::with_lists();
+    for shard in ["1/2", "2/2"] {
+        setup.run(0, &format!("select-images --channels 0-3 --out s --data photos --shard {shard}"));
+    }
+    let before = files(setup.folder.path());
+    for (code, line) in [
+        (0, "merge m s --dry-run"),
+        (0, "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --dry-run"),
+        (0, "select-images --data photos --dry-run --out d"),
+        (0, "baseline --data photos --target-layer layer4 --chs 0 --dry-run --out d"),
+        (0, "activations photos/class0/photo000.png --taps fc --out a.safetensors --dry-run"),
+        (0, "attribute photos/class0/photo000.png --layer layer4 --channel 0 --out h --dry-run"),
+    ] {
+        setup.run(code, line);
+    }
+    // A plan tells what the run would find.
+    setup.run(1, &format!("{FVIS} --channel 1 --dry-run"));
+    let (plan, _) = expecting(0, &mut setup.command(&format!("{FVIS} --channel 3 --dry-run --json")));
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["images"], 3);
+    let mut others = neuron(&["man", "pages", "--dry-run"]);
+    expecting(0, others.current_dir(setup.folder.path()));
+    let mut others = neuron(&["atlas", ".", "--dry-run"]);
+    expecting(0, others.current_dir(setup.folder.path()));
+    assert_eq!(files(setup.folder.path()), before);
+}
+
+#[test]
+fn the_order_of_channels_changes_nothing() {
+    let setup = Setup::new();
+    setup.run(0, "select-images --data photos --channels 3,0-1 --out o");
+    let said = setup.run(0, "select-images --data photos --channels 0,1,3 --out o --resume");
+    assert!(said.contains("complete already"), "{said}");
+}
+
+#[test]
 fn of_two_runs_that_write_to_one_place_the_second_is_refused() {
     let setup = Setup::new();
     let endless =

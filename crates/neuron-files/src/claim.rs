@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::identity::is_still;
 
+/// So often a folder is made again that others remove.
+const MOST_TRIES: usize = 100;
+
 /// Held only while claims are looked at.
 const FOLDER_LOCK: &str = ".neuron.lock";
 const CLAIM_START: &str = ".neuron-";
@@ -111,10 +114,15 @@ fn remove_empty(folder: &Path, last: &Path) {
 
 /// Makes the folder and locks it; another run may remove it in between because it was empty.
 fn make_and_lock(folder: &Path) -> io::Result<File> {
+    let mut tries = 0;
     loop {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(|error| match fs::metadata(folder) {
+            Ok(found) if !found.is_dir() => io::Error::other("it is no folder: name another place"),
+            _ => error,
+        })?;
         match lock_folder(folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Some folders never take a file, such as one that was removed while it is the current one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MOST_TRIES => tries += 1,
             lock => return lock,
         }
     }
@@ -125,6 +133,9 @@ fn lock_folder(folder: &Path) -> io::Result<File> {
     let path = folder.join(FOLDER_LOCK);
     loop {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other(format!("{FOLDER_LOCK} in it is no regular file")));
+        }
         match file.lock() {
             // A file system without locks: as good as it can be.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(file),
@@ -273,6 +284,16 @@ mod tests {
         fs::write(folder.path().join("a/b/result"), b"").unwrap();
         drop(claim);
         assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_file_is_an_error() {
+        assert!(take(Path::new("/proc/self"), &["1"]).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let refused = take(&folder.path().join("file"), &["1"]).unwrap_err();
+        assert!(std::error::Error::source(&refused).unwrap().to_string().contains("no folder"));
     }
 
     #[test]

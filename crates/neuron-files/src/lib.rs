@@ -1,6 +1,6 @@
 //! Files of results: there completely or not at all, and written by one run at a time.
 //!
-//! [`write`] and [`remove`] are the only way in which the other crates write results. [`Claim`] keeps two runs from
+//! [`write()`] and [`remove`] are the only way in which the other crates write results. [`Claim`] keeps two runs from
 //! writing to one place.
 //!
 //! ```

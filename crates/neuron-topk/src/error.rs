@@ -74,7 +74,7 @@ pub enum TopkError {
     },
 
     /// A reader or a writer failed.
-    #[error("top-k state: input or output failed")]
+    #[error(transparent)]
     Io(#[from] io::Error),
 
     /// A file could not be opened, understood, or put in its place.

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use neuron_model::Reduction;
 
 use crate::global::Global;
+use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::{claim, output};
 
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "F.safetensors", required_unless_present = "top")]
     out: Option<PathBuf>,
     /// Print each image's strongest channels (by the maximum of the map, with --reduce mean by its mean)
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = count)]
     top: Option<NonZeroUsize>,
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
 use crate::global::Global;
+use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
@@ -39,10 +40,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "resnet50")]
     arch: String,
     /// The most images to work on at once; decides results only with --reference-compat
-    #[arg(long, default_value = "256", value_name = "N")]
+    #[arg(long, default_value = "256", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Side of the patches in pixels of the crop
-    #[arg(long, default_value = "64", value_name = "PX")]
+    #[arg(long, default_value = "64", value_name = "PX", value_parser = count)]
     patch_size: NonZeroUsize,
     /// Channels, such as 0-63,162, or all
     #[arg(long, visible_alias = "channels", default_value = "54,1935", value_name = "CHANNELS")]
@@ -50,13 +51,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: SourceFlags,
     /// Patches to keep for each channel
-    #[arg(long, default_value = "50", value_name = "N")]
+    #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     topk_patches: NonZeroUsize,
     /// Folder for the results
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
     /// Patches in a row of patches.png
-    #[arg(long, default_value = "5", value_name = "N")]
+    #[arg(long, default_value = "5", value_name = "N", value_parser = count)]
     grid_columns: NonZeroUsize,
     #[command(flatten)]
     drawing: DrawingFlags,
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
     let tap = network.tap(&args.target_layer)?;
-    let channels = args.chs.of(&tap, network.channels(&tap))?;
+    let channels = channels::sorted(&args.chs, &tap, network.channels(&tap))?;
     let windows = Windows::baseline(args.patch_size.get(), preprocessing.crop, preprocessing.crop)?;
     let boxes = Boxes::windows(&windows, preprocessing.crop);
     let settings = settings(args, global, &tap, &channels, boxes)?;

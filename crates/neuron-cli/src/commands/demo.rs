@@ -10,6 +10,7 @@ use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
 
 use crate::global::Global;
+use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::progress::Progress;
 use crate::{claim, cli, interrupt, output};
@@ -37,13 +38,13 @@ pub(crate) struct Args {
     #[arg(long, default_value = "neuron-demo", value_name = "DIR")]
     out: PathBuf,
     /// Pictures to draw of each class
-    #[arg(long, default_value = "30", value_name = "N")]
+    #[arg(long, default_value = "30", value_name = "N", value_parser = count)]
     pictures: NonZeroUsize,
     /// The most units to visualise: those that are most specific to a class, one for each class
-    #[arg(long, default_value = "8", value_name = "N")]
+    #[arg(long, default_value = "8", value_name = "N", value_parser = count)]
     units: NonZeroUsize,
     /// Steps of each visualisation
-    #[arg(long, default_value = "500", value_name = "N")]
+    #[arg(long, default_value = "500", value_name = "N", value_parser = count)]
     epochs: NonZeroUsize,
 }
 

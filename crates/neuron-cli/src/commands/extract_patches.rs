@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
 use crate::global::Global;
+use crate::numbers::count;
 use crate::origin::Origin;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "32", value_name = "PX")]
     patch_size: PatchSize,
     /// Patches to keep for each channel
-    #[arg(long, default_value = "50", value_name = "N")]
+    #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     topk_patches: NonZeroUsize,
     /// Folder with the channels' lists, and for their patches
     #[arg(long, default_value = "resnet50/neuron_layer4", value_name = "DIR")]
@@ -66,10 +67,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "sliding")]
     method: Method,
     /// The most images to work on at once; results do not depend on it
-    #[arg(long, default_value = "512", value_name = "N")]
+    #[arg(long, default_value = "512", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Patches in a row of patches.png
-    #[arg(long, default_value = "4", value_name = "N")]
+    #[arg(long, default_value = "4", value_name = "N", value_parser = count)]
     grid_columns: NonZeroUsize,
     #[command(flatten)]
     drawing: DrawingFlags,
@@ -156,7 +157,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         origin.say_moved(global.data_if_any()?, global);
     }
     let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
-    let channels = channels.of(&tap, network.channels(&tap))?;
+    let channels = channels::sorted(&channels, &tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
     let lookup = Origin::lookup(&[origin.as_ref()], global.data_if_any()?);

@@ -23,6 +23,7 @@ use neuron_model::{PixelRange, RelevanceMethod};
 use crate::channels::Channels;
 use crate::global::Global;
 use crate::interrupt;
+use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::{Identity, seconds};
 
@@ -68,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
     method: RelevanceMethod,
     /// Reference images of each unit
-    #[arg(long, default_value = "50", value_name = "N")]
+    #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     num_real_img: NonZeroUsize,
     /// Folder for the results
     #[arg(long, default_value = "images", value_name = "DIR")]
@@ -122,7 +123,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "images")]
     references: Kind,
     /// Also write the picture every N steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     save_every: Option<NonZeroUsize>,
     /// Continue an interrupted run
     #[arg(long)]

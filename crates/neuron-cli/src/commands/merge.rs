@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{baseline, extract_patches, select_images};
 use crate::global::Global;
+use crate::numbers::counted;
 use crate::outcome::Outcome;
 use crate::scan::{Checkpoint, Overwrite, Shard, SkippedImage};
 use crate::{interrupt, output};
@@ -50,7 +51,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global.say(0, || "interrupted; merge again".to_owned());
         return Ok(written);
     }
-    global.say(0, || format!("{} shards merged, {skipped} images skipped: {}", files.len(), place.display()));
+    global.say(0, || {
+        let (shards, skipped) = (counted(files.len(), "shard"), counted(skipped, "image"));
+        format!("{shards} merged, {skipped} skipped: {}", place.display())
+    });
     if global.json {
         let summary = json!({ "command": "merge", "shards": files.len(), "skipped": skipped, "output": place.display().to_string() });
         output::print(&format!("{summary:#}\n"))?;
@@ -144,7 +148,10 @@ fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
         .map(|s| s.to_string())
         .collect();
     if !missing.is_empty() {
-        bail!("missing: shard {}", missing.join(", "));
+        bail!(
+            "not all shards are there: {} is missing among those named; run it, or name the folder that holds it",
+            missing.join(", ")
+        );
     }
     merged.shard = None;
     merged.skipped.sort_by_key(|item: &SkippedImage| item.index);

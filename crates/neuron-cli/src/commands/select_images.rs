@@ -11,8 +11,9 @@ use neuron_data::{Dataset, Preprocessing};
 use neuron_model::{Network, Tap};
 use serde::{Deserialize, Serialize};
 
-use crate::channels::Channels;
+use crate::channels::{self, Channels};
 use crate::global::Global;
+use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
 
@@ -37,10 +38,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "resnet50")]
     arch: String,
     /// The most images to work on at once; results do not depend on it
-    #[arg(long, default_value = "512", value_name = "N")]
+    #[arg(long, default_value = "512", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Images to keep for each channel
-    #[arg(long, default_value = "10000", value_name = "N")]
+    #[arg(long, default_value = "10000", value_name = "N", value_parser = count)]
     topk_images: NonZeroUsize,
     #[command(flatten)]
     source: SourceFlags,
@@ -144,7 +145,7 @@ fn settings(
 ) -> anyhow::Result<Settings> {
     let infos = network.tap_infos(preprocessing.crop, preprocessing.crop)?;
     let layer = |(typed, tap): (&String, &Tap)| -> anyhow::Result<Layer> {
-        let channels = args.channels.of(tap, network.channels(tap))?;
+        let channels = channels::sorted(&args.channels, tap, network.channels(tap))?;
         let map_width = infos.iter().find(|info| info.name == tap.name).map_or(1, |info| info.width);
         Ok(Layer { typed: typed.trim().to_owned(), tap: tap.name.clone(), channels, map_width })
     };

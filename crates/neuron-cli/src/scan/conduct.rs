@@ -8,6 +8,7 @@ use serde_json::json;
 use super::start::{Leftovers, Start};
 use super::{Identity, Job, Scan, Scanned, SkippedImage, Timing};
 use crate::not_finite::NotFinite;
+use crate::numbers::counted;
 use crate::outcome::{Outcome, describe};
 use crate::{claim, interrupt, output};
 
@@ -136,8 +137,8 @@ impl Scan<'_> {
         let Scanned { skipped, timing, .. } = scanned;
         self.global.say(0, || {
             format!(
-                "{} images, {} skipped, {:.1} s, {:.1} images/s, bound by {}: {}",
-                timing.images,
+                "{}, {} skipped, {:.1} s, {:.1} images/s, bound by {}: {}",
+                counted(timing.images, "image"),
                 skipped.len(),
                 timing.seconds,
                 timing.images_per_second(),

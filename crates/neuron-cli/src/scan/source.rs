@@ -1,5 +1,6 @@
 //! The images that a scan goes through, as flags and as a checkpoint remembers them.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::ensure;
@@ -9,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Identity;
+use crate::numbers::count;
 use crate::place::Place;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceFlags {
     /// Only the first N images of each class
-    #[arg(long, value_name = "N", alias = "split_N")]
-    split_n: Option<usize>,
+    #[arg(long, value_name = "N", alias = "split_N", value_parser = count)]
+    split_n: Option<NonZeroUsize>,
     /// Which part of a data folder with train/ and val/ [default: train]
     #[arg(long)]
     split: Option<Split>,
@@ -54,7 +56,7 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(data: &Path, flags: &SourceFlags) -> Self {
         let (split, asked) = (flags.split.unwrap_or_default(), flags.split.is_some());
-        Self { data: Place::new(data), split, asked, split_n: flags.split_n }
+        Self { data: Place::new(data), split, asked, split_n: flags.split_n.map(NonZeroUsize::get) }
     }
 
     /// Lists the images.

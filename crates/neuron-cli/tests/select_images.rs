@@ -169,7 +169,7 @@ fn shards_merge_to_the_bytes_of_one_run() {
     let (first, second) = (file("1"), file("2"));
     let (first, second) = (first.to_str().unwrap(), second.to_str().unwrap());
     let (_, stderr) = run_expecting(1, &["merge", merged_text, first, second]);
-    assert!(stderr.contains("missing: shard 3/3"), "{stderr}");
+    assert!(stderr.contains("3/3 is missing"), "{stderr}");
     let (_, stderr) = run_expecting(1, &["merge", merged_text, first, second, first]);
     assert!(stderr.contains("shard 1/3 is there twice"), "{stderr}");
 }

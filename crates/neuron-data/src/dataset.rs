@@ -196,7 +196,11 @@ impl Dataset {
             return Err(DataError::NoImages {
                 root: root.into(),
                 other_files: left_out.other_files,
-                results: if results > 0 { ", and results of neuron, which are left out" } else { "" },
+                results: if results > 0 {
+                    ", and results of neuron, which are left out unless their own folder is named"
+                } else {
+                    ""
+                },
                 endings: listing::ENDINGS.join(", "),
             });
         }

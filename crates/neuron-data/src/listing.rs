@@ -5,6 +5,7 @@
 
 mod ending;
 mod results;
+mod surroundings;
 mod tally;
 
 use std::fs::{self, DirEntry};
@@ -17,6 +18,7 @@ use crate::{DataError, parallel};
 pub(crate) use ending::ENDINGS;
 use ending::Promise;
 use results::Marks;
+pub(crate) use surroundings::Surroundings;
 pub(crate) use tally::{LeftOut, Tally};
 
 /// The image files of one folder, by name.

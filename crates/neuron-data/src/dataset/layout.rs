@@ -104,13 +104,8 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
             notices.extend(like_parts(folders));
         }
     }
-    let LeftOut { other_pictures, result_folders, result_pictures, dead_links, .. } = left_out;
-    if result_folders.count + result_pictures.count > 0 {
-        let example =
-            if result_folders.count > 0 { &result_folders } else { &result_pictures }.example.clone();
-        let (folders, pictures) = (result_folders.count, result_pictures.count);
-        notices.push(Notice::Results { folders, pictures, example });
-    }
+    notices.extend(results(&left_out));
+    let LeftOut { other_pictures, dead_links, .. } = left_out;
     let pictures = other_pictures.into_iter();
     notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures {
         ending,
@@ -121,6 +116,14 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }
     notices
+}
+
+/// The results of `neuron` that were left out.
+pub(super) fn results(left_out: &LeftOut) -> Option<Notice> {
+    let (folders, pictures) = (&left_out.result_folders, &left_out.result_pictures);
+    let named = [folders, pictures].into_iter().find(|tally| tally.count > 0)?;
+    let example = named.example.clone();
+    Some(Notice::Results { folders: folders.count, pictures: pictures.count, example })
 }
 
 /// The classes that are called like parts of a data set.

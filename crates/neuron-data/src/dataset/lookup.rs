@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{parallel, place};
 
 /// Entries that are looked up together.
-const CHUNK: usize = 1024;
+pub(super) const CHUNK: usize = 1024;
 
 /// A data folder that was moved since lists were written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -343,3 +343,34 @@ fn a_pipe_is_a_list_that_starts_from_the_current_folder() {
     let dataset = Dataset::open(&path, &DatasetOptions::default()).unwrap();
     assert_eq!(names(&dataset), [name.as_str(), "Cargo.toml"]);
 }
+
+#[test]
+fn a_list_that_names_results_leaves_them_out() {
+    let root = tree(&["1.png", "list/x.txt"]);
+    add_results(&root);
+    let all = [
+        "./net/neuron_layer4/0/patches.png",
+        "1.png",
+        "net/neuron_layer3/0/top50/patches.png",
+        "images/u.png",
+        "images/../images/u_masked.png",
+        "site/img/1.webp",
+    ];
+    let whole = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    for list in [all.join("\n"), all.map(whole).join("\n")] {
+        let dataset = from_list(&root, list.as_bytes()).unwrap();
+        assert_eq!(dataset.len(), 1);
+        assert!(dataset.relative(0).ends_with("1.png"));
+        let Notice::Results { folders: 0, pictures: 5, example } = &dataset.notices()[0] else {
+            panic!("{:?}", dataset.notices())
+        };
+        assert!(all.iter().any(|name| example.ends_with(name)), "{example}");
+    }
+    let error = from_list(&root, all[0].as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("results of neuron, which are left out"), "{error}");
+    // A list that lies in results asks for them, and so do the lists of other commands.
+    let list = root.path().join("net/neuron_layer4/mine.txt");
+    fs::write(&list, "0/patches.png").unwrap();
+    assert_eq!(names(&Dataset::open(&list, &DatasetOptions::default()).unwrap()), ["0/patches.png"]);
+    assert_eq!(Dataset::from_entries(&all, &[root.path().to_path_buf()]).len(), all.len());
+}

@@ -20,7 +20,29 @@ const HEAD_BYTES: u64 = 1024;
 const LISTS: [&str; 3] = ["files_all.txt", "topk_files.txt", "files.txt"];
 const GRID: &str = "patches.png";
 const HEAT_MAP: &str = "heatmap.png";
+/// The folder of patches beside their grid.
+const PATCHES: &str = "patches";
+/// What the folders of a scan's results begin with.
+const LAYER: &str = "neuron_";
 const RELEVANCE: &str = "relevance.safetensors";
+
+/// Files that make a folder a result as a whole, and whether one was written by `neuron`.
+const WHOLE: [(&str, fn(&Path) -> bool); 4] = [
+    ("manifest.json", json::<Manifest>),
+    ("atlas.json", json::<Atlas>),
+    ("topk.parquet", |path| table(path, &["rank", "score", "index"])),
+    ("patches.parquet", |path| table(path, &["rank", "source_x"])),
+];
+
+/// Whether all of a folder is a result: as [`Marks::whole_folder`], without a list of its files.
+pub(super) fn is_whole_folder(folder: &Path) -> bool {
+    WHOLE.iter().any(|(name, is_ours)| is_ours(&folder.join(name)))
+}
+
+/// Whether a folder of this name may be part of results that lie beside it, see [`Written::holds_folder`].
+pub(super) fn may_be_part(name: &str) -> bool {
+    name == PATCHES || name.starts_with(LAYER)
+}
 
 /// The files of a folder by which results are known, by name.
 #[derive(Default)]
@@ -50,11 +72,7 @@ impl Marks {
 
     /// Whether all of a folder, and what is below it, is a result.
     pub(super) fn whole_folder(&self, folder: &Path) -> bool {
-        let has = |name: &str| self.0.contains(name);
-        (has("manifest.json") && json::<Manifest>(&folder.join("manifest.json")))
-            || (has("atlas.json") && json::<Atlas>(&folder.join("atlas.json")))
-            || (has("topk.parquet") && table(&folder.join("topk.parquet"), &["rank", "score", "index"]))
-            || (has("patches.parquet") && table(&folder.join("patches.parquet"), &["rank", "source_x"]))
+        WHOLE.iter().any(|(name, is_ours)| self.0.contains(*name) && is_ours(&folder.join(name)))
     }
 
     /// The pictures of a folder that were written by `neuron`; `images` are all, `has` knows whether one is there.
@@ -105,9 +123,14 @@ impl Marks {
 }
 
 impl Written {
+    /// Whether a picture of this name may be among them.
+    pub(super) fn may_hold(name: &str) -> bool {
+        name.ends_with(".png")
+    }
+
     /// Whether a folder below this one is part of the results.
     pub(super) fn holds_folder(&self, name: &str) -> bool {
-        (name == "patches" && self.pictures.contains(GRID)) || (self.scan && name.starts_with("neuron_"))
+        (name == PATCHES && self.pictures.contains(GRID)) || (self.scan && name.starts_with(LAYER))
     }
 }
 

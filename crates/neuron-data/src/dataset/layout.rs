@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DatasetOptions, Split};
 use crate::listing::{self, Folder, LeftOut, Pending, Tally};
-use crate::{DataError, Notice};
+use crate::{DataError, Notice, Present};
 
 /// Names of a data set's parts; only the first two can be asked for.
 const PARTS: [&str; 5] = ["train", "val", "test", "valid", "validation"];
@@ -83,13 +83,13 @@ fn beside_split(split: Split, folders: Vec<String>, loose: &Folder) -> Vec<Notic
     if !folders.is_empty() {
         notices.push(Notice::BesideSplit { split, folders });
     }
-    notices.extend(loose_images(loose));
+    notices.extend(loose_images(loose, ""));
     notices
 }
 
-/// The images of a root that are not used.
-fn loose_images(root: &Folder) -> Option<Notice> {
-    let example = root.files().next()?.to_owned();
+/// The images of a root that are not used; `prefix` leads to it from the data folder.
+fn loose_images(root: &Folder, prefix: &str) -> Option<Notice> {
+    let example = format!("{prefix}{}", root.files().next()?);
     Some(Notice::LooseImages { count: root.files().len(), example })
 }
 
@@ -97,9 +97,11 @@ fn loose_images(root: &Folder) -> Option<Notice> {
 pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split>) -> Vec<Notice> {
     let mut left_out = LeftOut::default();
     folders.iter().for_each(|folder| left_out.merge(&folder.left_out));
+    let prefix = split.map(|split| format!("{}/", split.name())).unwrap_or_default();
+    left_out.name_from_above(&prefix);
     let mut notices = Vec::new();
     if has_classes {
-        notices.extend(folders.first().and_then(loose_images));
+        notices.extend(folders.first().and_then(|root| loose_images(root, &prefix)));
         if split.is_none() {
             notices.extend(like_parts(folders));
         }
@@ -116,6 +118,20 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }
     notices
+}
+
+/// Why a split has no images, where another folder has some: that one is most likely meant.
+pub(super) fn empty_split(root: &Path, split: Split, other_files: usize) -> Option<DataError> {
+    let folders: Vec<Pending> = listing::read_root(root).ok()?.1;
+    let with_images = with_images(folders);
+    let other = [Split::Train, Split::Val]
+        .into_iter()
+        .find(|other| *other != split && with_images.iter().any(|folder| folder == other.name()));
+    let present = match other {
+        Some(other) => Present::Split(other.name()),
+        None => Present::Folder(with_images.into_iter().find(|folder| folder != split.name())?),
+    };
+    Some(DataError::EmptySplit { root: root.into(), wanted: split.name(), other_files, present })
 }
 
 /// The results of `neuron` that were left out.

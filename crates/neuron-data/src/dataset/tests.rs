@@ -84,6 +84,17 @@ fn what_is_missing_is_named() {
     let error = Dataset::open(only_val.path(), &DatasetOptions::default()).unwrap_err();
     assert!(error.to_string().contains("no folder `train`, only `val`"), "{error}");
 
+    let beside = |files: &[&str], split| asking(&tree(files), split).unwrap_err().to_string();
+    let full_val = ["train/a/notes.txt", "val/a/1.png", "test/1.png"];
+    let said = beside(&full_val, Split::Train);
+    assert!(said.contains("(1 other files), but under `val`: choose that split"), "{said}");
+    let said = beside(&["train/a/1.png", "val/notes.txt"], Split::Val);
+    assert!(said.contains("under `val` of") && said.contains("but under `train`: choose"), "{said}");
+    let said = beside(&["train/notes.txt", "test/1.png"], Split::Train);
+    assert!(said.contains("but under `test`: name that folder"), "{said}");
+    let said = beside(&["train/notes.txt", "val/notes.txt"], Split::Train);
+    assert!(said.contains("no images under") && !said.contains("but under"), "{said}");
+
     let no_images = tree(&["a/notes.txt", "a/data.csv"]);
     let error = Dataset::open(no_images.path(), &DatasetOptions::default()).unwrap_err();
     assert!(error.to_string().contains("(2 other files)"), "{error}");
@@ -190,6 +201,15 @@ fn splits_stay_splits_and_say_what_they_leave_out() {
         (&["train/a/1.png", "extra/deep/2.png"], vec![beside(&["extra"])]),
         (&["train/1.png", "test/1.png", "extra/2.png", "b/1.png"], vec![beside(&["b", "extra"])]),
         (&["train/a/1.png", "x.png"], vec![Notice::LooseImages { count: 1, example: "x.png".into() }]),
+        // Names begin below the data folder, also of what lies in the split.
+        (
+            &["train/a/1.png", "train/x.png"],
+            vec![Notice::LooseImages { count: 1, example: "train/x.png".into() }],
+        ),
+        (
+            &["train/a/1.png", "train/a/x.heic"],
+            vec![Notice::OtherPictures { ending: "heic", count: 1, example: "train/a/x.heic".into() }],
+        ),
     ] {
         let dataset = open(&tree(files));
         assert_eq!(names(&dataset), files[..1], "{files:?}");

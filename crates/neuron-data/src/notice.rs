@@ -168,7 +168,7 @@ mod tests {
                 Notice::Results { folders: 0, pictures: 3, example: example() },
                 "left out: 3 pictures of results",
             ),
-            (Notice::NoSplits { asked: Split::Val }, "not only `val`"),
+            (Notice::NoSplits { asked: Split::Val }, "the split `val` means nothing here"),
             (
                 Notice::BesideSplit { split: Split::Train, folders: folders() },
                 "the images in `car`, `cat`, `dog` and 1 more, which lie beside `train`",

@@ -37,7 +37,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// File names, bytewise ascending.
-    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.spans.iter().map(|span| self.name(*span))
     }
 

@@ -27,7 +27,8 @@ const LAYER: &str = "neuron_";
 const RELEVANCE: &str = "relevance.safetensors";
 
 /// Files that make a folder a result as a whole, and whether one was written by `neuron`.
-const WHOLE: [(&str, fn(&Path) -> bool); 4] = [
+const WHOLE: [(&str, fn(&Path) -> bool); 5] = [
+    ("neuron-demo.json", json::<Drawn>),
     ("manifest.json", json::<Manifest>),
     ("atlas.json", json::<Atlas>),
     ("topk.parquet", |path| table(path, &["rank", "score", "index"])),
@@ -79,7 +80,7 @@ impl Marks {
     pub(super) fn written<'n>(
         &self,
         folder: &Path,
-        images: impl Iterator<Item = &'n str>,
+        images: impl Iterator<Item = &'n str> + Clone,
         has: impl Fn(&str) -> bool,
     ) -> Written {
         let mut written = Written::default();
@@ -92,7 +93,14 @@ impl Marks {
         if has(HEAT_MAP) && self.0.contains(RELEVANCE) {
             written.pictures.insert(HEAT_MAP.to_owned());
         }
-        let stems = self.visualisations(folder, has, &mut written.scan);
+        let steps: BTreeSet<&str> = images.clone().filter_map(stem_of_step).collect();
+        let drawn = |stem: &str| {
+            // One of the last files, or pictures after some steps: a run is known before it ends.
+            has(&format!("{stem}_masked.png"))
+                || self.0.contains(&format!("{stem}_loss.svg"))
+                || steps.contains(stem)
+        };
+        let stems = self.visualisations(folder, drawn, &mut written.scan);
         if !stems.is_empty() {
             let of_unit = |name: &&str| stem(name).is_some_and(|stem| stems.contains(stem));
             written.pictures.extend(images.filter(of_unit).map(str::to_owned));
@@ -100,14 +108,12 @@ impl Marks {
         written
     }
 
-    /// The names under which `fvis` writes here.
-    fn visualisations(&self, folder: &Path, has: impl Fn(&str) -> bool, scan: &mut bool) -> BTreeSet<&str> {
+    /// The names under which `fvis` writes here; `drawn` knows which names have pictures like its own.
+    fn visualisations(&self, folder: &Path, drawn: impl Fn(&str) -> bool, scan: &mut bool) -> BTreeSet<&str> {
         let mut stems = BTreeSet::new();
         for name in &self.0 {
             if let Some(stem) = name.strip_suffix(".json") {
-                let drawn =
-                    has(&format!("{stem}_masked.png")) || self.0.contains(&format!("{stem}_loss.svg"));
-                if drawn && json::<Record>(&folder.join(name)) {
+                if drawn(stem) && json::<Record>(&folder.join(name)) {
                     stems.insert(stem);
                 }
             } else if name.ends_with(".checkpoint") || name.contains(".shard-") {
@@ -136,16 +142,14 @@ impl Written {
 
 /// The name of a picture of `fvis` without what is behind it: `x` of `x.png`, `x_masked.png` and `x_step20.png`.
 fn stem(name: &str) -> Option<&str> {
-    let name = name.strip_suffix(".png")?;
-    if let Some(stem) = name.strip_suffix("_masked") {
-        return Some(stem);
-    }
-    match name.rsplit_once("_step") {
-        Some((stem, step)) if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(stem)
-        }
-        _ => Some(name),
-    }
+    let without_ending = name.strip_suffix(".png")?;
+    Some(without_ending.strip_suffix("_masked").or_else(|| stem_of_step(name)).unwrap_or(without_ending))
+}
+
+/// `x` of `x_step20.png`.
+fn stem_of_step(name: &str) -> Option<&str> {
+    let (stem, step) = name.strip_suffix(".png")?.rsplit_once("_step")?;
+    (!step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())).then_some(stem)
 }
 
 /// What every folder of results ends with.
@@ -167,6 +171,19 @@ struct Scan {
 struct Atlas {
     neuron_version: IgnoredAny,
     units: IgnoredAny,
+}
+
+/// What lies beside the pictures that the demo drew.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the field has to be there, with this value")]
+struct Drawn {
+    drawn_by: Drawer,
+}
+
+#[derive(Deserialize)]
+enum Drawer {
+    #[serde(rename = "neuron-demo")]
+    Demo,
 }
 
 /// The record of a visualisation.

@@ -175,6 +175,44 @@ fn an_interrupted_run_leaves_its_picture_and_goes_on() {
 }
 
 #[test]
+fn pictures_of_a_run_that_was_killed_early_are_no_images() {
+    let setup = Setup::new();
+    let endless = ["--channels", "3,5", "--epochs", "100000", "--save-every", "1"];
+    let mut child =
+        setup.command("out", &endless).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !setup.path("out/x_unit5_step1.png").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!setup.path("out/x.checkpoint").exists());
+    let scan = [
+        "select-images",
+        "--arch",
+        ARCH,
+        "--weights",
+        "random.safetensors",
+        "--channels",
+        "0",
+        "--data",
+        ".",
+    ];
+    let scan = [&scan[..], &["--out", "lists"]].concat();
+    let (_, stderr) = expecting(0, neuron(&scan).current_dir(setup.folder.path()));
+    assert!(stderr.contains("pictures of results, such as `out/x_unit3_step1.png`"), "{stderr}");
+    let list =
+        fs::read_to_string(setup.path(&format!("lists/{ARCH}/neuron_layer4/0/files_all.txt"))).unwrap();
+    assert!(!list.contains("out/") && list.lines().count() == 6, "{list}");
+
+    // What the kill left is no picture: the run begins anew, and ends with the bytes of any other.
+    let short = ["--channels", "3,5", "--save-every", "1"];
+    setup.run(0, "whole", &short);
+    setup.run(0, "out", &[&short[..], &["--overwrite"]].concat());
+    assert_same_files(&setup.path("whole"), &setup.path("out"));
+}
+
+#[test]
 fn lists_are_used_as_they_are() {
     let setup = Setup::new();
     let (_, stderr) = setup.run(0, "short", &["--channel", "9"]);

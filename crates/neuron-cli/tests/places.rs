@@ -365,3 +365,23 @@ fn links_pipes_and_devices_stay_what_they_are() {
     let said = setup.run(1, &format!("{activations} photos"));
     assert!(said.contains("folder"), "{said}");
 }
+
+#[test]
+fn images_of_a_list_that_moved_with_it_are_found_below_the_new_data() {
+    let setup = Setup::new();
+    let entries = ["class0/photo000.png", "class1/photo001.png", "class1/photo002.png"];
+    fs::write(setup.path("photos/list.txt"), entries.join("\n")).unwrap();
+    setup.run(0, "select-images --data photos/list.txt --channels 0-3 --topk-images 3 --out .");
+    let extract =
+        "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 0 --topk-patches 3 --overwrite";
+    let patches =
+        || files(&setup.path("resnet10_demo/neuron_layer4/0"))[&PathBuf::from("patches.png")].clone();
+    setup.run(0, extract);
+    let before = patches();
+    fs::rename(setup.path("photos"), setup.path("other")).unwrap();
+    for data in ["other", "other/list.txt", "./other/"] {
+        setup.run(0, &format!("{extract} --data {data}"));
+        assert!(patches() == before, "{data}");
+    }
+    setup.run(0, &format!("{FVIS} --channel 0 --exp-name x --data other/list.txt"));
+}

@@ -101,8 +101,8 @@ impl Dataset {
     /// [`Dataset::notices`] tells what was left out.
     ///
     /// # Errors
-    /// [`DataError::NoImages`], [`DataError::MissingSplit`], [`DataError::SplitIsClass`], [`DataError::Read`], and
-    /// for lists those of [`Dataset::from_list`].
+    /// [`DataError::NoImages`], [`DataError::EmptySplit`], [`DataError::MissingSplit`], [`DataError::SplitIsClass`],
+    /// [`DataError::Read`], and for lists those of [`Dataset::from_list`].
     pub fn open(root: &Path, options: &DatasetOptions) -> Result<Self, DataError> {
         let read = |source| DataError::Read { path: root.into(), source };
         if root == Path::new("-") {
@@ -136,6 +136,11 @@ impl Dataset {
         }
         let mut left_out = LeftOut::default();
         folders.iter().for_each(|folder| left_out.merge(&folder.left_out));
+        if let Some(split) = layout.split.filter(|_| dataset.is_empty())
+            && let Some(error) = layout::empty_split(root, split, left_out.other_files)
+        {
+            return Err(error);
+        }
         dataset.unless_empty(root, &left_out)
     }
 
@@ -196,7 +201,11 @@ impl Dataset {
             return Err(DataError::NoImages {
                 root: root.into(),
                 other_files: left_out.other_files,
-                results: if results > 0 { ", and results of neuron, which are left out" } else { "" },
+                results: if results > 0 {
+                    ", and results of neuron, which are left out unless their own folder is named"
+                } else {
+                    ""
+                },
                 endings: listing::ENDINGS.join(", "),
             });
         }

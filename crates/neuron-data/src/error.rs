@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +24,19 @@ pub enum DataError {
         wanted: &'static str,
         /// Name of the split that is there.
         present: &'static str,
+    },
+
+    /// The split holds no images, but something beside it does.
+    #[error("no images under `{wanted}` of `{root}` ({other_files} other files), but under {present}")]
+    EmptySplit {
+        /// The data folder.
+        root: PathBuf,
+        /// Name of the split that was asked for.
+        wanted: &'static str,
+        /// Files in the split that were seen and are not images by their ending.
+        other_files: usize,
+        /// What has images.
+        present: Present,
     },
 
     /// Nothing to work on.
@@ -128,6 +142,25 @@ pub enum DataError {
         /// Why.
         source: ImageError,
     },
+}
+
+/// What holds images beside an empty split; displayed with the way to use them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Present {
+    /// The other split.
+    Split(&'static str),
+    /// A folder that is no split.
+    Folder(String),
+}
+
+impl fmt::Display for Present {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Split(name) => write!(f, "`{name}`: choose that split, or another data folder"),
+            Self::Folder(name) => write!(f, "`{name}`: name that folder as the data, or another"),
+        }
+    }
 }
 
 /// Why a file did not become a picture.

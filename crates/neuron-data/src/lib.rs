@@ -44,7 +44,7 @@ pub use classes::ImagenetClass;
 pub use crop::CropDecoder;
 pub use dataset::{Class, Dataset, DatasetOptions, Lookup, Moved, Split};
 pub use decode::{Limits, Rgb8Image, decode_rgb8, read_rgb8};
-pub use error::{DataError, ImageError};
+pub use error::{DataError, ImageError, Present};
 pub use geometry::CropGeometry;
 pub use loader::{Batch, Canceller, Loader, LoaderOptions, Skipped};
 pub use notice::Notice;

@@ -5,8 +5,10 @@
 
 mod ending;
 mod results;
+mod surroundings;
 mod tally;
 
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::{DataError, parallel};
 pub(crate) use ending::ENDINGS;
 use ending::Promise;
 use results::Marks;
+pub(crate) use surroundings::Surroundings;
 pub(crate) use tally::{LeftOut, Tally};
 
 /// The image files of one folder, by name.
@@ -34,7 +37,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// File names, bytewise ascending.
-    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.spans.iter().map(|span| self.name(*span))
     }
 
@@ -68,6 +71,21 @@ impl Folder {
         self.spans.push((start, self.names.len()));
     }
 
+    /// Counts a file that is no image by its name.
+    fn leave_out(&mut self, name: &OsStr, kind: Kind, promise: Promise) {
+        self.left_out.other_files += 1;
+        if kind != Kind::DeadLink && promise == Promise::Nothing {
+            return;
+        }
+        let shown = self.path_of(&escaped(name));
+        match promise {
+            Promise::OtherPicture(ending) if kind != Kind::DeadLink => {
+                self.left_out.other_pictures.entry(ending).or_default().add(&shown);
+            }
+            _ => self.left_out.dead_links.add(&shown),
+        }
+    }
+
     fn push_unusable(&mut self, name: String, path: PathBuf, problem: Problem) {
         self.unusable.push((name, Unusable { path, problem }));
     }
@@ -99,7 +117,8 @@ pub(crate) fn walk(root: &Path) -> Result<Vec<Folder>, DataError> {
 
 /// What lies in a folder directly, and its folders.
 pub(crate) fn read_root(root: &Path) -> Result<(Folder, Vec<Pending>), DataError> {
-    let pending = Pending { path: root.into(), relative: String::new(), jumps: None, problem: None };
+    let around = Arc::new(Surroundings::of(&[root.into()]));
+    let pending = Pending { path: root.into(), relative: String::new(), jumps: None, around, problem: None };
     read(&pending).map_err(|source| DataError::Read { path: root.into(), source })
 }
 
@@ -131,6 +150,8 @@ pub(crate) struct Pending {
     path: PathBuf,
     pub(crate) relative: String,
     jumps: Option<Arc<Jump>>,
+    /// Judges what links lead to.
+    around: Arc<Surroundings>,
     /// Why it will not be.
     problem: Option<Problem>,
 }
@@ -186,16 +207,15 @@ fn take(
     let text = listable(&name);
     let kind = Kind::of(entry);
     match (kind, Promise::of(Path::new(&name))) {
-        (Kind::Folder | Kind::Link, _) => below.push(match text {
-            Some(text) if kind == Kind::Folder => pending.child(text, pending.jumps.clone()),
-            Some(text) => match pending.follow(&entry.path()) {
-                Ok(Some(jump)) => pending.child(text, Some(jump)),
-                Ok(None) => return,
-                Err(error) => pending.lost(&entry.path(), text, Problem::Folder(Arc::new(error))),
-            },
+        (Kind::Folder, _) => below.push(match text {
+            Some(text) => pending.child(text, pending.jumps.clone()),
             None => pending.lost(&entry.path(), &escaped(&name), Problem::Name),
         }),
-        (Kind::File | Kind::DeadLink, Promise::Image) => match text {
+        (Kind::FolderLink, _) => below.extend(linked(pending, entry, folder)),
+        (Kind::FileLink, Promise::Image) if pending.around.leads_to_result(&entry.path()) => {
+            folder.left_out.result_pictures.add(&folder.path_of(&escaped(&name)));
+        }
+        (Kind::File | Kind::FileLink | Kind::DeadLink, Promise::Image) => match text {
             Some(text) => folder.push(text),
             None => {
                 let shown = folder.path_of(&escaped(&name));
@@ -203,20 +223,27 @@ fn take(
             }
         },
         (kind, promise) => {
-            folder.left_out.other_files += 1;
-            let shown = || folder.path_of(&escaped(&name));
-            match promise {
-                _ if kind == Kind::DeadLink => {
-                    let shown = shown();
-                    folder.left_out.dead_links.add(&shown);
-                }
-                Promise::OtherPicture(ending) => {
-                    let shown = shown();
-                    folder.left_out.other_pictures.entry(ending).or_default().add(&shown);
-                }
-                _ => marks.note(text.unwrap_or_default()),
+            folder.leave_out(&name, kind, promise);
+            if kind != Kind::DeadLink && promise == Promise::Nothing {
+                marks.note(text.unwrap_or_default());
             }
         }
+    }
+}
+
+/// The folder that a link leads to, if it is to be read.
+fn linked(pending: &Pending, entry: &DirEntry, folder: &mut Folder) -> Option<Pending> {
+    let (name, path) = (entry.file_name(), entry.path());
+    let shown = escaped(&name);
+    match (pending.follow(&path), listable(&name)) {
+        (Ok(Followed::InCircles), _) => None,
+        (Ok(Followed::IntoResults), _) => {
+            folder.left_out.result_folders.add(&folder.path_of(&shown));
+            None
+        }
+        (_, None) => Some(pending.lost(&path, &shown, Problem::Name)),
+        (Ok(Followed::To(jump)), Some(text)) => Some(pending.child(text, Some(jump))),
+        (Err(error), Some(text)) => Some(pending.lost(&path, text, Problem::Folder(Arc::new(error)))),
     }
 }
 
@@ -256,7 +283,8 @@ impl Pending {
     fn child(&self, name: &str, jumps: Option<Arc<Jump>>) -> Self {
         let separator = if self.relative.is_empty() { "" } else { "/" };
         let relative = format!("{}{separator}{name}", self.relative);
-        Self { path: self.path.join(name), relative, jumps, problem: None }
+        let around = Arc::clone(&self.around);
+        Self { path: self.path.join(name), relative, jumps, around, problem: None }
     }
 
     /// A folder that cannot be used.
@@ -264,15 +292,27 @@ impl Pending {
         Self { path: path.into(), problem: Some(problem), ..self.child(name, None) }
     }
 
-    /// The jump into a linked folder, or `None` where the walk came from there: a link to a folder that holds
-    /// it, directly or through other links, would never end.
-    fn follow(&self, link: &Path) -> io::Result<Option<Arc<Jump>>> {
+    /// Where a link to a folder leads.
+    fn follow(&self, link: &Path) -> io::Result<Followed> {
         let target = fs::canonicalize(link)?;
+        if self.around.is_in_results(&target) {
+            return Ok(Followed::IntoResults);
+        }
         let jump = Arc::new(Jump { from: fs::canonicalize(&self.path)?, before: self.jumps.clone() });
         let mut chain = std::iter::successors(Some(&jump), |jump| jump.before.as_ref());
         let came_from_there = chain.any(|jump| jump.from.starts_with(&target));
-        Ok(if came_from_there { None } else { Some(jump) })
+        Ok(if came_from_there { Followed::InCircles } else { Followed::To(jump) })
     }
+}
+
+/// Where a link to a folder leads.
+enum Followed {
+    To(Arc<Jump>),
+    /// To a folder that the walk came from: a link to a folder that holds it, directly or through other links, would
+    /// never end.
+    InCircles,
+    /// To results, or what lies in them.
+    IntoResults,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -281,7 +321,9 @@ enum Kind {
     File,
     Folder,
     /// A symbolic link to a folder.
-    Link,
+    FolderLink,
+    /// A symbolic link to anything else.
+    FileLink,
     /// A symbolic link that leads nowhere.
     DeadLink,
 }
@@ -291,8 +333,8 @@ impl Kind {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => Self::Folder,
             Ok(kind) if kind.is_symlink() => match fs::metadata(entry.path()) {
-                Ok(target) if target.is_dir() => Self::Link,
-                Ok(_) => Self::File,
+                Ok(target) if target.is_dir() => Self::FolderLink,
+                Ok(_) => Self::FileLink,
                 Err(_) => Self::DeadLink,
             },
             _ => Self::File,

@@ -10,6 +10,11 @@ use crate::class::Class;
 use crate::error::DemoError;
 use crate::picture::Picture;
 
+/// A file beside the classes' folders: by it a scan of a folder above knows that the pictures were drawn.
+const MARK: &str = "neuron-demo.json";
+/// Always the same, whatever was drawn.
+const MARK_BYTES: &[u8] = b"{\n  \"drawn_by\": \"neuron-demo\"\n}\n";
+
 /// Some pictures of every class, as class folders of PNG files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dataset {
@@ -44,7 +49,8 @@ impl Dataset {
 
     /// Draws every picture into `<folder>/<class>/<class>-<index>.png`.
     ///
-    /// Pictures that are there already stay untouched, so that a run which was stopped can be repeated. Each file is
+    /// The first file is `<folder>/neuron-demo.json`: `neuron-data` leaves out such a folder where it lies among other
+    /// images. Pictures that are there already stay untouched, so that a run which was stopped can be repeated. Each file is
     /// written beside its place and renamed. `event` is called after each picture with the number of those that are
     /// done.
     ///
@@ -56,6 +62,8 @@ impl Dataset {
         folder: &Path,
         event: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<(), DemoError> {
+        fs::create_dir_all(folder).map_err(|source| DemoError::Write { path: folder.to_owned(), source })?;
+        self.write_file(&folder.join(MARK), MARK_BYTES)?;
         let mut done = 0;
         for class in Class::ALL {
             let folder = folder.join(class.name());
@@ -74,11 +82,16 @@ impl Dataset {
     }
 
     fn write_picture(&self, class: Class, index: usize, path: &Path) -> Result<(), DemoError> {
+        let mut bytes = Vec::new();
+        encode(&Picture::draw(class, self.seed, index), &mut bytes)
+            .map_err(|source| DemoError::Write { path: path.to_owned(), source })?;
+        self.write_file(path, &bytes)
+    }
+
+    fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
         let written = |result: io::Result<()>| {
             result.map_err(|source| DemoError::Write { path: path.to_owned(), source })
         };
-        let mut bytes = Vec::new();
-        written(encode(&Picture::draw(class, self.seed, index), &mut bytes))?;
         match fs::read(path) {
             Ok(found) if found == bytes => return Ok(()),
             Ok(_) if self.existing == Existing::Keep => {
@@ -87,7 +100,7 @@ impl Dataset {
             Err(error) if error.kind() != io::ErrorKind::NotFound => written(Err(error))?,
             Ok(_) | Err(_) => {}
         }
-        written(neuron_files::write_bytes(path, &bytes))
+        written(neuron_files::write_bytes(path, bytes))
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DemoError {
-    /// A file that stands where a picture belongs is something else.
-    #[error("{path} is not the picture that is drawn there; choose another folder, or ask to overwrite it", path = path.display())]
+    /// A file that stands where a picture or the mark belongs is something else.
+    #[error("{path} is not what the demo writes there; choose another folder, or ask to overwrite it", path = path.display())]
     Occupied {
         /// The file.
         path: PathBuf,

@@ -16,7 +16,8 @@ fn go_on(_: usize) -> ControlFlow<()> {
 
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries(folder).flat_map(|class| entries(&class).collect::<Vec<_>>());
+    let classes = entries(folder).filter(|entry| entry.is_dir());
+    let files = classes.flat_map(|class| entries(&class).collect::<Vec<_>>());
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
@@ -60,6 +61,19 @@ fn a_folder_that_was_stopped_is_continued_to_the_same_files() {
     };
     assert_eq!(names_and_bytes(&whole).len(), SMALL.len());
     assert_eq!(names_and_bytes(&whole), names_and_bytes(&stopped));
+}
+
+#[test]
+fn a_folder_of_drawn_pictures_is_scanned_only_where_it_is_named() {
+    let photos = tempfile::tempdir().unwrap();
+    fs::write(photos.path().join("photo.png"), "x").unwrap();
+    let drawn = photos.path().join("demo/pictures");
+    let stopped = SMALL.write(&drawn, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(DemoError::Stopped)));
+    let len = |folder: &Path| neuron_data::Dataset::open(folder, &Default::default()).unwrap().len();
+    assert_eq!((len(photos.path()), len(&drawn)), (1, 1));
+    SMALL.write(&drawn, &mut go_on).unwrap();
+    assert_eq!((len(photos.path()), len(&drawn)), (1, SMALL.len()));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
-use neuron_fvis::{FvisError, ImagePriors, LayerWeights, Optimizer, Schedule, Settings, Start, Unit};
+use neuron_fvis::{FvisError, ImagePriors, Item, LayerWeights, Optimizer, Schedule, Settings, Start, Unit};
 use neuron_model::{PixelRange, RelevanceMethod};
 
 use crate::channels::Channels;
@@ -305,7 +305,8 @@ impl Run<'_> {
                 return Ok(Ended::Interrupted);
             }
             if args.save_every.is_some_and(|every| steps.is_multiple_of(every.get())) && steps < last {
-                self.results.write_intermediate(optimizer)?;
+                let record = |item: &Item| self.report.first_record(optimizer.settings(), item);
+                self.results.write_intermediate(optimizer, record)?;
             }
             if saved.elapsed() >= checkpoint_every && steps < last {
                 self.results.write_checkpoint(optimizer, &self.inputs)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DatasetOptions, Split};
 use crate::listing::{self, Folder, LeftOut, Pending, Tally};
-use crate::{DataError, Notice};
+use crate::{DataError, Notice, Present};
 
 /// Names of a data set's parts; only the first two can be asked for.
 const PARTS: [&str; 5] = ["train", "val", "test", "valid", "validation"];
@@ -83,13 +83,13 @@ fn beside_split(split: Split, folders: Vec<String>, loose: &Folder) -> Vec<Notic
     if !folders.is_empty() {
         notices.push(Notice::BesideSplit { split, folders });
     }
-    notices.extend(loose_images(loose));
+    notices.extend(loose_images(loose, ""));
     notices
 }
 
-/// The images of a root that are not used.
-fn loose_images(root: &Folder) -> Option<Notice> {
-    let example = root.files().next()?.to_owned();
+/// The images of a root that are not used; `prefix` leads to it from the data folder.
+fn loose_images(root: &Folder, prefix: &str) -> Option<Notice> {
+    let example = format!("{prefix}{}", root.files().next()?);
     Some(Notice::LooseImages { count: root.files().len(), example })
 }
 
@@ -97,20 +97,17 @@ fn loose_images(root: &Folder) -> Option<Notice> {
 pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split>) -> Vec<Notice> {
     let mut left_out = LeftOut::default();
     folders.iter().for_each(|folder| left_out.merge(&folder.left_out));
+    let prefix = split.map(|split| format!("{}/", split.name())).unwrap_or_default();
+    left_out.name_from_above(&prefix);
     let mut notices = Vec::new();
     if has_classes {
-        notices.extend(folders.first().and_then(loose_images));
+        notices.extend(folders.first().and_then(|root| loose_images(root, &prefix)));
         if split.is_none() {
             notices.extend(like_parts(folders));
         }
     }
-    let LeftOut { other_pictures, result_folders, result_pictures, dead_links, .. } = left_out;
-    if result_folders.count + result_pictures.count > 0 {
-        let example =
-            if result_folders.count > 0 { &result_folders } else { &result_pictures }.example.clone();
-        let (folders, pictures) = (result_folders.count, result_pictures.count);
-        notices.push(Notice::Results { folders, pictures, example });
-    }
+    notices.extend(results(&left_out));
+    let LeftOut { other_pictures, dead_links, .. } = left_out;
     let pictures = other_pictures.into_iter();
     notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures {
         ending,
@@ -121,6 +118,28 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }
     notices
+}
+
+/// Why a split has no images, where another folder has some: that one is most likely meant.
+pub(super) fn empty_split(root: &Path, split: Split, other_files: usize) -> Option<DataError> {
+    let folders: Vec<Pending> = listing::read_root(root).ok()?.1;
+    let with_images = with_images(folders);
+    let other = [Split::Train, Split::Val]
+        .into_iter()
+        .find(|other| *other != split && with_images.iter().any(|folder| folder == other.name()));
+    let present = match other {
+        Some(other) => Present::Split(other.name()),
+        None => Present::Folder(with_images.into_iter().find(|folder| folder != split.name())?),
+    };
+    Some(DataError::EmptySplit { root: root.into(), wanted: split.name(), other_files, present })
+}
+
+/// The results of `neuron` that were left out.
+pub(super) fn results(left_out: &LeftOut) -> Option<Notice> {
+    let (folders, pictures) = (&left_out.result_folders, &left_out.result_pictures);
+    let named = [folders, pictures].into_iter().find(|tally| tally.count > 0)?;
+    let example = named.example.clone();
+    Some(Notice::Results { folders: folders.count, pictures: pictures.count, example })
 }
 
 /// The classes that are called like parts of a data set.

@@ -5,10 +5,11 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use super::lookup::{self, Lookup, Place};
-use super::{Dataset, DatasetOptions, Item};
+use super::{Dataset, DatasetOptions, Item, layout};
+use crate::listing::{LeftOut, Surroundings};
 use crate::text::{self, Line};
 use crate::unusable::{Problem, Unusable, escaped};
-use crate::{DataError, Notice};
+use crate::{DataError, Notice, parallel};
 
 impl Dataset {
     /// Reads a list of paths, one a line, in its own order; blank lines and lines that start with `#` are
@@ -16,7 +17,8 @@ impl Dataset {
     ///
     /// A path is tried below each of `bases` in turn; the empty base stands for the current folder, so that
     /// `["", data]` means "as it is, or below the data folder". An absolute path needs no base. The class of
-    /// an image is the folder that holds it. `name` is what messages call the list.
+    /// an image is the folder that holds it. What lies in results of `neuron` is left out, unless a base lies in the
+    /// same results. `name` is what messages call the list.
     ///
     /// # Errors
     /// [`DataError::MissingFile`] for the first entry that is nowhere, [`DataError::NotAList`] and
@@ -32,14 +34,19 @@ impl Dataset {
         let entries: Vec<Cow<'_, str>> = lines.iter().map(shown).collect();
         let limit = options.split_n.unwrap_or(usize::MAX);
         let mut listed = Listed::new(bases.to_vec());
-        for ((line, entry), place) in lines.iter().zip(&entries).zip(lookup::find_all(&entries, bases)) {
+        let mut left_out = LeftOut::default();
+        let found = lookup::find_all(&entries, bases);
+        let are_results = are_results(&found, bases);
+        for (((line, entry), place), is_result) in lines.iter().zip(&entries).zip(found).zip(are_results) {
             match place {
+                Some(_) if is_result => left_out.result_pictures.add(entry),
                 Some(place) => listed.push(entry, &place, limit),
                 None if entry.starts_with('#') => {}
                 None => listed.push_unlistable(name, line, entry, limit)?,
             }
         }
-        let mut dataset = listed.dataset.unless_empty(name, &Default::default())?;
+        let mut dataset = listed.dataset.unless_empty(name, &left_out)?;
+        dataset.notices.extend(layout::results(&left_out));
         dataset.notices.extend(repeated(&dataset));
         Ok(dataset)
     }
@@ -133,6 +140,17 @@ fn raw(line: &Line) -> Option<OsString> {
     return Some(std::os::unix::ffi::OsStringExt::from_vec(line.bytes.clone()));
     #[cfg(not(unix))]
     return None;
+}
+
+/// Whether each entry that was found is a picture that `neuron` wrote.
+fn are_results(found: &[Option<Place<'_>>], bases: &[PathBuf]) -> Vec<bool> {
+    let around = Surroundings::of(bases);
+    let path = |place: &Place<'_>| bases[usize::from(place.base)].join(place.relative);
+    let is_result =
+        |place: &Option<Place<'_>>| place.as_ref().is_some_and(|place| around.is_result(&path(place)));
+    let chunks: Vec<&[Option<Place<'_>>]> = found.chunks(lookup::CHUNK).collect();
+    let of_chunks = parallel::map(&chunks, |chunk| chunk.iter().map(is_result).collect::<Vec<_>>());
+    of_chunks.into_iter().flatten().collect()
 }
 
 /// The entries of a list that are there more than once.

@@ -7,15 +7,32 @@ use std::path::{Path, PathBuf};
 use crate::{parallel, place};
 
 /// Entries that are looked up together.
-const CHUNK: usize = 1024;
+pub(super) const CHUNK: usize = 1024;
 
-/// A data folder that was moved since lists were written.
+/// Data that were moved since lists were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// The folder that entries begin with, in any spelling.
+    /// The folder that entries begin with, in any spelling; or the list of images in it that was used as data.
     pub from: PathBuf,
-    /// Where its images lie now.
+    /// Where the images lie now: their folder, or a list in it.
     pub to: PathBuf,
+}
+
+impl Moved {
+    /// The folder where the images lie now.
+    fn new_folder(&self) -> PathBuf {
+        if self.to.is_file() { folder_of(&self.to) } else { self.to.clone() }
+    }
+
+    /// The folder of the list that was used as data, if `from` may have been a list: what is gone cannot be asked.
+    fn folder_of_list(&self) -> Option<PathBuf> {
+        (!self.from.is_dir()).then(|| folder_of(&self.from))
+    }
+}
+
+/// The folder that holds a file; the empty path is the current folder.
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// Where the entries of lists are looked for.
@@ -44,8 +61,8 @@ impl Lookup {
     /// The bases, with the new place of a moved folder among them.
     pub(super) fn all_bases(&self) -> Vec<PathBuf> {
         let mut bases = self.bases.clone();
-        let to = self.moved.as_ref().map(|moved| &moved.to).filter(|to| !bases.contains(to));
-        bases.extend(to.cloned());
+        let to = self.moved.as_ref().map(Moved::new_folder).filter(|to| !bases.contains(to));
+        bases.extend(to);
         bases
     }
 }
@@ -60,13 +77,19 @@ pub(super) fn find_all<'a, S: AsRef<str> + Sync>(
 
 /// Looks up every entry; those that are nowhere get the place where they would be.
 pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Lookup) -> Vec<Place<'a>> {
-    let Some(Moved { from, to }) = &lookup.moved else {
+    let Some(moved @ Moved { from, to }) = &lookup.moved else {
         let nowhere = |entry| Place { base: 0, relative: entry };
         return map_all(entries, |entry| find(entry, &lookup.bases).unwrap_or_else(|| nowhere(entry)));
     };
-    let bases = lookup.all_bases();
-    let new = bases.iter().position(|base| base == to).unwrap_or_default() as u16;
+    let folder = moved.new_folder();
+    let new = lookup.all_bases().iter().position(|base| *base == folder).unwrap_or_default() as u16;
     let is_spelling = place::is_same_place(from, to);
+    let of_list = moved.folder_of_list();
+    // What was a list's folder is a guess, unlike a folder that was named: the file has to be there.
+    let beside_list = |entry| {
+        let relative = place::below(of_list.as_deref()?, entry)?;
+        folder.join(relative).is_file().then_some(Place { base: new, relative })
+    };
     map_all(entries, |entry| {
         let below = place::below(from, entry).map(|relative| Place { base: new, relative });
         match find(entry, &lookup.bases) {
@@ -74,7 +97,7 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Loo
             // `./train/a.png` of the new folder is called as it always was.
             Some(found) if found.base == new => Place { relative: place::plain(entry), ..found },
             Some(found) => found,
-            None => below.unwrap_or(Place { base: 0, relative: entry }),
+            None => below.or_else(|| beside_list(entry)).unwrap_or(Place { base: 0, relative: entry }),
         }
     })
 }
@@ -155,6 +178,36 @@ mod tests {
             let expected = (new.clone(), "train/a.png".to_owned());
             assert_eq!(named(&[&entry], &lookup), [expected], "{} {entry}", from.display());
         }
+    }
+
+    #[test]
+    fn images_of_a_list_that_moved_with_it_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let (old, new) = (root.path().join("old"), root.path().join("new"));
+        fs::create_dir_all(new.join("a")).unwrap();
+        for name in ["a/1.png", "list.txt", "no ending"] {
+            fs::write(new.join(name), b"").unwrap();
+        }
+        let entries = ["a/1.png", "a/gone.png"].map(|name| old.join(name).to_str().unwrap().to_owned());
+        let found = |list: &str, to: PathBuf| {
+            let moved = Some(Moved { from: old.join(list), to: to.clone() });
+            let lookup = Lookup { moved, ..Lookup::below(Some(&to)) };
+            named(&[&entries[0], &entries[1]], &lookup)
+        };
+        let expected = [(new.clone(), "a/1.png".to_owned()), (PathBuf::new(), entries[1].clone())];
+        for list in ["list.txt", "no ending"] {
+            for to in [new.clone(), new.join("list.txt")] {
+                assert_eq!(found(list, to), expected, "{list}");
+            }
+        }
+        // The list stayed behind.
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("list.txt"), b"").unwrap();
+        assert_eq!(found("list.txt", new.clone()), expected);
+        // A list that was named as `list.txt`, from its own folder.
+        let moved = Some(Moved { from: "list.txt".into(), to: new.clone() });
+        let lookup = Lookup { moved, bases: vec![PathBuf::new()] };
+        assert_eq!(named(&["a/1.png"], &lookup), expected[..1]);
     }
 
     #[test]

@@ -84,6 +84,17 @@ fn what_is_missing_is_named() {
     let error = Dataset::open(only_val.path(), &DatasetOptions::default()).unwrap_err();
     assert!(error.to_string().contains("no folder `train`, only `val`"), "{error}");
 
+    let beside = |files: &[&str], split| asking(&tree(files), split).unwrap_err().to_string();
+    let full_val = ["train/a/notes.txt", "val/a/1.png", "test/1.png"];
+    let said = beside(&full_val, Split::Train);
+    assert!(said.contains("(1 other files), but under `val`: choose that split"), "{said}");
+    let said = beside(&["train/a/1.png", "val/notes.txt"], Split::Val);
+    assert!(said.contains("under `val` of") && said.contains("but under `train`: choose"), "{said}");
+    let said = beside(&["train/notes.txt", "test/1.png"], Split::Train);
+    assert!(said.contains("but under `test`: name that folder"), "{said}");
+    let said = beside(&["train/notes.txt", "val/notes.txt"], Split::Train);
+    assert!(said.contains("no images under") && !said.contains("but under"), "{said}");
+
     let no_images = tree(&["a/notes.txt", "a/data.csv"]);
     let error = Dataset::open(no_images.path(), &DatasetOptions::default()).unwrap_err();
     assert!(error.to_string().contains("(2 other files)"), "{error}");
@@ -190,6 +201,15 @@ fn splits_stay_splits_and_say_what_they_leave_out() {
         (&["train/a/1.png", "extra/deep/2.png"], vec![beside(&["extra"])]),
         (&["train/1.png", "test/1.png", "extra/2.png", "b/1.png"], vec![beside(&["b", "extra"])]),
         (&["train/a/1.png", "x.png"], vec![Notice::LooseImages { count: 1, example: "x.png".into() }]),
+        // Names begin below the data folder, also of what lies in the split.
+        (
+            &["train/a/1.png", "train/x.png"],
+            vec![Notice::LooseImages { count: 1, example: "train/x.png".into() }],
+        ),
+        (
+            &["train/a/1.png", "train/a/x.heic"],
+            vec![Notice::OtherPictures { ending: "heic", count: 1, example: "train/a/x.heic".into() }],
+        ),
     ] {
         let dataset = open(&tree(files));
         assert_eq!(names(&dataset), files[..1], "{files:?}");
@@ -342,4 +362,35 @@ fn a_pipe_is_a_list_that_starts_from_the_current_folder() {
     let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
     let dataset = Dataset::open(&path, &DatasetOptions::default()).unwrap();
     assert_eq!(names(&dataset), [name.as_str(), "Cargo.toml"]);
+}
+
+#[test]
+fn a_list_that_names_results_leaves_them_out() {
+    let root = tree(&["1.png", "list/x.txt"]);
+    add_results(&root);
+    let all = [
+        "./net/neuron_layer4/0/patches.png",
+        "1.png",
+        "net/neuron_layer3/0/top50/patches.png",
+        "images/u.png",
+        "images/../images/u_masked.png",
+        "site/img/1.webp",
+    ];
+    let whole = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    for list in [all.join("\n"), all.map(whole).join("\n")] {
+        let dataset = from_list(&root, list.as_bytes()).unwrap();
+        assert_eq!(dataset.len(), 1);
+        assert!(dataset.relative(0).ends_with("1.png"));
+        let Notice::Results { folders: 0, pictures: 5, example } = &dataset.notices()[0] else {
+            panic!("{:?}", dataset.notices())
+        };
+        assert!(all.iter().any(|name| example.ends_with(name)), "{example}");
+    }
+    let error = from_list(&root, all[0].as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("results of neuron, which are left out"), "{error}");
+    // A list that lies in results asks for them, and so do the lists of other commands.
+    let list = root.path().join("net/neuron_layer4/mine.txt");
+    fs::write(&list, "0/patches.png").unwrap();
+    assert_eq!(names(&Dataset::open(&list, &DatasetOptions::default()).unwrap()), ["0/patches.png"]);
+    assert_eq!(Dataset::from_entries(&all, &[root.path().to_path_buf()]).len(), all.len());
 }

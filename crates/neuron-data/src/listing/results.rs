@@ -20,7 +20,30 @@ const HEAD_BYTES: u64 = 1024;
 const LISTS: [&str; 3] = ["files_all.txt", "topk_files.txt", "files.txt"];
 const GRID: &str = "patches.png";
 const HEAT_MAP: &str = "heatmap.png";
+/// The folder of patches beside their grid.
+const PATCHES: &str = "patches";
+/// What the folders of a scan's results begin with.
+const LAYER: &str = "neuron_";
 const RELEVANCE: &str = "relevance.safetensors";
+
+/// Files that make a folder a result as a whole, and whether one was written by `neuron`.
+const WHOLE: [(&str, fn(&Path) -> bool); 5] = [
+    ("neuron-demo.json", json::<Drawn>),
+    ("manifest.json", json::<Manifest>),
+    ("atlas.json", json::<Atlas>),
+    ("topk.parquet", |path| table(path, &["rank", "score", "index"])),
+    ("patches.parquet", |path| table(path, &["rank", "source_x"])),
+];
+
+/// Whether all of a folder is a result: as [`Marks::whole_folder`], without a list of its files.
+pub(super) fn is_whole_folder(folder: &Path) -> bool {
+    WHOLE.iter().any(|(name, is_ours)| is_ours(&folder.join(name)))
+}
+
+/// Whether a folder of this name may be part of results that lie beside it, see [`Written::holds_folder`].
+pub(super) fn may_be_part(name: &str) -> bool {
+    name == PATCHES || name.starts_with(LAYER)
+}
 
 /// The files of a folder by which results are known, by name.
 #[derive(Default)]
@@ -50,18 +73,14 @@ impl Marks {
 
     /// Whether all of a folder, and what is below it, is a result.
     pub(super) fn whole_folder(&self, folder: &Path) -> bool {
-        let has = |name: &str| self.0.contains(name);
-        (has("manifest.json") && json::<Manifest>(&folder.join("manifest.json")))
-            || (has("atlas.json") && json::<Atlas>(&folder.join("atlas.json")))
-            || (has("topk.parquet") && table(&folder.join("topk.parquet"), &["rank", "score", "index"]))
-            || (has("patches.parquet") && table(&folder.join("patches.parquet"), &["rank", "source_x"]))
+        WHOLE.iter().any(|(name, is_ours)| self.0.contains(*name) && is_ours(&folder.join(name)))
     }
 
     /// The pictures of a folder that were written by `neuron`; `images` are all, `has` knows whether one is there.
     pub(super) fn written<'n>(
         &self,
         folder: &Path,
-        images: impl Iterator<Item = &'n str>,
+        images: impl Iterator<Item = &'n str> + Clone,
         has: impl Fn(&str) -> bool,
     ) -> Written {
         let mut written = Written::default();
@@ -74,7 +93,14 @@ impl Marks {
         if has(HEAT_MAP) && self.0.contains(RELEVANCE) {
             written.pictures.insert(HEAT_MAP.to_owned());
         }
-        let stems = self.visualisations(folder, has, &mut written.scan);
+        let steps: BTreeSet<&str> = images.clone().filter_map(stem_of_step).collect();
+        let drawn = |stem: &str| {
+            // One of the last files, or pictures after some steps: a run is known before it ends.
+            has(&format!("{stem}_masked.png"))
+                || self.0.contains(&format!("{stem}_loss.svg"))
+                || steps.contains(stem)
+        };
+        let stems = self.visualisations(folder, drawn, &mut written.scan);
         if !stems.is_empty() {
             let of_unit = |name: &&str| stem(name).is_some_and(|stem| stems.contains(stem));
             written.pictures.extend(images.filter(of_unit).map(str::to_owned));
@@ -82,14 +108,12 @@ impl Marks {
         written
     }
 
-    /// The names under which `fvis` writes here.
-    fn visualisations(&self, folder: &Path, has: impl Fn(&str) -> bool, scan: &mut bool) -> BTreeSet<&str> {
+    /// The names under which `fvis` writes here; `drawn` knows which names have pictures like its own.
+    fn visualisations(&self, folder: &Path, drawn: impl Fn(&str) -> bool, scan: &mut bool) -> BTreeSet<&str> {
         let mut stems = BTreeSet::new();
         for name in &self.0 {
             if let Some(stem) = name.strip_suffix(".json") {
-                let drawn =
-                    has(&format!("{stem}_masked.png")) || self.0.contains(&format!("{stem}_loss.svg"));
-                if drawn && json::<Record>(&folder.join(name)) {
+                if drawn(stem) && json::<Record>(&folder.join(name)) {
                     stems.insert(stem);
                 }
             } else if name.ends_with(".checkpoint") || name.contains(".shard-") {
@@ -105,24 +129,27 @@ impl Marks {
 }
 
 impl Written {
+    /// Whether a picture of this name may be among them.
+    pub(super) fn may_hold(name: &str) -> bool {
+        name.ends_with(".png")
+    }
+
     /// Whether a folder below this one is part of the results.
     pub(super) fn holds_folder(&self, name: &str) -> bool {
-        (name == "patches" && self.pictures.contains(GRID)) || (self.scan && name.starts_with("neuron_"))
+        (name == PATCHES && self.pictures.contains(GRID)) || (self.scan && name.starts_with(LAYER))
     }
 }
 
 /// The name of a picture of `fvis` without what is behind it: `x` of `x.png`, `x_masked.png` and `x_step20.png`.
 fn stem(name: &str) -> Option<&str> {
-    let name = name.strip_suffix(".png")?;
-    if let Some(stem) = name.strip_suffix("_masked") {
-        return Some(stem);
-    }
-    match name.rsplit_once("_step") {
-        Some((stem, step)) if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(stem)
-        }
-        _ => Some(name),
-    }
+    let without_ending = name.strip_suffix(".png")?;
+    Some(without_ending.strip_suffix("_masked").or_else(|| stem_of_step(name)).unwrap_or(without_ending))
+}
+
+/// `x` of `x_step20.png`.
+fn stem_of_step(name: &str) -> Option<&str> {
+    let (stem, step) = name.strip_suffix(".png")?.rsplit_once("_step")?;
+    (!step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())).then_some(stem)
 }
 
 /// What every folder of results ends with.
@@ -144,6 +171,19 @@ struct Scan {
 struct Atlas {
     neuron_version: IgnoredAny,
     units: IgnoredAny,
+}
+
+/// What lies beside the pictures that the demo drew.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the field has to be there, with this value")]
+struct Drawn {
+    drawn_by: Drawer,
+}
+
+#[derive(Deserialize)]
+enum Drawer {
+    #[serde(rename = "neuron-demo")]
+    Demo,
 }
 
 /// The record of a visualisation.

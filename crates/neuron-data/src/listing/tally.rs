@@ -38,6 +38,14 @@ pub(crate) struct LeftOut {
 }
 
 impl LeftOut {
+    /// Lets the names begin further above; `prefix` leads from there to the root of the walk.
+    pub(crate) fn name_from_above(&mut self, prefix: &str) {
+        let tallies = [&mut self.result_folders, &mut self.result_pictures, &mut self.dead_links];
+        for tally in tallies.into_iter().chain(self.other_pictures.values_mut()) {
+            tally.example.insert_str(0, prefix);
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.other_files += other.other_files;
         for (ending, tally) in &other.other_pictures {

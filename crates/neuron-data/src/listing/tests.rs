@@ -124,3 +124,34 @@ fn what_could_be_missed_is_counted() {
     assert_eq!(left_out.other_pictures["jpg"].example, "b/x.jpg ");
     assert_eq!(left_out.dead_links.count, usize::from(cfg!(unix)));
 }
+
+#[cfg(unix)]
+#[test]
+fn links_to_results_are_judged_by_where_they_lead() {
+    use std::os::unix::fs::symlink;
+    let results =
+        tree(&["r/0/patches.png", "r/0/patches/0.png", "c/patches.png", "c/photo.png", "c/patches/0.png"]);
+    let real = |name: &str| results.path().join(name);
+    let manifest = r#"{"scan": {"command": "select-images", "neuron_version": "1"}}"#;
+    fs::write(real("r/manifest.json"), manifest).unwrap();
+    fs::write(real("c/files_all.txt"), "a.png").unwrap();
+    let root = tree(&["a/1.png", "b/2.png"]);
+    let link = |to: PathBuf, name: &str| symlink(to, root.path().join(name)).unwrap();
+    link(real("r/0/patches.png"), "a/grid.png");
+    link(real("c/patches.png"), "a/other.jpg");
+    // A link to a link, and a link to a photo beside a grid.
+    link(root.path().join("a/grid.png"), "b/again.png");
+    link(real("c/photo.png"), "b/photo.png");
+    link(real("r"), "whole");
+    link(real("r/0/patches"), "inner");
+    link(real("c/patches"), "cut");
+    link(real("c"), "mixed");
+    assert_eq!(listed(root.path()), ["a/1.png", "b/2.png", "b/photo.png", "mixed/photo.png"]);
+    let mut left_out = LeftOut::default();
+    walk(root.path()).unwrap().iter().for_each(|folder| left_out.merge(&folder.left_out));
+    assert_eq!(left_out.result_folders, Tally { count: 4, example: "cut".into() });
+    assert_eq!(left_out.result_pictures, Tally { count: 4, example: "a/grid.png".into() });
+    // Who names a folder of results wants what lies there, also by a link.
+    link(real("r/0"), "named");
+    assert_eq!(listed(&root.path().join("named")), ["patches.png", "patches/0.png"]);
+}

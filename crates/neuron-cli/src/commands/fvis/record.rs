@@ -164,6 +164,18 @@ impl Report<'_> {
         }
     }
 
+    /// What can be said of a picture before it is finished; its record takes the place.
+    pub(super) fn first_record(&self, settings: &Settings, item: &Item) -> serde_json::Value {
+        json!({
+            "neuron_version": env!("CARGO_PKG_VERSION"),
+            "references_are": self.args.references.name(),
+            "settings": settings,
+            "inputs": self.identities[item.unit],
+            "steps": 0,
+            "finished": false,
+        })
+    }
+
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
     fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
         let Some(dataset) = in_general(self.global)? else { return Ok(None) };

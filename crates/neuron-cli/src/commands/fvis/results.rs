@@ -184,8 +184,18 @@ impl<'a> Results<'a> {
     }
 
     /// The pictures after this step, beside the final ones.
-    pub(super) fn write_intermediate(&self, optimizer: &Optimizer<'_>) -> anyhow::Result<()> {
+    ///
+    /// The record comes first: without it nothing would tell pictures of a run that is killed from anybody's.
+    pub(super) fn write_intermediate(
+        &self,
+        optimizer: &Optimizer<'_>,
+        first_record: impl Fn(&Item) -> serde_json::Value,
+    ) -> anyhow::Result<()> {
         for item in optimizer.items() {
+            let record = self.names.path(item.unit, item.copy, ".json");
+            if !record.exists() {
+                output::write_bytes(&record, format!("{:#}\n", first_record(item)).as_bytes())?;
+            }
             write_rgb(&self.names.step(item.unit, item.copy, optimizer.steps_done()), optimizer, item)?;
         }
         Ok(())
@@ -205,10 +215,11 @@ impl<'a> Results<'a> {
         let rendering = Rendering { range: optimizer.settings().pixels };
         for (item, record) in optimizer.items().iter().zip(records) {
             let path = |suffix: &str| self.names.path(item.unit, item.copy, suffix);
-            let masked = rendering.masked(&item.picture, &item.gradient);
-            output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
+            // First, for by it the pictures are known.
             let json = serde_json::to_string_pretty(record)? + "\n";
             output::write_bytes(&path(".json"), json.as_bytes())?;
+            let masked = rendering.masked(&item.picture, &item.gradient);
+            output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
             output::write_bytes(&path("_loss.svg"), curve::draw(record)?.as_bytes())?;
             // Last, so that where the picture is, the rest is.
             write_rgb(&path(".png"), optimizer, item)?;

@@ -42,6 +42,7 @@ fn table(columns: &str) -> Vec<u8> {
 fn a_folder_of_results_is_known_by_what_its_files_say() {
     assert!(is_whole(&[("manifest.json", MANIFEST.as_bytes())]));
     assert!(is_whole(&[("atlas.json", br#"{"neuron_version": "1", "units": 3, "images": 4}"#)]));
+    assert!(is_whole(&[("neuron-demo.json", br#"{"drawn_by": "neuron-demo"}"#)]));
     assert!(is_whole(&[("topk.parquet", &table("layer channel rank image index score"))]));
     assert!(is_whole(&[("patches.parquet", &table("channel rank source_x"))]));
 }
@@ -53,6 +54,7 @@ fn files_of_strangers_hide_nothing() {
         ("manifest.json", br#"{"scan": {"command": "nmap"}}"#),
         ("manifest.json", br#"{"scan": "lidar", "neuron_version": 3}"#),
         ("manifest.json", br#"[1, 2]"#),
+        ("neuron-demo.json", br#"{"drawn_by": "me"}"#),
         ("manifest.json", b""),
         ("atlas.json", br#"{"frames": []}"#),
         ("topk.parquet", b"PAR1"),
@@ -126,4 +128,18 @@ fn a_pipe_in_the_place_of_a_mark_is_not_waited_for() {
     let mut marks = Marks::default();
     marks.note("manifest.json");
     assert!(!marks.whole_folder(folder.path()));
+}
+
+#[test]
+fn pictures_of_a_run_that_was_killed_early_are_known_by_its_first_record() {
+    let record = br#"{"neuron_version": "0.1.0", "references_are": "images", "steps": 0, "finished": false}"#;
+    let (found, _) = written(&[
+        ("x_unit3.json", record),
+        ("x_unit3_step20.png", b""),
+        ("x_unit4_step20.png", b""),
+        // The frames of somebody's film.
+        ("film.json", br#"{"fps": 25}"#),
+        ("film_step1.png", b""),
+    ]);
+    assert_eq!(found, ["x_unit3_step20.png"]);
 }

@@ -8,6 +8,7 @@ use zip::read::{ArchiveOffset, Config, ZipArchive};
 use zip::result::ZipError;
 
 use super::TorchError;
+use super::contents;
 use super::pickle::Pickle;
 use super::tensors::Storages;
 use super::value::Value;
@@ -26,17 +27,13 @@ pub(super) struct Parts<'a> {
 ///
 /// Every entry's checksum is verified, and nothing is copied: torch stores entries as they are.
 pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
-    let entries = entries(bytes)?;
-    // torch.jit.save keeps constants and the program's code beside the objects.
-    if entries.keys().any(|name| name.rsplit('/').next() == Some("constants.pkl")) {
-        return Err(TorchError::TorchScript);
-    }
-    let is_pickle = |name: &&String| name.rsplit('/').next() == Some("data.pkl");
-    let name = entries
-        .keys()
-        .filter(is_pickle)
-        .min_by_key(|name| name.len())
-        .ok_or_else(|| without_pickle(&entries))?;
+    let zip = |source| TorchError::Zip { source };
+    let mut archive = archive(bytes).map_err(zip)?;
+    // By the names, before an entry is read: those of other archives are packed in ways that torch.save's never are.
+    let names: Vec<_> = archive.file_names().collect::<Result<_, _>>().map_err(zip)?;
+    let name = contents::pickle(&names)?.to_owned();
+    let entries = entries(&mut archive, bytes)?;
+    let name = name.as_str();
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
     if entries.get(&format!("{root}byteorder")).is_some_and(|order| order.trim_ascii() == b"big") {
         return Err(TorchError::BigEndian);
@@ -45,21 +42,6 @@ pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
     let key = |name: &str| Some(name.strip_prefix(root)?.strip_prefix("data/")?.to_string());
     let storages = entries.iter().filter_map(|(name, &data)| Some((key(name)?, data))).collect();
     Ok(Parts { pickle, storages })
-}
-
-/// What a zip archive without torch's pickle is, by the names of its entries.
-fn without_pickle(entries: &HashMap<String, &[u8]>) -> TorchError {
-    let has = |end: &str| entries.keys().any(|name| name.ends_with(end));
-    let what = if has("model.weights.h5") {
-        "a model of Keras; this command reads what torch saves"
-    } else if has(".npy") {
-        "arrays of NumPy (.npz); save them as safetensors (safetensors.numpy.save_file)"
-    } else if has(".pt") || has(".pth") || has(".safetensors") || has(".bin") {
-        "an archive that holds weights files; unpack it"
-    } else {
-        "a zip archive without the data.pkl that torch.save writes"
-    };
-    TorchError::NoPickle { what }
 }
 
 /// Opens the archive as one that begins where the file does, as torch writes it, else as one with bytes before it.
@@ -75,9 +57,11 @@ fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ZipError> {
 }
 
 /// The bytes of every entry, where they lie in the archive.
-fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, TorchError> {
+fn entries<'a>(
+    archive: &mut ZipArchive<Cursor<&'a [u8]>>,
+    bytes: &'a [u8],
+) -> Result<HashMap<String, &'a [u8]>, TorchError> {
     let zip = |source| TorchError::Zip { source };
-    let mut archive = archive(bytes).map_err(zip)?;
     let mut entries = HashMap::new();
     let mut budget_bytes = bytes.len();
     for index in 0..archive.len() {

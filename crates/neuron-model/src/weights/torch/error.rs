@@ -41,6 +41,12 @@ pub enum TorchError {
          torch.save(torch.jit.load(file).state_dict(), other_file)"
     )]
     TorchScript,
+    /// A program that torch.export.save wrote.
+    #[error(
+        "it is a program of torch.export (.pt2), of which only torch can take the tensors: \
+         torch.save(torch.export.load(file).state_dict, other_file)"
+    )]
+    Exported,
     /// A pickle, but not one of torch.
     #[error("it is a Python pickle that torch.save did not write")]
     NotTorch,

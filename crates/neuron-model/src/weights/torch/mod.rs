@@ -5,6 +5,7 @@
 //! numbers out. Format: `torch/serialization.py` of PyTorch 1.0 to 2.x.
 
 mod archive;
+mod contents;
 mod dictionaries;
 mod error;
 mod pickle;

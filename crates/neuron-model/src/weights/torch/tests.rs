@@ -94,6 +94,16 @@ fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
+/// As [`zip_of`], with entries that seem to be packed by a method that nobody knows.
+fn packed_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut file = zip_of(entries);
+    for (start, method_at) in [(&b"PK\x03\x04"[..], 8), (b"PK\x01\x02", 10)] {
+        let found: Vec<usize> = (0..file.len()).filter(|&at| file[at..].starts_with(start)).collect();
+        found.iter().for_each(|at| file[at + method_at] = 97);
+    }
+    file
+}
+
 /// An archive byte for byte as torch writes it: data at multiples of 64 bytes, the rest filled by an extra field
 /// `FB`, and the longer end record (zip64) beside the ordinary one, although nothing needs it.
 fn torch_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -387,15 +397,28 @@ fn what_holds_no_network_is_told_by_what_it_is() {
     let optimizer =
         optimizer.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("param_groups").op(b']').op(b'u').stop();
     assert!(matches!(torch_error(&zip_checkpoint(&optimizer)), TorchError::OptimizerOnly));
-    let script = zip_of(&[
-        ("net/data.pkl", b"\x80\x02N."),
-        ("net/constants.pkl", b"\x80\x02)."),
-        ("net/code/a.py", b""),
-    ]);
-    assert!(matches!(torch_error(&script), TorchError::TorchScript));
     for (entry, what) in [("model.weights.h5", "Keras"), ("arr_0.npy", "NumPy"), ("a/net.pth", "unpack")] {
         let message = torch_error(&zip_of(&[(entry, b"x")])).to_string();
         assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn programs_are_known_before_their_packed_entries_are_met() {
+    let none = &b"\x80\x02N."[..];
+    // torch.jit.save packs code and puts it before the constants; torch 1.0 had none.
+    let script =
+        [("net/data.pkl", none), ("net/code/__torch__.py", b"x"), ("net/constants.pkl", b"\x80\x02).")];
+    for entries in [&script[..], &script[..2], &[script[0], script[2]]] {
+        for file in [zip_of(entries), packed_zip(entries)] {
+            assert!(matches!(torch_error(&file), TorchError::TorchScript), "{entries:?}");
+        }
+    }
+    let numbers = ("net/data/weights/weight_0", &b"0123"[..]);
+    let new = [numbers, ("net/data/sample_inputs/model.pt", none), ("net/archive_format", b"pt2")];
+    let old = [("serialized_state_dict.pt", none), ("serialized_exported_program.json", b"{}")];
+    for entries in [&new[..], &old] {
+        assert!(matches!(torch_error(&packed_zip(entries)), TorchError::Exported), "{entries:?}");
     }
 }
 

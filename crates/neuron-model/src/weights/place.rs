@@ -17,7 +17,7 @@ pub(crate) type Expected = Vec<(String, Vec<usize>)>;
 /// What helps to choose where a file holds several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Choice<'c> {
-    /// A part of the place's name, whole words between dots.
+    /// A part of the place's name, whole words between dots; `[1]` is a word, too.
     pub(crate) key: Option<&'c str>,
     /// The network that is to be filled, where that is known.
     pub(crate) wanted: Option<&'c Expected>,
@@ -157,7 +157,8 @@ fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
 
 /// The places that a key names: those of exactly that name before those of which it is a part.
 fn by_key(places: &[Place], names: &[String], key: &str) -> Vec<Place> {
-    let dotted = |text: &str| format!(".{}.", text.trim_matches('.'));
+    // The number of a list's item is a word of its own: "model" is a part of "model[0]".
+    let dotted = |text: &str| format!(".{}.", text.replace('[', ".[").trim_matches('.'));
     let key = dotted(key);
     let with_names = || places.iter().zip(names.iter().map(|name| dotted(name)));
     let exact = with_names().filter(|(_, name)| *name == key);

@@ -7,6 +7,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
 use crate::Weights;
+use crate::weights::{Choice, from_bytes};
 
 /// A pickle under construction.
 #[derive(Clone, Default)]
@@ -345,6 +346,51 @@ fn a_dictionary_of_somebodys_own_is_one() {
     for pickle in [whole, inner] {
         assert_eq!(names(&open(&zip_checkpoint(&pickle)).unwrap()), ["w"]);
     }
+}
+
+#[test]
+fn networks_in_lists_and_tuples_are_found_and_named() {
+    let network = |pickle: Assembler| pickle.op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(b's');
+    let new = Assembler::new;
+    let cases = [
+        (network(new()).int(3).op(0x86), "[0]"),
+        (network(new().op(b']').op(b'(').op(b'}')).op(b'e'), "[1]"),
+        (network(new().op(b'}').text("model").op(b']')).op(b'a').op(b's'), "model[0]"),
+        (network(new().int(7).op(b'}').text("model").op(b']')).op(b'a').op(b's').op(0x86), "[1].model[0]"),
+    ];
+    for (pickle, place) in cases {
+        for file in [zip_checkpoint(&pickle.clone().stop()), legacy_checkpoint(&pickle.clone().stop())] {
+            let weights = open(&file).unwrap();
+            assert_eq!((names(&weights), weights.origin().dictionary.as_str()), (vec!["w"], place));
+        }
+    }
+}
+
+#[test]
+fn of_two_in_a_list_a_key_takes_one() {
+    let network = |pickle: Assembler| pickle.op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(b's');
+    let two = network(network(Assembler::new().op(b'}').text("model").op(b']').op(b'(')));
+    let file = zip_checkpoint(&two.op(b'e').op(b's').stop());
+    for (key, place) in [("[1]", "model[1]"), ("model[1]", "model[1]"), ("model", "model[0]")] {
+        let choice = Choice { key: Some(key), ..Choice::default() };
+        let weights = from_bytes(&file, "w.pth".as_ref(), &choice).unwrap();
+        assert_eq!(weights.origin().dictionary, place, "{key}");
+    }
+}
+
+#[test]
+fn a_list_of_names_and_tensors_is_a_dictionary() {
+    let pair = Assembler::new().op(b']').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(0x86).op(b'a');
+    assert_eq!(names(&open(&zip_checkpoint(&pair.stop())).unwrap()), ["w"]);
+}
+
+#[test]
+fn a_long_log_beside_a_network_does_not_hide_it() {
+    let log = Assembler::new().op(b'}').op(b'(').text("log").op(b']').op(b'(');
+    let log = (0..5000).fold(log, |pickle, _| pickle.op(b']')).op(b'e');
+    let model = log.text("model").op(b'}').text("net").op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]);
+    let weights = open(&zip_checkpoint(&model.op(b's').op(b's').op(b'u').stop())).unwrap();
+    assert_eq!(weights.origin().dictionary, "model.net");
 }
 
 #[test]

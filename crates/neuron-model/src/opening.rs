@@ -13,7 +13,7 @@ impl Weights {
     /// f64, f32, f16 and bf16 tensors become f32. Tensors may lie in dictionaries of a checkpoint and behind a prefix
     /// of their names, beside others: they are found where a known network's are, by name and shape
     /// ([`Weights::origin`]). If no known network's are there, all of the largest dictionary are taken, without the
-    /// `module.` and `_orig_mod.` that torch itself puts before names.
+    /// words (`module`, `_orig_mod`) that torch's own wrappers put into names.
     ///
     /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (and
     /// some 200 MB for its pickle).

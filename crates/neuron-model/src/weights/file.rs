@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::listing::Source;
+use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
-use super::{Contents, Inner, Weights, foreign, hex, safetensors_file, torch};
+use super::{Contents, Inner, Weights, foreign, hex, safetensors_file, torch, wrappers};
 use crate::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.
@@ -81,12 +81,13 @@ fn take<'a>(source: &mut dyn Source<'a>, choice: &Choice<'_>, path: &Path) -> Re
     let (place, origin) = place::choose(source, choice, path)?;
     let entries = source.dictionaries()[place.dictionary].entries.clone();
     let mut contents = Contents { origin, ..Contents::default() };
-    for entry in entries {
-        let Some(name) = entry.name.strip_prefix(&place.prefix) else { continue };
+    let inside = |entry: &Entry<'a>| Some((entry.name.strip_prefix(&place.prefix)?, *entry));
+    let (names, entries): (Vec<&str>, Vec<Entry<'a>>) = entries.iter().filter_map(inside).unzip();
+    for (name, entry) in wrappers::all_without(&names).into_iter().zip(entries) {
         if entry.is_tensor {
-            contents.tensors.insert(name.to_owned(), source.tensor(&entry)?);
+            contents.tensors.insert(name.into_owned(), source.tensor(&entry)?);
         } else {
-            contents.left_out.insert(name.to_owned(), source.kind(&entry));
+            contents.left_out.insert(name.into_owned(), source.kind(&entry));
         }
     }
     Ok(contents)

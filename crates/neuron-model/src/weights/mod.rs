@@ -14,6 +14,7 @@ mod place;
 mod safetensors_file;
 mod shards;
 mod torch;
+mod wrappers;
 
 use std::collections::BTreeMap;
 use std::fmt;

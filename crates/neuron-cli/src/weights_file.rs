@@ -40,20 +40,18 @@ impl Global {
     /// Those of [`Architecture::fit`].
     pub(crate) fn fit(&self, architecture: &Architecture, weights: &Weights) -> Result<Fit, ModelError> {
         let fit = architecture.fit(weights)?;
-        for absent in fit.graph.absent() {
-            let needed: Vec<_> = absent.tensors.iter().map(|(tensor, _)| tensor.as_str()).collect();
-            self.say(0, || {
-                let mut text = format!(
-                    "the weights hold no {}: layer {} is left out",
-                    needed.join(" and no "),
-                    absent.name
-                );
-                if !fit.unused.is_empty() {
-                    let unused = fit.unused.iter().map(|name| name.escape_debug().to_string());
-                    text += &format!("; not used: {}", listed(unused.collect()));
-                }
-                text
-            });
+        let absent = fit.graph.absent().iter().map(|absent| {
+            format!(
+                "the weights hold no {}: layer {} is left out",
+                absent.missing.join(" and no "),
+                absent.name
+            )
+        });
+        let unused: Vec<String> = fit.unused.iter().map(|name| name.escape_debug().to_string()).collect();
+        let unused = (!unused.is_empty()).then(|| format!("not used: {}", listed(unused)));
+        let parts: Vec<String> = absent.chain(unused).collect();
+        if !parts.is_empty() {
+            self.say(0, || parts.join("; "));
         }
         Ok(fit)
     }

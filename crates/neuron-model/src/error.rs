@@ -126,7 +126,7 @@ pub enum ModelError {
     AbsentTap {
         /// What was asked for.
         tap: String,
-        /// The tensors it would need.
+        /// The tensors that it would need and that are not there.
         missing: Vec<String>,
     },
     /// A window of the network does not fit into so small an image.

@@ -21,8 +21,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use check::check_below_head;
 pub use check::{WeightsProblem, WeightsProblems, check};
+pub(crate) use check::{check_modules, outermost};
 pub(crate) use file::{from_bytes, open};
 pub use origin::Origin;
 pub(crate) use place::{Choice, Expected};

@@ -15,8 +15,8 @@ impl Weights {
     /// ([`Weights::origin`]). If no known network's are there, all of the largest dictionary are taken, without the
     /// words (`module`, `_orig_mod`) that torch's own wrappers put into names.
     ///
-    /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (and
-    /// some 200 MB for its pickle).
+    /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (of what
+    /// it unpacks to, which is at most 16 times its size or 64 MB; and some 200 MB for its pickle).
     ///
     /// # Errors
     /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],

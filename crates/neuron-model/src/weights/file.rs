@@ -51,29 +51,43 @@ fn read<B: AsRef<[u8]>>(
     choice: &Choice<'_>,
     sha256: String,
 ) -> Result<Weights, ModelError> {
-    let mut headers = Vec::new();
+    let mut opened = Vec::new();
     for (path, bytes) in files {
-        let bytes = bytes.as_ref();
-        let header = safetensors_file::recognise(bytes).then(|| safetensors_file::header(bytes, path));
-        headers.push(header.transpose()?);
+        opened.push(Opened::of(bytes.as_ref(), path)?);
     }
     let mut metadata = BTreeMap::new();
     let mut sources: Vec<Box<dyn Source<'_> + '_>> = Vec::new();
-    for ((path, bytes), header) in files.iter().zip(&headers) {
-        let bytes = bytes.as_ref();
-        if let Some(header) = header {
-            metadata.extend(header.metadata.clone());
-            sources.push(Box::new(safetensors_file::File::new(header)));
-        } else if torch::recognise(bytes) {
-            sources.push(Box::new(torch::Checkpoint::open(bytes, path)?));
-        } else {
-            return Err(ModelError::NotWeights { path: path.clone(), found: foreign::describe(bytes) });
+    for ((path, _), opened) in files.iter().zip(&opened) {
+        match opened {
+            Opened::Safetensors(header) => {
+                metadata.extend(header.metadata.clone());
+                sources.push(Box::new(safetensors_file::File::new(header)));
+            }
+            Opened::Torch(unpacked) => sources.push(Box::new(torch::Checkpoint::open(unpacked, path)?)),
         }
     }
     let mut joined = Joined::new(sources);
     let Contents { tensors, left_out, origin } = take(&mut joined, choice, path)?;
     let (sha256, path) = (Some(sha256), Some(path.to_owned()));
     Ok(Weights::of(Inner { tensors, left_out, metadata, origin, sha256, path }))
+}
+
+/// A file whose form is known.
+enum Opened<'a> {
+    Safetensors(safetensors_file::Header<'a>),
+    Torch(torch::Unpacked<'a>),
+}
+
+impl<'a> Opened<'a> {
+    fn of(bytes: &'a [u8], path: &Path) -> Result<Self, ModelError> {
+        if safetensors_file::recognise(bytes) {
+            safetensors_file::header(bytes, path).map(Self::Safetensors)
+        } else if torch::recognise(bytes) {
+            torch::unpack(bytes, path).map(Self::Torch)
+        } else {
+            Err(ModelError::NotWeights { path: path.into(), found: foreign::describe(bytes) })
+        }
+    }
 }
 
 /// Decodes the tensors of the place that is chosen.

@@ -18,13 +18,20 @@ pub enum TorchError {
         /// What the check found.
         source: std::io::Error,
     },
-    /// torch stores its entries as they are; this one was packed by something else.
+    /// torch stores its entries as they are, zip deflates them; this one was packed in another way.
     #[error(
-        "its entry {entry} is compressed or encrypted, which torch.save never does; save it again with torch"
+        "its entry {entry} is encrypted, or packed by another method than deflate; \
+         save it again with torch.save, or unpack it and pack it with `zip -0`"
     )]
     Compressed {
         /// The entry of the archive.
         entry: String,
+    },
+    /// Little that pretends to be much.
+    #[error("its entries are packed to less than 1/{limit} of their size; save it again with torch.save")]
+    Unpacked {
+        /// How many times the size of the file is accepted.
+        limit: usize,
     },
     /// The entries of the archive together are longer than the file: they overlap.
     #[error("the entries of its zip archive overlap")]

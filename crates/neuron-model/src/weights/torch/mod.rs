@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use error::TorchError;
 
 use self::archive::Parts;
+pub(super) use self::archive::Unpacked;
 use self::dictionaries::Found;
 use self::pickle::Pickle;
 use self::tensors::Gather;
@@ -25,15 +26,20 @@ use super::WeightTensor;
 use super::listing::{Dictionary, Entry, Source};
 use crate::ModelError;
 
-/// A zip archive's first entry.
-const ZIP_START: &[u8] = b"PK\x03\x04";
-
 /// A pickle of protocol 2 or later: the operation that names the protocol.
 const PICKLE_START: u8 = 0x80;
 
 /// Whether the bytes begin as a torch checkpoint does.
 pub(super) fn recognise(bytes: &[u8]) -> bool {
-    bytes.starts_with(ZIP_START) || bytes.first() == Some(&PICKLE_START)
+    bytes.starts_with(archive::ZIP_START) || bytes.first() == Some(&PICKLE_START)
+}
+
+/// Unpacks a checkpoint where it is packed.
+///
+/// # Errors
+/// [`ModelError::Torch`] if its archive is damaged or none of torch's.
+pub(super) fn unpack<'a>(bytes: &'a [u8], path: &Path) -> Result<Unpacked<'a>, ModelError> {
+    Unpacked::read(bytes).map_err(|source| ModelError::Torch { path: path.into(), source })
 }
 
 /// A checkpoint whose objects were read.
@@ -49,15 +55,14 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     /// [`ModelError::Torch`] if it is damaged, or holds no tensor by name.
-    pub(super) fn open(bytes: &'a [u8], path: &Path) -> Result<Self, ModelError> {
+    pub(super) fn open(unpacked: &'a Unpacked<'_>, path: &Path) -> Result<Self, ModelError> {
         let refused = |source| ModelError::Torch { path: path.into(), source };
-        let open = if bytes.starts_with(ZIP_START) { archive::open_zip } else { archive::open_legacy };
-        let Parts { pickle, storages } = open(bytes).map_err(refused)?;
+        let Parts { pickle, storages } = archive::open(unpacked).map_err(refused)?;
         let found = dictionaries::find(&pickle);
         if found.dictionaries.is_empty() {
             return Err(refused(nothing(&pickle, &found)));
         }
-        Ok(Self { path: path.into(), pickle, gather: Gather::new(storages, bytes.len()), found })
+        Ok(Self { path: path.into(), pickle, gather: Gather::new(storages, unpacked.length()), found })
     }
 }
 

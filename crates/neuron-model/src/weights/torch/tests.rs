@@ -141,6 +141,42 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
+/// A folder's files as `zip -r` packs them.
+fn deflated(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    archive.add_directory("net/", SimpleFileOptions::default()).unwrap();
+    for (name, data) in entries {
+        archive.start_file(*name, packed).unwrap();
+        archive.write_all(data).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_checkpoint_that_was_unpacked_and_packed_again_opens() {
+    let pickle = one_tensor("w", 0, &[6], &[1]);
+    let file =
+        deflated(&[("net/data.pkl", &pickle), ("net/byteorder", b"little"), ("net/data/0", &six_floats())]);
+    assert_eq!(&*open(&file).unwrap().tensor("w").unwrap().data, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert!(matches!(torch_error(&packed_zip(&[("net/data.pkl", &pickle)])), TorchError::Compressed { .. }));
+}
+
+#[test]
+fn what_unpacks_to_far_more_than_a_checkpoint_is_refused() {
+    let zeros = vec![0; 65 << 20];
+    let file = deflated(&[("net/data.pkl", &one_tensor("w", 0, &[6], &[1])), ("net/data/0", &zeros)]);
+    assert!(matches!(torch_error(&file), TorchError::Unpacked { .. }));
+    // The same, with a length of six floats: what there is more is never unpacked.
+    let mut lying = file.clone();
+    let length = (zeros.len() as u32).to_le_bytes();
+    for at in (0..lying.len() - 4).filter(|&at| file[at..at + 4] == length) {
+        lying[at..at + 4].copy_from_slice(&24u32.to_le_bytes());
+    }
+    assert_ne!(lying, file);
+    assert!(matches!(torch_error(&lying), TorchError::DamagedEntry { .. } | TorchError::Zip { .. }));
+}
+
 #[test]
 fn every_length_of_the_files_name_opens() {
     let pickle = one_tensor("w", 0, &[6], &[1]);

@@ -19,7 +19,7 @@ impl Weights {
     /// it unpacks to, which is at most 16 times its size or 64 MB; and some 200 MB for its pickle).
     ///
     /// # Errors
-    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],
+    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::WeightsFolder`] if it is a folder, [`ModelError::NotWeights`],
     /// [`ModelError::Safetensors`] or [`ModelError::Torch`] if it does not hold weights, [`ModelError::Shard`] or
     /// [`ModelError::Index`] if other files are needed that are not there.
     pub fn open(path: &Path) -> Result<Self, ModelError> {

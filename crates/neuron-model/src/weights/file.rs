@@ -1,7 +1,7 @@
 //! From files to weights.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
-use super::{Contents, Inner, Weights, foreign, hex, safetensors_file, torch, wrappers};
+use super::{Contents, Inner, Weights, folder, foreign, hex, safetensors_file, torch, wrappers};
 use crate::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.
@@ -107,22 +107,28 @@ fn take<'a>(source: &mut dyn Source<'a>, choice: &Choice<'_>, path: &Path) -> Re
     Ok(contents)
 }
 
-/// The bytes of a file, which must be a file of sensible size: a device would never end.
+/// The bytes of a file, which must be a regular one of sensible size: a device would never end.
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let failed = |source| ModelError::ReadWeights { path: path.into(), source };
+    // Looked at before it is opened: to open a pipe is to wait for who writes to it.
+    let about = fs::metadata(path).map_err(failed)?;
+    if about.is_dir() {
+        return Err(ModelError::WeightsFolder { path: path.into(), files: folder::weights_files(path) });
+    }
+    if !about.is_file() {
+        return Err(failed(io::Error::other(
+            "it is no regular file but a pipe, a socket or a device; save it to a file first",
+        )));
+    }
+    if about.len() > MAX_FILE_BYTES {
+        return Err(failed(too_large()));
+    }
     let read = || {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        if about.len() > MAX_FILE_BYTES {
-            return Err(too_large());
-        }
         let mut bytes = Vec::with_capacity(usize::try_from(about.len()).map_err(io::Error::other)?);
-        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    read().map_err(|source| ModelError::ReadWeights { path: path.into(), source })
+    read().map_err(failed)
 }
 
 fn too_large() -> io::Error {
@@ -137,9 +143,33 @@ mod tests {
     #[test]
     fn only_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path(), &folder.path().join("absent"), Path::new("/dev/zero")] {
+        for path in [&folder.path().join("absent"), Path::new("/dev/zero")] {
             assert!(matches!(Weights::open(path), Err(ModelError::ReadWeights { .. })), "{}", path.display());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_before_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.pth");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let Err(ModelError::ReadWeights { source, .. }) = Weights::open(&pipe) else { panic!() };
+        assert!(source.to_string().contains("no regular file"), "{source}");
+    }
+
+    #[test]
+    fn of_a_folder_the_weights_files_in_it_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = || Weights::open(folder.path()).unwrap_err().to_string();
+        assert!(message().ends_with("is a folder, not a weights file; no weights file is in it"));
+        shards(folder.path());
+        for name in ["best.pth", "config.json", "notes.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("a.pth")).unwrap();
+        let expected = "name one of those in it: \"best.pth\", \"m.safetensors.index.json\"";
+        assert!(message().ends_with(expected), "{}", message());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod check;
 mod element;
 mod file;
+mod folder;
 mod foreign;
 mod listing;
 mod origin;

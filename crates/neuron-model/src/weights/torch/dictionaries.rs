@@ -26,6 +26,8 @@ pub(super) struct Found<'a> {
     pub(super) dictionaries: Vec<Dictionary<'a>>,
     /// The class of the first whole module.
     pub(super) module: Option<Name<'a>>,
+    /// The first array of numbers by name that nothing here reads.
+    pub(super) unread: Option<Entry<'a>>,
 }
 
 /// Follows the names, and the items of lists, from the outermost object down.
@@ -42,6 +44,8 @@ pub(super) fn find<'a>(pickle: &Pickle<'a>) -> Found<'a> {
                 found.module.get_or_insert(object.class);
             }
             let entries = names(pickle, id);
+            let mut numbers = entries.iter().filter(|entry| holds_unread_numbers(pickle, entry));
+            found.unread = found.unread.or(numbers.next().copied());
             for (name, inner) in inner(pickle, id, &entries) {
                 if seen.len() < MAX_DICTIONARIES && seen.insert(inner.0) {
                     below.push((join(&path, &name), inner));
@@ -117,6 +121,15 @@ fn names<'a>(pickle: &Pickle<'a>, id: Id) -> Vec<Entry<'a>> {
 fn is_float_tensor(pickle: &Pickle<'_>, id: Id) -> bool {
     let Value::Tensor(view) = pickle.get(id) else { return false };
     matches!(pickle.get(view.storage), Value::Storage(storage) if matches!(storage.element, Element::Float(_)))
+}
+
+/// Whether this is an array of NumPy, or a tensor of numbers that no network here reads.
+fn holds_unread_numbers(pickle: &Pickle<'_>, entry: &Entry<'_>) -> bool {
+    match pickle.get(Id(entry.at as u32)) {
+        Value::Tensor(_) => !entry.is_tensor,
+        Value::Object(object) => object.class.makes_array(),
+        _ => false,
+    }
 }
 
 /// Whether these are the attributes of a `torch.nn.Module`.

@@ -128,6 +128,17 @@ pub enum TorchError {
         /// The names it holds instead.
         keys: String,
     },
+    /// Numbers by name, none of a kind that is read.
+    #[error(
+        "it holds no tensors of 16, 32 or 64 bit floating-point numbers ({name} is {found}); in Python, save such: \
+         torch.save({{name: torch.as_tensor(value).float() for name, value in state_dict.items()}}, file)"
+    )]
+    UnreadNumbers {
+        /// One of the names.
+        name: String,
+        /// What it names.
+        found: String,
+    },
     /// A tensor's numbers are not in the file.
     #[error("the numbers of tensor {tensor} are not in the file (storage {storage}); it is truncated")]
     MissingStorage {

@@ -102,6 +102,10 @@ fn nothing(pickle: &Pickle<'_>, found: &Found<'_>) -> TorchError {
     if let Some(class) = found.module {
         return TorchError::WholeModule { class: class.to_string() };
     }
+    if let Some(entry) = &found.unread {
+        let name = entry.name.escape_debug().to_string();
+        return TorchError::UnreadNumbers { name, found: tensors::kind(pickle, id(entry)) };
+    }
     match pickle.get(pickle.root) {
         Value::Dict(entries) => {
             let is_name = |id| matches!(pickle.get(id), Value::Text(_));

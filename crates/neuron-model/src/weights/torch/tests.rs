@@ -486,6 +486,37 @@ fn what_holds_no_network_is_told_by_what_it_is() {
 }
 
 #[test]
+fn numbers_of_another_kind_are_named_and_how_to_save_them_told() {
+    let array = |pickle: Assembler| {
+        let pickle = pickle.global("numpy._core.multiarray", "_reconstruct").global("numpy", "ndarray");
+        pickle.int(0).op(0x85).text("b").op(0x87).op(b'R').op(b'(').int(1).ints(&[6]).op(b't').op(b'b')
+    };
+    let eight_bits = |pickle: Assembler| {
+        let pickle = pickle.global("torch._utils", "_rebuild_tensor_v3").op(b'(').op(b'(').text("storage");
+        let pickle = pickle.global("torch.storage", "UntypedStorage").text("0").text("cpu").int(24).op(b't');
+        let pickle = pickle.op(b'Q').int(0).ints(&[6]).ints(&[1]).op(0x89);
+        let pickle = pickle.global("collections", "OrderedDict").op(b')').op(b'R');
+        pickle.global("torch", "float8_e4m3fn").op(b't').op(b'R')
+    };
+    let kinds: [(&dyn Fn(Assembler) -> Assembler, &str); 2] =
+        [(&array, "w is an array of NumPy"), (&eight_bits, "w is a tensor of torch.float8_e4m3fn")];
+    for (numbers, said) in kinds {
+        let plain = numbers(Assembler::new().op(b'}').text("w")).op(b's');
+        let inner = numbers(Assembler::new().op(b'}').text("model").op(b'}').text("w")).op(b's').op(b's');
+        for pickle in [plain, inner] {
+            let message = torch_error(&zip_checkpoint(&pickle.stop())).to_string();
+            assert!(
+                message.contains(said) && message.contains("torch.as_tensor(value).float()"),
+                "{message}"
+            );
+        }
+        let mixed = Assembler::new().op(b'}').op(b'(').text("v").tensor(&FLOATS, 0, &[6], &[1]).text("w");
+        let weights = open(&zip_checkpoint(&numbers(mixed).op(b'u').stop())).unwrap();
+        assert_eq!((names(&weights), left_out(&weights).len()), (vec!["v"], 1));
+    }
+}
+
+#[test]
 fn programs_are_known_before_their_packed_entries_are_met() {
     let none = &b"\x80\x02N."[..];
     // torch.jit.save packs code and puts it before the constants; torch 1.0 had none.

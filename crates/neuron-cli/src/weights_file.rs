@@ -26,8 +26,8 @@ impl Global {
             (None, Some(key)) => Weights::open_key(path, key)?,
             (None, None) => Weights::open(path)?,
         };
-        let Origin { dictionary, prefix, others, passed_over } = weights.origin();
-        let usual = prefix.is_empty() && others.is_empty() && passed_over.is_empty();
+        let Origin { dictionary, prefix, wrappers, others, passed_over } = weights.origin();
+        let usual = prefix.is_empty() && wrappers.is_empty() && others.is_empty() && passed_over.is_empty();
         if !(usual && dictionary.is_empty()) {
             self.say(u8::from(usual), || format!("{}: {}", path.display(), taken(weights.origin())));
         }
@@ -40,20 +40,18 @@ impl Global {
     /// Those of [`Architecture::fit`].
     pub(crate) fn fit(&self, architecture: &Architecture, weights: &Weights) -> Result<Fit, ModelError> {
         let fit = architecture.fit(weights)?;
-        for absent in fit.graph.absent() {
-            let needed: Vec<_> = absent.tensors.iter().map(|(tensor, _)| tensor.as_str()).collect();
-            self.say(0, || {
-                let mut text = format!(
-                    "the weights hold no {}: layer {} is left out",
-                    needed.join(" and no "),
-                    absent.name
-                );
-                if !fit.unused.is_empty() {
-                    let unused = fit.unused.iter().map(|name| name.escape_debug().to_string());
-                    text += &format!("; not used: {}", listed(unused.collect()));
-                }
-                text
-            });
+        let absent = fit.graph.absent().iter().map(|absent| {
+            format!(
+                "the weights hold no {}: layer {} is left out",
+                absent.missing.join(" and no "),
+                absent.name
+            )
+        });
+        let unused: Vec<String> = fit.unused.iter().map(|name| name.escape_debug().to_string()).collect();
+        let unused = (!unused.is_empty()).then(|| format!("not used: {}", listed(unused)));
+        let parts: Vec<String> = absent.chain(unused).collect();
+        if !parts.is_empty() {
+            self.say(0, || parts.join("; "));
         }
         Ok(fit)
     }
@@ -61,7 +59,7 @@ impl Global {
 
 /// What was taken of a file. Names come from the file: their control characters are not for the terminal.
 fn taken(origin: &Origin) -> String {
-    let Origin { dictionary, prefix, others, passed_over } = origin;
+    let Origin { dictionary, prefix, wrappers, others, passed_over } = origin;
     let mut text = "took the tensors".to_owned();
     // Writing to a String cannot fail.
     if !dictionary.is_empty() {
@@ -69,6 +67,10 @@ fn taken(origin: &Origin) -> String {
     }
     if !prefix.is_empty() {
         let _ = write!(text, ", without {} before their names", prefix.escape_debug());
+    }
+    if !wrappers.is_empty() {
+        let words: Vec<&str> = wrappers.iter().map(String::as_str).collect();
+        let _ = write!(text, ", without {} inside their names", words.join(", "));
     }
     let groups = passed_over.iter().map(|(name, tensors)| {
         let name = name.escape_debug();

@@ -99,6 +99,28 @@ fn without_its_classifier_a_network_works_below_it() {
 }
 
 #[test]
+fn what_belongs_to_no_module_is_said_beside_a_classifier_too() {
+    let (folder, mut tensors, metadata) = network();
+    tensors.insert("criterion.pos_weight".to_owned(), WeightTensor::new([1], vec![1.0]));
+    let wrapped = tensors
+        .iter()
+        .map(|(name, tensor)| (name.replace("layer1.0.", "layer1.0._orig_mod."), tensor.clone()));
+    let path = save(&folder.path().join("compiled.safetensors"), wrapped.collect::<Vec<_>>(), &metadata);
+    let (_, said) = activations(0, &path, "fc", &[]);
+    assert!(said.contains("took the tensors, without _orig_mod inside their names"), "{said}");
+    assert!(said.contains("not used: criterion.pos_weight"), "{said}");
+}
+
+#[test]
+fn somebodys_own_configuration_stops_nothing() {
+    let (folder, tensors, _) = network();
+    let path = save(&folder.path().join("model.safetensors"), tensors, &BTreeMap::new());
+    std::fs::write(folder.path().join("config.json"), r#"{"lr": NaN, "input_size": 224}"#).unwrap();
+    let (_, said) = activations(0, &path, "fc", &[]);
+    assert!(said.contains("config.json beside it is not one of timm or transformers"), "{said}");
+}
+
+#[test]
 fn the_network_that_weights_belong_to_is_named() {
     let (folder, tensors, metadata) = network();
     let path = save(&folder.path().join("w.safetensors"), tensors, &metadata);
@@ -127,7 +149,7 @@ fn a_configuration_beside_the_weights_is_used_said_and_noted() {
     assert!(said.contains("config.json"), "{said}");
     assert_eq!(Weights::open(&out).unwrap().metadata()["crop"], "64");
 
-    std::fs::write(folder.path().join("config.json"), "{").unwrap();
+    std::fs::write(folder.path().join("config.json"), &configuration[..80]).unwrap();
     let (_, error) = activations(1, &path, "fc", &[]);
     assert!(error.contains("config.json is damaged") && error.contains("--metadata"), "{error}");
 }

@@ -13,9 +13,9 @@ pub struct Preprocessing {
     pub crop: usize,
     /// Filter of the resize. Default bilinear.
     pub interpolation: Interpolation,
-    /// Subtracted from each colour (red, green, blue; 0..1). Default (0.485, 0.456, 0.406).
+    /// Subtracted from each colour (red, green, blue; from 0 to 1). Default (0.485, 0.456, 0.406).
     pub mean: [f32; 3],
-    /// Divides each colour after that. Default (0.229, 0.224, 0.225).
+    /// Divides each colour after that; above 0, at most 1. Default (0.229, 0.224, 0.225).
     pub std: [f32; 3],
 }
 
@@ -45,8 +45,8 @@ impl Preprocessing {
     /// Numbers are decimal, lists are JSON arrays or comma-separated; what is absent keeps its default.
     ///
     /// # Errors
-    /// [`DataError::Metadata`] if a value cannot be understood, a divisor is zero or the crop exceeds the
-    /// resize.
+    /// [`DataError::Metadata`] if a value cannot be understood, a mean or a divisor is not in units of 0..1, or the
+    /// crop exceeds the resize.
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, DataError> {
         let mut preprocessing = Self::default();
         if let Some(value) = metadata.get("resize") {
@@ -67,10 +67,10 @@ impl Preprocessing {
             })?;
         }
         if let Some(value) = metadata.get("mean") {
-            preprocessing.mean = parse_colours("mean", value, f32::is_finite)?;
+            preprocessing.mean = parse_colours("mean", value, |mean| (0.0..=1.0).contains(&mean))?;
         }
         if let Some(value) = metadata.get("std") {
-            preprocessing.std = parse_colours("std", value, |number| number.is_finite() && number > 0.0)?;
+            preprocessing.std = parse_colours("std", value, |std| std > 0.0 && std <= 1.0)?;
         }
         Ok(preprocessing)
     }
@@ -136,7 +136,7 @@ fn parse_colours(key: &'static str, value: &str, valid: fn(f32) -> bool) -> Resu
     colours.ok_or_else(|| DataError::Metadata {
         key,
         value: value.into(),
-        expected: "three finite numbers (above 0 for `std`), such as [0.5, 0.5, 0.5]",
+        expected: "three numbers from 0 to 1 (`std` above 0), such as 0.5,0.5,0.5; divide those of 0..255 by 255",
     })
 }
 
@@ -159,9 +159,10 @@ mod tests {
 
     #[test]
     fn both_ways_to_write_a_list_are_read() {
-        let written = [("mean", "[0.5, 0.25, 0.125]"), ("std", "1,2, 4"), ("crop", "288"), ("resize", "320")];
+        let written =
+            [("mean", "[0.5, 0.25, 0.125]"), ("std", "1,0.5, 0.25"), ("crop", "288"), ("resize", "320")];
         let found = Preprocessing::from_metadata(&metadata(&written)).unwrap();
-        assert_eq!((found.mean, found.std), ([0.5, 0.25, 0.125], [1.0, 2.0, 4.0]));
+        assert_eq!((found.mean, found.std), ([0.5, 0.25, 0.125], [1.0, 0.5, 0.25]));
         assert_eq!((found.crop, found.resize), (288, 320));
     }
 
@@ -171,6 +172,10 @@ mod tests {
             ("mean", "0.5,0.5"),
             ("std", "1,0,1"),
             ("std", "1,nan,1"),
+            ("mean", "127.5,127.5,127.5"),
+            ("mean", "-0.5,0.5,0.5"),
+            ("mean", "nan,0,0"),
+            ("std", "58.395,57.12,57.375"),
             ("crop", "0"),
             ("crop", "300"),
             ("resize", "many"),

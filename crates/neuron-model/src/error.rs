@@ -21,6 +21,14 @@ pub enum ModelError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A folder was named in the place of a weights file.
+    #[error("{} is a folder, not a weights file; {}", path.display(), InFolder(files))]
+    WeightsFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The names of weights files in it.
+        files: Vec<String>,
+    },
     /// A file of tensors could not be written; nothing was left behind.
     #[error("cannot write {}", path.display())]
     WriteWeights {
@@ -126,7 +134,7 @@ pub enum ModelError {
     AbsentTap {
         /// What was asked for.
         tap: String,
-        /// The tensors it would need.
+        /// The tensors that it would need and that are not there.
         missing: Vec<String>,
     },
     /// A window of the network does not fit into so small an image.
@@ -196,6 +204,18 @@ impl ModelError {
     /// Whether a GPU's memory was too small: fewer items at a time may fit.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Device { source: DeviceError::OutOfMemory { .. } })
+    }
+}
+
+/// What to name instead of a folder.
+struct InFolder<'a>(&'a [String]);
+
+impl fmt::Display for InFolder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("no weights file is in it"),
+            files => write!(f, "name one of those in it: {}", Names(files)),
+        }
     }
 }
 

@@ -13,13 +13,13 @@ impl Weights {
     /// f64, f32, f16 and bf16 tensors become f32. Tensors may lie in dictionaries of a checkpoint and behind a prefix
     /// of their names, beside others: they are found where a known network's are, by name and shape
     /// ([`Weights::origin`]). If no known network's are there, all of the largest dictionary are taken, without the
-    /// `module.` and `_orig_mod.` that torch itself puts before names.
+    /// words (`module`, `_orig_mod`) that torch's own wrappers put into names.
     ///
-    /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (and
-    /// some 200 MB for its pickle).
+    /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (of what
+    /// it unpacks to, which is at most 16 times its size or 64 MB; and some 200 MB for its pickle).
     ///
     /// # Errors
-    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::NotWeights`],
+    /// [`ModelError::ReadWeights`] if the file cannot be read, [`ModelError::WeightsFolder`] if it is a folder, [`ModelError::NotWeights`],
     /// [`ModelError::Safetensors`] or [`ModelError::Torch`] if it does not hold weights, [`ModelError::Shard`] or
     /// [`ModelError::Index`] if other files are needed that are not there.
     pub fn open(path: &Path) -> Result<Self, ModelError> {

@@ -15,6 +15,7 @@ pub(super) fn metadata(json: &[u8], url: &str) -> Result<BTreeMap<String, String
     let configuration = serde_json::from_slice(json).map_err(wrong)?;
     let metadata = timm::metadata(&configuration).map_err(|problem| match problem {
         Problem::Type(source) => wrong(source),
+        Problem::Foreign => wrong(serde_json::Error::custom("it is not one of timm")),
         Problem::Unsupported(what) => HubError::UnsupportedConfig { url: url.to_owned(), what },
     })?;
     let metadata = metadata.unwrap_or_default();

@@ -1,9 +1,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use neuron_data::DataError;
+
 /// How to go on with a configuration beside the weights that is of no use.
-const WAY_OUT: &str = "move it away, or note the preprocessing in the weights: `neuron weights convert` with \
-                       --metadata resize=256 --metadata crop=224 and so on";
+const WAY_OUT: &str = "move it away, or note all of the preprocessing in the weights: `neuron weights convert` with \
+                       --metadata resize=256 --metadata crop=224 --metadata interpolation=bilinear \
+                       --metadata mean=0.485,0.456,0.406 --metadata std=0.229,0.224,0.225";
 
 /// Why a configuration beside the weights is not used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,18 @@ pub(crate) enum Problem {
     Type(serde_json::Error),
     /// Something that cannot be done here.
     Unsupported(String),
+    /// It is not what its name says.
+    Foreign,
+}
+
+/// Values of a configuration are read like those of metadata, but are none: whoever reads this has no metadata to mend.
+impl From<DataError> for Problem {
+    fn from(error: DataError) -> Self {
+        Self::Unsupported(match error {
+            DataError::Metadata { key, value, expected } => format!("{key} {value} (not {expected})"),
+            other => other.to_string(),
+        })
+    }
 }
 
 impl From<serde_json::Error> for Problem {

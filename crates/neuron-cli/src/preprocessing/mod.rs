@@ -13,6 +13,7 @@ use anyhow::Context;
 use neuron_data::Preprocessing;
 use neuron_model::{Network, Weights};
 
+use self::beside::Beside;
 pub(crate) use self::error::Problem;
 use crate::global::Global;
 
@@ -24,6 +25,8 @@ pub(crate) struct Known {
     pub(crate) configured: BTreeMap<String, String>,
     /// That configuration.
     pub(crate) configuration: Option<PathBuf>,
+    /// Files beside the weights with the name of a configuration that are somebody's own.
+    pub(crate) others: Vec<PathBuf>,
     /// The keys that nothing says: they have their defaults.
     pub(crate) assumed: Vec<&'static str>,
 }
@@ -37,13 +40,15 @@ impl Known {
         let own = weights.metadata();
         let mut known = Self::default();
         let mut metadata = own.clone();
-        if let Some(path) = weights.path().filter(|_| !Preprocessing::missing_from(own).is_empty())
-            && let Some((configuration, mut configured)) = beside::read(path)?
-        {
-            leave_to_metadata(&mut configured, own);
-            if !configured.is_empty() {
-                metadata.extend(configured.clone());
-                (known.configured, known.configuration) = (configured, Some(configuration));
+        if let Some(path) = weights.path().filter(|_| !Preprocessing::missing_from(own).is_empty()) {
+            let Beside { configuration, others } = beside::read(path)?;
+            known.others = others;
+            if let Some((configuration, mut configured)) = configuration {
+                leave_to_metadata(&mut configured, own);
+                if !configured.is_empty() {
+                    metadata.extend(configured.clone());
+                    (known.configured, known.configuration) = (configured, Some(configuration));
+                }
             }
         }
         known.assumed = Preprocessing::missing_from(&metadata);
@@ -67,6 +72,9 @@ impl Known {
                 "{} not known, so ImageNet's are assumed (to say them: `neuron weights convert` with --metadata)",
                 self.assumed.join(", ")
             ));
+            for other in self.others.iter().filter_map(|other| other.file_name()) {
+                parts.push(format!("{} beside it is not one of timm or transformers", other.display()));
+            }
         }
         let Preprocessing { resize, crop, interpolation, mean, std } = &self.preprocessing;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
@@ -156,22 +164,57 @@ mod tests {
     #[test]
     fn a_configuration_that_cannot_be_read_is_an_error_that_says_how_to_go_on() {
         for broken in [
-            "{ not JSON",
-            r#"{"mean": "grey"}"#,
+            r#"{"pretrained_cfg": {"mean": [0.5,"#,
+            r#"{"pretrained_cfg": {"mean": "grey"}}"#,
             r#"{"pretrained_cfg": {"crop_mode": "squash", "mean": [0, 0, 0]}}"#,
+            r#"{"pretrained_cfg": {"interpolation": "random"}}"#,
+            r#"{"pretrained_cfg": {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.5]}}"#,
         ] {
             let error = format!("{:#}", weights(&[], "config.json", broken).unwrap_err());
             assert!(error.contains("config.json") && error.contains("--metadata"), "{broken}: {error}");
+            assert!(!error.contains("weights metadata"), "what is wrong is not in the weights: {error}");
         }
     }
 
     #[test]
-    fn a_configuration_of_something_else_is_no_preprocessing() {
-        for other in [r#"{"hidden_size": 768}"#, "[1, 2]", r#"{"pretrained_cfg": null}"#] {
-            let known = weights(&[], "config.json", other).unwrap();
-            assert_eq!(known.assumed.len(), 5, "{other}");
-            assert!(known.told(Path::new("w")).unwrap().contains("ImageNet's are assumed"));
+    fn somebodys_own_configuration_is_passed_over_and_said() {
+        for own in [
+            "",
+            "{ not JSON",
+            r#"{"lr": 0.1, "input_size": 224}"#,
+            r#"{"lr": NaN}"#,
+            "{\"lr\": 0.1} // for now",
+            r#"{"mean": "grey"}"#,
+            r#"{"interpolation": "random", "epochs": 90}"#,
+            r#"{"architecture": "mine", "std": 0.5}"#,
+            r#"{"hidden_size": 768}"#,
+            "[1, 2]",
+        ] {
+            let known = weights(&[], "config.json", own).unwrap();
+            assert_eq!(known.assumed.len(), 5, "{own}");
+            let told = known.told(Path::new("w")).unwrap();
+            assert!(told.contains("ImageNet's are assumed"), "{own}: {told}");
+            assert!(
+                told.contains("config.json beside it is not one of timm or transformers"),
+                "{own}: {told}"
+            );
         }
+    }
+
+    #[test]
+    fn a_configuration_of_theirs_that_says_nothing_of_pictures_is_not_called_anothers() {
+        let theirs =
+            [r#"{"pretrained_cfg": {"tag": "a1"}}"#, r#"{"model_type": "resnet", "architectures": ["X"]}"#];
+        for theirs in theirs {
+            let known = weights(&[], "config.json", theirs).unwrap();
+            assert_eq!((known.assumed.len(), known.others.len()), (5, 0), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_configuration() {
+        let known = weights(&[], "config.json", &format!("\u{feff}{TIMM}")).unwrap();
+        assert_eq!(known.preprocessing.crop, 96);
     }
 
     #[test]

@@ -25,13 +25,27 @@ struct Configuration {
     crop_mode: Option<String>,
 }
 
-/// `crop`, `resize`, `interpolation`, `mean` and `std`, as far as they are said; `None` for another's configuration.
+/// What timm calls its section of preprocessing.
+const SECTIONS: [&str; 2] = ["pretrained_cfg", "default_cfg"];
+
+fn section(configuration: &Value) -> Option<&Value> {
+    let sections = SECTIONS.iter().filter_map(|name| configuration.get(name));
+    sections.into_iter().find(|section: &&Value| section.is_object())
+}
+
+/// Whether a configuration is timm's: it has a section of timm's, or at its top what timm keeps there, all of it of
+/// timm's types. `{"input_size": 224}` is somebody's own.
+pub(super) fn is_timms(configuration: &Value) -> bool {
+    let has_one = ["input_size", "mean", "std"].iter().any(|key| configuration.get(key).is_some());
+    let has_section = SECTIONS.iter().any(|name| configuration.get(name).is_some());
+    has_section || has_one && Configuration::deserialize(configuration).is_ok()
+}
+
+/// `crop`, `resize`, `interpolation`, `mean` and `std`, as far as they are said; `None` if none of them is.
 ///
 /// timm keeps them under `pretrained_cfg`, older versions of it at the top.
 pub(crate) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, String>>, Problem> {
-    let sections = ["pretrained_cfg", "default_cfg"].map(|name| configuration.get(name));
-    let section = sections.into_iter().flatten().find(|section| section.is_object());
-    let section = section.unwrap_or(configuration);
+    let section = section(configuration).unwrap_or(configuration);
     if !KEYS.iter().any(|key| section.get(key).is_some()) {
         return Ok(None);
     }

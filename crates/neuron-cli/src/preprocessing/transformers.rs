@@ -17,8 +17,8 @@ const SQUASHED_FROM: usize = 384;
 struct Processor {
     image_mean: Option<[f64; 3]>,
     image_std: Option<[f64; 3]>,
-    size: Option<Size>,
-    crop_size: Option<Size>,
+    size: Option<Value>,
+    crop_size: Option<Value>,
     crop_pct: Option<f64>,
     /// A filter of Pillow's.
     resample: Option<u32>,
@@ -29,12 +29,12 @@ struct Processor {
     do_normalize: Option<bool>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Size {
-    Side(usize),
-    ShortestEdge { shortest_edge: usize },
-    Rectangle { height: usize, width: usize },
+/// Keys of the configuration of a model of transformers, which says nothing of pictures.
+const MODEL_KEYS: [&str; 3] = ["model_type", "architectures", "transformers_version"];
+
+/// Whether a `config.json` is that of a model of transformers.
+pub(super) fn is_model(configuration: &Value) -> bool {
+    MODEL_KEYS.iter().any(|key| configuration.get(key).is_some())
 }
 
 /// `crop`, `resize`, `interpolation`, `mean` and `std`, as far as they are said; `None` for another's configuration.
@@ -66,7 +66,7 @@ pub(super) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
 
 /// The shorter side after the resize, and the side of the square cut out of it.
 fn sides(processor: &Processor) -> Result<(Option<usize>, Option<usize>), Problem> {
-    let Some(size) = processor.size else { return Ok((None, None)) };
+    let Some(size) = &processor.size else { return Ok((None, None)) };
     if processor.do_resize == Some(false) {
         return Err(Problem::Unsupported("pictures that are not resized".to_owned()));
     }
@@ -77,20 +77,25 @@ fn sides(processor: &Processor) -> Result<(Option<usize>, Option<usize>), Proble
         }
         return Ok((Some((resize as f64 / crop_pct) as usize), Some(resize)));
     }
-    match processor.crop_size.filter(|_| processor.do_center_crop != Some(false)) {
+    match processor.crop_size.as_ref().filter(|_| processor.do_center_crop != Some(false)) {
         Some(crop) => Ok((Some(resize), Some(side(crop)?))),
         None => Ok((Some(resize), Some(resize))),
     }
 }
 
-/// A side of a square, or the shorter one of a picture.
-fn side(size: Size) -> Result<usize, Problem> {
-    match size {
-        Size::Side(side) | Size::ShortestEdge { shortest_edge: side } => Ok(side),
-        Size::Rectangle { height, width } if height == width => Ok(height),
-        Size::Rectangle { height, width } => {
+/// A side of a square, or the shorter one of a picture: `224`, `{"shortest_edge": 224}`, or height and width.
+fn side(size: &Value) -> Result<usize, Problem> {
+    let of = |value: &Value| value.as_u64().and_then(|side| usize::try_from(side).ok());
+    let named = |name: &str| size.get(name).and_then(of);
+    let keys = size.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).count();
+    match (of(size), named("shortest_edge"), named("height"), named("width")) {
+        (Some(side), ..) => Ok(side),
+        (_, Some(side), ..) if keys == 1 => Ok(side),
+        (.., Some(height), Some(width)) if height == width => Ok(height),
+        (.., Some(height), Some(width)) => {
             Err(Problem::Unsupported(format!("an input of {height} x {width}")))
         }
+        _ => Err(Problem::Unsupported(format!("the size {size}"))),
     }
 }
 
@@ -143,10 +148,18 @@ mod tests {
             json!({"size": 224, "do_rescale": false}),
             json!({"size": 224, "rescale_factor": 1}),
             json!({"resample": 0}),
+            json!({"size": "big"}),
+            json!({"size": {"longest_edge": 640}}),
+            json!({"size": {"shortest_edge": 224, "longest_edge": 300}}),
+            json!({"size": 224, "crop_size": [224, 224]}),
         ] {
             assert!(matches!(metadata(&processor), Err(Problem::Unsupported(_))), "{processor}");
         }
         assert!(metadata(&json!({"feature_extractor_type": "X"})).unwrap().is_none());
-        assert!(matches!(metadata(&json!({"size": "big"})), Err(Problem::Type(_))));
+        assert!(matches!(metadata(&json!({"image_mean": "grey"})), Err(Problem::Type(_))));
+        let Err(Problem::Unsupported(what)) = metadata(&json!({"size": {"longest_edge": 640}})) else {
+            panic!()
+        };
+        assert_eq!(what, r#"the size {"longest_edge":640}"#);
     }
 }

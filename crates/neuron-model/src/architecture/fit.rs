@@ -1,5 +1,7 @@
 //! Are these the weights of that network?
 
+use std::collections::BTreeSet;
+
 use super::Architecture;
 use crate::error::ModelError;
 use crate::graph::Graph;
@@ -10,15 +12,16 @@ use crate::weights::{self, Weights};
 pub struct Fit {
     /// The network; it ends below its classifier if the weights hold none ([`Graph::absent`]).
     pub graph: Graph,
-    /// Tensors that the network does not use: those of another head, where its own is absent.
+    /// Tensors that the network does not use, because they belong to none of its modules: those of a loss, or of another
+    /// head.
     pub unused: Vec<String>,
 }
 
 impl Architecture {
     /// Checks that these are weights of this network.
     ///
-    /// Every tensor must be there in its shape, and no other. Only the classifier may be absent, or be another: then
-    /// the network ends below it, and tensors outside of its modules are not used.
+    /// Every tensor must be there in its shape, and the network's modules may hold no other. Only the classifier may be
+    /// absent, or be another: then the network ends below it. Tensors outside of its modules are not used.
     ///
     /// # Errors
     /// [`ModelError::WrongWeights`] with everything that is missing, extra or misshapen, and with the networks whose
@@ -38,17 +41,17 @@ impl Architecture {
     fn fit_only(&self, weights: &Weights) -> Result<Fit, ModelError> {
         let graph = self.graph(weights);
         let mut expected = graph.expected_tensors();
-        if graph.absent().is_empty() {
-            weights::check(weights, &expected)?;
-            return Ok(Fit { graph, unused: Vec::new() });
-        }
-        match weights::check_below_head(weights, &expected) {
+        let mut modules: BTreeSet<String> =
+            graph.taps().map(|tap| weights::outermost(&tap.name).to_owned()).collect();
+        match weights::check_modules(weights, &expected, &modules) {
             Ok(unused) => Ok(Fit { graph, unused }),
+            Err(error) if graph.absent().is_empty() => Err(error),
             // If they are not the network's at all, what its classifier lacks belongs to the list.
             Err(_) => {
                 expected.extend(graph.absent().iter().flat_map(|absent| absent.tensors.clone()));
-                weights::check(weights, &expected)?;
-                Ok(Fit { graph, unused: Vec::new() })
+                modules.extend(graph.absent().iter().map(|absent| absent.name.clone()));
+                let unused = weights::check_modules(weights, &expected, &modules)?;
+                Ok(Fit { graph, unused })
             }
         }
     }
@@ -127,14 +130,56 @@ mod tests {
     }
 
     #[test]
-    fn beside_its_own_classifier_nothing_else_may_be() {
-        let more = weights(|shapes| {
-            shapes.insert("attention.weight".into(), vec![1]);
+    fn what_belongs_to_no_module_is_not_used_and_what_belongs_to_one_is_refused() {
+        for headless in [false, true] {
+            let with = |name: &str| {
+                weights(|shapes| {
+                    shapes.retain(|name, _| !(headless && name.starts_with("fc.")));
+                    shapes.insert(name.into(), vec![1]);
+                })
+            };
+            for beside in ["criterion.pos_weight", "loss.weight", "temperature", "val_metric.total"] {
+                assert_eq!(architecture(NAME).fit(&with(beside)).unwrap().unused, [beside]);
+            }
+            // The last three belong to another activation and to other poolings: this network's have no tensors.
+            for inside in
+                ["layer1.0.attention.weight", "conv1.bias", "relu.weight", "maxpool.filt", "avgpool.p"]
+            {
+                let found = problems(&with(inside));
+                let is_inside = |problem: &WeightsProblem| matches!(problem, WeightsProblem::Unexpected { tensor, .. } if tensor == inside);
+                assert!(found.iter().any(is_inside), "{inside}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_thop_counts_is_no_tensor_of_the_network() {
+        let counted = weights(|shapes| {
+            for module in ["", "layer1.0.conv1.", "fc."] {
+                shapes.insert(format!("{module}total_ops"), vec![1]);
+                shapes.insert(format!("{module}total_params"), vec![1]);
+            }
         });
-        let found = problems(&more);
-        assert!(
-            matches!(&found[..], [WeightsProblem::Unexpected { tensor, .. }] if tensor == "attention.weight")
-        );
+        let fit = architecture(NAME).fit(&counted).unwrap();
+        assert!(fit.unused.is_empty() && fit.graph.absent().is_empty());
+    }
+
+    #[test]
+    fn half_a_classifier_is_said_to_lack_the_other_half() {
+        for (change, said) in [
+            (("fc.bias", None), "no fc.bias;"),
+            (("fc.weight", None), "no fc.weight;"),
+            (("fc.weight", Some(vec![1000, 5])), "no fitting fc.weight;"),
+            (("fc.bias", Some(vec![7])), "no fitting fc.bias;"),
+        ] {
+            let changed = weights(|shapes| {
+                let (name, shape) = change;
+                shapes.remove(name);
+                shapes.extend(shape.map(|shape| (name.to_owned(), shape)));
+            });
+            let message = architecture(NAME).fit(&changed).unwrap().graph.tap("fc").unwrap_err().to_string();
+            assert!(message.contains(&format!("the weights hold {said}")), "{message}");
+        }
     }
 
     #[test]

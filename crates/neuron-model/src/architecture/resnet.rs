@@ -89,10 +89,12 @@ impl ResNet {
         let in_features = graph.channels(value);
         let pooled = graph.module("avgpool", Operation::GlobalAveragePool, &[value]);
         match classes(weights, in_features) {
-            Some(out_features) => {
+            Ok(out_features) => {
                 graph.module("fc", Operation::Linear { in_features, out_features }, &[pooled]);
             }
-            None => graph.leave_out("fc", &Operation::Linear { in_features, out_features: CLASSES }),
+            Err(missing) => {
+                graph.leave_out("fc", &Operation::Linear { in_features, out_features: CLASSES }, missing);
+            }
         }
         graph.finish()
     }
@@ -157,17 +159,29 @@ impl ResNet {
     }
 }
 
-/// Outputs of the classifier: those of the weights, torchvision's where there are no weights yet, `None` where the
-/// weights hold no classifier of that name and form.
-fn classes(weights: &Weights, in_features: usize) -> Option<usize> {
+/// Outputs of the classifier: those of the weights, torchvision's where there are no weights yet; where the weights hold
+/// no classifier of that name and form, what of it they lack ([`Absent::missing`](crate::graph::Absent::missing)).
+fn classes(weights: &Weights, in_features: usize) -> Result<usize, Vec<String>> {
     if weights.names().next().is_none() {
-        return Some(CLASSES);
+        return Ok(CLASSES);
     }
     let shape = |name| weights.tensor(name).map(|tensor| tensor.shape.as_slice());
-    match (shape("fc.weight"), shape("fc.bias")) {
-        (Some(&[classes, inputs]), Some(&[biases])) if classes > 0 && biases == classes => {
-            (inputs == in_features).then_some(classes)
-        }
+    let (weight, bias) = (shape("fc.weight"), shape("fc.bias"));
+    let classes = match weight {
+        Some(&[classes, inputs]) if classes > 0 && inputs == in_features => Some(classes),
         _ => None,
+    };
+    let bias_fits = match bias {
+        Some(&[biases]) => classes.is_none_or(|classes| classes == biases),
+        _ => false,
+    };
+    match classes {
+        Some(classes) if bias_fits => Ok(classes),
+        _ => {
+            let tensors = [("fc.weight", weight, classes.is_some()), ("fc.bias", bias, bias_fits)];
+            let not_fitting = tensors.into_iter().filter(|(.., fits)| !fits);
+            let what = |found: Option<_>| if found.is_some() { "fitting " } else { "" };
+            Err(not_fitting.map(|(name, found, _)| format!("{}{name}", what(found))).collect())
+        }
     }
 }

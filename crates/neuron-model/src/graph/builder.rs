@@ -34,9 +34,11 @@ impl GraphBuilder {
         id
     }
 
-    /// Leaves a module out whose tensors the weights do not hold, and notes what it would have needed.
-    pub fn leave_out(&mut self, name: &str, operation: &Operation) {
-        self.graph.absent.push(Absent { name: name.to_owned(), tensors: operation.tensors(name) });
+    /// Leaves a module out whose tensors the weights do not hold, and notes what it would have needed and what of it
+    /// is `missing`.
+    pub fn leave_out(&mut self, name: &str, operation: &Operation, missing: Vec<String>) {
+        let tensors = operation.tensors(name);
+        self.graph.absent.push(Absent { name: name.to_owned(), tensors, missing });
     }
 
     /// Adds a convolution module without bias.

@@ -47,6 +47,8 @@ pub struct Absent {
     pub name: String,
     /// Names and shapes of the tensors it would need.
     pub tensors: Vec<(String, Vec<usize>)>,
+    /// Names of those that are not there; `fitting` stands before the name of one that is there in another shape.
+    pub missing: Vec<String>,
 }
 
 impl Graph {

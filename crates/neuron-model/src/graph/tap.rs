@@ -44,8 +44,7 @@ impl Graph {
     pub fn tap(&self, name: &str) -> Result<Tap, ModelError> {
         let dotted = name.trim().replace('_', ".");
         if let Some(absent) = self.absent.iter().find(|absent| absent.name == dotted) {
-            let missing = absent.tensors.iter().map(|(tensor, _)| tensor.clone()).collect();
-            return Err(ModelError::AbsentTap { tap: dotted, missing });
+            return Err(ModelError::AbsentTap { tap: dotted, missing: absent.missing.clone() });
         }
         self.taps().find(|tap| tap.name == dotted).ok_or_else(|| ModelError::UnknownTap {
             tap: name.to_owned(),

@@ -6,8 +6,9 @@ use std::fmt;
 use super::Weights;
 use crate::ModelError;
 
-/// Torch counts the batches that a batch norm was trained on; inference never looks, and many exports drop it.
-const COUNTER: &str = "num_batches_tracked";
+/// What is counted beside a module's parameters: the batches that torch trained a batch norm on, and the operations
+/// and parameters that thop found. Inference never looks, and many exports drop them.
+const COUNTERS: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
 
 /// At most this many problems of one kind are spelled out in the message; all are in [`WeightsProblems::list`].
 const SPELLED_OUT: usize = 12;
@@ -111,7 +112,7 @@ impl fmt::Display for WeightsProblems {
 
 /// Checks that the weights hold the expected tensors, each in its shape, and nothing else.
 ///
-/// `num_batches_tracked` may be there or not.
+/// Counters (`num_batches_tracked`, and what thop counts) may be there or not.
 ///
 /// # Errors
 /// [`ModelError::WrongWeights`] with every disagreement at once.
@@ -121,21 +122,24 @@ pub fn check(weights: &Weights, expected: &[(String, Vec<usize>)]) -> Result<(),
     wrong_unless_empty(problems)
 }
 
-/// As [`check`](check()), for a network without its head: the names of tensors that the network does not know are
-/// handed back if they belong to none of its modules, as those of another head do.
+/// As [`check`](check()), for a network with these modules: the names of tensors that belong to none of them are handed
+/// back, as those of a loss, a metric or another head do.
 ///
-/// A tensor of a module that the network has (`layer1.0.se.fc1.weight`) is another network's, with head or without.
+/// A tensor of a module that the network has (`layer1.0.se.fc1.weight`, `relu.weight`) would change what it computes:
+/// the weights are another network's.
 ///
 /// # Errors
 /// [`ModelError::WrongWeights`] with every disagreement at once.
-pub(crate) fn check_below_head(
+pub(crate) fn check_modules(
     weights: &Weights,
     expected: &[(String, Vec<usize>)],
+    modules: &BTreeSet<String>,
 ) -> Result<Vec<String>, ModelError> {
-    let first = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let modules: BTreeSet<String> = expected.iter().map(|(name, _)| first(name)).collect();
-    let (inside, beside): (Vec<_>, Vec<_>) = unexpected(weights, expected)
-        .partition(|problem| matches!(problem, WeightsProblem::Unexpected { tensor, .. } if modules.contains(&first(tensor))));
+    let (inside, beside): (Vec<_>, Vec<_>) =
+        unexpected(weights, expected).partition(|problem| match problem {
+            WeightsProblem::Unexpected { tensor, .. } => modules.contains(outermost(tensor)),
+            _ => true,
+        });
     let list = problems(weights, expected).chain(inside).collect();
     wrong_unless_empty(list)?;
     let name = |problem| match problem {
@@ -143,6 +147,11 @@ pub(crate) fn check_below_head(
         _ => None,
     };
     Ok(beside.into_iter().filter_map(name).collect())
+}
+
+/// The outermost module of what has this name.
+pub(crate) fn outermost(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
 }
 
 fn wrong_unless_empty(list: Vec<WeightsProblem>) -> Result<(), ModelError> {
@@ -186,7 +195,7 @@ fn compare(weights: &Weights, name: &str, expected: &[usize]) -> Option<WeightsP
 }
 
 fn is_counter(name: &str) -> bool {
-    name.rsplit('.').next() == Some(COUNTER)
+    name.rsplit('.').next().is_some_and(|last| COUNTERS.contains(&last))
 }
 
 #[cfg(test)]
@@ -211,7 +220,9 @@ mod tests {
         let full = expected(&[("bn1.weight", &[4]), ("bn1.num_batches_tracked", &[])]);
         check(&weights(&[("bn1.weight", &[4])]), &full).unwrap();
         let bare = expected(&[("bn1.weight", &[4])]);
-        check(&weights(&[("bn1.weight", &[4]), ("bn1.num_batches_tracked", &[])]), &bare).unwrap();
+        for counter in ["bn1.num_batches_tracked", "bn1.total_ops", "total_params"] {
+            check(&weights(&[("bn1.weight", &[4]), (counter, &[])]), &bare).unwrap();
+        }
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! From files to weights.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::listing::Source;
+use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
-use super::{Contents, Inner, Weights, foreign, hex, safetensors_file, torch};
+use super::{Contents, Inner, Weights, folder, foreign, hex, safetensors_file, torch, wrappers};
 use crate::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.
@@ -51,23 +51,19 @@ fn read<B: AsRef<[u8]>>(
     choice: &Choice<'_>,
     sha256: String,
 ) -> Result<Weights, ModelError> {
-    let mut headers = Vec::new();
+    let mut opened = Vec::new();
     for (path, bytes) in files {
-        let bytes = bytes.as_ref();
-        let header = safetensors_file::recognise(bytes).then(|| safetensors_file::header(bytes, path));
-        headers.push(header.transpose()?);
+        opened.push(Opened::of(bytes.as_ref(), path)?);
     }
     let mut metadata = BTreeMap::new();
     let mut sources: Vec<Box<dyn Source<'_> + '_>> = Vec::new();
-    for ((path, bytes), header) in files.iter().zip(&headers) {
-        let bytes = bytes.as_ref();
-        if let Some(header) = header {
-            metadata.extend(header.metadata.clone());
-            sources.push(Box::new(safetensors_file::File::new(header)));
-        } else if torch::recognise(bytes) {
-            sources.push(Box::new(torch::Checkpoint::open(bytes, path)?));
-        } else {
-            return Err(ModelError::NotWeights { path: path.clone(), found: foreign::describe(bytes) });
+    for ((path, _), opened) in files.iter().zip(&opened) {
+        match opened {
+            Opened::Safetensors(header) => {
+                metadata.extend(header.metadata.clone());
+                sources.push(Box::new(safetensors_file::File::new(header)));
+            }
+            Opened::Torch(unpacked) => sources.push(Box::new(torch::Checkpoint::open(unpacked, path)?)),
         }
     }
     let mut joined = Joined::new(sources);
@@ -76,38 +72,63 @@ fn read<B: AsRef<[u8]>>(
     Ok(Weights::of(Inner { tensors, left_out, metadata, origin, sha256, path }))
 }
 
+/// A file whose form is known.
+enum Opened<'a> {
+    Safetensors(safetensors_file::Header<'a>),
+    Torch(torch::Unpacked<'a>),
+}
+
+impl<'a> Opened<'a> {
+    fn of(bytes: &'a [u8], path: &Path) -> Result<Self, ModelError> {
+        if safetensors_file::recognise(bytes) {
+            safetensors_file::header(bytes, path).map(Self::Safetensors)
+        } else if torch::recognise(bytes) {
+            torch::unpack(bytes, path).map(Self::Torch)
+        } else {
+            Err(ModelError::NotWeights { path: path.into(), found: foreign::describe(bytes) })
+        }
+    }
+}
+
 /// Decodes the tensors of the place that is chosen.
 fn take<'a>(source: &mut dyn Source<'a>, choice: &Choice<'_>, path: &Path) -> Result<Contents, ModelError> {
     let (place, origin) = place::choose(source, choice, path)?;
     let entries = source.dictionaries()[place.dictionary].entries.clone();
     let mut contents = Contents { origin, ..Contents::default() };
-    for entry in entries {
-        let Some(name) = entry.name.strip_prefix(&place.prefix) else { continue };
+    let inside = |entry: &Entry<'a>| Some((entry.name.strip_prefix(&place.prefix)?, *entry));
+    let (names, entries): (Vec<&str>, Vec<Entry<'a>>) = entries.iter().filter_map(inside).unzip();
+    for (name, entry) in wrappers::all_without(&names).into_iter().zip(entries) {
         if entry.is_tensor {
-            contents.tensors.insert(name.to_owned(), source.tensor(&entry)?);
+            contents.tensors.insert(name.into_owned(), source.tensor(&entry)?);
         } else {
-            contents.left_out.insert(name.to_owned(), source.kind(&entry));
+            contents.left_out.insert(name.into_owned(), source.kind(&entry));
         }
     }
     Ok(contents)
 }
 
-/// The bytes of a file, which must be a file of sensible size: a device would never end.
+/// The bytes of a file, which must be a regular one of sensible size: a device would never end.
 fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let failed = |source| ModelError::ReadWeights { path: path.into(), source };
+    // Looked at before it is opened: to open a pipe is to wait for who writes to it.
+    let about = fs::metadata(path).map_err(failed)?;
+    if about.is_dir() {
+        return Err(ModelError::WeightsFolder { path: path.into(), files: folder::weights_files(path) });
+    }
+    if !about.is_file() {
+        return Err(failed(io::Error::other(
+            "it is no regular file but a pipe, a socket or a device; save it to a file first",
+        )));
+    }
+    if about.len() > MAX_FILE_BYTES {
+        return Err(failed(too_large()));
+    }
     let read = || {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        if about.len() > MAX_FILE_BYTES {
-            return Err(too_large());
-        }
         let mut bytes = Vec::with_capacity(usize::try_from(about.len()).map_err(io::Error::other)?);
-        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    read().map_err(|source| ModelError::ReadWeights { path: path.into(), source })
+    read().map_err(failed)
 }
 
 fn too_large() -> io::Error {
@@ -122,9 +143,33 @@ mod tests {
     #[test]
     fn only_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path(), &folder.path().join("absent"), Path::new("/dev/zero")] {
+        for path in [&folder.path().join("absent"), Path::new("/dev/zero")] {
             assert!(matches!(Weights::open(path), Err(ModelError::ReadWeights { .. })), "{}", path.display());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_before_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.pth");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let Err(ModelError::ReadWeights { source, .. }) = Weights::open(&pipe) else { panic!() };
+        assert!(source.to_string().contains("no regular file"), "{source}");
+    }
+
+    #[test]
+    fn of_a_folder_the_weights_files_in_it_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = || Weights::open(folder.path()).unwrap_err().to_string();
+        assert!(message().ends_with("is a folder, not a weights file; no weights file is in it"));
+        shards(folder.path());
+        for name in ["best.pth", "config.json", "notes.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("a.pth")).unwrap();
+        let expected = "name one of those in it: \"best.pth\", \"m.safetensors.index.json\"";
+        assert!(message().ends_with(expected), "{}", message());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) trait Source<'a> {
 /// Entries by name, side by side in a file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dictionary<'a> {
-    /// The names that lead to it, joined by dots; empty for the outermost.
+    /// The names that lead to it, joined by dots (`model[0].net`); empty for the outermost.
     pub(super) path: String,
     /// In the file's order, no name twice.
     pub(super) entries: Vec<Entry<'a>>,

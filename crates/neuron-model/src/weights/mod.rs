@@ -7,6 +7,7 @@
 mod check;
 mod element;
 mod file;
+mod folder;
 mod foreign;
 mod listing;
 mod origin;
@@ -14,14 +15,15 @@ mod place;
 mod safetensors_file;
 mod shards;
 mod torch;
+mod wrappers;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use check::check_below_head;
 pub use check::{WeightsProblem, WeightsProblems, check};
+pub(crate) use check::{check_modules, outermost};
 pub(crate) use file::{from_bytes, open};
 pub use origin::Origin;
 pub(crate) use place::{Choice, Expected};

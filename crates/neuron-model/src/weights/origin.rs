@@ -1,6 +1,6 @@
 //! Where in a file weights were found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where in a file weights were found, and what of the file was not taken.
 ///
@@ -11,6 +11,8 @@ pub struct Origin {
     pub dictionary: String,
     /// What was dropped from the start of every name (`module.`); ends with a dot, or is empty.
     pub prefix: String,
+    /// Words of torch's own wrappers that were dropped from the middle of names (`_orig_mod`).
+    pub wrappers: BTreeSet<String>,
     /// The names of other places from which a network could have been taken.
     pub others: Vec<String>,
     /// Groups of tensors that were not taken (`module.encoder_k`, `optimizer`), and how many each has.

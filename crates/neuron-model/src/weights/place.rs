@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::listing::{Dictionary, Source};
 use super::origin::Origin;
+use super::wrappers;
 use crate::ModelError;
 
 /// Names and shapes of a network's tensors.
@@ -17,7 +18,7 @@ pub(crate) type Expected = Vec<(String, Vec<usize>)>;
 /// What helps to choose where a file holds several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Choice<'c> {
-    /// A part of the place's name, whole words between dots.
+    /// A part of the place's name, whole words between dots; `[1]` is a word, too.
     pub(crate) key: Option<&'c str>,
     /// The network that is to be filled, where that is known.
     pub(crate) wanted: Option<&'c Expected>,
@@ -33,9 +34,6 @@ pub(super) struct Place {
     /// Ends with a dot, or is empty.
     pub(super) prefix: String,
 }
-
-/// What torch itself puts before names: `DataParallel`, and `torch.compile`.
-const TORCH_PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
 /// Words for copies of a network that were averaged over its training: of two that fit, the trained one is meant.
 const AVERAGED: [&str; 9] =
@@ -103,9 +101,11 @@ fn of_network<'a>(source: &dyn Source<'a>, expected: &Expected) -> Vec<(usize, P
         for (position, entry) in dictionary.tensors().enumerate() {
             let dots = entry.name.rmatch_indices('.').map(|(at, _)| at + 1);
             // Up to as many words as the longest name has, and the whole name.
-            for begin in dots.take(most_dots + 1).chain([0]) {
+            for begin in dots.take(most_dots + 1 + wrappers::count(entry.name)).chain([0]) {
                 let (prefix, rest) = entry.name.split_at(begin);
-                let Some(&shape) = shapes.get(rest) else { continue };
+                // What wraps the whole network belongs to the prefix.
+                let rest = if wrappers::first(rest).is_some() { continue } else { wrappers::without(rest) };
+                let Some(&shape) = shapes.get(&*rest) else { continue };
                 if source.shape(entry).is_some_and(|found| found == shape) {
                     counts.entry(prefix).or_insert((0, position)).0 += 1;
                 }
@@ -142,22 +142,21 @@ fn by_size<'a>(source: &dyn Source<'a>) -> Vec<Place> {
 /// The prefixes of torch's own that all tensors of a dictionary share.
 fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
     let mut prefix = String::new();
-    if dictionary.tensors().next().is_none() {
-        return prefix;
-    }
-    while let Some(next) = TORCH_PREFIXES.iter().find(|next| {
-        let rest =
-            |name: &str| name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(**next));
-        dictionary.tensors().all(|entry| rest(entry.name))
-    }) {
-        prefix.push_str(next);
+    let Some(first) = dictionary.tensors().next() else { return prefix };
+    while let Some(next) = wrappers::first(&first.name[prefix.len()..]) {
+        let longer = format!("{prefix}{next}");
+        if !dictionary.tensors().all(|entry| entry.name.starts_with(&longer)) {
+            break;
+        }
+        prefix = longer;
     }
     prefix
 }
 
 /// The places that a key names: those of exactly that name before those of which it is a part.
 fn by_key(places: &[Place], names: &[String], key: &str) -> Vec<Place> {
-    let dotted = |text: &str| format!(".{}.", text.trim_matches('.'));
+    // The number of a list's item is a word of its own: "model" is a part of "model[0]".
+    let dotted = |text: &str| format!(".{}.", text.replace('[', ".[").trim_matches('.'));
     let key = dotted(key);
     let with_names = || places.iter().zip(names.iter().map(|name| dotted(name)));
     let exact = with_names().filter(|(_, name)| *name == key);
@@ -190,8 +189,12 @@ fn origin<'a>(source: &dyn Source<'a>, place: &Place, known: Vec<String>) -> Ori
             *passed_over.entry(group.to_owned()).or_default() += 1;
         }
     }
-    let dictionary = source.dictionaries()[place.dictionary].path.clone();
-    Origin { dictionary, prefix: place.prefix.clone(), others, passed_over }
+    let dictionary = &source.dictionaries()[place.dictionary];
+    let taken = dictionary.entries.iter().filter_map(|entry| entry.name.strip_prefix(&place.prefix));
+    let inside = taken.flat_map(|name| name.split('.').skip(1)).filter(|word| wrappers::is_wrapper(word));
+    let wrappers = inside.map(str::to_owned).collect();
+    let (dictionary, prefix) = (dictionary.path.clone(), place.prefix.clone());
+    Origin { dictionary, prefix, wrappers, others, passed_over }
 }
 
 /// As much of a name as tells it from those that begin with `prefix`: the words they share, and one more.
@@ -269,6 +272,17 @@ mod tests {
                 assert!(origin.others.is_empty() && origin.passed_over.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn wrappers_of_torch_inside_names_hide_nothing() {
+        let wrapped =
+            vec!["p.stem._orig_mod.weight", "p.layer._fsdp_wrapped_module.0.module.weight", "p.layer.0.bias"];
+        let (place, origin) = chosen(&fake(&[("", wrapped)]), None).unwrap();
+        assert_eq!(place, "p");
+        assert!(origin.wrappers.iter().eq(["_fsdp_wrapped_module", "_orig_mod", "module"]));
+        let whole = network("module._fsdp_wrapped_module.");
+        assert_eq!(chosen(&fake(&[("", whole)]), None).unwrap().0, "module._fsdp_wrapped_module");
     }
 
     #[test]

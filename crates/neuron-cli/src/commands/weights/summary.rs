@@ -1,6 +1,6 @@
 //! What a weights file holds, for people and for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ pub(super) struct Summary {
     dictionary: String,
     /// What was dropped from the start of their names.
     prefix: String,
+    /// Words of torch's wrappers that were dropped from inside names.
+    wrappers: BTreeSet<String>,
     /// Other places of which `--weights-key` takes one.
     others: Vec<String>,
     /// Tensors of the file that were not taken, by group.
@@ -82,6 +84,7 @@ impl Summary {
             absent,
             dictionary: origin.dictionary,
             prefix: origin.prefix,
+            wrappers: origin.wrappers,
             others: origin.others,
             passed_over: origin.passed_over,
             preprocessing: Described::of(path, weights),
@@ -138,6 +141,9 @@ impl Summary {
         }
         if !self.prefix.is_empty() {
             writeln!(text, "dropped     {} before every name", self.prefix.escape_debug())?;
+        }
+        for word in &self.wrappers {
+            writeln!(text, "dropped     {word} inside names")?;
         }
         for other in &self.others {
             writeln!(text, "also holds  {} (--weights-key takes it)", other.escape_debug())?;

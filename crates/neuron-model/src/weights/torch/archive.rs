@@ -1,65 +1,90 @@
 //! The two forms of a checkpoint: a zip archive (torch 1.6 and later), and pickles one after the other (before).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 
 use zip::CompressionMethod;
 use zip::read::{ArchiveOffset, Config, ZipArchive};
 use zip::result::ZipError;
 
 use super::TorchError;
+use super::contents;
 use super::pickle::Pickle;
 use super::tensors::Storages;
 use super::value::Value;
+
+/// A zip archive's first entry.
+pub(super) const ZIP_START: &[u8] = b"PK\x03\x04";
 
 /// The first object of a legacy file, and the only version of it.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const LEGACY_VERSION: i128 = 1001;
 
-/// A checkpoint taken apart: its objects, and the bytes of its storages where they lie in the file.
+/// Entries that were packed may together become this many times as large as the file: weights do not shrink so far.
+const MAX_UNPACKING: usize = 16;
+
+/// However small the file is, this much may become of it.
+const MIN_UNPACKED_BYTES: usize = 64 << 20;
+
+/// A checkpoint's bytes, where they lie in the file or unpacked from it.
+pub(in crate::weights) enum Unpacked<'a> {
+    Zip {
+        /// The name of the entry that holds the objects.
+        pickle: String,
+        entries: HashMap<String, Cow<'a, [u8]>>,
+    },
+    Legacy(&'a [u8]),
+}
+
+impl<'a> Unpacked<'a> {
+    /// Reads the list of a zip archive's entries, verifies their checksums and unpacks what was packed. torch stores
+    /// entries as they are, and those are not copied.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, TorchError> {
+        if !bytes.starts_with(ZIP_START) {
+            return Ok(Self::Legacy(bytes));
+        }
+        let zip = |source| TorchError::Zip { source };
+        let mut archive = archive(bytes).map_err(zip)?;
+        // By the names, before an entry is read: those of other archives are packed in ways that torch.save's never are.
+        let names: Vec<_> = archive.file_names().collect::<Result<_, _>>().map_err(zip)?;
+        let pickle = contents::pickle(&names)?.to_owned();
+        Ok(Self::Zip { pickle, entries: entries(&mut archive, bytes)? })
+    }
+
+    /// The size of everything.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Zip { entries, .. } => entries.values().map(|entry| entry.len()).sum(),
+            Self::Legacy(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A checkpoint taken apart: its objects, and the bytes of its storages.
 pub(super) struct Parts<'a> {
     pub(super) pickle: Pickle<'a>,
     pub(super) storages: Storages<'a>,
 }
 
-/// Takes a zip archive apart: `<root>/data.pkl` is the pickle, `<root>/data/<key>` a storage.
-///
-/// Every entry's checksum is verified, and nothing is copied: torch stores entries as they are.
-pub(super) fn open_zip(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
-    let entries = entries(bytes)?;
-    // torch.jit.save keeps constants and the program's code beside the objects.
-    if entries.keys().any(|name| name.rsplit('/').next() == Some("constants.pkl")) {
-        return Err(TorchError::TorchScript);
+/// Takes a checkpoint of either form apart.
+pub(super) fn open<'a>(unpacked: &'a Unpacked<'_>) -> Result<Parts<'a>, TorchError> {
+    match unpacked {
+        Unpacked::Zip { pickle, entries } => open_zip(pickle, entries),
+        Unpacked::Legacy(bytes) => open_legacy(bytes),
     }
-    let is_pickle = |name: &&String| name.rsplit('/').next() == Some("data.pkl");
-    let name = entries
-        .keys()
-        .filter(is_pickle)
-        .min_by_key(|name| name.len())
-        .ok_or_else(|| without_pickle(&entries))?;
+}
+
+/// `<root>/data.pkl` is the pickle, `<root>/data/<key>` a storage.
+fn open_zip<'a>(name: &str, entries: &'a HashMap<String, Cow<'_, [u8]>>) -> Result<Parts<'a>, TorchError> {
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
     if entries.get(&format!("{root}byteorder")).is_some_and(|order| order.trim_ascii() == b"big") {
         return Err(TorchError::BigEndian);
     }
-    let pickle = Pickle::read(entries[name])?;
+    let pickle = Pickle::read(&entries[name])?;
     let key = |name: &str| Some(name.strip_prefix(root)?.strip_prefix("data/")?.to_string());
-    let storages = entries.iter().filter_map(|(name, &data)| Some((key(name)?, data))).collect();
+    let storages = entries.iter().filter_map(|(name, data)| Some((key(name)?, &**data))).collect();
     Ok(Parts { pickle, storages })
-}
-
-/// What a zip archive without torch's pickle is, by the names of its entries.
-fn without_pickle(entries: &HashMap<String, &[u8]>) -> TorchError {
-    let has = |end: &str| entries.keys().any(|name| name.ends_with(end));
-    let what = if has("model.weights.h5") {
-        "a model of Keras; this command reads what torch saves"
-    } else if has(".npy") {
-        "arrays of NumPy (.npz); save them as safetensors (safetensors.numpy.save_file)"
-    } else if has(".pt") || has(".pth") || has(".safetensors") || has(".bin") {
-        "an archive that holds weights files; unpack it"
-    } else {
-        "a zip archive without the data.pkl that torch.save writes"
-    };
-    TorchError::NoPickle { what }
 }
 
 /// Opens the archive as one that begins where the file does, as torch writes it, else as one with bytes before it.
@@ -74,39 +99,57 @@ fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>, ZipError> {
         .or_else(|_| ZipArchive::new(Cursor::new(bytes)))
 }
 
-/// The bytes of every entry, where they lie in the archive.
-fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, TorchError> {
+/// The bytes of every entry: where they lie in the archive, or unpacked.
+fn entries<'a>(
+    archive: &mut ZipArchive<Cursor<&'a [u8]>>,
+    bytes: &'a [u8],
+) -> Result<HashMap<String, Cow<'a, [u8]>>, TorchError> {
     let zip = |source| TorchError::Zip { source };
-    let mut archive = archive(bytes).map_err(zip)?;
     let mut entries = HashMap::new();
-    let mut budget_bytes = bytes.len();
+    let mut stored_bytes = bytes.len();
+    let mut unpacked_bytes = bytes.len().saturating_mul(MAX_UNPACKING).max(MIN_UNPACKED_BYTES);
     for index in 0..archive.len() {
         let raw = archive.by_index_raw(index).map_err(zip)?;
         let name = raw.name().map_err(zip)?.into_owned();
-        if raw.compression() != CompressionMethod::Stored || raw.encrypted() {
+        let method = raw.compression();
+        let known = [CompressionMethod::Stored, CompressionMethod::Deflated].contains(&method);
+        if !known || raw.encrypted() {
             return Err(TorchError::Compressed { entry: name.escape_debug().to_string() });
         }
         let outside = || zip(ZipError::InvalidArchive("an entry lies outside the file".into()));
         let start = raw.data_start().and_then(|start| usize::try_from(start).ok()).ok_or_else(outside)?;
         let length = usize::try_from(raw.size()).map_err(|_| outside())?;
         drop(raw);
-        let data = start.checked_add(length).and_then(|end| bytes.get(start..end)).ok_or_else(outside)?;
-        budget_bytes = budget_bytes.checked_sub(length).ok_or(TorchError::Overlap)?;
+        let damaged = |source| TorchError::DamagedEntry { entry: name.escape_debug().to_string(), source };
         // Reading to the end is what compares the checksum.
         let mut checked = archive.by_index(index).map_err(zip)?;
-        io::copy(&mut checked, &mut io::sink()).map_err(|source| {
-            let entry = name.escape_debug().to_string();
-            TorchError::DamagedEntry { entry, source }
-        })?;
+        let data = if method == CompressionMethod::Stored {
+            let data = start.checked_add(length).and_then(|end| bytes.get(start..end)).ok_or_else(outside)?;
+            stored_bytes = stored_bytes.checked_sub(length).ok_or(TorchError::Overlap)?;
+            io::copy(&mut checked, &mut io::sink()).map_err(damaged)?;
+            Cow::Borrowed(data)
+        } else {
+            let rest = unpacked_bytes.checked_sub(length);
+            unpacked_bytes = rest.ok_or(TorchError::Unpacked { limit: MAX_UNPACKING })?;
+            Cow::Owned(unpack(&mut checked, length).map_err(damaged)?)
+        };
         drop(checked);
         entries.insert(name, data);
     }
     Ok(entries)
 }
 
+/// Unpacks an entry that says its `length`; memory grows with what there really is.
+fn unpack(entry: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    let limit = u64::try_from(length).unwrap_or(u64::MAX).saturating_add(1);
+    entry.take(limit).read_to_end(&mut data)?;
+    if data.len() == length { Ok(data) } else { Err(io::Error::other("its length is another than it says")) }
+}
+
 /// Takes a legacy file apart: magic number, version and machine, then the objects, the storages' keys in order, and
 /// for every key the number of its elements (eight bytes) and the elements.
-pub(super) fn open_legacy(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
+fn open_legacy(bytes: &[u8]) -> Result<Parts<'_>, TorchError> {
     let mut rest = bytes;
     let mut next = || -> Result<Pickle<'_>, TorchError> {
         let pickle = Pickle::read(rest)?;

@@ -18,13 +18,20 @@ pub enum TorchError {
         /// What the check found.
         source: std::io::Error,
     },
-    /// torch stores its entries as they are; this one was packed by something else.
+    /// torch stores its entries as they are, zip deflates them; this one was packed in another way.
     #[error(
-        "its entry {entry} is compressed or encrypted, which torch.save never does; save it again with torch"
+        "its entry {entry} is encrypted, or packed by another method than deflate; \
+         save it again with torch.save, or unpack it and pack it with `zip -0`"
     )]
     Compressed {
         /// The entry of the archive.
         entry: String,
+    },
+    /// Little that pretends to be much.
+    #[error("its entries are packed to less than 1/{limit} of their size; save it again with torch.save")]
+    Unpacked {
+        /// How many times the size of the file is accepted.
+        limit: usize,
     },
     /// The entries of the archive together are longer than the file: they overlap.
     #[error("the entries of its zip archive overlap")]
@@ -41,6 +48,12 @@ pub enum TorchError {
          torch.save(torch.jit.load(file).state_dict(), other_file)"
     )]
     TorchScript,
+    /// A program that torch.export.save wrote.
+    #[error(
+        "it is a program of torch.export (.pt2), of which only torch can take the tensors: \
+         torch.save(torch.export.load(file).state_dict, other_file)"
+    )]
+    Exported,
     /// A pickle, but not one of torch.
     #[error("it is a Python pickle that torch.save did not write")]
     NotTorch,
@@ -114,6 +127,17 @@ pub enum TorchError {
     NoTensors {
         /// The names it holds instead.
         keys: String,
+    },
+    /// Numbers by name, none of a kind that is read.
+    #[error(
+        "it holds no tensors of 16, 32 or 64 bit floating-point numbers ({name} is {found}); in Python, save such: \
+         torch.save({{name: torch.as_tensor(value).float() for name, value in state_dict.items()}}, file)"
+    )]
+    UnreadNumbers {
+        /// One of the names.
+        name: String,
+        /// What it names.
+        found: String,
     },
     /// A tensor's numbers are not in the file.
     #[error("the numbers of tensor {tensor} are not in the file (storage {storage}); it is truncated")]

@@ -5,6 +5,7 @@
 //! numbers out. Format: `torch/serialization.py` of PyTorch 1.0 to 2.x.
 
 mod archive;
+mod contents;
 mod dictionaries;
 mod error;
 mod pickle;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use error::TorchError;
 
 use self::archive::Parts;
+pub(super) use self::archive::Unpacked;
 use self::dictionaries::Found;
 use self::pickle::Pickle;
 use self::tensors::Gather;
@@ -24,15 +26,20 @@ use super::WeightTensor;
 use super::listing::{Dictionary, Entry, Source};
 use crate::ModelError;
 
-/// A zip archive's first entry.
-const ZIP_START: &[u8] = b"PK\x03\x04";
-
 /// A pickle of protocol 2 or later: the operation that names the protocol.
 const PICKLE_START: u8 = 0x80;
 
 /// Whether the bytes begin as a torch checkpoint does.
 pub(super) fn recognise(bytes: &[u8]) -> bool {
-    bytes.starts_with(ZIP_START) || bytes.first() == Some(&PICKLE_START)
+    bytes.starts_with(archive::ZIP_START) || bytes.first() == Some(&PICKLE_START)
+}
+
+/// Unpacks a checkpoint where it is packed.
+///
+/// # Errors
+/// [`ModelError::Torch`] if its archive is damaged or none of torch's.
+pub(super) fn unpack<'a>(bytes: &'a [u8], path: &Path) -> Result<Unpacked<'a>, ModelError> {
+    Unpacked::read(bytes).map_err(|source| ModelError::Torch { path: path.into(), source })
 }
 
 /// A checkpoint whose objects were read.
@@ -48,15 +55,14 @@ impl<'a> Checkpoint<'a> {
     ///
     /// # Errors
     /// [`ModelError::Torch`] if it is damaged, or holds no tensor by name.
-    pub(super) fn open(bytes: &'a [u8], path: &Path) -> Result<Self, ModelError> {
+    pub(super) fn open(unpacked: &'a Unpacked<'_>, path: &Path) -> Result<Self, ModelError> {
         let refused = |source| ModelError::Torch { path: path.into(), source };
-        let open = if bytes.starts_with(ZIP_START) { archive::open_zip } else { archive::open_legacy };
-        let Parts { pickle, storages } = open(bytes).map_err(refused)?;
+        let Parts { pickle, storages } = archive::open(unpacked).map_err(refused)?;
         let found = dictionaries::find(&pickle);
         if found.dictionaries.is_empty() {
             return Err(refused(nothing(&pickle, &found)));
         }
-        Ok(Self { path: path.into(), pickle, gather: Gather::new(storages, bytes.len()), found })
+        Ok(Self { path: path.into(), pickle, gather: Gather::new(storages, unpacked.length()), found })
     }
 }
 
@@ -95,6 +101,10 @@ fn id(entry: &Entry<'_>) -> Id {
 fn nothing(pickle: &Pickle<'_>, found: &Found<'_>) -> TorchError {
     if let Some(class) = found.module {
         return TorchError::WholeModule { class: class.to_string() };
+    }
+    if let Some(entry) = &found.unread {
+        let name = entry.name.escape_debug().to_string();
+        return TorchError::UnreadNumbers { name, found: tensors::kind(pickle, id(entry)) };
     }
     match pickle.get(pickle.root) {
         Value::Dict(entries) => {

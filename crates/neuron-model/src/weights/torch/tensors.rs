@@ -50,7 +50,7 @@ pub(super) struct Gather<'a> {
 }
 
 impl<'a> Gather<'a> {
-    /// `file_bytes` is the size of the whole file.
+    /// `file_bytes` is the size of the whole file, unpacked.
     pub(super) fn new(storages: Storages<'a>, file_bytes: usize) -> Self {
         Self { storages, budget_bytes: file_bytes.saturating_mul(MAX_INFLATION) }
     }

@@ -7,6 +7,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::*;
 use crate::Weights;
+use crate::weights::{Choice, from_bytes};
 
 /// A pickle under construction.
 #[derive(Clone, Default)]
@@ -94,6 +95,16 @@ fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
+/// As [`zip_of`], with entries that seem to be packed by a method that nobody knows.
+fn packed_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut file = zip_of(entries);
+    for (start, method_at) in [(&b"PK\x03\x04"[..], 8), (b"PK\x01\x02", 10)] {
+        let found: Vec<usize> = (0..file.len()).filter(|&at| file[at..].starts_with(start)).collect();
+        found.iter().for_each(|at| file[at + method_at] = 97);
+    }
+    file
+}
+
 /// An archive byte for byte as torch writes it: data at multiples of 64 bytes, the rest filled by an extra field
 /// `FB`, and the longer end record (zip64) beside the ordinary one, although nothing needs it.
 fn torch_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -128,6 +139,42 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
     })
+}
+
+/// A folder's files as `zip -r` packs them.
+fn deflated(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    archive.add_directory("net/", SimpleFileOptions::default()).unwrap();
+    for (name, data) in entries {
+        archive.start_file(*name, packed).unwrap();
+        archive.write_all(data).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_checkpoint_that_was_unpacked_and_packed_again_opens() {
+    let pickle = one_tensor("w", 0, &[6], &[1]);
+    let file =
+        deflated(&[("net/data.pkl", &pickle), ("net/byteorder", b"little"), ("net/data/0", &six_floats())]);
+    assert_eq!(&*open(&file).unwrap().tensor("w").unwrap().data, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert!(matches!(torch_error(&packed_zip(&[("net/data.pkl", &pickle)])), TorchError::Compressed { .. }));
+}
+
+#[test]
+fn what_unpacks_to_far_more_than_a_checkpoint_is_refused() {
+    let zeros = vec![0; 65 << 20];
+    let file = deflated(&[("net/data.pkl", &one_tensor("w", 0, &[6], &[1])), ("net/data/0", &zeros)]);
+    assert!(matches!(torch_error(&file), TorchError::Unpacked { .. }));
+    // The same, with a length of six floats: what there is more is never unpacked.
+    let mut lying = file.clone();
+    let length = (zeros.len() as u32).to_le_bytes();
+    for at in (0..lying.len() - 4).filter(|&at| file[at..at + 4] == length) {
+        lying[at..at + 4].copy_from_slice(&24u32.to_le_bytes());
+    }
+    assert_ne!(lying, file);
+    assert!(matches!(torch_error(&lying), TorchError::DamagedEntry { .. } | TorchError::Zip { .. }));
 }
 
 #[test]
@@ -338,6 +385,51 @@ fn a_dictionary_of_somebodys_own_is_one() {
 }
 
 #[test]
+fn networks_in_lists_and_tuples_are_found_and_named() {
+    let network = |pickle: Assembler| pickle.op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(b's');
+    let new = Assembler::new;
+    let cases = [
+        (network(new()).int(3).op(0x86), "[0]"),
+        (network(new().op(b']').op(b'(').op(b'}')).op(b'e'), "[1]"),
+        (network(new().op(b'}').text("model").op(b']')).op(b'a').op(b's'), "model[0]"),
+        (network(new().int(7).op(b'}').text("model").op(b']')).op(b'a').op(b's').op(0x86), "[1].model[0]"),
+    ];
+    for (pickle, place) in cases {
+        for file in [zip_checkpoint(&pickle.clone().stop()), legacy_checkpoint(&pickle.clone().stop())] {
+            let weights = open(&file).unwrap();
+            assert_eq!((names(&weights), weights.origin().dictionary.as_str()), (vec!["w"], place));
+        }
+    }
+}
+
+#[test]
+fn of_two_in_a_list_a_key_takes_one() {
+    let network = |pickle: Assembler| pickle.op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(b's');
+    let two = network(network(Assembler::new().op(b'}').text("model").op(b']').op(b'(')));
+    let file = zip_checkpoint(&two.op(b'e').op(b's').stop());
+    for (key, place) in [("[1]", "model[1]"), ("model[1]", "model[1]"), ("model", "model[0]")] {
+        let choice = Choice { key: Some(key), ..Choice::default() };
+        let weights = from_bytes(&file, "w.pth".as_ref(), &choice).unwrap();
+        assert_eq!(weights.origin().dictionary, place, "{key}");
+    }
+}
+
+#[test]
+fn a_list_of_names_and_tensors_is_a_dictionary() {
+    let pair = Assembler::new().op(b']').text("w").tensor(&FLOATS, 0, &[6], &[1]).op(0x86).op(b'a');
+    assert_eq!(names(&open(&zip_checkpoint(&pair.stop())).unwrap()), ["w"]);
+}
+
+#[test]
+fn a_long_log_beside_a_network_does_not_hide_it() {
+    let log = Assembler::new().op(b'}').op(b'(').text("log").op(b']').op(b'(');
+    let log = (0..5000).fold(log, |pickle, _| pickle.op(b']')).op(b'e');
+    let model = log.text("model").op(b'}').text("net").op(b'}').text("w").tensor(&FLOATS, 0, &[6], &[1]);
+    let weights = open(&zip_checkpoint(&model.op(b's').op(b's').op(b'u').stop())).unwrap();
+    assert_eq!(weights.origin().dictionary, "model.net");
+}
+
+#[test]
 fn a_tensor_with_attributes_is_a_tensor() {
     let pickle =
         Assembler::new().op(b'}').text("w").global("torch._tensor", "_rebuild_from_type_v2").op(b'(');
@@ -387,15 +479,59 @@ fn what_holds_no_network_is_told_by_what_it_is() {
     let optimizer =
         optimizer.tensor(&FLOATS, 0, &[6], &[1]).op(b's').text("param_groups").op(b']').op(b'u').stop();
     assert!(matches!(torch_error(&zip_checkpoint(&optimizer)), TorchError::OptimizerOnly));
-    let script = zip_of(&[
-        ("net/data.pkl", b"\x80\x02N."),
-        ("net/constants.pkl", b"\x80\x02)."),
-        ("net/code/a.py", b""),
-    ]);
-    assert!(matches!(torch_error(&script), TorchError::TorchScript));
     for (entry, what) in [("model.weights.h5", "Keras"), ("arr_0.npy", "NumPy"), ("a/net.pth", "unpack")] {
         let message = torch_error(&zip_of(&[(entry, b"x")])).to_string();
         assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn numbers_of_another_kind_are_named_and_how_to_save_them_told() {
+    let array = |pickle: Assembler| {
+        let pickle = pickle.global("numpy._core.multiarray", "_reconstruct").global("numpy", "ndarray");
+        pickle.int(0).op(0x85).text("b").op(0x87).op(b'R').op(b'(').int(1).ints(&[6]).op(b't').op(b'b')
+    };
+    let eight_bits = |pickle: Assembler| {
+        let pickle = pickle.global("torch._utils", "_rebuild_tensor_v3").op(b'(').op(b'(').text("storage");
+        let pickle = pickle.global("torch.storage", "UntypedStorage").text("0").text("cpu").int(24).op(b't');
+        let pickle = pickle.op(b'Q').int(0).ints(&[6]).ints(&[1]).op(0x89);
+        let pickle = pickle.global("collections", "OrderedDict").op(b')').op(b'R');
+        pickle.global("torch", "float8_e4m3fn").op(b't').op(b'R')
+    };
+    let kinds: [(&dyn Fn(Assembler) -> Assembler, &str); 2] =
+        [(&array, "w is an array of NumPy"), (&eight_bits, "w is a tensor of torch.float8_e4m3fn")];
+    for (numbers, said) in kinds {
+        let plain = numbers(Assembler::new().op(b'}').text("w")).op(b's');
+        let inner = numbers(Assembler::new().op(b'}').text("model").op(b'}').text("w")).op(b's').op(b's');
+        for pickle in [plain, inner] {
+            let message = torch_error(&zip_checkpoint(&pickle.stop())).to_string();
+            assert!(
+                message.contains(said) && message.contains("torch.as_tensor(value).float()"),
+                "{message}"
+            );
+        }
+        let mixed = Assembler::new().op(b'}').op(b'(').text("v").tensor(&FLOATS, 0, &[6], &[1]).text("w");
+        let weights = open(&zip_checkpoint(&numbers(mixed).op(b'u').stop())).unwrap();
+        assert_eq!((names(&weights), left_out(&weights).len()), (vec!["v"], 1));
+    }
+}
+
+#[test]
+fn programs_are_known_before_their_packed_entries_are_met() {
+    let none = &b"\x80\x02N."[..];
+    // torch.jit.save packs code and puts it before the constants; torch 1.0 had none.
+    let script =
+        [("net/data.pkl", none), ("net/code/__torch__.py", b"x"), ("net/constants.pkl", b"\x80\x02).")];
+    for entries in [&script[..], &script[..2], &[script[0], script[2]]] {
+        for file in [zip_of(entries), packed_zip(entries)] {
+            assert!(matches!(torch_error(&file), TorchError::TorchScript), "{entries:?}");
+        }
+    }
+    let numbers = ("net/data/weights/weight_0", &b"0123"[..]);
+    let new = [numbers, ("net/data/sample_inputs/model.pt", none), ("net/archive_format", b"pt2")];
+    let old = [("serialized_state_dict.pt", none), ("serialized_exported_program.json", b"{}")];
+    for entries in [&new[..], &old] {
+        assert!(matches!(torch_error(&packed_zip(entries)), TorchError::Exported), "{entries:?}");
     }
 }
 

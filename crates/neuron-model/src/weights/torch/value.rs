@@ -51,6 +51,7 @@ impl Value<'_> {
             Self::Dict(_) => "a dictionary",
             Self::Global(_) => "a Python class",
             Self::Class(name) => return format!("the Python class {name}"),
+            Self::Object(object) if object.class.makes_array() => "an array of NumPy",
             Self::Object(object) => return format!("a Python object, {}", object.class),
             Self::Storage(_) => "a storage",
             Self::Tensor(_) => "a tensor",
@@ -80,6 +81,13 @@ impl Name<'_> {
             "subprocess" | "runpy" | "pty" | "commands" => true,
             _ => false,
         }
+    }
+}
+
+impl Name<'_> {
+    /// Whether calling it makes an array of NumPy.
+    pub(super) fn makes_array(self) -> bool {
+        self.module.starts_with("numpy.") && ["_reconstruct", "_frombuffer"].contains(&self.name)
     }
 }
 
@@ -156,6 +164,8 @@ pub(super) enum Global {
     OrderedDict,
     Size,
     RebuildTensor,
+    /// A tensor of a type that has no storage of its own: eight-bit floating-point numbers and others.
+    RebuildTensorOfType,
     RebuildParameter,
     /// A tensor on which somebody hung attributes.
     RebuildFromType,
@@ -174,6 +184,7 @@ impl Global {
             ("copyreg" | "copy_reg", "_reconstructor" | "__newobj__") => Self::Reconstruct,
             ("torch", "Size") => Self::Size,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_tensor_v3") => Self::RebuildTensorOfType,
             ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
                 Self::RebuildParameter
             }

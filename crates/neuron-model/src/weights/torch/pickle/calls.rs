@@ -81,6 +81,15 @@ impl<'a> Machine<'a> {
                 let offset = self.count(offset)?;
                 self.add(Value::Tensor(View { storage, offset, shape, strides }))
             }
+            // Nothing here reads such a type: the tensor's numbers become an object of the type's name.
+            (Global::RebuildTensorOfType, &[_, offset, shape, strides, _, _, element, ..]) => {
+                let offset = self.count(offset)?;
+                let &Value::Class(name) = self.value(element) else {
+                    return Err(self.malformed("the type of a tensor has no name"));
+                };
+                let storage = self.object(name)?;
+                self.add(Value::Tensor(View { storage, offset, shape, strides }))
+            }
             _ => Err(self.malformed("a call has the wrong arguments")),
         }
     }

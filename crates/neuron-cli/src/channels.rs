@@ -35,7 +35,7 @@ impl Channels {
 
 /// Channels as they would be typed, runs as ranges: `0-63,162`.
 pub(crate) fn as_typed(channels: &[usize]) -> String {
-    let runs = channels.chunk_by(|channel, next| channel + 1 == *next);
+    let runs = channels.chunk_by(|channel, next| channel.checked_add(1) == Some(*next));
     let typed = runs.map(|run| match (run.first(), run.last()) {
         (Some(first), Some(last)) if first != last => format!("{first}-{last}"),
         _ => run.iter().map(ToString::to_string).collect(),
@@ -101,6 +101,11 @@ mod tests {
         for typed in ["7", "0-63,162", "5,4,3", "3-4,9-11,0"] {
             assert_eq!(as_typed(&listed(typed).unwrap()), typed);
         }
+    }
+
+    #[test]
+    fn no_channel_is_behind_the_last_number() {
+        assert_eq!(as_typed(&[usize::MAX, 0, 1]), format!("{},0-1", usize::MAX));
     }
 
     #[test]

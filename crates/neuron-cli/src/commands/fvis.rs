@@ -2,7 +2,7 @@ mod curve;
 mod display;
 mod failure;
 mod names;
-mod patches;
+pub(crate) mod patches;
 mod plan;
 mod record;
 mod references;

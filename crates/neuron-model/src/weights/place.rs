@@ -141,18 +141,16 @@ fn by_size<'a>(source: &dyn Source<'a>) -> Vec<Place> {
 
 /// The prefixes of torch's own that all tensors of a dictionary share.
 fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
-    let mut prefix = String::new();
-    if dictionary.tensors().next().is_none() {
-        return prefix;
-    }
+    let Some(first) = dictionary.tensors().next() else { return String::new() };
+    let mut length = 0;
+    // All names are alike up to there: comparing that again for every part would take long where names are long.
     while let Some(next) = TORCH_PREFIXES.iter().find(|next| {
-        let rest =
-            |name: &str| name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(**next));
-        dictionary.tensors().all(|entry| rest(entry.name))
+        let has_next = |name: &str| name.get(length..).is_some_and(|rest| rest.starts_with(**next));
+        dictionary.tensors().all(|entry| has_next(entry.name))
     }) {
-        prefix.push_str(next);
+        length += next.len();
     }
-    prefix
+    first.name[..length].to_owned()
 }
 
 /// The places that a key names: those of exactly that name before those of which it is a part.

@@ -84,6 +84,11 @@ impl FromStr for Channels {
             if first > last {
                 return Err(format!("the range {part} is backwards"));
             }
+            if last - first >= MOST - listed.len() {
+                return Err(format!(
+                    "it names more than {MOST} channels; all stands for every one of a layer"
+                ));
+            }
             listed.extend(first..=last);
         }
         let mut seen = std::collections::HashSet::new();
@@ -112,6 +117,9 @@ mod tests {
     fn ranges_and_numbers_mix() {
         assert_eq!("5,0-2,1".parse(), Ok(Channels::Listed(vec![5, 0, 1, 2])));
         assert_eq!("all".parse(), Ok(Channels::All));
+        assert!(format!("0-{}", MOST - 2).parse::<Channels>().is_ok());
+        let again = format!("0-{0},0-{0}", MOST - 2).parse::<Channels>().unwrap_err();
+        assert!(again.contains("more than 1048576"), "{again}");
         for wrong in ["", "a", "3-1", "1,,2", "-1", "0-99999999999"] {
             assert!(wrong.parse::<Channels>().is_err(), "{wrong:?}");
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::FileReader;
-use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
 use parquet::record::{Row, RowAccessor};
 use parquet::schema::types::Type;
 
@@ -74,9 +74,10 @@ impl<'a> Selection<'a> {
         mut take: impl FnMut(Cells<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Self { columns, may_hold, wanted } = self;
-        let options =
-            ReadOptionsBuilder::new().with_predicate(Box::new(move |rows, _| may_hold(rows, &wanted))).build();
-        let reader = SerializedFileReader::new_with_options(File::open(path)?, options)?;
+        let options = ReadOptionsBuilder::new()
+            .with_predicate(Box::new(move |rows, _| may_hold(rows, &wanted)))
+            .build();
+        let reader = neuron_table::open(File::open(path)?, options)?;
         let schema = reader.metadata().file_metadata().schema();
         let mut fields = schema.get_fields().to_vec();
         fields.retain(|field| columns.contains(&field.name()));

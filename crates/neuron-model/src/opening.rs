@@ -65,7 +65,9 @@ impl Architecture {
 /// The tensors of every known network, made when they are first asked for.
 fn known() -> &'static [Expected] {
     static KNOWN: LazyLock<Vec<Expected>> = LazyLock::new(|| {
-        Architecture::names().filter_map(|name| Some(Architecture::from_name(name).ok()?.expected())).collect()
+        Architecture::names()
+            .filter_map(|name| Some(Architecture::from_name(name).ok()?.expected()))
+            .collect()
     });
     &KNOWN
 }

@@ -97,12 +97,16 @@ fn table(columns: &[(&str, Column)], compression: Compression) -> Vec<u8> {
                 Column::OptionalFloat(value) => {
                     writer.typed::<FloatType>().write_batch(&[*value; 2], levels, None)?
                 }
-                Column::Text(text) => {
-                    writer.typed::<ByteArrayType>().write_batch(&[ByteArray::from(*text), ByteArray::from(*text)], None, None)?
-                }
-                Column::OptionalText(text) => {
-                    writer.typed::<ByteArrayType>().write_batch(&[ByteArray::from(*text), ByteArray::from(*text)], levels, None)?
-                }
+                Column::Text(text) => writer.typed::<ByteArrayType>().write_batch(
+                    &[ByteArray::from(*text), ByteArray::from(*text)],
+                    None,
+                    None,
+                )?,
+                Column::OptionalText(text) => writer.typed::<ByteArrayType>().write_batch(
+                    &[ByteArray::from(*text), ByteArray::from(*text)],
+                    levels,
+                    None,
+                )?,
             };
             writer.close()?;
         }

@@ -2,7 +2,8 @@ use super::{Made, safetensors};
 use crate::checkpoint;
 
 pub(super) fn seeds() -> Vec<Made> {
-    let mut seeds: Vec<Made> = PICKLES.iter().map(|(name, pickle)| ("pickle", *name, pickle.to_vec())).collect();
+    let mut seeds: Vec<Made> =
+        PICKLES.iter().map(|(name, pickle)| ("pickle", *name, pickle.to_vec())).collect();
     for (name, pickle) in PICKLES {
         let (zip, legacy) = match *name {
             "ok-protocol-2" => ("ok-zip-2", "ok-legacy-2"),

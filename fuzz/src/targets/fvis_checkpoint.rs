@@ -30,7 +30,8 @@ pub(crate) fn optimizer() -> Optimizer<'static> {
     let target = network.tap("layer1.0").expect("the network has this tap");
     let phase = Phase { steps: 5, pooling: 1, jitter_px: 0, betas: (0.5, 0.9), clamp: true };
     let schedule = Schedule::new(vec![phase]).expect("a sound schedule");
-    let settings = Settings { schedule, size: SIZE, layer_weights: LayerWeights::default(), ..Settings::default() };
+    let settings =
+        Settings { schedule, size: SIZE, layer_weights: LayerWeights::default(), ..Settings::default() };
     let start = Start { pictures: Some(REFERENCE.to_vec()), ..Start::default() };
     let units = vec![Unit { channel: 3, references }];
     Optimizer::new(network, &target, units, settings, start).expect("sound settings")

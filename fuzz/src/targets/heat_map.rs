@@ -1,7 +1,7 @@
 //! The tensors beside a heat map, which an atlas reads.
 
-use crate::scratch;
 use super::record;
+use crate::scratch;
 
 pub(super) fn read(bytes: &[u8]) -> bool {
     let folder = scratch::folder("heat_map", |folder| {

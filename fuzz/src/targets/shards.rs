@@ -5,7 +5,8 @@ use neuron_model::Weights;
 use crate::scratch;
 
 /// A tensor `a` of one number.
-const SHARD: &[u8] = b"\x36\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}\0\0\x80\x3f";
+const SHARD: &[u8] =
+    b"\x36\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}\0\0\x80\x3f";
 
 pub(super) fn read(bytes: &[u8]) -> bool {
     let folder = scratch::folder("shards", |folder| {

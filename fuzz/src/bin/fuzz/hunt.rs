@@ -123,7 +123,12 @@ impl Hunt {
         }
         let short = self.shorten(input.to_vec(), fault)?;
         let path = self.findings.keep(&format!("{:02}", self.faults.len()), &short)?;
-        println!("{}: {fault}\n  cargo run -p neuron-fuzz -- {} --input {}", self.name, self.name, path.display());
+        println!(
+            "{}: {fault}\n  cargo run -p neuron-fuzz -- {} --input {}",
+            self.name,
+            self.name,
+            path.display()
+        );
         Ok(())
     }
 

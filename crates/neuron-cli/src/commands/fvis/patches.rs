@@ -26,7 +26,12 @@ pub(crate) fn boxes(list: &Path) -> anyhow::Result<Vec<PixelBox>> {
             bail!("it has more than {MOST_PATCHES} rows");
         }
         let side = |column: usize| -> anyhow::Result<usize> { Ok(usize::try_from(row.int(column)?)?) };
-        boxes.push(PixelBox { y: row.int(0)?.into(), x: row.int(1)?.into(), height: side(2)?, width: side(3)? });
+        boxes.push(PixelBox {
+            y: row.int(0)?.into(),
+            x: row.int(1)?.into(),
+            height: side(2)?,
+            width: side(3)?,
+        });
         Ok(())
     });
     read.with_context(|| format!("cannot read {}; `neuron extract-patches` writes it", path.display()))?;

@@ -17,6 +17,10 @@ hunt CASES='4000':
     PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') PROPTEST_CASES={{CASES}} \
       PROPTEST_MAX_GLOBAL_REJECTS=1000000000 cargo nextest run --workspace --no-fail-fast -E 'not test(tier2_)'
 
+# Damaged bytes for everything that reads files, SECONDS for each target
+fuzz SECONDS='60':
+    scripts/fuzz.sh {{SECONDS}}
+
 # Format
 fmt:
     cargo fmt --all

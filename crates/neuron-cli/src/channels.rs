@@ -42,7 +42,7 @@ pub(crate) fn sorted(channels: &Channels, tap: &Tap, count: usize) -> Result<Vec
 
 /// Channels as they would be typed, runs as ranges: `0-63,162`.
 pub(crate) fn as_typed(channels: &[usize]) -> String {
-    let runs = channels.chunk_by(|channel, next| channel + 1 == *next);
+    let runs = channels.chunk_by(|channel, next| channel.checked_add(1) == Some(*next));
     let typed = runs.map(|run| match (run.first(), run.last()) {
         (Some(first), Some(last)) if first != last => format!("{first}-{last}"),
         _ => run.iter().map(ToString::to_string).collect(),
@@ -91,6 +91,11 @@ impl FromStr for Channels {
             if first > last {
                 return Err(format!("the range {part} is backwards"));
             }
+            if last - first >= MOST - listed.len() {
+                return Err(format!(
+                    "it names more than {MOST} channels; all stands for every one of a layer"
+                ));
+            }
             listed.extend(first..=last);
         }
         let mut seen = std::collections::HashSet::new();
@@ -111,9 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn no_channel_is_behind_the_last_number() {
+        assert_eq!(as_typed(&[usize::MAX, 0, 1]), format!("{},0-1", usize::MAX));
+    }
+
+    #[test]
     fn ranges_and_numbers_mix() {
         assert_eq!("5,0-2,1".parse(), Ok(Channels::Listed(vec![5, 0, 1, 2])));
         assert_eq!("all".parse(), Ok(Channels::All));
+        assert!(format!("0-{}", MOST - 2).parse::<Channels>().is_ok());
+        let again = format!("0-{0},0-{0}", MOST - 2).parse::<Channels>().unwrap_err();
+        assert!(again.contains("more than 1048576"), "{again}");
         for wrong in ["", "a", "3-1", "1,,2", "-1", "0-99999999999"] {
             assert!(wrong.parse::<Channels>().is_err(), "{wrong:?}");
         }

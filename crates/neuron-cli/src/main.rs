@@ -1,46 +1,7 @@
-//! The `neuron` command: what does each unit of a vision network respond to?
-
-#![allow(
-    rustdoc::invalid_html_tags,
-    rustdoc::broken_intra_doc_links,
-    reason = "the comments on commands and flags are help texts for a terminal, not Markdown"
-)]
-
-mod channels;
-mod claim;
-mod cli;
-mod commands;
-mod config;
-mod global;
-mod hub;
-mod input;
-mod interrupt;
-mod not_finite;
-mod numbers;
-mod origin;
-mod outcome;
-mod output;
-mod patches;
-mod place;
-mod preprocessing;
-mod progress;
-mod say;
-mod scan;
-mod table;
-mod weights_file;
+//! The `neuron` command; all of it is in the library beside it, so that other crates can test its readers.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = cli::parse().and_then(|cli| {
-        interrupt::install()?;
-        commands::run(cli)
-    });
-    match result {
-        Ok(outcome) => outcome.exit_code(),
-        Err(error) => {
-            say::line(format_args!("error: {}", outcome::describe(&error)));
-            outcome::exit_code_of(&error)
-        }
-    }
+    neuron_cli::main()
 }

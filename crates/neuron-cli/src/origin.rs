@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use neuron_data::{Dataset, DatasetOptions, Lookup, Moved, Split};
 use neuron_model::{Network, Tap};
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::RowAccessor;
 use serde_json::Value;
 
 use crate::global::Global;
 use crate::input;
 use crate::outcome::WrongUsage;
 use crate::place::Place;
+use crate::rows::Selection;
 
 const MANIFEST: &str = "manifest.json";
 /// What `select-images` writes beside its lists.
@@ -199,15 +198,12 @@ fn check_finished(folder: &Path) -> anyhow::Result<()> {
 
 /// The layer in the first row of a table of images.
 fn layer_of(table: &Path) -> anyhow::Result<Option<String>> {
-    let reader = SerializedFileReader::new(input::open(table)?)?;
-    let schema = reader.metadata().file_metadata().schema_descr();
-    let Some(column) = schema.columns().iter().position(|column| column.name() == "layer") else {
-        return Ok(None);
-    };
-    match reader.get_row_iter(None)?.next().transpose()? {
-        Some(row) => Ok(Some(row.get_string(column)?.clone())),
-        None => Ok(None),
-    }
+    let mut layer = None;
+    Selection { at_most: 1, ..Selection::of(&["layer"]) }.read(table, |row| {
+        layer = Some(row.text(0)?.to_owned());
+        Ok(())
+    })?;
+    Ok(layer)
 }
 
 /// Whether `layer` is the same value as `tap`: `layer4` of a ResNet is what its last block returns.

@@ -83,6 +83,31 @@ fn a_png_may_lack_its_end_but_none_of_its_data() {
     assert!(found.len() > 5 && found.iter().all(Option::is_none), "{found:?}");
 }
 
+/// A line of a little-endian TIFF directory whose tag is the one found, with values that lie beyond the file.
+fn with_values_beyond_the_end(tiff: &[u8], tag: u16) -> Vec<u8> {
+    let first = u32::from_le_bytes(tiff[4..8].try_into().unwrap()) as usize;
+    let mut lines = (first + 2..).step_by(12).take(tiff[first].into());
+    let line = lines.find(|line| tiff[*line..].starts_with(&tag.to_le_bytes())).unwrap();
+    let mut changed = tiff.to_vec();
+    changed[line + 2..line + 12].copy_from_slice(b"\x02\0\xff\xff\xff\x0f\x08\0\0\0");
+    changed
+}
+
+#[test]
+fn values_that_a_tiff_does_not_hold_only_matter_where_they_are_needed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let sound = fs::read(folder.join("tiff.tif")).unwrap();
+    const STRIP_OFFSETS: u16 = 273;
+    let error = decode(&with_values_beyond_the_end(&sound, STRIP_OFFSETS)).unwrap_err();
+    assert!(matches!(error, ImageError::Truncated { .. }), "{error}");
+    // The same in a line that nobody asks for: a tag of another program's, in place of how planes lie.
+    const PLANES: u16 = 284;
+    let mut other = with_values_beyond_the_end(&sound, PLANES);
+    let line = other.windows(8).position(|bytes| bytes == b"\x1c\x01\x02\0\xff\xff\xff\x0f").unwrap();
+    other[line..line + 2].copy_from_slice(&65_000u16.to_le_bytes());
+    assert_eq!(decode(&other).ok(), decode(&sound).ok());
+}
+
 #[test]
 fn changed_bytes_never_panic() {
     let mut noise = Noise(0x1234_5678_9abc_def1);

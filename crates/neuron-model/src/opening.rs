@@ -1,6 +1,7 @@
 //! Weights from files, found among what else a file holds with the help of the networks that are known.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::architecture::Architecture;
 use crate::error::ModelError;
@@ -23,7 +24,7 @@ impl Weights {
     /// [`ModelError::Safetensors`] or [`ModelError::Torch`] if it does not hold weights, [`ModelError::Shard`] or
     /// [`ModelError::Index`] if other files are needed that are not there.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        weights::open(path, &Choice { known: &known(), ..Choice::default() })
+        weights::open(path, &Choice { known: known(), ..Choice::default() })
     }
 
     /// As [`Weights::open`], for a file that holds several networks: `key` is the name of the dictionary to take
@@ -32,7 +33,7 @@ impl Weights {
     /// # Errors
     /// Those of [`Weights::open`]; [`ModelError::UnknownKey`] with the names that are there.
     pub fn open_key(path: &Path, key: &str) -> Result<Self, ModelError> {
-        weights::open(path, &Choice { key: Some(key), known: &known(), ..Choice::default() })
+        weights::open(path, &Choice { key: Some(key), known: known(), ..Choice::default() })
     }
 
     /// As [`Weights::open`], for the bytes of one file; `path` is for messages and to be asked for.
@@ -40,7 +41,7 @@ impl Weights {
     /// # Errors
     /// Those of [`Weights::open`].
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, ModelError> {
-        weights::from_bytes(bytes, path, &Choice { known: &known(), ..Choice::default() })
+        weights::from_bytes(bytes, path, &Choice { known: known(), ..Choice::default() })
     }
 }
 
@@ -52,7 +53,7 @@ impl Architecture {
     /// # Errors
     /// Those of [`Weights::open_key`].
     pub fn open(&self, path: &Path, key: Option<&str>) -> Result<Weights, ModelError> {
-        weights::open(path, &Choice { key, wanted: Some(&self.expected()), known: &known() })
+        weights::open(path, &Choice { key, wanted: Some(&self.expected()), known: known() })
     }
 
     /// The tensors of this network as torchvision has it.
@@ -61,7 +62,12 @@ impl Architecture {
     }
 }
 
-/// The tensors of every known network.
-fn known() -> Vec<Expected> {
-    Architecture::names().filter_map(|name| Some(Architecture::from_name(name).ok()?.expected())).collect()
+/// The tensors of every known network, made when they are first asked for.
+fn known() -> &'static [Expected] {
+    static KNOWN: LazyLock<Vec<Expected>> = LazyLock::new(|| {
+        Architecture::names()
+            .filter_map(|name| Some(Architecture::from_name(name).ok()?.expected()))
+            .collect()
+    });
+    &KNOWN
 }

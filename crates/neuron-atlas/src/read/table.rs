@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
 use crate::AtlasError;
 
@@ -49,7 +50,7 @@ impl Table {
 
     fn open(path: &Path) -> Result<Self, AtlasError> {
         let file = File::open(path).map_err(AtlasError::read(path))?;
-        let reader = SerializedFileReader::new(file)
+        let reader = neuron_table::open(file, ReadOptionsBuilder::new().build())
             .map_err(|source| AtlasError::Table { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), reader, rows: 0 })
     }

@@ -3,7 +3,7 @@ mod display;
 mod failure;
 mod identities;
 mod names;
-mod patches;
+pub(crate) mod patches;
 mod plan;
 mod record;
 mod references;

@@ -7,7 +7,7 @@ mod baseline;
 mod completions;
 mod demo;
 mod extract_patches;
-mod fvis;
+pub(crate) mod fvis;
 mod layers;
 mod man;
 mod merge;

@@ -73,7 +73,8 @@ impl Checkpoint {
         read.with_context(way_out).map(Some)
     }
 
-    fn read(mut reader: impl Read) -> anyhow::Result<Self> {
+    /// Reads a checkpoint's bytes; memory grows with those that are there, never with what they claim.
+    pub(crate) fn read(mut reader: impl Read) -> anyhow::Result<Self> {
         if array(&mut reader)? != MAGIC {
             bail!("it is not a scan's checkpoint");
         }
@@ -85,8 +86,8 @@ impl Checkpoint {
         if len > MAX_HEADER_BYTES {
             bail!("it is damaged: a header of {len} bytes");
         }
-        let mut json = vec![0; len as usize];
-        reader.read_exact(&mut json).context("it is truncated")?;
+        let mut json = Vec::new();
+        reader.by_ref().take(len).read_to_end(&mut json)?;
         if u32::from_le_bytes(array(&mut reader)?) != crc32fast::hash(&json) {
             bail!("it is damaged: the header's checksum does not match");
         }
@@ -134,6 +135,21 @@ mod tests {
         assert_eq!(read.shard, Some(Shard { index: 1, count: 2 }));
         assert_eq!((read.lists[1].channel(1)[0].index, read.rest), (4, [1, 2].into()));
         assert!(Checkpoint::open(&folder.path().join("none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_header_that_is_not_there_takes_no_memory() {
+        // Reads what there is, and no more than what is asked for.
+        struct Bounded<'b>(&'b [u8]);
+        impl Read for Bounded<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                assert!(buffer.len() < 1 << 16, "{} bytes are made room for", buffer.len());
+                self.0.read(buffer)
+            }
+        }
+        let claim = [&MAGIC[..], &VERSION.to_le_bytes(), &MAX_HEADER_BYTES.to_le_bytes(), b"{}"].concat();
+        let error = Checkpoint::read(Bounded(&claim)).err().unwrap();
+        assert!(error.to_string().contains("truncated"), "{error}");
     }
 
     #[test]

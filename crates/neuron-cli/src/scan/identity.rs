@@ -34,7 +34,7 @@ impl Identity {
         }
     }
 
-    pub(super) fn new(command: &str) -> Self {
+    pub(crate) fn new(command: &str) -> Self {
         Self(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
     }
 

@@ -33,7 +33,7 @@ pub(crate) use plan::{Plan, seconds_of};
 pub(crate) use shard::{Shard, ShardFlag, scanned_range};
 pub(crate) use skipped::{SkippedImage, write_skipped};
 pub(crate) use source::{Source, SourceFlags};
-pub(crate) use start::{ScanFlags, seconds};
+pub(crate) use start::{Leftovers, ScanFlags, seconds};
 
 use crate::global::Global;
 use crate::interrupt;

@@ -1,5 +1,6 @@
 //! Everything that is not a JPEG, through the `image` crate.
 
+use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 
 use image::error::ImageError as DecoderError;
@@ -28,14 +29,28 @@ pub(super) fn decode(
     limits: &Limits,
     pixels: &mut Vec<[u8; 4]>,
 ) -> Result<Extent, ImageError> {
+    if format == ImageFormat::Tiff {
+        return decode_tiff(bytes, limits, pixels);
+    }
     match (format, decode_as_is(bytes, format, limits, pixels)) {
-        (ImageFormat::Tiff, Err(ImageError::Unsupported { .. })) => tiff::decode(bytes, limits, pixels),
         (ImageFormat::Png, Err(error @ (ImageError::Truncated { .. } | ImageError::Corrupt { .. }))) => {
             match png::mended(bytes).filter(|mended| mended != bytes) {
                 Some(mended) => decode_as_is(&mended, format, limits, pixels).map_err(|_| error),
                 None => Err(error),
             }
         }
+        (_, decoded) => decoded,
+    }
+}
+
+fn decode_tiff(bytes: &[u8], limits: &Limits, pixels: &mut Vec<[u8; 4]>) -> Result<Extent, ImageError> {
+    let held = tiff::without_missing(bytes);
+    let decoded = match decode_as_is(&held, ImageFormat::Tiff, limits, pixels) {
+        Err(ImageError::Unsupported { .. }) => tiff::decode(&held, limits, pixels),
+        decoded => decoded,
+    };
+    match (held, decoded) {
+        (Cow::Owned(_), Err(_)) => Err(ImageError::Truncated { format: "TIFF" }),
         (_, decoded) => decoded,
     }
 }

@@ -1,5 +1,7 @@
 //! TIFF in the forms that the `image` crate does not take: palettes, few or many bits, gray with alpha, YCbCr.
 
+mod directory;
+
 use std::io::Cursor;
 
 use image::error::UnsupportedErrorKind;
@@ -7,6 +9,8 @@ use tiff::decoder::{Decoder, DecodingResult, Limits as Bounds};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError, TiffUnsupportedError};
 
+use self::directory::short_at;
+pub(super) use self::directory::without_missing;
 use super::{Extent, whole};
 use crate::{ImageError, Limits};
 
@@ -154,31 +158,13 @@ fn of_ycc([y, cb, cr]: [u8; 3]) -> [u8; 4] {
 /// The file with another meaning of its samples.
 fn with_meaning(bytes: &[u8], meaning: u8) -> Result<Vec<u8>, ImageError> {
     let mut changed = bytes.to_vec();
-    let value = meaning_at(bytes).filter(|value| value.start < value.end && value.end <= bytes.len());
+    let value = short_at(bytes, Tag::PhotometricInterpretation.to_u16())
+        .filter(|value| value.start < value.end && value.end <= bytes.len());
     let Some(value) = value else { return Err(ImageError::Truncated { format: FORMAT }) };
     let last = if bytes.starts_with(b"MM") { value.end - 1 } else { value.start };
     changed[value].fill(0);
     changed[last] = meaning;
     Ok(changed)
-}
-
-/// Where the first directory says what samples mean.
-fn meaning_at(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
-    let big_endian = bytes.starts_with(b"MM");
-    let number = |at: usize, length: usize| -> Option<usize> {
-        let field = bytes.get(at..at.checked_add(length)?)?.iter();
-        let push = |number: usize, byte: &u8| number << 8 | usize::from(*byte);
-        Some(if big_endian { field.fold(0, push) } else { field.rev().fold(0, push) })
-    };
-    // BigTIFF has wider numbers.
-    let (first, count_bytes, entry, offset) =
-        if number(2, 2)? == 43 { (number(8, 8)?, 8, 20, 12) } else { (number(4, 4)?, 2, 12, 8) };
-    let entries = first.checked_add(count_bytes)?;
-    let at = (0..number(first, count_bytes)?.min(4096)).map(|index| entries.saturating_add(index * entry));
-    let mut found =
-        at.filter(|at| number(*at, 2) == Some(usize::from(Tag::PhotometricInterpretation.to_u16())));
-    let value = found.next()?.checked_add(offset)?;
-    Some(value..value + 2)
 }
 
 fn unsupported(feature: String) -> ImageError {

@@ -141,16 +141,17 @@ fn by_size<'a>(source: &dyn Source<'a>) -> Vec<Place> {
 
 /// The prefixes of torch's own that all tensors of a dictionary share.
 fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
-    let mut prefix = String::new();
-    let Some(first) = dictionary.tensors().next() else { return prefix };
-    while let Some(next) = wrappers::first(&first.name[prefix.len()..]) {
-        let longer = format!("{prefix}{next}");
-        if !dictionary.tensors().all(|entry| entry.name.starts_with(&longer)) {
+    let Some(first) = dictionary.tensors().next() else { return String::new() };
+    let mut length = 0;
+    // All names are alike up to there: comparing that again for every part would take long where names are long.
+    while let Some(next) = wrappers::first(&first.name[length..]) {
+        let has_next = |name: &str| name.get(length..).is_some_and(|rest| rest.starts_with(next));
+        if !dictionary.tensors().all(|entry| has_next(entry.name)) {
             break;
         }
-        prefix = longer;
+        length += next.len();
     }
-    prefix
+    first.name[..length].to_owned()
 }
 
 /// The places that a key names: those of exactly that name before those of which it is a part.

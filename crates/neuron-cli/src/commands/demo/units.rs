@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::RowAccessor;
-use parquet::schema::types::Type;
 
-use crate::input;
+use crate::rows::Selection;
 
-/// Columns of `topk.parquet` that are read, in the table's order; its rows are ordered by channel and rank.
+/// Columns of `topk.parquet` that are read; its rows are ordered by channel and rank.
 const COLUMNS: [&str; 2] = ["channel", "class"];
 
 /// A unit, and the class that it tells from the others.
@@ -38,15 +35,11 @@ pub(super) fn choose(table: &Path, per_class: usize, count: usize) -> anyhow::Re
 
 /// The class of every image in each channel's list, best first.
 fn read(path: &Path) -> anyhow::Result<BTreeMap<i32, Vec<String>>> {
-    let reader = SerializedFileReader::new(input::open(path)?)?;
-    let schema = reader.metadata().file_metadata().schema();
-    let fields = schema.get_fields().iter().filter(|field| COLUMNS.contains(&field.name())).cloned();
-    let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build()?;
     let mut lists = BTreeMap::<i32, Vec<String>>::new();
-    for row in reader.get_row_iter(Some(projection))? {
-        let row = row?;
-        lists.entry(row.get_int(0)?).or_default().push(row.get_string(1)?.clone());
-    }
+    Selection::of(&COLUMNS).read(path, |row| {
+        lists.entry(row.int(0)?).or_default().push(row.text(1)?.to_owned());
+        Ok(())
+    })?;
     Ok(lists)
 }
 

@@ -5,16 +5,12 @@ use anyhow::Context;
 use neuron_data::Dataset;
 use neuron_topk::TopK;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::FileReader;
-use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use parquet::file::statistics::Statistics;
-use parquet::record::RowAccessor;
-use parquet::schema::types::Type;
 
-use crate::input;
 use crate::patches::Unit;
+use crate::rows::Selection;
 
-/// Columns of `topk.parquet` that are read, in the table's order.
+/// Columns of `topk.parquet` that are read.
 const COLUMNS: [&str; 4] = ["channel", "rank", "image", "score"];
 
 /// By channel and rank: the image that the list names there, and where its score is wanted.
@@ -45,30 +41,25 @@ pub(super) fn fill(
 }
 
 fn read(path: &Path, wanted: &mut Wanted<'_>) -> anyhow::Result<()> {
-    let channels = || wanted.keys().map(|(channel, _)| *channel);
-    let (Some(first), Some(last)) = (channels().min(), channels().max()) else { return Ok(()) };
-    let in_range = move |rows: &RowGroupMetaData, _| may_hold(rows, first, last);
-    let options = ReadOptionsBuilder::new().with_predicate(Box::new(in_range)).build();
-    let reader = SerializedFileReader::new_with_options(input::open(path)?, options)?;
-    let schema = reader.metadata().file_metadata().schema();
-    let fields = schema.get_fields().iter().filter(|field| COLUMNS.contains(&field.name())).cloned();
-    let projection = Type::group_type_builder(schema.name()).with_fields(fields.collect()).build()?;
-    for row in reader.get_row_iter(Some(projection))? {
-        let row = row?;
-        let Some((image, score)) = wanted.get_mut(&(row.get_int(0)?, row.get_int(1)?)) else { continue };
+    let mut channels: Vec<i32> = wanted.keys().map(|(channel, _)| *channel).collect();
+    channels.sort_unstable();
+    let (Some(first), Some(last)) = (channels.first(), channels.last()) else { return Ok(()) };
+    let selection = Selection { may_hold, wanted: vec![*first, *last], ..Selection::of(&COLUMNS) };
+    selection.read(path, |row| {
+        let Some((image, score)) = wanted.get_mut(&(row.int(0)?, row.int(1)?)) else { return Ok(()) };
         // The table's names begin below the data folder, which need not be known here.
-        if image.ends_with(row.get_string(2)?) {
-            **score = Some(row.get_float(3)?);
+        if image.ends_with(row.text(2)?) {
+            **score = Some(row.float(3)?);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Whether a part of the table can hold channels of that range, by its own account.
-fn may_hold(rows: &RowGroupMetaData, first: i32, last: i32) -> bool {
+/// Whether a part of the table can hold channels from the first to the last wanted one, by its own account.
+fn may_hold(rows: &RowGroupMetaData, wanted: &[i32]) -> bool {
     let channel = rows.columns().iter().find(|column| column.column_descr().name() == COLUMNS[0]);
     let Some(Statistics::Int32(range)) = channel.and_then(|column| column.statistics()) else { return true };
-    let below = range.max_opt().is_some_and(|max| *max < first);
-    let above = range.min_opt().is_some_and(|min| *min > last);
+    let below = range.max_opt().zip(wanted.first()).is_some_and(|(max, first)| max < first);
+    let above = range.min_opt().zip(wanted.last()).is_some_and(|(min, last)| min > last);
     !below && !above
 }

@@ -138,6 +138,18 @@ fn what_is_damaged_below_is_sound() {
     }
 }
 
+#[test]
+fn a_name_of_very_many_words_is_read_in_time() {
+    let words = "module.".repeat(100_000);
+    let header = format!(r#"{{"{words}w":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#);
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    let started = std::time::Instant::now();
+    let weights = open(&bytes).unwrap();
+    assert!(weights.names().eq(["w"]));
+    // Milliseconds; minutes if every word is compared with all before it once more.
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
 proptest! {
     #[test]
     fn damaged_files_end_in_weights_or_an_error(

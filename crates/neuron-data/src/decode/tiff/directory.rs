@@ -50,6 +50,7 @@ impl<'b> Directory<'b> {
     fn entry(&self, at: usize) -> Option<Entry> {
         let width = if self.wide { 8 } else { 4 };
         let value = at.checked_add(4 + width)?;
+        self.bytes.get(at..value.checked_add(width)?)?;
         let count = at + 4..value;
         let of_one = match self.number(at + 2..at + 4)? {
             1 | 2 | 6 | 7 => 1,

@@ -1,6 +1,6 @@
 //! The configurations that the Hub's libraries keep beside weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use neuron_data::Preprocessing;
@@ -57,8 +57,8 @@ const KINDS: [Kind; 2] = [
 pub(super) struct Beside {
     /// The first configuration that says something of preprocessing, and what.
     pub(super) configuration: Option<(PathBuf, Metadata)>,
-    /// Files with the name of a configuration that are somebody's own.
-    pub(super) others: Vec<PathBuf>,
+    /// Names of configurations under which there are files of somebody's own.
+    pub(super) others: BTreeSet<&'static str>,
 }
 
 /// Looks beside the weights, and where they are links, beside what they lead to, step by step.
@@ -81,7 +81,9 @@ pub(super) fn read(weights: &Path) -> Result<Beside, ConfigurationError> {
                     return Ok(beside);
                 }
                 Ok(None) => {}
-                Err(Problem::Foreign) => beside.others.push(path),
+                Err(Problem::Foreign) => {
+                    beside.others.insert(kind.file);
+                }
                 Err(Problem::Type(source)) => return Err(ConfigurationError::Parse { path, source }),
                 Err(Problem::Unsupported(what)) => {
                     return Err(ConfigurationError::Unsupported { path, what });

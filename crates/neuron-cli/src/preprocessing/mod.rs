@@ -6,7 +6,7 @@ mod error;
 pub(crate) mod timm;
 mod transformers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -25,8 +25,8 @@ pub(crate) struct Known {
     pub(crate) configured: BTreeMap<String, String>,
     /// That configuration.
     pub(crate) configuration: Option<PathBuf>,
-    /// Files beside the weights with the name of a configuration that are somebody's own.
-    pub(crate) others: Vec<PathBuf>,
+    /// Names of configurations under which files of somebody's own lie beside the weights.
+    pub(crate) others: BTreeSet<&'static str>,
     /// The keys that nothing says: they have their defaults.
     pub(crate) assumed: Vec<&'static str>,
 }
@@ -72,9 +72,8 @@ impl Known {
                 "{} not known, so ImageNet's are assumed (to say them: `neuron weights convert` with --metadata)",
                 self.assumed.join(", ")
             ));
-            for other in self.others.iter().filter_map(|other| other.file_name()) {
-                parts.push(format!("{} beside it is not one of timm or transformers", other.display()));
-            }
+            let others = self.others.iter();
+            parts.extend(others.map(|name| format!("{name} beside it is not one of timm or transformers")));
         }
         let Preprocessing { resize, crop, interpolation, mean, std } = &self.preprocessing;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");

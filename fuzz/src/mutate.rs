@@ -99,6 +99,7 @@ impl Mutator {
         start..bytes.len().min(start + 1 + self.random.below(most))
     }
 
+    #[expect(clippy::ptr_arg, reason = "all mutations have one form")]
     fn flip(&mut self, bytes: &mut Vec<u8>, _: &[Vec<u8>]) {
         let (at, bit) = (self.place(bytes), self.random.below(8));
         if let Some(byte) = bytes.get_mut(at) {
@@ -106,6 +107,7 @@ impl Mutator {
         }
     }
 
+    #[expect(clippy::ptr_arg, reason = "all mutations have one form")]
     fn set(&mut self, bytes: &mut Vec<u8>, _: &[Vec<u8>]) {
         let (at, value) = (self.place(bytes), self.random.next() as u8);
         if let Some(byte) = bytes.get_mut(at) {

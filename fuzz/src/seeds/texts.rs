@@ -6,7 +6,7 @@ pub(super) fn seeds() -> Vec<Made> {
         ("list", "ok-marked", b"\xef\xbb\xbfa/1.png\na/1.png\n".to_vec()),
         ("list", "moved", b"old/a/1.png\n./old/../old/b/1.png\nold\n".to_vec()),
         ("list", "labels", b"a/1.png 3\n\"a/2.png\"\na\\1.png\nfile://a/1.png\n".to_vec()),
-        ("list", "utf-16", b"\xff\xfea\0/\01\0.\0p\0n\0g\0\n\0".to_vec()),
+        ("list", "utf-16", b"\xff\xfea\0/\x001\0.\0p\0n\0g\0\n\0".to_vec()),
         ("list", "latin-1", b"a/caf\xe9.png\n".to_vec()),
         ("heat_map", "ok-unit", safetensors(HEAT_MAP, &[])),
         ("heat_map", "no-unit", safetensors("{}", &[])),

@@ -6,7 +6,7 @@ use std::io::{Cursor, ErrorKind};
 use image::error::ImageError as DecoderError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Extent, png, tiff, whole};
+use super::{Extent, png, tiff, turning, whole};
 use crate::{ImageError, Limits};
 
 /// Name of a format that is decoded here, `None` for any other.
@@ -49,9 +49,12 @@ fn decode_tiff(bytes: &[u8], limits: &Limits, pixels: &mut Vec<[u8; 4]>) -> Resu
         Err(ImageError::Unsupported { .. }) => tiff::decode(&held, limits, pixels),
         decoded => decoded,
     };
-    match (held, decoded) {
+    match (&held, decoded) {
         (Cow::Owned(_), Err(_)) => Err(ImageError::Truncated { format: "TIFF" }),
-        (_, decoded) => decoded,
+        // As Pillow does for this format alone.
+        (_, decoded) => {
+            decoded.map(|(size, _)| turning::turn(tiff::orientation(&held, limits), size, pixels))
+        }
     }
 }
 

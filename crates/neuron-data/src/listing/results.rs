@@ -26,10 +26,10 @@ const PATCHES: &str = "patches";
 const LAYER: &str = "neuron_";
 const RELEVANCE: &str = "relevance.safetensors";
 
-/// Whether the file of a certain name was written by `neuron`.
+/// Whether a file was written by `neuron`.
 type IsOurs = fn(&Path) -> bool;
 
-/// Files that make a folder a result as a whole, if they are ours.
+/// Files that make a folder a result as a whole.
 const WHOLE: [(&str, IsOurs); 5] = [
     ("neuron-demo.json", json::<Drawn>),
     ("manifest.json", json::<Manifest>),

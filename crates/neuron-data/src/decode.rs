@@ -6,6 +6,7 @@ mod other;
 mod png;
 mod sniff;
 mod tiff;
+mod turning;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,8 +79,8 @@ impl Limits {
 /// Decodes JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or PNM, recognised by content, to 8-bit RGB.
 ///
 /// Gray is replicated, palettes are looked up, alpha is dropped, of 16 bits the high byte is kept, CMYK is
-/// converted, of 32 bits and floats what lies outside of 0..=255 is clipped; EXIF orientation and colour profiles are
-/// not applied. This is what Pillow's `convert("RGB")` does, but for gray of 16 bits, which it clips.
+/// converted, of 32 bits and floats what lies outside of 0..=255 is clipped; EXIF orientation (but
+/// that of TIFF) and colour profiles are not applied. This is what Pillow's `convert("RGB")` does, but for gray of 16 bits, which it clips.
 ///
 /// # Errors
 /// Any [`ImageError`] but `Read` and `FileTooLarge`.

@@ -187,7 +187,7 @@ mod tests {
                 "take the blank off",
             ),
             (Notice::DeadLinks { count: 2, example: example() }, "2 symbolic links to nowhere"),
-            (Notice::Repeated { count: 2, example: example() }, "2 lines of the list repeat an earlier one"),
+            (Notice::Repeated { count: 2, example: example() }, "2 lines repeat an earlier one of the list"),
         ];
         for (notice, expected) in notices {
             let text = notice.to_string();

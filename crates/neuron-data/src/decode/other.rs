@@ -5,7 +5,7 @@ use std::io::{Cursor, ErrorKind};
 use image::error::ImageError as DecoderError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Extent, png, tiff, whole};
+use super::{Extent, png, tiff, turning, whole};
 use crate::{ImageError, Limits};
 
 /// Name of a format that is decoded here, `None` for any other.
@@ -29,7 +29,14 @@ pub(super) fn decode(
     pixels: &mut Vec<[u8; 4]>,
 ) -> Result<Extent, ImageError> {
     match (format, decode_as_is(bytes, format, limits, pixels)) {
-        (ImageFormat::Tiff, Err(ImageError::Unsupported { .. })) => tiff::decode(bytes, limits, pixels),
+        (ImageFormat::Tiff, decoded) => {
+            let decoded = match decoded {
+                Err(ImageError::Unsupported { .. }) => tiff::decode(bytes, limits, pixels),
+                decoded => decoded,
+            };
+            // As Pillow does for this format alone.
+            decoded.map(|(size, _)| turning::turn(tiff::orientation(bytes, limits), size, pixels))
+        }
         (ImageFormat::Png, Err(error @ (ImageError::Truncated { .. } | ImageError::Corrupt { .. }))) => {
             match png::mended(bytes).filter(|mended| mended != bytes) {
                 Some(mended) => decode_as_is(&mended, format, limits, pixels).map_err(|_| error),

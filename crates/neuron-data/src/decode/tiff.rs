@@ -1,11 +1,13 @@
 //! TIFF in the forms that the `image` crate does not take: palettes, few or many bits, gray with alpha, YCbCr.
 
+mod words;
+
 use std::io::Cursor;
 
 use image::error::UnsupportedErrorKind;
 use tiff::decoder::{Decoder, DecodingResult, Limits as Bounds};
 use tiff::tags::Tag;
-use tiff::{ColorType, TiffError, TiffUnsupportedError};
+use tiff::{ColorType, TiffError};
 
 use super::{Extent, whole};
 use crate::{ImageError, Limits};
@@ -34,12 +36,16 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pixels: &mut Vec<[u8; 4]>) -
     limits.check(FORMAT, height, width)?;
     let colours = decoder.colortype().map_err(explain)?;
     if planar && colours.num_samples() > 1 {
-        return Err(unsupported(format!("planes of {colours:?}")));
+        return Err(unsupported(format!("{} in planes", words::colours(colours))));
     }
     let subsampling = decoder.find_tag_unsigned_vec::<u16>(Tag::ChromaSubsampling).map_err(explain)?;
     let is_jpeg = number(&mut decoder, Tag::Compression)? == Some(7);
     if matches!(colours, ColorType::YCbCr(_)) && !is_jpeg && subsampling.as_deref() != Some(&[1, 1]) {
         return Err(unsupported("subsampled YCbCr that is not JPEG".into()));
+    }
+    if is_jpeg && colours.num_samples() == 2 {
+        // The decoder below would take the alpha for a colour.
+        return Err(unsupported("gray with alpha in JPEG compression".into()));
     }
     let samples = decoder.read_image().map_err(explain)?;
     let shape = Shape { height, width, colours };
@@ -52,6 +58,28 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits, pixels: &mut Vec<[u8; 4]>) -
         return Err(ImageError::Truncated { format: FORMAT });
     }
     Ok(whole(height, width))
+}
+
+/// How the picture is to be turned, by its tag or, where there is none, by its XMP data; 1 is not at all.
+pub(super) fn orientation(bytes: &[u8], limits: &Limits) -> u16 {
+    const XMP: Tag = Tag::Unknown(700);
+    let Ok(mut decoder) = open(bytes, limits) else { return 1 };
+    match decoder.find_tag_unsigned(Tag::Orientation) {
+        Ok(None) => decoder.get_tag_u8_vec(XMP).ok().and_then(|xmp| of_xmp(&xmp)).unwrap_or(1),
+        found => found.ok().flatten().unwrap_or(1),
+    }
+}
+
+/// The digit of `tiff:Orientation="6"` or `<tiff:Orientation>6<`.
+fn of_xmp(xmp: &[u8]) -> Option<u16> {
+    const NAME: &[u8] = b"tiff:Orientation";
+    let rests = xmp.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);
+    let mut digits = rests.filter_map(|(at, _)| {
+        let rest = &xmp[at + NAME.len()..];
+        let rest = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"))?;
+        rest.first().filter(|digit| digit.is_ascii_digit()).map(|digit| u16::from(digit - b'0'))
+    });
+    digits.next()
 }
 
 fn open<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Decoder<Cursor<&'b [u8]>>, ImageError> {
@@ -102,7 +130,9 @@ impl Shape {
             (ColorType::YCbCr(8), DecodingResult::U8(levels)) => {
                 out.extend(levels.chunks_exact(3).map(|ycc| of_ycc([ycc[0], ycc[1], ycc[2]])));
             }
-            (colours, _) => return Err(unsupported(format!("{colours:?} samples"))),
+            (colours, samples) => {
+                return Err(unsupported(words::colours(colours) + words::kind(samples)));
+            }
         }
         Ok(())
     }
@@ -116,7 +146,7 @@ impl Shape {
     ) -> Result<(), ImageError> {
         let (DecodingResult::U8(packed), ColorType::Gray(bits @ (1 | 2 | 4 | 8))) = (samples, self.colours)
         else {
-            return Err(unsupported(format!("a palette for {:?} samples", self.colours)));
+            return Err(unsupported(format!("a palette for {}", words::colours(self.colours))));
         };
         let colours = 1 << bits;
         if palette.len() < 3 * colours {
@@ -204,10 +234,7 @@ fn explain(error: TiffError) -> ImageError {
         TiffError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             ImageError::Truncated { format: FORMAT }
         }
-        TiffError::UnsupportedError(TiffUnsupportedError::InterpretationWithBits(meaning, bits)) => {
-            unsupported(format!("{meaning:?} in {bits:?} bits"))
-        }
-        TiffError::UnsupportedError(error) => unsupported(plain(&error.to_string())),
+        TiffError::UnsupportedError(error) => unsupported(words::unsupported(&error)),
         error => ImageError::Corrupt { format: FORMAT, reason: error.to_string() },
     }
 }

@@ -26,8 +26,11 @@ const PATCHES: &str = "patches";
 const LAYER: &str = "neuron_";
 const RELEVANCE: &str = "relevance.safetensors";
 
-/// Files that make a folder a result as a whole, and whether one was written by `neuron`.
-const WHOLE: [(&str, fn(&Path) -> bool); 5] = [
+/// Whether a file was written by `neuron`.
+type IsOurs = fn(&Path) -> bool;
+
+/// Files that make a folder a result as a whole.
+const WHOLE: [(&str, IsOurs); 5] = [
     ("neuron-demo.json", json::<Drawn>),
     ("manifest.json", json::<Manifest>),
     ("atlas.json", json::<Atlas>),

@@ -132,6 +132,11 @@ def odd():
     save("tiff_gray_alpha.tif", Image.merge("LA", (image.convert("L"),) * 2), compression="tiff_lzw")
     save("tiff_float.tif", Image.fromarray(gray * np.float32(1.25) - 20), compression="tiff_lzw")
     save("tiff_integers.tif", Image.fromarray(gray.astype(np.int32) * 3 - 100), compression="tiff_lzw")
+    for orientation in range(2, 9):
+        save(f"tiff_turned_{orientation}.tif", image, compression="tiff_lzw", tiffinfo={274: orientation})
+    save("tiff_turned_palette.tif", image.quantize(32), compression="tiff_lzw", tiffinfo={274: 6})
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="8"/></x:xmpmeta>'
+    save("tiff_turned_by_xmp.tif", image.convert("L"), compression="tiff_lzw", tiffinfo={700: xmp})
     save("tiff_big.tif", image.convert("L"), compression="tiff_lzw", big_tiff=True)
     png = bytearray((HERE / "png_palette.png").read_bytes())
     (HERE / "png_without_end.png").write_bytes(png[:-12])

@@ -124,6 +124,7 @@ impl Mutator {
         }
     }
 
+    #[expect(clippy::ptr_arg, reason = "all mutations have one form")]
     fn number(&mut self, bytes: &mut Vec<u8>, _: &[Vec<u8>]) {
         let (at, width) = (self.place(bytes), 1 << self.random.below(4));
         let value = *self.random.of(&NUMBERS);
@@ -131,6 +132,7 @@ impl Mutator {
     }
 
     /// Changes what may be a length: to one that is a little off, or to that of what follows.
+    #[expect(clippy::ptr_arg, reason = "all mutations have one form")]
     fn length(&mut self, bytes: &mut Vec<u8>, _: &[Vec<u8>]) {
         let (at, width) = (self.place(bytes), 1usize << self.random.below(4));
         let Some(field) = bytes.get(at..at + width) else { return };

@@ -92,7 +92,9 @@ impl Fault {
 pub fn note_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let message = info.payload_as_str().unwrap_or_default().to_owned();
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied().map(str::to_owned);
+        let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
         *last_panic() = Some(Panic { place, message });
     }));
 }

@@ -72,8 +72,8 @@ fn main() -> ExitCode {
     trial::note_panics();
     memory::set_ceiling(CEILING_BYTES, findings::give_up_on_memory);
     let clean = match &args.input {
-        Some(input) => targets.iter().fold(true, |clean, target| reproduce(*target, input) && clean),
-        None => targets.iter().fold(true, |clean, target| hunt(*target, &args) && clean),
+        Some(input) => targets.iter().filter(|target| !reproduce(**target, input)).count() == 0,
+        None => targets.iter().filter(|target| !hunt(**target, &args)).count() == 0,
     };
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -11,6 +11,7 @@ mod claim;
 mod cli;
 mod commands;
 mod config;
+mod defect;
 #[doc(hidden)]
 pub mod fuzzing;
 mod global;
@@ -36,6 +37,10 @@ use std::process::ExitCode;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    defect::guard(run)
+}
+
+fn run() -> ExitCode {
     let result = cli::parse().and_then(|cli| {
         interrupt::install()?;
         commands::run(cli)

@@ -187,6 +187,17 @@ fn images_that_are_not_those_of_the_lists_are_said() {
 }
 
 #[test]
+fn a_folder_above_or_below_that_of_the_lists_finds_what_is_listed() {
+    let setup = Setup::with_lists();
+    for data in [".", "photos", "photos/class0"] {
+        let lists = "--save-dir resnet10_demo/neuron_layer4 --channels 1 --topk-patches 2 --overwrite";
+        let said = setup.run(0, &format!("extract-patches {lists} --data {data}"));
+        assert!(!said.contains("skipped photos"), "{data}: {said}");
+        setup.run(0, &format!("{FVIS} --channel 1 --data {data} --exp-name x --overwrite"));
+    }
+}
+
+#[test]
 fn plans_write_nothing() {
     let setup = Setup::with_lists();
     for shard in ["1/2", "2/2"] {

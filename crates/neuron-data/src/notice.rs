@@ -41,6 +41,11 @@ pub enum Notice {
         /// The folders.
         folders: Vec<String>,
     },
+    /// A folder with splits that lies inside a class, so that both are read as parts of that class.
+    SplitsInside {
+        /// The folder that holds `train` and `val`.
+        folder: String,
+    },
     /// Pictures by their ending that are not looked at.
     OtherPictures {
         /// The ending.
@@ -99,6 +104,11 @@ impl fmt::Display for Notice {
                 "{} {}, like the folders beside; to use such a folder alone, name it as the data",
                 names(folders),
                 if folders.len() == 1 { "is read as a class" } else { "are read as classes" }
+            ),
+            Self::SplitsInside { folder } => write!(
+                f,
+                "`{folder}` holds `train` and `val`, which are read together; to use one of them, name `{folder}` as \
+                 the data"
             ),
             Self::OtherPictures { ending, count, example } => {
                 let files = counted(*count, "file");
@@ -172,6 +182,10 @@ mod tests {
             (
                 Notice::BesideSplit { split: Split::Train, folders: folders() },
                 "the images in `car`, `cat`, `dog` and 1 more, which lie beside `train`",
+            ),
+            (
+                Notice::SplitsInside { folder: "x/y".into() },
+                "`x/y` holds `train` and `val`, which are read together; to use one",
             ),
             (Notice::ReadAsClasses { folders: vec!["train".into()] }, "`train` is read as a class"),
             (

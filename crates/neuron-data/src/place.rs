@@ -22,6 +22,19 @@ pub(crate) fn is_spelled_alike(left: &Path, right: &Path) -> bool {
     }
 }
 
+/// A path from the root, without `.` and `..`: the same for all spellings of it, as far as no link is involved.
+pub(crate) fn spelled_out(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(or_here(path)).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
 /// The rest of a path behind a folder, however both are spelled; `None` if it does not lie below.
 pub(crate) fn below<'p>(folder: &Path, path: &'p str) -> Option<&'p str> {
     let rest = match plain_path(Path::new(path)).strip_prefix(plain_path(folder)) {
@@ -80,6 +93,14 @@ mod tests {
         assert!(is_same_place(Path::new("."), &here));
         for other in ["e", "d/e", ".", "/d"] {
             assert!(!is_same_place(Path::new("d"), Path::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_spelled_out_alike() {
+        let plain = std::env::current_dir().unwrap().join("d/a.png");
+        for spelling in ["d/a.png", "./d/a.png", "d//a.png", "d/../d/./a.png", plain.to_str().unwrap()] {
+            assert_eq!(spelled_out(Path::new(spelling)), plain, "{spelling}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whether a folder has splits, or classes of which some are called like splits.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{DatasetOptions, Split};
@@ -104,6 +105,7 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         notices.extend(folders.first().and_then(|root| loose_images(root, &prefix)));
         if split.is_none() {
             notices.extend(like_parts(folders));
+            notices.extend(splits_inside(folders));
         }
     }
     notices.extend(results(&left_out));
@@ -140,6 +142,25 @@ pub(super) fn results(left_out: &LeftOut) -> Option<Notice> {
     let named = [folders, pictures].into_iter().find(|tally| tally.count > 0)?;
     let example = named.example.clone();
     Some(Notice::Results { folders: folders.count, pictures: pictures.count, example })
+}
+
+/// The folder inside a class that holds both splits, as where the folder above a data set is named.
+fn splits_inside(folders: &[Folder]) -> Option<Notice> {
+    let mut holding = [Split::Train, Split::Val].map(|_| BTreeSet::new());
+    for folder in folders.iter().filter(|folder| !folder.is_empty()) {
+        for (at, _) in folder.relative.match_indices('/') {
+            let (above, below) = (&folder.relative[..at], &folder.relative[at + 1..]);
+            let name = below.split('/').next().unwrap_or_default();
+            for (split, holding) in [Split::Train, Split::Val].into_iter().zip(&mut holding) {
+                if name == split.name() {
+                    holding.insert(above);
+                }
+            }
+        }
+    }
+    let [train, val] = &holding;
+    let folder = train.intersection(val).next()?;
+    Some(Notice::SplitsInside { folder: (*folder).to_owned() })
 }
 
 /// The classes that are called like parts of a data set.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::{Dataset, DatasetOptions, Item, layout};
 use crate::listing::{LeftOut, Surroundings};
 use crate::text::{self, Line};
 use crate::unusable::{Problem, Unusable, escaped};
-use crate::{DataError, Notice, parallel};
+use crate::{DataError, Notice, parallel, place};
 
 impl Dataset {
     /// Reads a list of paths, one a line, in its own order; blank lines and lines that start with `#` are
@@ -153,12 +154,14 @@ fn are_results(found: &[Option<Place<'_>>], bases: &[PathBuf]) -> Vec<bool> {
     of_chunks.into_iter().flatten().collect()
 }
 
-/// The entries of a list that are there more than once.
+/// The images that a list names more than once, in whatever spelling.
 fn repeated(dataset: &Dataset) -> Option<Notice> {
+    // Hashes, not paths: those of a million images would take more memory than the data set.
+    let hash = |index: usize| {
+        BuildHasherDefault::<DefaultHasher>::new().hash_one(place::spelled_out(&dataset.path(index)))
+    };
     let mut seen = HashSet::with_capacity(dataset.len());
-    let mut again = (0..dataset.len())
-        .filter(|index| !seen.insert((dataset.items[*index].base, dataset.relative(*index))))
-        .peekable();
+    let mut again = (0..dataset.len()).filter(|index| !seen.insert(hash(*index))).peekable();
     let example = dataset.relative(*again.peek()?).to_owned();
     Some(Notice::Repeated { count: again.count(), example })
 }

@@ -95,7 +95,7 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Loo
         match find(entry, &lookup.bases) {
             Some(found) if is_spelling => below.unwrap_or(found),
             // `./train/a.png` of the new folder is called as it always was.
-            Some(found) if found.base == new => Place { relative: place::plain(entry), ..found },
+            Some(found) if found.base == new => Place { relative: place::plain(found.relative), ..found },
             Some(found) => found,
             None => below.or_else(|| beside_list(entry)).unwrap_or(Place { base: 0, relative: entry }),
         }
@@ -208,6 +208,26 @@ mod tests {
         let moved = Some(Moved { from: "list.txt".into(), to: new.clone() });
         let lookup = Lookup { moved, bases: vec![PathBuf::new()] };
         assert_eq!(named(&["a/1.png"], &lookup), expected[..1]);
+    }
+
+    /// `--data` may name a folder above or below the one that was scanned: what is there as it was listed is found.
+    #[test]
+    fn a_folder_above_or_below_the_old_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("d/train/a")).unwrap();
+        fs::write(at("d/train/a/1.png"), b"").unwrap();
+        let entry = at("d/train/a/1.png").to_str().unwrap().to_owned();
+        for (from, to, relative) in [
+            ("d/train", "d", "train/a/1.png"),
+            ("d", "d/train", "a/1.png"),
+            ("d", "d/train/a", "1.png"),
+            ("d/train/a", "d", "train/a/1.png"),
+        ] {
+            let moved = Some(Moved { from: at(from), to: at(to) });
+            let lookup = Lookup { moved, ..Lookup::below(Some(&at(to))) };
+            assert_eq!(named(&[&entry], &lookup), [(at(to), relative.to_owned())], "{from} {to}");
+        }
     }
 
     #[test]

@@ -236,6 +236,26 @@ fn a_split_that_means_nothing_and_classes_like_splits_are_said() {
     assert_eq!(capitals.notices(), [Notice::ReadAsClasses { folders: vec!["Test".into(), "Train".into()] }]);
 }
 
+#[test]
+fn splits_inside_a_class_are_said() {
+    let inside = |folder: &str| [Notice::SplitsInside { folder: folder.into() }];
+    let nested = open(&tree(&["a/b/c/train/x/1.png", "a/b/c/val/x/1.png", "z/1.png"]));
+    assert_eq!(nested.notices(), inside("a/b/c"));
+    assert_eq!(open(&tree(&["cat/train/1.png", "cat/val/2.png"])).notices(), inside("cat"));
+    assert!(open(&tree(&["cat/train/1.png", "dog/val/2.png", "cat/val/notes.txt"])).notices().is_empty());
+}
+
+#[test]
+fn an_image_that_a_list_names_in_other_spellings_is_said() {
+    let root = tree(&["a/1.png", "a/2.png"]);
+    let absolute = root.path().join("a/1.png").display().to_string();
+    let list = format!("a/1.png\n./a/1.png\na/../a/1.png\n{absolute}\na/2.png\n");
+    let bases = [root.path().to_path_buf()];
+    let dataset =
+        Dataset::from_list(list.as_bytes(), Path::new("list"), &bases, &DatasetOptions::default()).unwrap();
+    assert_eq!(dataset.notices(), [Notice::Repeated { count: 3, example: "./a/1.png".into() }]);
+}
+
 /// Results as `--out .` leaves them beside the images.
 fn add_results(root: &tempfile::TempDir) {
     let manifest = r#"{"scan": {"command": "select-images", "neuron_version": "1"}}"#;

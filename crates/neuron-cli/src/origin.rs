@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_data::{Dataset, DatasetOptions, Lookup, Moved, Split};
+use neuron_data::{Lookup, Moved};
 use neuron_model::{Network, Tap};
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::input;
 use crate::outcome::WrongUsage;
 use crate::place::Place;
 use crate::rows::Selection;
+use crate::scan::Source;
 
 const MANIFEST: &str = "manifest.json";
 /// What `select-images` writes beside its lists.
@@ -29,7 +30,7 @@ pub(crate) struct Origin {
     weights_sha256: Option<String>,
     data: Option<Place>,
     /// Which images of the data it went through, and their fingerprint.
-    images: Option<(DatasetOptions, String)>,
+    images: Option<(Source, String)>,
 }
 
 impl Origin {
@@ -105,8 +106,8 @@ impl Origin {
                 global.say(0, || format!("the images are taken from {old}, as the lists say: it is still there, so not from {new}"));
             }
         } else if to.exists() {
-            let same = self.images.as_ref().is_some_and(|(options, fingerprint)| {
-                Dataset::open(to, options).is_ok_and(|images| images.fingerprint() == *fingerprint)
+            let same = self.images.as_ref().is_some_and(|(source, fingerprint)| {
+                source.moved_to(to).open().is_ok_and(|images| images.fingerprint() == *fingerprint)
             });
             let doubt = if same {
                 ""
@@ -156,15 +157,10 @@ impl Origin {
 }
 
 /// Which images a manifest's scan went through.
-fn images_of(manifest: &Value) -> Option<(DatasetOptions, String)> {
-    let settings = manifest.pointer("/scan/settings")?;
-    let split = match settings.get("split")?.as_str()? {
-        "train" => None,
-        _ => Some(Split::Val),
-    };
-    let split_n = settings.get("split_n").and_then(Value::as_u64).map(|n| n as usize);
+fn images_of(manifest: &Value) -> Option<(Source, String)> {
+    let source = Source::from_json(manifest.pointer("/scan/settings")?)?;
     let fingerprint = manifest.pointer("/scan/dataset_fingerprint")?.as_str()?.to_owned();
-    Some((DatasetOptions { split, split_n }, fingerprint))
+    Some((source, fingerprint))
 }
 
 /// Whether a place lies below a folder, by the file system.

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use clap::ValueEnum;
 use neuron_data::{Dataset, DatasetOptions};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Identity;
 use crate::numbers::count;
@@ -57,6 +57,16 @@ impl Source {
     pub(crate) fn new(data: &Path, flags: &SourceFlags) -> Self {
         let (split, asked) = (flags.split.unwrap_or_default(), flags.split.is_some());
         Self { data: Place::new(data), split, asked, split_n: flags.split_n.map(NonZeroUsize::get) }
+    }
+
+    /// Reads what the settings of a scan remember.
+    pub(crate) fn from_json(settings: &Value) -> Option<Self> {
+        serde_json::from_value(settings.clone()).ok()
+    }
+
+    /// The same part of the data, in another folder.
+    pub(crate) fn moved_to(&self, data: &Path) -> Self {
+        Self { data: Place::new(data), ..self.clone() }
     }
 
     /// Lists the images.

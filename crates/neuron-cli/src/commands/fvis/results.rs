@@ -189,7 +189,7 @@ impl<'a> Results<'a> {
     pub(super) fn write_intermediate(
         &self,
         optimizer: &Optimizer<'_>,
-        first_record: impl Fn(&Item) -> serde_json::Value,
+        first_record: impl Fn(&Item) -> Value,
     ) -> anyhow::Result<()> {
         for item in optimizer.items() {
             let record = self.names.path(item.unit, item.copy, ".json");

@@ -82,9 +82,7 @@ impl Name<'_> {
             _ => false,
         }
     }
-}
 
-impl Name<'_> {
     /// Whether calling it makes an array of NumPy.
     pub(super) fn makes_array(self) -> bool {
         self.module.starts_with("numpy.") && ["_reconstruct", "_frombuffer"].contains(&self.name)

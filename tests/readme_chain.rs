@@ -40,9 +40,7 @@ fn tier2_the_commands_of_the_readme_lead_to_a_picture() {
     let unit = folder.path().join("resnet50/neuron_layer4/161");
     let lines = |name: &str| fs::read_to_string(unit.join(name)).unwrap().lines().count();
     assert_eq!((lines("files_all.txt"), lines("topk_files.txt")), (800, 50));
-    for picture in
-        [unit.join("patches.png"), folder.path().join("images/c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0.png")]
-    {
+    for picture in [unit.join("patches.png"), folder.path().join("images/resnet50_layer4_2_unit161.png")] {
         assert!(image::open(&picture).is_ok(), "{}", picture.display());
     }
 }

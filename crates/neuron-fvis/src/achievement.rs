@@ -1,4 +1,5 @@
-use neuron_model::{Images, Keep, ModelError, Network, Tap, cpu};
+use neuron_kernels as kernels;
+use neuron_model::{Images, Keep, ModelError, Network, Tap};
 use serde::Serialize;
 
 /// A mean activation up to here is rounding: a ratio to it would be any number.
@@ -27,8 +28,8 @@ impl TapScores {
         network.session(std::slice::from_ref(tap), Keep::Taps).run(images, &mut |tapped| {
             let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
             positions.resize(range.len(), 0);
-            cpu::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);
-            cpu::reduce_mean(tapped.map, &mut scores.mean[range]);
+            kernels::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);
+            kernels::reduce_mean(tapped.map, &mut scores.mean[range]);
         })?;
         for values in [&scores.max, &scores.mean] {
             network.check_finite(tap, 0, images.count(), values)?;

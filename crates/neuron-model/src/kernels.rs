@@ -5,9 +5,9 @@
 
 use std::sync::OnceLock;
 
-use crate::cpu::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
 use crate::graph::{Graph, NodeId, Operation};
 use crate::weights::{WeightTensor, Weights};
+use neuron_kernels::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
 
 /// Added to the variance in a batch norm; the same in all of torchvision's residual networks.
 const NORM_EPSILON: f64 = 1e-5;

@@ -17,7 +17,6 @@
 //! ```
 
 mod architecture;
-pub mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
@@ -43,6 +42,7 @@ pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, 
 pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
+pub use neuron_kernels::{Algorithm, ConvGeometry, View};
 pub use plan::{Keep, Plan};
 pub use reverse::{
     Attribution, ConvolutionSite, Gradient, GuidedBackprop, KnownRule, LrpZPlus, PixelRange, RelevanceMethod,

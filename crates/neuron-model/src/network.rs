@@ -6,7 +6,6 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::architecture::Architecture;
-use crate::cpu::Algorithm;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Frozen, Gpus};
 use crate::device::Device;
@@ -18,6 +17,7 @@ use crate::kernels::Kernels;
 use crate::plan::{Keep, Plan};
 use crate::session::Session;
 use crate::weights::Weights;
+use neuron_kernels::Algorithm;
 
 /// A frozen network with named taps. Cheap to clone: clones share weights, packed kernels and threads.
 #[derive(Clone)]

@@ -1,6 +1,5 @@
 //! Running a plan: buffers that are made once and used for every batch.
 
-use crate::cpu::View;
 use crate::error::ModelError;
 use crate::executor::{Executor, Signals};
 use crate::finite::first_not_finite;
@@ -10,6 +9,7 @@ use crate::matching::Matcher;
 use crate::network::Network;
 use crate::plan::{Keep, Plan};
 use crate::reverse::Rule;
+use neuron_kernels::View;
 
 /// The value of one tap for some neighbouring items of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -25,9 +25,9 @@ pub struct Tapped<'a> {
 /// How a map becomes one number for each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// The greatest value, as [`cpu::reduce_max`](crate::cpu::reduce_max) finds it.
+    /// The greatest value, as [`kernels::reduce_max`](neuron_kernels::reduce_max) finds it.
     Max,
-    /// The mean, as [`cpu::reduce_mean`](crate::cpu::reduce_mean) computes it.
+    /// The mean, as [`kernels::reduce_mean`](neuron_kernels::reduce_mean) computes it.
     Mean,
 }
 

@@ -4,9 +4,9 @@
 
 use neuron_geometry::Window;
 
-use crate::cpu::ConvGeometry;
 use crate::graph::{Graph, GraphBuilder, NodeId, Operation};
 use crate::weights::Weights;
+use neuron_kernels::ConvGeometry;
 
 /// The two kinds of residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use super::convolution::Operands;
 use super::frozen::Form;
 use super::gpu::Floats;
 use super::lane::Lane;
-use crate::cpu::{Algorithm, Buffer};
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::Signals;
 use crate::graph::NodeId;
 use crate::kernels::Part;
 use crate::reverse::{Convolved, KnownRule, Passes, Route, Rule, Walk};
+use neuron_kernels::{Algorithm, Buffer};
 
 /// Walks from the seeds to the wanted nodes over the values of the lane's last block.
 pub(super) fn walk(

@@ -13,8 +13,8 @@ use super::algorithm::{backward_algorithm, forward_algorithm};
 use super::at::{Address, At};
 use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
-use crate::cpu::ConvGeometry;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
+use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

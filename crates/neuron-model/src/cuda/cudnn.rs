@@ -4,8 +4,8 @@ use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::cudnn::sys;
 
 use super::element::Element;
-use crate::cpu::ConvGeometry;
 use crate::device::Precision;
+use neuron_kernels::ConvGeometry;
 
 const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
 /// Of products' sums, whatever maps are stored as.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::lane::{Given, Lane, Wanted};
 use super::matching::Matches;
-use crate::cpu::View;
 use crate::error::ModelError;
 use crate::executor::blocks::{Block, Pipeline, in_blocks};
 use crate::executor::{Executor, Signals, Visit, VisitScores, reduced};
@@ -15,6 +14,7 @@ use crate::network::Network;
 use crate::plan::{Keep, Plan};
 use crate::reverse::Rule;
 use crate::session::{Reduction, Scored, Tapped};
+use neuron_kernels::View;
 
 /// Pixels of a block: those of 128 images of 224 x 224, enough to keep the largest GPUs busy.
 const BLOCK_PIXELS: usize = 128 * 224 * 224;

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::element::Element;
 use super::gpu::{Bytes, Gpu};
-use crate::cpu::ConvGeometry;
 use crate::device::DeviceError;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::{Kernels, Part, geometry};
+use neuron_kernels::ConvGeometry;
 
 /// A form of an operation's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,8 +9,8 @@ use super::at::{Address, At};
 use super::convolution::Convolutions;
 use super::element::Element;
 use super::kernels::Kernels;
-use crate::cpu::Buffer;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
+use neuron_kernels::Buffer;
 
 /// Values on a GPU.
 pub(super) type Floats = CudaSlice<f32>;

@@ -8,11 +8,11 @@ use super::convolution::Operands;
 use super::frozen::Form;
 use super::gpu::Floats;
 use super::kernels::Argument;
-use crate::cpu::Algorithm;
 use crate::device::DeviceError;
 use crate::graph::NodeId;
 use crate::kernels::Part;
 use crate::reverse::LrpZPlus;
+use neuron_kernels::Algorithm;
 
 impl OnGpu<'_> {
     /// The sums of a convolution with a part of its weights over any input of its shape, without a bias.

@@ -8,12 +8,12 @@ use super::frozen::Form;
 use super::gpu::Floats;
 use super::kernels::Argument;
 use super::lane::Lane;
-use crate::cpu::Algorithm;
 use crate::device::DeviceError;
 use crate::graph::NodeId;
 use crate::kernels::{Part, geometry};
 use crate::plan::{Step, StepKind};
 use crate::session::Reduction;
+use neuron_kernels::Algorithm;
 
 impl Lane {
     /// The maps of a node reduced for each channel, and where their maxima are.

@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::{Executor, Visit};
-use crate::cpu::{self, Algorithm, Buffer, Epilogue, View};
 use crate::error::ModelError;
 use crate::graph::{Graph, NodeId};
 use crate::images::Images;
@@ -11,6 +10,7 @@ use crate::kernels::{Kernels, Part};
 use crate::network::Network;
 use crate::plan::{Keep, Layout, Plan, Stage, Step, StepKind};
 use crate::session::Tapped;
+use neuron_kernels::{self as kernels, Algorithm, Buffer, Epilogue, View};
 
 /// A plan with its buffers in main memory.
 pub(crate) struct Host {
@@ -192,12 +192,12 @@ fn compute<'v>(
         }
         StepKind::BatchNorm { norm, relu } => {
             let affine = kernels.norm(norm);
-            cpu::scale_shift(input.data, &affine.scale, &affine.shift, relu, output);
+            kernels::scale_shift(input.data, &affine.scale, &affine.shift, relu, output);
         }
-        StepKind::Relu => cpu::relu(input.data, output),
-        StepKind::Add { shortcut, relu } => cpu::add(input.data, value(shortcut), relu, output),
-        StepKind::MaxPool(window) => cpu::max_pool(window, input, output, argmax),
-        StepKind::GlobalAveragePool => cpu::global_average_pool(input, output),
+        StepKind::Relu => kernels::relu(input.data, output),
+        StepKind::Add { shortcut, relu } => kernels::add(input.data, value(shortcut), relu, output),
+        StepKind::MaxPool(window) => kernels::max_pool(window, input, output, argmax),
+        StepKind::GlobalAveragePool => kernels::global_average_pool(input, output),
         StepKind::Linear { linear } => {
             let epilogue = Epilogue::Activation { residual: None, relu: false };
             kernels.part(graph, linear, Part::Raw).forward(input, epilogue, output);

@@ -9,13 +9,13 @@ mod host;
 
 pub(crate) use host::Host;
 
-use crate::cpu::{self, Buffer, View};
 use crate::error::ModelError;
 use crate::graph::NodeId;
 use crate::images::Images;
 use crate::matching::Matcher;
 use crate::reverse::Rule;
 use crate::session::{Reduction, Scored, Tapped};
+use neuron_kernels::{self as kernels, Buffer, View};
 
 /// Is shown each tap's maps.
 pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Tapped<'_>) + Send);
@@ -35,8 +35,8 @@ pub(crate) fn reduced(
         scores.resize(map.batch * map.channels, 0.0);
         positions.resize(scores.len(), 0);
         match reduction {
-            Reduction::Max => cpu::reduce_max(map, &mut scores, &mut positions),
-            Reduction::Mean => cpu::reduce_mean(map, &mut scores),
+            Reduction::Max => kernels::reduce_max(map, &mut scores, &mut positions),
+            Reduction::Mean => kernels::reduce_mean(map, &mut scores),
         }
         visit(Scored { tap, first_item, channels: map.channels, scores: &scores, positions: &positions });
     }

@@ -1,7 +1,7 @@
 use neuron_geometry::{ReceptiveField, Window};
 
 use super::{Absent, Graph, Node, NodeId, Operation};
-use crate::cpu::ConvGeometry;
+use neuron_kernels::ConvGeometry;
 
 /// Builds a [`Graph`] operation by operation; the methods return the new node, to be read by later ones.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 use neuron_geometry::{ReceptiveField, Window};
 
 use super::MapShape;
-use crate::cpu::ConvGeometry;
+use neuron_kernels::ConvGeometry;
 
 /// What a node computes. Adding an architecture needs at most one more of these, never a second walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

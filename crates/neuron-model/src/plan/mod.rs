@@ -12,8 +12,8 @@ pub(crate) use step::{Step, StepKind};
 
 use std::sync::Arc;
 
-use crate::cpu::Algorithm;
 use crate::graph::{Graph, Operation, Tap};
+use neuron_kernels::Algorithm;
 
 /// What a forward pass remembers beside its taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,12 +3,12 @@ use std::str::FromStr;
 
 use super::method::{self, RelevanceMethod, UnknownMethod};
 use super::{Gradient, PixelRange, Reversal, relevance};
-use crate::cpu;
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::network::Network;
 use crate::plan::Keep;
 use crate::session::Session;
+use neuron_kernels as kernels;
 
 /// How a unit's response is traced back to what caused it, down to the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ pub fn attribute(
         session.network().install(|| match method {
             Attribution::GradientTimesInput => {
                 let values = session.map(tap).expect("the session keeps its taps").data;
-                cpu::update(signal, values, |gradient, value| gradient * value);
+                kernels::update(signal, values, |gradient, value| gradient * value);
             }
             _ => signal.iter_mut().for_each(|gradient| *gradient = gradient.abs()),
         });

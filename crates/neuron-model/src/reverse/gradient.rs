@@ -1,7 +1,7 @@
 use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
-use crate::cpu::{self, ConvolutionTranspose, Gate, TransposeEpilogue, View};
 use crate::kernels::Part;
 use crate::plan::Keep;
+use neuron_kernels::{self as kernels, ConvolutionTranspose, Gate, TransposeEpilogue, View};
 
 /// The gradient, as automatic differentiation computes it; where several places of a max-pool's window hold the
 /// maximum, the first gets it all.
@@ -27,11 +27,11 @@ impl Rule for Gradient {
     }
 
     fn norm(&self, scale: &[f32], signal: &mut [f32]) {
-        cpu::scale_by_channel(signal, scale);
+        kernels::scale_by_channel(signal, scale);
     }
 
     fn relu(&self, output: &[f32], signal: &mut [f32]) {
-        cpu::update(signal, output, |signal, output| if output > 0.0 { signal } else { 0.0 });
+        kernels::update(signal, output, |signal, output| if output > 0.0 { signal } else { 0.0 });
     }
 
     fn convolution(
@@ -53,7 +53,7 @@ impl Rule for Gradient {
         _: &mut Scratch,
         output: &mut [f32],
     ) {
-        cpu::max_pool_backward(site.window, signal, site.argmax, height, width, output);
+        kernels::max_pool_backward(site.window, signal, site.argmax, height, width, output);
     }
 
     fn global_average_pool(
@@ -85,7 +85,7 @@ impl Rule for GuidedBackprop {
     }
 
     fn relu(&self, output: &[f32], signal: &mut [f32]) {
-        cpu::update(signal, output, |signal, output| if output > 0.0 { signal.max(0.0) } else { 0.0 });
+        kernels::update(signal, output, |signal, output| if output > 0.0 { signal.max(0.0) } else { 0.0 });
     }
 
     fn convolution(

@@ -4,10 +4,10 @@ use neuron_geometry::Window;
 
 use super::rule::{ConvolutionSite, PoolSite, Rule, Scratch};
 use super::walk::{Convolved, Passes};
-use crate::cpu::{self, Buffer, View};
 use crate::error::ModelError;
 use crate::graph::NodeId;
 use crate::session::Session;
+use neuron_kernels::{self as kernels, Buffer, View};
 
 /// Memory for the signals of walks, used again by the next one.
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl OnHost<'_> {
     fn own<'s>(&mut self, signal: &'s mut Signal) -> &'s mut Buffer {
         if Arc::get_mut(signal).is_none() {
             let mut copy = self.spare.take(signal.len());
-            cpu::copy(signal, &mut copy);
+            kernels::copy(signal, &mut copy);
             *signal = Arc::new(copy);
         }
         Arc::get_mut(signal).expect("one holder")
@@ -82,7 +82,7 @@ impl Passes<Signal> for OnHost<'_> {
     }
 
     fn add(&mut self, sum: &mut Signal, more: Signal) -> Result<(), ModelError> {
-        cpu::update(self.own(sum), &more, |sum, more| sum + more);
+        kernels::update(self.own(sum), &more, |sum, more| sum + more);
         self.spare.release(more);
         Ok(())
     }

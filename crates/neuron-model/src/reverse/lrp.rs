@@ -3,9 +3,9 @@ use serde::Serialize;
 
 use super::gradient::spread_mean;
 use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
-use crate::cpu::{self, Epilogue, Gate, TransposeEpilogue, View};
 use crate::kernels::Part;
 use crate::plan::Keep;
+use neuron_kernels::{self as kernels, Epilogue, Gate, TransposeEpilogue, View};
 
 /// Layer-wise relevance propagation with the z+ rule: Bach et al., "On Pixel-Wise Explanations for Non-Linear
 /// Classifier Decisions by Layer-Wise Relevance Propagation" (PLoS ONE, 2015); the variant for residual networks
@@ -76,7 +76,7 @@ impl Rule for LrpZPlus {
         signal: &mut [f32],
         rest: &mut [f32],
     ) {
-        cpu::split_by_magnitude(kept(main).data, kept(shortcut).data, signal, rest);
+        kernels::split_by_magnitude(kept(main).data, kept(shortcut).data, signal, rest);
     }
 
     fn convolution(
@@ -90,7 +90,7 @@ impl Rule for LrpZPlus {
         if site.reads_pixels() {
             self.z_b(site, signal, scratch, output);
             if let Some(addend) = addend {
-                cpu::update(output, addend, |value, more| value + more);
+                kernels::update(output, addend, |value, more| value + more);
             }
         } else {
             self.z_plus(site, signal, addend, scratch, output);
@@ -109,11 +109,11 @@ impl Rule for LrpZPlus {
         let window = Window { kernel: stride, stride, padding: 0 };
         let input = kept(site.input);
         let quotient = scratch.get(signal.data.len());
-        cpu::average_pool(window, input, quotient);
-        cpu::update(quotient, signal.data, |mean, signal| signal / (mean + self.eps));
+        kernels::average_pool(window, input, quotient);
+        kernels::update(quotient, signal.data, |mean, signal| signal / (mean + self.eps));
         let quotient = View { data: quotient, ..signal };
-        cpu::average_pool_backward(window, quotient, height, width, output);
-        cpu::update(output, input.data, |value, input| value * input);
+        kernels::average_pool_backward(window, quotient, height, width, output);
+        kernels::update(output, input.data, |value, input| value * input);
     }
 
     fn global_average_pool(
@@ -125,10 +125,10 @@ impl Rule for LrpZPlus {
     ) {
         let input = kept(input);
         let quotient = scratch.get(signal.data.len());
-        cpu::global_average_pool(input, quotient);
-        cpu::update(quotient, signal.data, |mean, signal| signal / (mean + self.eps));
+        kernels::global_average_pool(input, quotient);
+        kernels::update(quotient, signal.data, |mean, signal| signal / (mean + self.eps));
         spread_mean(View { data: quotient, ..signal }, output);
-        cpu::update(output, input.data, |value, input| value * input);
+        kernels::update(output, input.data, |value, input| value * input);
     }
 }
 
@@ -173,9 +173,9 @@ impl LrpZPlus {
             let values = View { data: values, ..input };
             kernels.part(graph, site.convolution, part).forward(values, epilogue, &mut term);
             let sign = if index == 0 { 1.0 } else { -1.0 };
-            cpu::update(quotient, &term, |sum, term| sum + sign * term);
+            kernels::update(quotient, &term, |sum, term| sum + sign * term);
         }
-        cpu::update(quotient, signal.data, |z, signal| signal / z);
+        kernels::update(quotient, signal.data, |z, signal| signal / z);
 
         output.fill(0.0);
         let mut back = vec![0.0; output.len()];
@@ -189,7 +189,7 @@ impl LrpZPlus {
                 &mut back,
             );
             let sign = if index == 0 { 1.0 } else { -1.0 };
-            cpu::update(output, &back, |sum, back| sum + sign * back);
+            kernels::update(output, &back, |sum, back| sum + sign * back);
         }
     }
 }

@@ -4,12 +4,12 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::{GuidedBackprop, LrpZPlus, PixelRange, Reversal, Rule};
-use crate::cpu::{self, Algorithm};
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::network::Network;
 use crate::plan::Keep;
 use crate::session::Session;
+use neuron_kernels::{self as kernels, Algorithm};
 
 /// How the relevance of a unit is found in the layers below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -120,7 +120,7 @@ pub fn relevance(
     if method == RelevanceMethod::GuidedBackprop {
         for tap in wanted {
             if let Some(signal) = reversal.signal_mut(tap) {
-                session.network().install(|| cpu::clamp_negative(signal));
+                session.network().install(|| kernels::clamp_negative(signal));
             }
         }
     }

@@ -25,11 +25,11 @@ pub(crate) use walk::{Convolved, Passes};
 
 use std::sync::Arc;
 
-use crate::cpu::Buffer;
 use crate::error::ModelError;
 use crate::graph::{NodeId, Tap};
 use crate::session::Session;
 use host::{OnHost, Spare};
+use neuron_kernels::Buffer;
 
 /// The buffers of a walk, used again by the next one.
 ///

@@ -1,10 +1,10 @@
 use neuron_geometry::Window;
 
 use super::LrpZPlus;
-use crate::cpu::{self, Buffer, View};
 use crate::graph::NodeId;
 use crate::network::Network;
 use crate::plan::Keep;
+use neuron_kernels::{self as kernels, Buffer, View};
 
 /// How a signal passes each kind of operation on its way back.
 ///
@@ -38,7 +38,7 @@ pub trait Rule: Sync {
         signal: &mut [f32],
         rest: &mut [f32],
     ) {
-        cpu::copy(signal, rest);
+        kernels::copy(signal, rest);
     }
 
     /// Through a convolution (a fully connected layer is one): writes the signal at its input plus `addend`,

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, bail};
 use neuron_data::{ImagenetClass, Preprocessing};
-use neuron_model::cpu::{self, View};
+use neuron_kernels::{self as kernels, View};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Network, Operation, Tap, Weights};
 use serde::Serialize;
@@ -91,7 +91,7 @@ impl Collected {
         if self.top_k > 0 {
             let mut scores = vec![0.0; maps.batch * maps.channels];
             let mut positions = vec![0; scores.len()];
-            cpu::reduce_max(maps, &mut scores, &mut positions);
+            kernels::reduce_max(maps, &mut scores, &mut positions);
             self.rank(&scores);
         }
         for item in maps.data.chunks_exact(maps.item_len()) {

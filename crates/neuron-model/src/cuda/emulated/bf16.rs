@@ -97,7 +97,7 @@ fn kernels_over_maps_in_bf16_round_once() {
     narrow.run("reduce_max", count, &[&[read(&input)], &outputs[..], &sizes].concat());
     let (mut expected, mut expected_positions) = (vec![0.0; count], vec![0u32; count]);
     let view = View::new(BATCH, HEIGHT, WIDTH, CHANNELS, &wide_input);
-    cpu::reduce_max(view, &mut expected, &mut expected_positions);
+    kernels::reduce_max(view, &mut expected, &mut expected_positions);
     assert_same(&scores, &expected, "reduce_max");
     assert_eq!(positions, expected_positions);
 }

@@ -3,8 +3,8 @@
 use neuron_geometry::Window;
 
 use super::*;
-use crate::cpu::{Algorithm, ConvGeometry, Convolution, Epilogue};
 use crate::cuda::frozen::channels_last;
+use neuron_kernels::{Algorithm, ConvGeometry, Convolution, Epilogue};
 
 #[test]
 fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
@@ -16,10 +16,10 @@ fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
         let arguments =
             [read(&input), read(&scale), read(&shift), write(&mut found), whole(CHANNELS), relu.into()];
         gpu.run("scale_shift", LEN, &arguments);
-        cpu::scale_shift(&input, &scale, &shift, relu, &mut expected);
+        kernels::scale_shift(&input, &scale, &shift, relu, &mut expected);
         assert_same(&found, &expected, "scale_shift");
         gpu.run("add", LEN, &[read(&input), read(&other), write(&mut found), relu.into()]);
-        cpu::add(&input, &other, relu, &mut expected);
+        kernels::add(&input, &other, relu, &mut expected);
         assert_same(&found, &expected, "add");
         for residual in [NONE, read(&other)] {
             found.copy_from_slice(&input);
@@ -37,18 +37,18 @@ fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
         }
     }
     gpu.run("relu", LEN, &[read(&input), write(&mut found)]);
-    cpu::relu(&input, &mut expected);
+    kernels::relu(&input, &mut expected);
     assert_same(&found, &expected, "relu");
 
     (found, expected) = (input.clone(), input.clone());
     gpu.run("scale_by_channel", LEN, &[write(&mut found), read(&scale), whole(CHANNELS)]);
-    cpu::scale_by_channel(&mut expected, &scale);
+    kernels::scale_by_channel(&mut expected, &scale);
     assert_same(&found, &expected, "scale_by_channel");
     gpu.run("accumulate", LEN, &[write(&mut found), read(&other), Argument::Real(-1.0)]);
-    cpu::update(&mut expected, &other, |sum, term| sum - term);
+    kernels::update(&mut expected, &other, |sum, term| sum - term);
     assert_same(&found, &expected, "accumulate");
     gpu.run("quotient", LEN, &[write(&mut found), read(&other), Argument::Real(1e-5)]);
-    cpu::update(&mut expected, &other, |divisor, numerator| numerator / (divisor + 1e-5));
+    kernels::update(&mut expected, &other, |divisor, numerator| numerator / (divisor + 1e-5));
     assert_same(&found, &expected, "quotient");
 
     gpu.run("fill", LEN, &[write(&mut found), Argument::Real(0.75)]);
@@ -72,7 +72,7 @@ fn max_pools_have_the_bits_of_the_cpu() {
         let (mut expected, mut expected_argmax) = (vec![0.0; len], vec![0u8; len]);
         let pointers = [read(&data), write(&mut found), write(&mut argmax)];
         gpu.run("max_pool", len, &[&pointers, &sizes[..]].concat());
-        cpu::max_pool(window, input, &mut expected, Some(&mut expected_argmax));
+        kernels::max_pool(window, input, &mut expected, Some(&mut expected_argmax));
         assert_same(&found, &expected, "max_pool");
         assert_eq!(argmax, expected_argmax);
         gpu.run("max_pool", len, &[&[read(&data), write(&mut found), NONE], &sizes[..]].concat());
@@ -83,7 +83,7 @@ fn max_pools_have_the_bits_of_the_cpu() {
         let pointers = [read(&gradient), read(&argmax), write(&mut found)];
         gpu.run("max_pool_backward", LEN, &[&pointers, &sizes[..]].concat());
         let view = View::new(BATCH, rows, columns, CHANNELS, &gradient);
-        cpu::max_pool_backward(window, view, &argmax, HEIGHT, WIDTH, &mut expected);
+        kernels::max_pool_backward(window, view, &argmax, HEIGHT, WIDTH, &mut expected);
         assert_same(&found, &expected, "max_pool_backward");
     }
 }
@@ -95,19 +95,19 @@ fn means_have_the_bits_of_the_cpu() {
     let input = View::new(BATCH, HEIGHT, WIDTH, CHANNELS, &data);
     for (kernel, stride) in [(2, 2), (3, 2), (2, 3), (1, 1)] {
         let window = Window { kernel, stride, padding: 0 };
-        let positions = |len| cpu::average_pool_positions(window, len);
+        let positions = |len| kernels::average_pool_positions(window, len);
         let (rows, columns) = (positions(HEIGHT), positions(WIDTH));
         let len = BATCH * rows * columns * CHANNELS;
         let sizes = [HEIGHT, WIDTH, CHANNELS, rows, columns, kernel, stride].map(whole);
         let (mut found, mut expected) = (vec![0.5; len], vec![0.0; len]);
         gpu.run("average_pool", len, &[&[read(&data), write(&mut found)], &sizes[..]].concat());
-        cpu::average_pool(window, input, &mut expected);
+        kernels::average_pool(window, input, &mut expected);
         assert_same(&found, &expected, "average_pool");
 
         let (mut back, mut expected_back) = (vec![0.5; LEN], vec![0.0; LEN]);
         gpu.run("average_pool_backward", LEN, &[&[read(&found), write(&mut back)], &sizes[..]].concat());
         let gradient = View::new(BATCH, rows, columns, CHANNELS, &found);
-        cpu::average_pool_backward(window, gradient, HEIGHT, WIDTH, &mut expected_back);
+        kernels::average_pool_backward(window, gradient, HEIGHT, WIDTH, &mut expected_back);
         assert_same(&back, &expected_back, "average_pool_backward");
     }
 
@@ -116,11 +116,11 @@ fn means_have_the_bits_of_the_cpu() {
     let (mut expected, mut expected_positions) = (vec![0.0; count], vec![0u32; count]);
     let pointers = [read(&data), write(&mut scores), write(&mut positions)];
     gpu.run("reduce_max", count, &[&pointers, &sizes[..]].concat());
-    cpu::reduce_max(input, &mut expected, &mut expected_positions);
+    kernels::reduce_max(input, &mut expected, &mut expected_positions);
     assert_same(&scores, &expected, "reduce_max");
     assert_eq!(positions, expected_positions);
     gpu.run("reduce_mean", count, &[&[read(&data), write(&mut scores)], &sizes[..]].concat());
-    cpu::reduce_mean(input, &mut expected);
+    kernels::reduce_mean(input, &mut expected);
     assert_same(&scores, &expected, "reduce_mean");
     scores.fill(0.5);
     gpu.run("global_average_pool", count, &[&[read(&data), write(&mut scores)], &sizes[..]].concat());

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::element::Element;
 use super::kernels::{Argument, MAPS_IN_BF16, SIGNATURES, SOURCE, check};
-use crate::cpu::{self, View};
+use neuron_kernels::{self as kernels, View};
 
 const PRELUDE: &str = "
 #include <cmath>

@@ -28,7 +28,7 @@ fn signals_pass_gates_and_sums_as_on_the_cpu() {
     let (mut expected, mut expected_rest) = (signal.clone(), vec![0.0; LEN]);
     let terms = [read(&forward), read(&addend), write(&mut found), write(&mut found_rest)];
     gpu.run("split_by_magnitude", LEN, &terms);
-    cpu::split_by_magnitude(&forward, &addend, &mut expected, &mut expected_rest);
+    kernels::split_by_magnitude(&forward, &addend, &mut expected, &mut expected_rest);
     assert_same(&found, &expected, "split_by_magnitude");
     assert_same(&found_rest, &expected_rest, "the rest of split_by_magnitude");
 }

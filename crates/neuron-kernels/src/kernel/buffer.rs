@@ -66,7 +66,7 @@ thread_local! {
 
 /// Lends `body` `len` values with arbitrary contents. The memory is kept for the next call on this thread: fresh pages
 /// would cost more than many a layer.
-pub(in crate::cpu) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let free = FREE.with_borrow_mut(|free| {
         // The smallest that is large enough, else the largest, which is replaced.
         free.sort_by_key(Buffer::capacity);

@@ -8,14 +8,14 @@ use std::array::from_fn;
 
 /// Which of the two algorithms: tiles of 2x2 or of 4x4 outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cpu) enum Size {
+pub(crate) enum Size {
     F2,
     F4,
 }
 
 impl Size {
     /// Side of a tile of outputs.
-    pub(in crate::cpu) fn outputs(self) -> usize {
+    pub(crate) fn outputs(self) -> usize {
         match self {
             Self::F2 => 2,
             Self::F4 => 4,
@@ -23,12 +23,12 @@ impl Size {
     }
 
     /// Side of a tile of inputs.
-    pub(in crate::cpu) fn inputs(self) -> usize {
+    pub(crate) fn inputs(self) -> usize {
         self.outputs() + 2
     }
 
     /// Number of products that a tile is made of.
-    pub(in crate::cpu) fn frequencies(self) -> usize {
+    pub(crate) fn frequencies(self) -> usize {
         self.inputs() * self.inputs()
     }
 }
@@ -152,26 +152,20 @@ pub(super) unsafe fn output_tile<S: Lanes, F: Filtering<IN, OUT>, const IN: usiz
 
 /// One item's map, `[height, width, channels]`, and zeros for what lies beyond it.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Map<'a> {
-    pub(in crate::cpu) data: &'a [f32],
-    pub(in crate::cpu) height: usize,
-    pub(in crate::cpu) width: usize,
-    pub(in crate::cpu) channels: usize,
+pub(crate) struct Map<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
     /// `channels` zeros.
-    pub(in crate::cpu) zeros: &'a [f32],
+    pub(crate) zeros: &'a [f32],
 }
 
 /// Transforms the tile whose first pixel is (`y`, `x`) of the map; `slabs` has a row for each frequency.
 ///
 /// # Panics
 /// If `slabs` lacks frequencies, or columns for the channels in whole vectors.
-pub(in crate::cpu) fn input(
-    isa: &Isa,
-    size: Size,
-    map: Map<'_>,
-    (y, x): (isize, isize),
-    slabs: &mut MatrixMut<'_>,
-) {
+pub(crate) fn input(isa: &Isa, size: Size, map: Map<'_>, (y, x): (isize, isize), slabs: &mut MatrixMut<'_>) {
     let (side, Map { height, width, channels, .. }) = (size.inputs(), map);
     assert!(slabs.rows >= size.frequencies() && slabs.columns >= channels.next_multiple_of(MOST_LANES));
     let pixel = |index: usize| {
@@ -198,7 +192,7 @@ pub(in crate::cpu) fn input(
 ///
 /// # Panics
 /// If a slice is too short.
-pub(in crate::cpu) fn output(
+pub(crate) fn output(
     isa: &Isa,
     size: Size,
     (products, pitch): (&[f32], usize),

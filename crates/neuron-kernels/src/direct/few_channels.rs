@@ -1,7 +1,7 @@
 //! Inputs of few channels, such as pixels.
 use super::{Direct, LINES, Sampling};
-use crate::cpu::View;
-use crate::cpu::kernel::{Axis, Finish, Rows, Split, Stage, gemm, with_scratch};
+use crate::View;
+use crate::kernel::{Axis, Finish, Rows, Split, Stage, gemm, with_scratch};
 
 impl Direct {
     /// A task copies the input lines it needs with their zero border; its output positions then read their kernel rows

@@ -1,7 +1,7 @@
 //! Maps of few positions.
 use super::{Direct, ROWS, Sampling, TINY};
-use crate::cpu::kernel::{Axis, Finish, Rows, Split, Stage, gemm};
-use crate::cpu::{View, parallel};
+use crate::kernel::{Axis, Finish, Rows, Split, Stage, gemm};
+use crate::{View, parallel};
 use std::ops::Range;
 
 impl Direct {

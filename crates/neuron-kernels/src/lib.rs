@@ -1,4 +1,4 @@
-//! The arithmetic of frozen convolution networks on the CPU.
+//! The arithmetic of frozen convolution networks on the CPU, without a graph.
 //!
 //! Everything here works on channels-last `f32` activations in slices that the caller owns and reuses. Weights are
 //! packed once. All functions run on the ambient rayon pool: wrap a whole forward pass in `pool.install`.

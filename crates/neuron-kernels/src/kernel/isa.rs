@@ -7,12 +7,12 @@ use super::winograd::{self, Inverse, Size, input_tile, output_tile};
 use std::{fmt, sync::OnceLock};
 
 /// The kernels for one instruction set.
-pub(in crate::cpu) struct Isa {
-    pub(in crate::cpu) name: &'static str,
+pub(crate) struct Isa {
+    pub(crate) name: &'static str,
     /// Values of a vector.
-    pub(in crate::cpu) lanes: usize,
+    pub(crate) lanes: usize,
     /// Columns of a packed panel.
-    pub(in crate::cpu) panel: usize,
+    pub(crate) panel: usize,
     /// Kernels for 1, 2, ... rows.
     pub(super) tiles: &'static [TileKernel],
     /// See [`finish_vectors`].
@@ -25,7 +25,7 @@ pub(in crate::cpu) struct Isa {
 
 impl Isa {
     /// Most rows of a tile.
-    pub(in crate::cpu) fn tile_rows(&self) -> usize {
+    pub(crate) fn tile_rows(&self) -> usize {
         self.tiles.len()
     }
 
@@ -37,7 +37,7 @@ impl Isa {
     }
 
     /// Those that this machine has, the fastest first.
-    pub(in crate::cpu) fn available() -> impl Iterator<Item = &'static Isa> {
+    pub(crate) fn available() -> impl Iterator<Item = &'static Isa> {
         ALL.iter().copied().filter(|isa| (isa.detect)())
     }
 
@@ -45,7 +45,7 @@ impl Isa {
     ///
     /// # Panics
     /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
-    pub(in crate::cpu) fn detected() -> &'static Isa {
+    pub(crate) fn detected() -> &'static Isa {
         static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
         DETECTED.get_or_init(|| {
             let wanted = std::env::var("NEURON_ISA").ok();

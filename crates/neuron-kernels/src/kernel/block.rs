@@ -1,10 +1,10 @@
 //! Tasks that write to disjoint parts of one output.
-use crate::cpu::parallel;
+use crate::parallel;
 use std::{marker::PhantomData, ops::Range};
 
 /// One axis of an output and how it is cut: into `parts` nearly equal shares, counted in whole `unit`s.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cpu) struct Axis {
+pub(crate) struct Axis {
     len: usize,
     pitch: usize,
     unit: usize,
@@ -13,17 +13,17 @@ pub(in crate::cpu) struct Axis {
 
 impl Axis {
     /// An axis that is not cut: `len` steps of `pitch` values.
-    pub(in crate::cpu) fn whole(len: usize, pitch: usize) -> Self {
+    pub(crate) fn whole(len: usize, pitch: usize) -> Self {
         Self { len, pitch, unit: 1, parts: 1 }
     }
 
     /// Cut into `parts` shares of whole units.
-    pub(in crate::cpu) fn shares(self, unit: usize, parts: usize) -> Self {
+    pub(crate) fn shares(self, unit: usize, parts: usize) -> Self {
         Self { unit, parts, ..self }
     }
 
     /// Cut after every `unit`; the last part may be shorter.
-    pub(in crate::cpu) fn every(self, unit: usize) -> Self {
+    pub(crate) fn every(self, unit: usize) -> Self {
         Self { unit, parts: self.len.div_ceil(unit), ..self }
     }
 
@@ -34,13 +34,13 @@ impl Axis {
 }
 
 /// Part `index` of `parts` nearly equal shares of `0..len`.
-pub(in crate::cpu) fn share(len: usize, index: usize, parts: usize) -> Range<usize> {
+pub(crate) fn share(len: usize, index: usize, parts: usize) -> Range<usize> {
     len * index / parts..len * (index + 1) / parts
 }
 
 /// An output seen along four axes, cut into cells. Cells are counted with the last axis fastest.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cpu) struct Split {
+pub(crate) struct Split {
     axes: [Axis; 4],
     /// The axis of neighbouring values.
     columns: usize,
@@ -49,7 +49,7 @@ pub(in crate::cpu) struct Split {
 impl Split {
     /// # Panics
     /// If two places of the axes could be one place in memory, or the columns are not neighbours.
-    pub(in crate::cpu) fn new(axes: [Axis; 4], columns: usize) -> Self {
+    pub(crate) fn new(axes: [Axis; 4], columns: usize) -> Self {
         assert_eq!(axes[columns].pitch, 1, "pitch of the columns");
         let mut by_pitch = axes;
         by_pitch.sort_by_key(|axis| (axis.pitch, axis.len));
@@ -62,7 +62,7 @@ impl Split {
     }
 
     /// Number of cells.
-    pub(in crate::cpu) fn cells(&self) -> usize {
+    pub(crate) fn cells(&self) -> usize {
         self.axes.iter().map(|axis| axis.parts).product()
     }
 
@@ -83,7 +83,7 @@ impl Split {
     }
 
     /// Shares `cells` out over `tasks` tasks, each an uninterrupted run, and calls `body` with each run.
-    pub(in crate::cpu) fn for_each_run(
+    pub(crate) fn for_each_run(
         &self,
         output: &mut [f32],
         cells: Range<usize>,
@@ -102,11 +102,7 @@ impl Split {
     }
 
     /// Calls `body` with every cell and its place along each axis, one task a cell.
-    pub(in crate::cpu) fn for_each(
-        &self,
-        output: &mut [f32],
-        body: impl Fn([usize; 4], BlockMut<'_>) + Sync,
-    ) {
+    pub(crate) fn for_each(&self, output: &mut [f32], body: impl Fn([usize; 4], BlockMut<'_>) + Sync) {
         self.for_each_run(output, 0..self.cells(), self.cells(), |mut cells| {
             let cell = cells.range.start;
             body(self.index(cell), cells.block(cell));
@@ -124,11 +120,11 @@ unsafe impl Send for Start {}
 unsafe impl Sync for Start {}
 
 /// A task's cells.
-pub(in crate::cpu) struct Cells<'a> {
+pub(crate) struct Cells<'a> {
     start: Start,
     split: &'a Split,
     /// Which of the split's cells these are.
-    pub(in crate::cpu) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     _output: PhantomData<&'a mut [f32]>,
 }
 
@@ -137,7 +133,7 @@ impl Cells<'_> {
     ///
     /// # Panics
     /// If the cell is another task's.
-    pub(in crate::cpu) fn block(&mut self, cell: usize) -> BlockMut<'_> {
+    pub(crate) fn block(&mut self, cell: usize) -> BlockMut<'_> {
         assert!(self.range.contains(&cell), "cell {cell} is not one of {:?}", self.range);
         let (axes, index) = (&self.split.axes, self.split.index(cell));
         let parts: [Range<usize>; 4] = std::array::from_fn(|axis| axes[axis].part(index[axis]));
@@ -156,14 +152,14 @@ impl Cells<'_> {
 }
 
 /// A cell's values: exclusively borrowed, not contiguous.
-pub(in crate::cpu) struct BlockMut<'a> {
+pub(crate) struct BlockMut<'a> {
     pub(super) start: *mut f32,
     /// Index of the first value in the whole output.
-    pub(in crate::cpu) offset: usize,
+    pub(crate) offset: usize,
     /// Place of the first value along each axis.
-    pub(in crate::cpu) first: [usize; 4],
+    pub(crate) first: [usize; 4],
     /// Places along each axis.
-    pub(in crate::cpu) extent: [usize; 4],
+    pub(crate) extent: [usize; 4],
     pub(super) pitch: [usize; 4],
     columns: usize,
     _output: PhantomData<&'a mut [f32]>,
@@ -171,7 +167,7 @@ pub(in crate::cpu) struct BlockMut<'a> {
 
 impl BlockMut<'_> {
     /// The neighbouring values at `at`, whose place along the columns is 0, and their index in the whole output.
-    pub(in crate::cpu) fn line(&mut self, at: [usize; 4]) -> (&mut [f32], usize) {
+    pub(crate) fn line(&mut self, at: [usize; 4]) -> (&mut [f32], usize) {
         let inside = at.iter().zip(&self.extent).all(|(at, extent)| at < extent);
         assert!(inside && at[self.columns] == 0, "no line {at:?} in {:?}", self.extent);
         let step: usize = at.iter().zip(&self.pitch).map(|(at, pitch)| at * pitch).sum();
@@ -181,7 +177,7 @@ impl BlockMut<'_> {
     }
 
     /// The part of the block at place `index` of an axis.
-    pub(in crate::cpu) fn at(&mut self, axis: usize, index: usize) -> BlockMut<'_> {
+    pub(crate) fn at(&mut self, axis: usize, index: usize) -> BlockMut<'_> {
         assert!(index < self.extent[axis], "no place {index} on axis {axis} of {:?}", self.extent);
         let step = index * self.pitch[axis];
         let mut part = BlockMut { start: self.start.wrapping_add(step), offset: self.offset + step, ..*self };
@@ -191,7 +187,7 @@ impl BlockMut<'_> {
     }
 
     /// The block as a matrix of its columns; the other two axes have one place.
-    pub(in crate::cpu) fn matrix(&mut self, rows: usize) -> MatrixMut<'_> {
+    pub(crate) fn matrix(&mut self, rows: usize) -> MatrixMut<'_> {
         let others = (0..4).filter(|axis| *axis != rows && *axis != self.columns);
         assert!(
             rows != self.columns && others.clone().all(|axis| self.extent[axis] == 1),
@@ -210,7 +206,7 @@ impl BlockMut<'_> {
 }
 
 /// A row-major matrix in an output, exclusively borrowed.
-pub(in crate::cpu) struct MatrixMut<'a> {
+pub(crate) struct MatrixMut<'a> {
     pub(super) start: *mut f32,
     /// Index of the first value in the whole output.
     pub(super) offset: usize,
@@ -226,7 +222,7 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Panics
     /// If `values` is too short or rows overlap.
-    pub(in crate::cpu) fn new(values: &'a mut [f32], rows: usize, columns: usize, pitch: usize) -> Self {
+    pub(crate) fn new(values: &'a mut [f32], rows: usize, columns: usize, pitch: usize) -> Self {
         assert!(columns <= pitch || rows <= 1, "rows of {columns} values, {pitch} apart");
         assert!(rows == 0 || (rows - 1) * pitch + columns <= values.len(), "{rows} rows of {pitch} values");
         Self { start: values.as_mut_ptr(), offset: 0, rows, columns, pitch, _output: PhantomData }

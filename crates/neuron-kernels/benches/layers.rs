@@ -1,8 +1,8 @@
 //! The kernels one by one: each distinct layer of ResNet-50, and the layers of other networks and of the reverse walk.
 //!
 //! ```text
-//! cargo bench -p neuron-model --bench layers                          # 1 thread, batch 1
-//! cargo bench -p neuron-model --bench layers -- --threads 2 --batch 8
+//! cargo bench -p neuron-kernels --bench layers                          # 1 thread, batch 1
+//! cargo bench -p neuron-kernels --bench layers -- --threads 2 --batch 8
 //! ```
 //!
 //! `share` is a layer's part of ResNet-50's forward pass, its repetitions included. `peak` relates the arithmetic of the
@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use neuron_geometry::Window;
-use neuron_model::cpu::{
+use neuron_kernels::{
     Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, TransposeEpilogue,
     View, max_pool,
 };

@@ -26,11 +26,11 @@ pub(super) struct F2;
 pub(super) struct F4;
 
 /// `G` of [`F2`].
-pub(in crate::cpu) const F2_KERNEL: [[f64; 3]; 4] =
+pub(crate) const F2_KERNEL: [[f64; 3]; 4] =
     [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
 
 /// `G` of [`F4`].
-pub(in crate::cpu) const F4_KERNEL: [[f64; 3]; 6] = [
+pub(crate) const F4_KERNEL: [[f64; 3]; 6] = [
     [1.0 / 4.0, 0.0, 0.0],
     [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
     [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],

@@ -6,16 +6,16 @@ use std::ptr::null;
 /// `operation(sum + bias + addend?)`, or for a product `operation(sum + bias) + addend?`; the slices are laid out like
 /// the whole output, apart from the bias.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cpu) struct Finish<'a> {
+pub(crate) struct Finish<'a> {
     /// One value a column, padded with zeros to whole panels.
-    pub(in crate::cpu) bias: &'a [f32],
-    pub(in crate::cpu) addend: Option<&'a [f32]>,
-    pub(in crate::cpu) operation: Operation<'a>,
+    pub(crate) bias: &'a [f32],
+    pub(crate) addend: Option<&'a [f32]>,
+    pub(crate) operation: Operation<'a>,
 }
 
 /// The last step of a [`Finish`].
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cpu) enum Operation<'a> {
+pub(crate) enum Operation<'a> {
     Keep,
     Relu,
     /// `numerator / (value + eps)`
@@ -46,13 +46,13 @@ impl<'a> Operation<'a> {
 
 impl<'a> Finish<'a> {
     /// The same for a part of the output that begins at column `from` of a row.
-    pub(in crate::cpu) fn at_column(&self, from: usize) -> Self {
+    pub(crate) fn at_column(&self, from: usize) -> Self {
         Self { bias: &self.bias[from..], ..*self }
     }
 
     /// # Panics
     /// If a slice is not as long as the whole output.
-    pub(in crate::cpu) fn check(&self, output: usize) {
+    pub(crate) fn check(&self, output: usize) {
         let mut slices = self.addend.into_iter().chain(self.operation.operand());
         assert!(slices.all(|slice| slice.len() == output), "epilogue of an output of {output} values");
     }
@@ -187,12 +187,7 @@ pub(super) unsafe fn finish_vectors<S: Lanes>(
 ///
 /// # Panics
 /// If a slice is too short.
-pub(in crate::cpu) fn finish_line(
-    isa: &Isa,
-    sums: &[f32],
-    finish: &Finish<'_>,
-    (line, at): (&mut [f32], usize),
-) {
+pub(crate) fn finish_line(isa: &Isa, sums: &[f32], finish: &Finish<'_>, (line, at): (&mut [f32], usize)) {
     let len = line.len();
     assert!(sums.len() >= len && finish.bias.len() >= len, "sums and bias of a line of {len} values");
     finish.check_covers(at + len);

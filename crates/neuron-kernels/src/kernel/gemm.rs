@@ -7,42 +7,42 @@ use std::ops::Range;
 
 /// Rows of A, readable in place: row `r` begins at `r * pitch` and consists of `segments` runs with gaps between them.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Rows<'a> {
-    pub(in crate::cpu) data: &'a [f32],
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
     /// Distance of rows in values.
-    pub(in crate::cpu) pitch: usize,
+    pub(crate) pitch: usize,
     /// Number of runs. The depth of the product is shared out evenly among them.
-    pub(in crate::cpu) segments: usize,
+    pub(crate) segments: usize,
     /// Values between two runs that do not belong to the row.
-    pub(in crate::cpu) gap: usize,
+    pub(crate) gap: usize,
 }
 
 impl<'a> Rows<'a> {
     /// Rows in one piece.
-    pub(in crate::cpu) fn new(data: &'a [f32], pitch: usize) -> Self {
+    pub(crate) fn new(data: &'a [f32], pitch: usize) -> Self {
         Self { data, pitch, segments: 1, gap: 0 }
     }
 }
 
 /// Neighbouring panels of a packed B, `[panel][depth][columns of a panel]`.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Panels<'a> {
-    pub(in crate::cpu) data: &'a [f32],
-    pub(in crate::cpu) depth: usize,
+pub(crate) struct Panels<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) depth: usize,
 }
 
 /// Where a product stands in the sum over all blocks of the depth.
 #[derive(Clone, Copy)]
-pub(in crate::cpu) struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     /// C holds the sums over earlier blocks; otherwise they start from 0.
-    pub(in crate::cpu) resume: bool,
+    pub(crate) resume: bool,
     /// After the last block, what becomes of the sums. The bias begins at C's first column.
-    pub(in crate::cpu) finish: Option<Finish<'a>>,
+    pub(crate) finish: Option<Finish<'a>>,
 }
 
 impl<'a> Stage<'a> {
     /// The stage of block `steps` of a product of `depth`: the finish follows the last one.
-    pub(in crate::cpu) fn of(steps: &Range<usize>, depth: usize, finish: Option<Finish<'a>>) -> Self {
+    pub(crate) fn of(steps: &Range<usize>, depth: usize, finish: Option<Finish<'a>>) -> Self {
         Self { resume: steps.start > 0, finish: finish.filter(|_| steps.end == depth) }
     }
 }
@@ -56,7 +56,7 @@ const EDGE: usize = 512;
 ///
 /// # Panics
 /// If a slice is too short for the others' shapes.
-pub(in crate::cpu) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>, stage: Stage<'_>) {
+pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>, stage: Stage<'_>) {
     let (rows, panels) = (c.rows, c.columns.div_ceil(isa.panel));
     if rows == 0 || panels == 0 {
         return;

@@ -1,6 +1,8 @@
+use std::path::Path;
+
 use crate::decode::Decoder;
 use crate::resize::{Raster, Resize};
-use crate::{CropGeometry, ImageError, Limits, Preprocessing, Rgb8Image};
+use crate::{CropGeometry, DataError, ImageError, Limits, Preprocessing, Rgb8Image, read_rgb8};
 
 /// Turns files into crops, one after the other, in the same memory.
 pub struct CropDecoder {
@@ -40,6 +42,39 @@ impl CropDecoder {
 }
 
 impl Preprocessing {
+    /// Reads a picture and makes it the input of a network.
+    ///
+    /// # Shapes
+    /// * returns: `[crop, crop, 3]`, normalised
+    ///
+    /// # Errors
+    /// [`DataError::Image`] with the reason.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use neuron_data::{Limits, Preprocessing};
+    ///
+    /// let input = Preprocessing::default().load(Path::new("photo.jpg"), &Limits::default())?;
+    /// assert_eq!(input.len(), 224 * 224 * 3);
+    /// # Ok::<(), neuron_data::DataError>(())
+    /// ```
+    pub fn load(&self, path: &Path, limits: &Limits) -> Result<Vec<f32>, DataError> {
+        Ok(self.normalize(&self.load_crop(path, limits)?))
+    }
+
+    /// Reads a picture, resizes and crops it.
+    ///
+    /// # Shapes
+    /// * returns: `[crop, crop, 3]`, RGB
+    ///
+    /// # Errors
+    /// [`DataError::Image`] with the reason.
+    pub fn load_crop(&self, path: &Path, limits: &Limits) -> Result<Vec<u8>, DataError> {
+        let mut crop = vec![0; self.crop_bytes()];
+        self.crop_into(&read_rgb8(path, limits)?, &mut crop);
+        Ok(crop)
+    }
+
     /// Resizes and crops a decoded picture.
     ///
     /// # Shapes

@@ -88,12 +88,22 @@ impl Preprocessing {
         self.crop * self.crop * 3
     }
 
-    /// What [`Preprocessing::normalize_into`] writes for each level of red, green and blue.
-    pub fn values_of_levels(&self) -> [[f32; 256]; 3] {
+    /// What [`Preprocessing::normalize_into`] writes for each byte of red, green and blue.
+    pub fn lookup_table(&self) -> [[f32; 256]; 3] {
         let values = |channel: usize| {
-            std::array::from_fn(|level| (level as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel])
         };
         std::array::from_fn(values)
+    }
+
+    /// As [`Preprocessing::normalize_into`], into memory of its own.
+    ///
+    /// # Panics
+    /// If the length is no multiple of 3.
+    pub fn normalize(&self, pixels: &[u8]) -> Vec<f32> {
+        let mut out = vec![0.0; pixels.len()];
+        self.normalize_into(pixels, &mut out);
+        out
     }
 
     /// `(pixel / 255 - mean) / std`, in f32 and in this order of operations, as torchvision computes it.
@@ -107,10 +117,10 @@ impl Preprocessing {
     pub fn normalize_into(&self, pixels: &[u8], out: &mut [f32]) {
         assert_eq!(pixels.len(), out.len(), "one value for each byte");
         assert_eq!(pixels.len() % 3, 0, "three colours for each pixel");
-        let tables = self.values_of_levels();
+        let tables = self.lookup_table();
         for (out, rgb) in out.chunks_exact_mut(3).zip(pixels.chunks_exact(3)) {
-            for ((out, &level), table) in out.iter_mut().zip(rgb).zip(&tables) {
-                *out = table[usize::from(level)];
+            for ((out, &byte), table) in out.iter_mut().zip(rgb).zip(&tables) {
+                *out = table[usize::from(byte)];
             }
         }
     }

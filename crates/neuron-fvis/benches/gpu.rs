@@ -14,8 +14,7 @@ use std::time::Instant;
 
 use neuron_fvis::{Optimizer, Settings, Start, Unit};
 use neuron_model::{
-    ChannelsLast, DeviceRequest, Images, Keep, Levels, Network, Observer, Precision, Reduction,
-    RelevanceMethod,
+    ByteImages, ChannelsLast, DeviceRequest, Keep, Network, Observer, Precision, Reduction, RelevanceMethod,
 };
 use resnet50::{noise, weights};
 
@@ -51,41 +50,12 @@ fn main() {
 /// Images from the host to scores on the host, as in a scan.
 fn forward(network: &Network, precision: Precision) {
     let target = network.tap("layer4").expect("a tap of a ResNet-50");
-    let photos =
-        Photos { pixels: noise(BATCH * SIDE * SIDE * 3).map(|value| (64.0 * value) as i8 as u8).collect() };
+    let pixels: Vec<u8> = noise(BATCH * SIDE * SIDE * 3).map(|value| (64.0 * value) as i8 as u8).collect();
+    let value = |byte: usize| byte as f32 / 64.0 - 2.0;
+    let photos = ByteImages::new(&pixels, SIDE, SIDE, [std::array::from_fn(value); 3]);
     let mut session = network.session(std::slice::from_ref(&target), Keep::Taps);
     let seconds = median(|| session.scores(&photos, Reduction::Max, &mut |_| {}).expect("a forward pass"));
     println!("forward to layer4, b = {BATCH}, {precision}: {:.0} images/s", BATCH as f64 / seconds);
-}
-
-/// Images as a loader gives them.
-struct Photos {
-    pixels: Vec<u8>,
-}
-
-impl Images for Photos {
-    fn count(&self) -> usize {
-        self.pixels.len() / (3 * SIDE * SIDE)
-    }
-
-    fn size(&self) -> (usize, usize) {
-        (SIDE, SIDE)
-    }
-
-    fn write(&self, index: usize, pixels: &mut [f32]) {
-        let levels = &self.pixels[index * pixels.len()..];
-        pixels.iter_mut().zip(levels).for_each(|(pixel, level)| *pixel = value(*level));
-    }
-
-    fn levels(&self) -> Option<Levels<'_>> {
-        let values = std::array::from_fn(|level| value(level as u8));
-        Some(Levels { pixels: &self.pixels, values: [values; 3] })
-    }
-}
-
-/// A normalised colour.
-fn value(level: u8) -> f32 {
-    f32::from(level) / 64.0 - 2.0
 }
 
 /// One step.

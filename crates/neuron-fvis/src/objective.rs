@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use neuron_model::{ChannelsLast, Distribution, Images, Levels, Matched, Network, RelevanceMethod, Tap};
+use neuron_model::{ByteImages, ChannelsLast, Distribution, Images, Matched, Network, RelevanceMethod, Tap};
 use rayon::prelude::*;
 
 use crate::FvisError;
@@ -311,11 +311,8 @@ impl Images for Part<'_> {
         self.images.write(self.first + index, pixels);
     }
 
-    fn levels(&self) -> Option<Levels<'_>> {
-        let Levels { pixels, values } = self.images.levels()?;
-        let (height, width) = self.size();
-        let len = 3 * height * width;
-        Some(Levels { pixels: &pixels[self.first * len..(self.first + self.count) * len], values })
+    fn bytes(&self) -> Option<ByteImages<'_>> {
+        Some(self.images.bytes()?.slice(self.first..self.first + self.count))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use neuron_model::{Images, Levels, Network, Tap, first_not_finite};
+use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
 use rayon::prelude::*;
 
 use crate::item::FeatureStep;
@@ -295,7 +295,7 @@ impl Images for Pooled<'_> {
         View::new((height, width), self.pooling, Shift::default()).write(&full, pixels);
     }
 
-    fn levels(&self) -> Option<Levels<'_>> {
-        self.images.levels().filter(|_| self.pooling == 1)
+    fn bytes(&self) -> Option<ByteImages<'_>> {
+        self.images.bytes().filter(|_| self.pooling == 1)
     }
 }

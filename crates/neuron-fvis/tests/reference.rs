@@ -78,7 +78,8 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
     let offsets = offsets.chunks_exact(2).map(|offset| (offset[0], offset[1])).collect();
     let start = Start { pictures: Some(golden.picture("init")), offsets };
     let settings = Settings { method, ..Settings::default() };
-    let units = vec![Unit { channel: 1935, references: &photos }];
+    let references = photos.images();
+    let units = vec![Unit { channel: 1935, references: &references }];
     let mut optimizer = Optimizer::new(&network, &target, units, settings, start).expect("sound settings");
 
     let loss = golden.values("loss");

@@ -1,6 +1,6 @@
 //! Reads a tap of a photo: `cargo run --release -p neuron-model --example tap -- WEIGHTS PHOTO [TAP]`.
 
-use neuron_data::{CropDecoder, Limits, Preprocessing};
+use neuron_data::{Limits, Preprocessing};
 use neuron_model::{ChannelsLast, Keep, Network};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,11 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tap = network.tap(rest.first().map_or("layer4", String::as_str))?;
 
     let preprocessing = Preprocessing::from_metadata(network.weights().metadata())?;
-    let (mut crop, side) = (vec![0; preprocessing.crop_bytes()], preprocessing.crop);
-    CropDecoder::new(preprocessing.clone(), Limits::default())
-        .decode_crop(&std::fs::read(photo)?, &mut crop)?;
-    let mut pixels = vec![0.0; crop.len()];
-    preprocessing.normalize_into(&crop, &mut pixels);
+    let side = preprocessing.crop;
+    let pixels = preprocessing.load(photo.as_ref(), &Limits::default())?;
 
     network.session(&[tap], Keep::Taps).run(&ChannelsLast::new(&pixels, side, side), &mut |tapped| {
         let largest = tapped.map.data.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -39,7 +39,7 @@ pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Prec
 pub use error::ModelError;
 pub use finite::{Cause, first_not_finite};
 pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
-pub use images::{ChannelsFirst, ChannelsLast, Images, Levels};
+pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
 pub use neuron_kernels::{Algorithm, ConvGeometry, View};

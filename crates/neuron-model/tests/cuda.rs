@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use definition::{pixels, random_weights};
 use neuron_model::{
-    ChannelsLast, Device, DeviceEvent, DeviceRequest, Gradient, Images, Keep, Levels, Network, Observer,
+    ByteImages, ChannelsLast, Device, DeviceEvent, DeviceRequest, Gradient, Images, Keep, Network, Observer,
     PixelRange, Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
 };
 
@@ -132,54 +132,42 @@ fn maps_in_bf16_are_near_those_of_the_cpu() {
     check_maps(Precision::Bf16, 4e-2);
 }
 
-/// Images as bytes, and as what the bytes stand for.
-struct Photos {
-    pixels: Vec<u8>,
-    values: [[f32; 256]; 3],
-    as_levels: bool,
-}
+/// Images as bytes that a GPU does not get as such.
+struct Written<'a>(ByteImages<'a>);
 
-impl Images for Photos {
+impl Images for Written<'_> {
     fn count(&self) -> usize {
-        self.pixels.len() / (HEIGHT * WIDTH * 3)
+        self.0.count()
     }
 
     fn size(&self) -> (usize, usize) {
-        (HEIGHT, WIDTH)
+        self.0.size()
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
-        let len = pixels.len();
-        for (at, (pixel, level)) in pixels.iter_mut().zip(&self.pixels[index * len..]).enumerate() {
-            *pixel = self.values[at % 3][usize::from(*level)];
-        }
-    }
-
-    fn levels(&self) -> Option<Levels<'_>> {
-        self.as_levels.then_some(Levels { pixels: &self.pixels, values: self.values })
+        self.0.write(index, pixels);
     }
 }
 
 #[test]
-fn levels_give_the_bits_of_their_values() {
+fn bytes_give_the_bits_of_their_values() {
     let Some(device) = gpus("cuda", Precision::F32) else { return };
     let (gpu, _) = networks(device, "resnet10_demo");
     let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
     // A session takes either, and another normalisation, from one batch to the next.
     for shift in [0.5, 0.25] {
-        let pixels = (0..5 * HEIGHT * WIDTH * 3).map(|at| (at * 7919 % 256) as u8).collect();
-        let value = |channel: usize, level: usize| (level as f32 / 255.0 - shift) * (channel + 1) as f32;
-        let values = std::array::from_fn(|channel| std::array::from_fn(|level| value(channel, level)));
-        let mut photos = Photos { pixels, values, as_levels: true };
-        let mut scores = |photos: &Photos| {
+        let pixels: Vec<u8> = (0..5 * HEIGHT * WIDTH * 3).map(|at| (at * 7919 % 256) as u8).collect();
+        let value = |channel: usize, byte: usize| (byte as f32 / 255.0 - shift) * (channel + 1) as f32;
+        let lookup = std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte)));
+        let photos = ByteImages::new(&pixels, HEIGHT, WIDTH, lookup);
+        let mut scores = |photos: &dyn Images| {
             let mut all = Vec::new();
             let absorb = &mut |scored: neuron_model::Scored<'_>| all.extend_from_slice(scored.scores);
             session.scores(photos, Reduction::Mean, absorb).unwrap();
             all
         };
-        let by_levels = scores(&photos);
-        photos.as_levels = false;
-        assert_eq!(scores(&photos), by_levels);
+        let by_bytes = scores(&photos);
+        assert_eq!(scores(&Written(photos)), by_bytes);
     }
 }
 

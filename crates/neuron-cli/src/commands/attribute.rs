@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_data::read_rgb8;
 use neuron_fvis::LayerWeights;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
@@ -75,11 +74,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
     let _claim = claim::take(&args.out, "attribute", &["heatmap".to_owned()])?;
     let preprocessing = global.preprocessing(&network)?;
-    let image = read_rgb8(&args.image, &global.limits())?;
-    let mut crop = vec![0; preprocessing.crop_bytes()];
-    preprocessing.crop_into(&image, &mut crop);
-    let mut pixels = vec![0.0; crop.len()];
-    preprocessing.normalize_into(&crop, &mut pixels);
+    let crop = preprocessing.load_crop(&args.image, &global.limits())?;
+    let pixels = preprocessing.normalize(&crop);
 
     let side = preprocessing.crop;
     let taps: Vec<Tap> = wanted.iter().chain([&target]).cloned().collect();

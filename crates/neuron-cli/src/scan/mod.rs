@@ -26,7 +26,7 @@ use serde_json::Value;
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use conduct::{Destination, Overwrite};
-pub(crate) use crops::Crops;
+pub(crate) use crops::crops;
 pub(crate) use differences::between as differences_between;
 pub(crate) use identity::Identity;
 pub(crate) use plan::{Plan, seconds_of};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use neuron_data::{Limits, Preprocessing, read_rgb8};
-use neuron_model::{DeviceEvent, DeviceRequest, Images, Levels, Network, Observer, Precision};
+use neuron_model::{ByteImages, DeviceEvent, DeviceRequest, Network, Observer, Precision};
 
 /// The folder of the reference data: `$NEURON_SHARED`, else `shared` beside the workspace; `None`, with a line
 /// that says so, where there is neither.
@@ -49,23 +49,9 @@ impl Photos {
         };
         Self { crops: files.into_iter().flat_map(crop).collect(), preprocessing }
     }
-}
-
-impl Images for Photos {
-    fn count(&self) -> usize {
-        self.crops.len() / self.preprocessing.crop_bytes()
-    }
-
-    fn size(&self) -> (usize, usize) {
-        (self.preprocessing.crop, self.preprocessing.crop)
-    }
-
-    fn write(&self, index: usize, pixels: &mut [f32]) {
-        let len = self.preprocessing.crop_bytes();
-        self.preprocessing.normalize_into(&self.crops[index * len..][..len], pixels);
-    }
-
-    fn levels(&self) -> Option<Levels<'_>> {
-        Some(Levels { pixels: &self.crops, values: self.preprocessing.values_of_levels() })
+    /// What a session reads.
+    pub(crate) fn images(&self) -> ByteImages<'_> {
+        let Preprocessing { crop, .. } = self.preprocessing;
+        ByteImages::new(&self.crops, crop, crop, self.preprocessing.lookup_table())
     }
 }

@@ -135,7 +135,7 @@ impl Lane {
         wanted: Wanted,
     ) -> Result<(), ModelError> {
         self.gpu().bind()?;
-        self.prepare(images.size(), block.room, images.levels().is_some())?;
+        self.prepare(images.size(), block.room, images.bytes().is_some())?;
         self.load(images, block)?;
         let mut results = Vec::new();
         for step in self.plan.steps() {

@@ -63,9 +63,9 @@ impl Loading {
             // long as the block.
             unsafe { gpu.kernels(element).launch(gpu.stream(), name, count, arguments) }
         };
-        let levels = images.levels();
+        let levels = images.bytes();
         let table = match &levels {
-            Some(levels) => self.table(gpu, &levels.values)?,
+            Some(levels) => self.table(gpu, levels.lookup())?,
             None => 0,
         };
         match (&mut self.staging, levels) {
@@ -75,7 +75,7 @@ impl Loading {
                 |room| {
                     let (used, unused) = room.split_at_mut(block.items * len);
                     unused.fill(0);
-                    let pixels = levels.pixels[block.first * len..].par_chunks_exact(len);
+                    let pixels = levels.pixels()[block.first * len..].par_chunks_exact(len);
                     let items = used.par_chunks_exact_mut(len).zip(pixels);
                     network.install(|| items.for_each(|(room, pixels)| room.copy_from_slice(pixels)));
                 },

@@ -10,7 +10,7 @@ use super::report::{ImageReport, Report, Skipped};
 use super::{Args, Reduce};
 use crate::global::Global;
 use crate::progress::Progress;
-use crate::scan::Crops;
+use crate::scan::crops;
 use crate::{interrupt, not_finite};
 
 /// Images that go through the network together; results do not depend on it.
@@ -43,9 +43,9 @@ impl Pass<'_> {
             }
             let first = report.images.len();
             let pixels = self.load(paths, &mut report)?;
-            let crops = Crops::new(&pixels, self.preprocessing);
+            let images = crops(&pixels, self.preprocessing);
             let name = |item: usize| report.images[first + item].image.clone();
-            self.collect(&mut session, &crops, collected).map_err(|error| not_finite::named(error, name))?;
+            self.collect(&mut session, &images, collected).map_err(|error| not_finite::named(error, name))?;
             done += paths.len();
             progress.update(done, "");
         }

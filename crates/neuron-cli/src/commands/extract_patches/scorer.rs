@@ -2,7 +2,7 @@ use neuron_data::Preprocessing;
 use neuron_model::{Images, Keep, ModelError, Network, Reduction, Session, Tap};
 
 use crate::patches::{BestPlaces, WindowScorer};
-use crate::scan::{Crops, loaded_together, seconds_of};
+use crate::scan::{crops, loaded_together, seconds_of};
 
 /// One of the ways to find the best place in an image.
 pub(super) enum Scorer {
@@ -81,7 +81,7 @@ impl FieldScorer {
     /// # Shapes
     /// * `pixels`: `[images, crop, crop, 3]`
     pub(super) fn best(&mut self, pixels: &[u8]) -> Result<BestPlaces, ModelError> {
-        let images = Crops::new(pixels, &self.preprocessing);
+        let images = crops(pixels, &self.preprocessing);
         let (count, channels) = (images.count(), self.channels);
         let (mut scores, mut places) = (vec![0.0; count * channels], vec![0; count * channels]);
         self.session.scores(&images, Reduction::Max, &mut |scored| {

@@ -13,7 +13,7 @@ use super::Args;
 use super::references::References;
 use super::results::Results;
 use crate::global::Global;
-use crate::scan::{Crops, Identity};
+use crate::scan::{Identity, crops};
 use crate::{not_finite, output};
 
 /// Images of the data folder that stand for images in general.
@@ -190,7 +190,7 @@ impl Report<'_> {
             pixels.extend_from_slice(batch.pixels());
             indices.extend_from_slice(&batch.items);
         }
-        let images = Crops::new(&pixels, preprocessing);
+        let images = crops(&pixels, preprocessing);
         let name = |at: usize| dataset.path(indices[at]).display().to_string();
         Ok(Some(self.scores(&images, name)?))
     }

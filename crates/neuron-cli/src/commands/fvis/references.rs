@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
-use neuron_model::{Images, Levels, Network, Tap};
+use neuron_model::{ByteImages, Images, Network, Tap};
 
 use super::{Args, Kind, patches};
 use crate::global::Global;
 use crate::origin::Origin;
-use crate::scan::{Crops, SkippedImage};
+use crate::scan::{SkippedImage, crops};
 
 /// Name of the lists that `extract-patches` and `baseline` write.
 const LIST: &str = "topk_files.txt";
@@ -48,11 +48,11 @@ impl Images for References {
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
-        Crops::new(&self.pixels, &self.preprocessing).write(index, pixels);
+        crops(&self.pixels, &self.preprocessing).write(index, pixels);
     }
 
-    fn levels(&self) -> Option<Levels<'_>> {
-        Some(Levels { pixels: &self.pixels, values: self.preprocessing.values_of_levels() })
+    fn bytes(&self) -> Option<ByteImages<'_>> {
+        Some(crops(&self.pixels, &self.preprocessing))
     }
 }
 

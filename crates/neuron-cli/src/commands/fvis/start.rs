@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use neuron_data::{Preprocessing, read_rgb8};
+use neuron_data::Preprocessing;
 use neuron_fvis::Start;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
@@ -43,11 +43,7 @@ fn picture(
     global: &Global,
     preprocessing: &Preprocessing,
 ) -> anyhow::Result<Start> {
-    let image = read_rgb8(path, &global.limits())?;
-    let mut crop = vec![0; preprocessing.crop_bytes()];
-    preprocessing.crop_into(&image, &mut crop);
-    let mut values = vec![0.0; crop.len()];
-    preprocessing.normalize_into(&crop, &mut values);
+    let values = preprocessing.load(path, &global.limits())?;
     Ok(Start { pictures: Some(values.repeat(args.bs.get())), offsets: Vec::new() })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Settings;
 use crate::not_finite;
-use crate::scan::{Crops, Job};
+use crate::scan::{Job, crops};
 
 /// Scores every crop by the maxima of each layer's maps and keeps the best images of every channel.
 pub(super) struct SelectImages {
@@ -74,7 +74,7 @@ impl Job for SelectImages {
             layer.positions.resize(items * layer.width, 0);
         }
         let layers = &mut self.layers;
-        let images = Crops::new(batch.pixels(), &self.preprocessing);
+        let images = crops(batch.pixels(), &self.preprocessing);
         let scored = self.session.scores(&images, Reduction::Max, &mut |scored| {
             let layer = &mut layers[scored.tap];
             layer.scores[scored.range()].copy_from_slice(scored.scores);

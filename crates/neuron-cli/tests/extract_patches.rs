@@ -128,8 +128,8 @@ fn with_receptive_fields_patches_lie_around_the_maximum() {
     setup.assert_ranked(5, 8, |path| {
         let (score, (y, x)) = definition.best_position(&path, (layer, 5));
         let corner = |position: i32| {
-            let first = field.start_px + i64::from(position) * field.stride_px as i64;
-            (first + (field.size_px as i64 - 16).div_euclid(2)).clamp(0, 64 - 16) as i32
+            let first = field.start_px[0] + i64::from(position) * field.stride_px[0] as i64;
+            (first + (field.size_px[0] as i64 - 16).div_euclid(2)).clamp(0, 64 - 16) as i32
         };
         (score, (corner(y), corner(x)))
     });
@@ -140,7 +140,7 @@ fn with_receptive_fields_patches_lie_around_the_maximum() {
     );
     let sizes: BTreeSet<i32> =
         rows(&setup.path("lists/5/patches.parquet")).iter().map(|row| row.size).collect();
-    assert_eq!(sizes, BTreeSet::from([field.size_px.min(64) as i32]));
+    assert_eq!(sizes, BTreeSet::from([field.size_px[0].min(64) as i32]));
 }
 
 #[test]

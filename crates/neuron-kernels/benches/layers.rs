@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, TransposeEpilogue,
-    View, max_pool,
+    Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
+    TransposeEpilogue, View,
 };
 
 /// Measurements of each kernel, of which the fastest counts: what disturbs only ever slows down.
@@ -76,12 +76,12 @@ const GROUPED: [Layer; 5] = [
 impl Layer {
     fn geometry(&self) -> ConvGeometry {
         let ((in_channels, out_channels, groups), (kernel, stride, padding)) = (self.channels, self.window);
-        ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups }
+        ConvGeometry { in_channels, out_channels, groups, window: Window::square(kernel, stride, padding) }
     }
 
     /// Floating-point operations of the definition, for one item.
     fn operations(&self) -> f64 {
-        let positions = self.geometry().positions(self.map);
+        let [positions, _] = self.geometry().positions([self.map; 2]);
         2.0 * (self.geometry().weight_len() * positions * positions) as f64
     }
 }
@@ -149,7 +149,7 @@ impl Bench {
 
     fn forward(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
         let geometry = layer.geometry();
-        let positions = geometry.positions(layer.map);
+        let [positions, _] = geometry.positions([layer.map; 2]);
         let convolution = Convolution::new(geometry, &noise(geometry.weight_len()), None, algorithm);
         let input = noise(self.batch * layer.map * layer.map * geometry.in_channels);
         let mut output = Buffer::zeros(self.batch * positions * positions * geometry.out_channels);
@@ -163,7 +163,7 @@ impl Bench {
 
     fn transpose(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
         let geometry = layer.geometry();
-        let positions = geometry.positions(layer.map);
+        let [positions, _] = geometry.positions([layer.map; 2]);
         let transpose = ConvolutionTranspose::new(geometry, &noise(geometry.weight_len()), algorithm);
         let gradient = noise(self.batch * positions * positions * geometry.out_channels);
         let mut output = Buffer::zeros(self.batch * layer.map * layer.map * geometry.in_channels);
@@ -171,15 +171,15 @@ impl Bench {
         fastest(|| {
             let gradient = View::new(self.batch, positions, positions, geometry.out_channels, &gradient);
             let epilogue = TransposeEpilogue { addend: None, gate: Gate::Relu(&gate) };
-            transpose.forward(gradient, layer.map, layer.map, epilogue, &mut output);
+            transpose.forward(gradient, [layer.map; 2], epilogue, &mut output);
         })
     }
 
     fn max_pool(&self) -> f64 {
         let input = noise(self.batch * 112 * 112 * 64);
         let mut output = Buffer::zeros(self.batch * 56 * 56 * 64);
-        let window = Window { kernel: 3, stride: 2, padding: 1 };
-        fastest(|| max_pool(window, View::new(self.batch, 112, 112, 64, &input), &mut output, None))
+        let pool = MaxPool::new(Window::square(3, 2, 1)).expect("a window of nine places");
+        fastest(|| pool.forward(View::new(self.batch, 112, 112, 64, &input), &mut output, None))
     }
 }
 

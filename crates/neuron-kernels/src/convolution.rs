@@ -1,7 +1,8 @@
-use super::direct::{Direct, Sampling};
+use super::direct::{Direct, Filter, Sampling};
 use super::kernel::{Finish, Isa, Operation, Size};
 use super::winograd::Winograd;
 use super::{ConvGeometry, Epilogue, View};
+use neuron_geometry::Window;
 use std::sync::OnceLock;
 
 /// Transformed weights larger than this are streamed from memory once a batch: for a single item that takes longer than
@@ -11,7 +12,8 @@ const LARGE_BYTES: usize = 16 << 20;
 /// How sums may be arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Algorithm {
-    /// The fastest that stays within a relative error of 1e-4: Winograd's minimal filtering for 3x3 kernels of stride 1.
+    /// The fastest that stays within a relative error of 1e-4: Winograd's minimal filtering for 3x3 kernels of
+    /// stride and dilation 1.
     #[default]
     Auto,
     /// One chain of fused multiply-adds an output value. Relevance divides by small sums, so it never uses Winograd.
@@ -34,7 +36,7 @@ impl Convolution {
     /// Packs the weights.
     ///
     /// # Shapes
-    /// * `weight`: `[out_channels, in_channels / groups, kernel, kernel]`
+    /// * `weight`: `[out_channels, in_channels / groups, kernel height, kernel width]`
     /// * `bias`: `[out_channels]`
     ///
     /// # Panics
@@ -51,10 +53,11 @@ impl Convolution {
         algorithm: Algorithm,
     ) -> Self {
         geometry.check(weight);
-        let ConvGeometry { in_channels, out_channels, kernel, groups, .. } = geometry;
-        let channels = (in_channels / groups, out_channels / groups);
-        let direct = Direct::new(isa, groups, channels, (kernel, kernel), |out, channel, y, x| {
-            weight[((out * channels.0 + channel) * kernel + y) * kernel + x]
+        let ConvGeometry { out_channels, groups, window: Window { kernel, dilation, .. }, .. } = geometry;
+        let [inputs, outputs] = geometry.group();
+        let filter = Filter { groups, inputs, outputs, kernel, dilation };
+        let direct = Direct::new(isa, filter, |out, channel, [y, x]| {
+            weight[((out * inputs + channel) * kernel[0] + y) * kernel[1] + x]
         });
         let bias = bias.map_or_else(|| vec![0.0; out_channels], <[f32]>::to_vec);
         assert_eq!(bias.len(), out_channels, "bias of {geometry:?}");
@@ -65,7 +68,7 @@ impl Convolution {
     ///
     /// # Shapes
     /// * `input`: `[batch, height, width, in_channels]`
-    /// * `output`, and the epilogue's slices: `[batch, positions(height), positions(width), out_channels]`
+    /// * `output`, and the epilogue's slices: `[batch, positions of the maps' size, out_channels]`
     ///
     /// # Panics
     /// If a length does not fit.
@@ -88,30 +91,30 @@ impl Convolution {
         output: &mut [f32],
     ) {
         input.check();
-        let ConvGeometry { in_channels, out_channels, stride, padding, .. } = self.geometry;
-        let positions = (self.geometry.positions(input.height), self.geometry.positions(input.width));
+        let ConvGeometry { in_channels, out_channels, window, .. } = self.geometry;
+        let positions = self.geometry.positions(input.size());
         assert_eq!(input.channels, in_channels, "channels of the input");
-        let expected = input.batch * positions.0 * positions.1 * out_channels;
-        assert_eq!(
-            output.len(),
-            expected,
-            "output of {:?} for {:?}",
-            self.geometry,
-            (input.height, input.width)
-        );
+        let expected = input.batch * positions[0] * positions[1] * out_channels;
+        assert_eq!(output.len(), expected, "output of {:?} for {:?}", self.geometry, input.size());
         let finish = Finish { bias: &self.bias, addend, operation };
         finish.check(output.len());
-        let origin = (-(padding as isize), -(padding as isize));
+        let origin = window.padding.map(|padding| -(padding as isize));
         match self.tile_size(positions) {
             Some(size) => self.winograd(size).forward(input, origin, positions, &finish, output),
-            None => self.direct.forward(input, &Sampling { stride, origin, positions }, &finish, output),
+            None => self.direct.forward(
+                input,
+                &Sampling { stride: window.stride, origin, positions },
+                &finish,
+                output,
+            ),
         }
     }
 
     /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
-    fn tile_size(&self, (height, width): (usize, usize)) -> Option<Size> {
-        let ConvGeometry { kernel, stride, in_channels, .. } = self.geometry;
-        let applies = self.algorithm == Algorithm::Auto && (kernel, stride) == (3, 1) && in_channels >= 16;
+    fn tile_size(&self, [height, width]: [usize; 2]) -> Option<Size> {
+        let ConvGeometry { window: Window { kernel, stride, dilation, .. }, in_channels, .. } = self.geometry;
+        let minimal_filtering = (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2]);
+        let applies = self.algorithm == Algorithm::Auto && minimal_filtering && in_channels >= 16;
         // On maps of up to 2x2 the direct path leaves out what lies in the padding and has no more to do.
         if !applies || height * width <= 4 {
             return None;

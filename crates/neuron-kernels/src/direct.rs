@@ -23,19 +23,19 @@ const LINES: usize = 8;
 /// Where a convolution reads: output position `(y, x)` sees the input from `stride * (y, x) + origin` on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sampling {
-    pub(super) stride: usize,
-    pub(super) origin: (isize, isize),
+    pub(super) stride: [usize; 2],
+    pub(super) origin: [isize; 2],
     /// Height and width of the output.
-    pub(super) positions: (usize, usize),
+    pub(super) positions: [usize; 2],
 }
 
 impl Sampling {
     /// The window of an output position that is counted over all items.
     fn corner(&self, position: usize) -> Corner {
-        let (height, width) = self.positions;
+        let [height, width] = self.positions;
         let (item, y, x) = (position / (height * width), position / width % height, position % width);
-        let start = |at: usize, origin: isize| (at * self.stride) as isize + origin;
-        Corner { item, top: start(y, self.origin.0), left: start(x, self.origin.1) }
+        let start = |axis: usize, at: usize| (at * self.stride[axis]) as isize + self.origin[axis];
+        Corner { item, top: start(0, y), left: start(1, x) }
     }
 }
 
@@ -52,11 +52,26 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(isa: &Isa, groups: usize, (inputs, outputs): (usize, usize)) -> Self {
+    /// The blocks of `groups` groups of `inputs` and `outputs` channels each.
+    ///
+    /// Groups of one or two channels would be better served by a depthwise kernel, which multiplies no zeros between
+    /// merged groups: a form of its own beside [`Direct`], chosen by [`Convolution`](super::Convolution) as Winograd's is.
+    pub(super) fn new(isa: &Isa, groups: usize, inputs: usize, outputs: usize) -> Self {
         let fits = |merged: &usize| groups.is_multiple_of(*merged) && merged * outputs <= isa.panel;
         let merged = (1..=groups).filter(fits).max().unwrap_or(1);
         Self { count: groups / merged, inputs: merged * inputs, outputs: merged * outputs }
     }
+}
+
+/// The shape of a convolution's weights, and how far apart its places lie in the input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter {
+    pub(super) groups: usize,
+    /// Channels in and out of each group.
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) kernel: [usize; 2],
+    pub(super) dilation: [usize; 2],
 }
 
 /// A convolution's weights, packed.
@@ -65,7 +80,9 @@ pub(super) struct Direct {
     pub(super) isa: &'static Isa,
     pub(super) blocks: Blocks,
     /// Height and width of the kernel.
-    kernel: (usize, usize),
+    kernel: [usize; 2],
+    /// Distance of neighbouring places of a window, in lines and in columns of the input.
+    dilation: [usize; 2],
     /// One matrix a block, `[kernel row, kernel column, channel] x [channel out]`.
     pub(super) weight: Vec<Packed>,
 }
@@ -79,34 +96,34 @@ pub(super) struct Corner {
 }
 
 impl Direct {
-    /// Packs `weight(channel out, channel in of its group, kernel row, kernel column)`.
-    ///
-    /// `channels` are those in and out of each group.
+    /// Packs `weight(channel out, channel in of its group, [kernel row, kernel column])`.
     pub(super) fn new(
         isa: &'static Isa,
-        groups: usize,
-        channels: (usize, usize),
-        kernel: (usize, usize),
-        weight: impl Fn(usize, usize, usize, usize) -> f32,
+        filter: Filter,
+        weight: impl Fn(usize, usize, [usize; 2]) -> f32,
     ) -> Self {
-        let (group_in, group_out) = channels;
-        let blocks = Blocks::new(isa, groups, channels);
+        let Filter { groups, inputs: group_in, outputs: group_out, kernel, dilation } = filter;
+        let blocks = Blocks::new(isa, groups, group_in, group_out);
         let pack = |block: usize| {
             let at = |step: usize, column: usize| {
                 let (tap, channel) = (step / blocks.inputs, step % blocks.inputs);
                 if channel / group_in != column / group_out {
                     return 0.0;
                 }
-                weight(block * blocks.outputs + column, channel % group_in, tap / kernel.1, tap % kernel.1)
+                weight(
+                    block * blocks.outputs + column,
+                    channel % group_in,
+                    [tap / kernel[1], tap % kernel[1]],
+                )
             };
-            let taps = kernel.0 * kernel.1;
+            let taps = kernel[0] * kernel[1];
             if few_channels(&blocks) {
                 Packed::unblocked(isa, taps * blocks.inputs, blocks.outputs, at)
             } else {
                 Packed::new(isa, (taps, blocks.inputs), blocks.outputs, at)
             }
         };
-        Self { isa, blocks, kernel, weight: (0..blocks.count).map(pack).collect() }
+        Self { isa, blocks, kernel, dilation, weight: (0..blocks.count).map(pack).collect() }
     }
 
     pub(super) fn in_channels(&self) -> usize {
@@ -133,8 +150,9 @@ impl Direct {
         if output.is_empty() {
             return;
         }
-        let one_position = self.kernel == (1, 1);
-        if few_channels(&self.blocks) && !one_position {
+        let one_position = self.kernel == [1, 1];
+        // Lines are read in place, a kernel row at a time: its columns must touch.
+        if few_channels(&self.blocks) && !one_position && self.dilation[1] == 1 {
             self.by_lines(input, sampling, finish, output);
         } else if !one_position && self.runs_by_position(input, sampling) {
             self.by_position(input, sampling, finish, output);
@@ -145,7 +163,7 @@ impl Direct {
 
     /// Tasks of neighbouring positions and columns.
     fn by_rows(&self, input: View<'_>, sampling: &Sampling, finish: &Finish<'_>, output: &mut [f32]) {
-        let rows = input.batch * sampling.positions.0 * sampling.positions.1;
+        let rows = input.batch * sampling.positions[0] * sampling.positions[1];
         let (row_parts, column_parts) = self.partition(rows);
         let one = Axis::whole(1, 1);
         let channels = self.out_channels();
@@ -218,27 +236,29 @@ impl Direct {
     /// Rows a multiple of 4 KiB apart all map to one set of the first-level cache, which has fewer ways than a tile has
     /// rows: copying them is cheaper (measured on Zen 4: 95 to 99 against 90 GFLOP/s).
     fn reads_in_place(&self, input: View<'_>, sampling: &Sampling) -> bool {
-        let same = sampling.positions == (input.height, input.width);
+        let same = sampling.positions == input.size();
         let collide = input.channels.is_multiple_of(1024);
-        self.kernel == (1, 1) && sampling.stride == 1 && sampling.origin == (0, 0) && same && !collide
+        let pointwise = self.kernel == [1; 2] && sampling.stride == [1; 2] && sampling.origin == [0; 2];
+        pointwise && same && !collide
     }
 
     /// Copies what the window at `corner` sees of a block's channels, from step `from` of the depth on.
     ///
-    /// A kernel row is contiguous in channels-last memory unless the channels are split into blocks.
+    /// A kernel row is one run in channels-last memory unless its columns lie apart or the channels are split into
+    /// blocks: then each of its places is a run.
     fn gather(&self, input: View<'_>, block: usize, corner: Corner, from: usize, mut row: &mut [f32]) {
         let View { height, width, channels, data, .. } = input;
         let Corner { item, top, left } = corner;
-        let (run, runs) = match self.blocks.count {
-            1 => (self.kernel.1 * channels, 1),
-            _ => (self.blocks.inputs, self.kernel.1),
+        let (run, runs) = match (self.blocks.count, self.dilation[1]) {
+            (1, 1) => (self.kernel[1] * channels, 1),
+            _ => (self.blocks.inputs, self.kernel[1]),
         };
         let (mut index, mut skip) = (from / run, from % run);
         while !row.is_empty() {
             let (values, rest) = row.split_at_mut((run - skip).min(row.len()));
-            let line = top + (index / runs) as isize;
+            let line = top + (index / runs * self.dilation[0]) as isize;
             if (0..height as isize).contains(&line) {
-                let start = (left + (index % runs) as isize) * channels as isize;
+                let start = (left + (index % runs * self.dilation[1]) as isize) * channels as isize;
                 let start = start + (block * self.blocks.inputs + skip) as isize;
                 let pitch = width * channels;
                 copy_clipped(&data[(item * height + line as usize) * pitch..][..pitch], start, values);

@@ -33,10 +33,7 @@ pub use elementwise::{
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use kernel::Buffer;
-pub use pool::{
-    average_pool, average_pool_backward, average_pool_positions, global_average_pool, max_pool,
-    max_pool_backward,
-};
+pub use pool::{AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};
 pub use transpose::ConvolutionTranspose;

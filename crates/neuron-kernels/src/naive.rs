@@ -10,24 +10,27 @@ pub(super) fn convolution(
     epilogue: Epilogue<'_>,
     output: &mut [f32],
 ) {
-    let ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups } = geometry;
-    let (height, width) = (geometry.positions(input.height), geometry.positions(input.width));
+    let ConvGeometry { in_channels, out_channels, groups, window } = geometry;
+    let [height, width] = geometry.positions(input.size());
     assert_eq!(input.channels, in_channels);
     assert_eq!(output.len(), input.batch * height * width * out_channels);
     let (group_in, group_out) = (in_channels / groups, out_channels / groups);
+    let inside = |axis: usize, at: usize, tap: usize| {
+        let at = at * window.stride[axis] + tap * window.dilation[axis];
+        at.checked_sub(window.padding[axis]).filter(|at| *at < input.size()[axis])
+    };
     parallel::for_each_chunk(output, out_channels, |position, pixel| {
         let (item, y, x) = (position / (height * width), position / width % height, position % width);
         for (channel, value) in pixel.iter_mut().enumerate() {
             let mut sum = 0f32;
-            for tap in 0..kernel * kernel {
-                let row = (y * stride + tap / kernel).checked_sub(padding).filter(|row| *row < input.height);
-                let column =
-                    (x * stride + tap % kernel).checked_sub(padding).filter(|column| *column < input.width);
+            for tap in 0..window.places() {
+                let row = inside(0, y, tap / window.kernel[1]);
+                let column = inside(1, x, tap % window.kernel[1]);
                 let (Some(row), Some(column)) = (row, column) else { continue };
                 let from = ((item * input.height + row) * input.width + column) * in_channels;
                 let from = from + channel / group_out * group_in;
                 for (i, a) in input.data[from..][..group_in].iter().enumerate() {
-                    sum = a.mul_add(weight[(channel * group_in + i) * kernel * kernel + tap], sum);
+                    sum = a.mul_add(weight[(channel * group_in + i) * window.places() + tap], sum);
                 }
             }
             sum += bias.map_or(0.0, |bias| bias[channel]);
@@ -48,34 +51,35 @@ pub(super) fn transpose(
     geometry: ConvGeometry,
     weight: &[f32],
     gradient: View<'_>,
-    (height, width): (usize, usize),
+    [height, width]: [usize; 2],
     epilogue: TransposeEpilogue<'_>,
     output: &mut [f32],
 ) {
-    let ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups } = geometry;
+    let ConvGeometry { in_channels, out_channels, groups, window: slide } = geometry;
     assert_eq!(gradient.channels, out_channels);
-    assert_eq!((gradient.height, gradient.width), (geometry.positions(height), geometry.positions(width)));
+    assert_eq!(gradient.size(), geometry.positions([height, width]));
     assert_eq!(output.len(), gradient.batch * height * width * in_channels);
     let (group_in, group_out) = (in_channels / groups, out_channels / groups);
     parallel::for_each_chunk(output, in_channels, |position, pixel| {
         let (item, y, x) = (position / (height * width), position / width % height, position % width);
         // The window that sees this pixel at kernel offset `tap`, if there is one.
-        let window = |at: usize, tap: usize, len: usize| {
-            let at = (at + padding).checked_sub(tap)?;
-            (at.is_multiple_of(stride) && at / stride < len).then_some(at / stride)
+        let window = |axis: usize, at: usize, tap: usize| {
+            let at = (at + slide.padding[axis]).checked_sub(tap * slide.dilation[axis])?;
+            let index = at / slide.stride[axis];
+            (at.is_multiple_of(slide.stride[axis]) && index < gradient.size()[axis]).then_some(index)
         };
         for (channel, value) in pixel.iter_mut().enumerate() {
             let group = channel / group_in;
             let mut sum = 0f32;
-            for tap in (0..kernel * kernel).rev() {
-                let row = window(y, tap / kernel, gradient.height);
-                let column = window(x, tap % kernel, gradient.width);
+            for tap in (0..slide.places()).rev() {
+                let row = window(0, y, tap / slide.kernel[1]);
+                let column = window(1, x, tap % slide.kernel[1]);
                 let (Some(row), Some(column)) = (row, column) else { continue };
                 let from = ((item * gradient.height + row) * gradient.width + column) * out_channels;
                 let from = from + group * group_out;
                 for (o, g) in gradient.data[from..][..group_out].iter().enumerate() {
                     let filter = (group * group_out + o) * group_in + channel % group_in;
-                    sum = g.mul_add(weight[filter * kernel * kernel + tap], sum);
+                    sum = g.mul_add(weight[filter * slide.places() + tap], sum);
                 }
             }
             let at = position * in_channels + channel;

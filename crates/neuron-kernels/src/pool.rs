@@ -1,230 +1,101 @@
-use super::{View, parallel, reduce_mean};
+//! Pools over windows.
+use super::{View, reduce_mean};
 use neuron_geometry::Window;
 use std::ops::Range;
 
-/// The part of window `index` of an axis that lies inside of `0..len`.
-fn clipped(window: Window, index: usize, len: usize) -> Range<usize> {
-    let start = index * window.stride;
-    start.saturating_sub(window.padding)..(start + window.kernel).saturating_sub(window.padding).min(len)
+mod average;
+mod max;
+
+pub use average::{AveragePool, Divisor};
+pub use max::MaxPool;
+
+/// A window that a pool cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsupportedPool {
+    /// A kernel, stride or dilation is 0.
+    #[error("a pool of kernel {:?}, stride {:?} and dilation {:?}: none of them may be 0", .0.kernel, .0.stride, .0.dilation)]
+    Degenerate(Window),
+    /// Whole windows would lie in the padding.
+    #[error("a pool over {:?} places with {:?} of padding: the padding must be less than the window", .0.kernel, .0.padding)]
+    TooMuchPadding(Window),
+    /// The place of a maximum is kept in one byte.
+    #[error(
+        "a max-pool over {:?} places: more than 256 cannot be told apart; use two pools, first over \
+         rows ({} x 1), then over columns (1 x {}), which have the same maxima", .0.kernel, .0.kernel[0], .0.kernel[1]
+    )]
+    TooManyPlaces(Window),
+    /// An average pool whose places lie apart.
+    #[error("an average pool of dilation {:?}: only 1 is supported; a convolution by equal weights does the same", .0.dilation)]
+    DilatedAverage(Window),
 }
 
-/// The greatest value of every window, NaN if it holds one; the padding never wins.
-///
-/// `argmax` receives where in the window (`row * kernel + column`) the maximum is first reached.
-///
-/// # Shapes
-/// * `output`, `argmax`: `[batch, positions(height), positions(width), channels]`
-///
-/// # Panics
-/// If a length does not fit, a window could lie in the padding alone, or it has more than 256 places.
-pub fn max_pool(window: Window, input: View<'_>, output: &mut [f32], argmax: Option<&mut [u8]>) {
-    input.check();
-    assert!(window.padding < window.kernel && window.kernel <= 16, "unsupported max-pool {window:?}");
-    let (rows, columns) = (window.positions(input.height), window.positions(input.width));
-    assert_eq!(output.len(), input.batch * rows * columns * input.channels, "output of the max-pool");
-    if output.is_empty() {
-        return;
+/// What every pool asks of its window.
+fn check(window: Window) -> Result<(), UnsupportedPool> {
+    let Window { kernel, stride, dilation, padding, .. } = window;
+    if [kernel, stride, dilation].iter().flatten().any(|value| *value == 0) {
+        return Err(UnsupportedPool::Degenerate(window));
     }
-    let line = columns * input.channels;
-    let places = |index: usize, x: usize| places(window, input, (index / rows, index % rows, x));
-    match argmax {
-        Some(argmax) => {
-            assert_eq!(argmax.len(), output.len(), "argmax of the max-pool");
-            parallel::for_each_chunk_pair(output, argmax, line, |index, output, argmax| {
-                let pixels =
-                    output.chunks_exact_mut(input.channels).zip(argmax.chunks_exact_mut(input.channels));
-                for (x, (best, argmax)) in pixels.enumerate() {
-                    best_and_where(places(index, x), best, argmax);
-                }
-            });
-        }
-        None => parallel::for_each_chunk(output, line, |index, output| {
-            for (x, best) in output.chunks_exact_mut(input.channels).enumerate() {
-                best_alone(places(index, x), best);
-            }
-        }),
+    let extent = window.extent();
+    if (0..2).any(|axis| padding[axis] >= extent[axis]) {
+        return Err(UnsupportedPool::TooMuchPadding(window));
     }
+    Ok(())
 }
 
-/// The places of window (`y`, `x`) of an item that lie inside of the map, row by row: number and channels of each.
-fn places(
-    window: Window,
-    input: View<'_>,
-    (item, y, x): (usize, usize, usize),
-) -> impl Iterator<Item = (usize, &[f32])> {
-    let View { height, width, channels, data, .. } = input;
-    clipped(window, y, height).flat_map(move |row| {
-        let first = (row + window.padding - y * window.stride) * window.kernel;
-        clipped(window, x, width).map(move |column| {
-            let values = &data[((item * height + row) * width + column) * channels..][..channels];
-            (first + column + window.padding - x * window.stride, values)
-        })
-    })
+/// The places of a window along one axis that lie inside of the map.
+#[derive(Clone, Debug)]
+struct Places {
+    places: Range<usize>,
+    dilation: usize,
+    /// Where the window begins, counted from `padding` before the map on.
+    start: usize,
+    padding: usize,
 }
 
-fn best_alone<'a>(places: impl Iterator<Item = (usize, &'a [f32])>, best: &mut [f32]) {
-    best.fill(f32::NEG_INFINITY);
-    for (_, values) in places {
-        for (best, value) in best.iter_mut().zip(values) {
-            *best = if *value > *best || value.is_nan() { *value } else { *best };
-        }
+impl Places {
+    /// Those of window `index` of an axis of `len` positions.
+    fn inside(window: &Window, axis: usize, index: usize, len: usize) -> Self {
+        let (kernel, padding, dilation) = (window.kernel[axis], window.padding[axis], window.dilation[axis]);
+        let start = index * window.stride[axis];
+        // The first place that does not lie before `end`. Hardly any pool has a dilation, and a division a window is
+        // as much as the maxima of a few channels.
+        let first_from = |end: usize| {
+            let steps = end.saturating_sub(start);
+            if dilation == 1 { steps.min(kernel) } else { steps.div_ceil(dilation).min(kernel) }
+        };
+        Self { places: first_from(padding)..first_from(padding + len), dilation, start, padding }
     }
-}
 
-fn best_and_where<'a>(
-    mut places: impl Iterator<Item = (usize, &'a [f32])>,
-    best: &mut [f32],
-    argmax: &mut [u8],
-) {
-    let (place, values) = places.next().expect("no window lies in the padding alone");
-    best.copy_from_slice(values);
-    argmax.fill(place as u8);
-    for (place, values) in places {
-        for ((best, at), value) in best.iter_mut().zip(&mut *argmax).zip(values) {
-            let better = *value > *best || (value.is_nan() && !best.is_nan());
-            *best = if better { *value } else { *best };
-            *at = if better { place as u8 } else { *at };
-        }
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Each place and its position in the map.
+    fn positions(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let Self { dilation, start, padding, .. } = *self;
+        self.places.clone().map(move |place| (place, start + place * dilation - padding))
+    }
+
+    /// The place that lies at position `at` of the map, if one does.
+    fn at(&self, at: usize) -> Option<usize> {
+        let steps = (at + self.padding).checked_sub(self.start)?;
+        let place = steps / self.dilation;
+        (steps.is_multiple_of(self.dilation) && self.places.contains(&place)).then_some(place)
     }
 }
 
-/// The gradient of [`max_pool`] with respect to its input: each goes to the one place that won.
-///
-/// # Shapes
-/// * `gradient`, `argmax`: `[batch, positions(height), positions(width), channels]`
-/// * `output`: `[batch, height, width, channels]`
-///
-/// # Panics
-/// If a length does not fit.
-pub fn max_pool_backward(
-    window: Window,
-    gradient: View<'_>,
-    argmax: &[u8],
-    height: usize,
-    width: usize,
-    output: &mut [f32],
-) {
-    gradient.check();
-    let View { batch, height: rows, width: columns, channels, data } = gradient;
-    assert_eq!(
-        (rows, columns),
-        (window.positions(height), window.positions(width)),
-        "positions of the max-pool"
-    );
-    assert_eq!(argmax.len(), data.len(), "argmax of the max-pool");
-    assert_eq!(output.len(), batch * height * width * channels, "gradient of the max-pool's input");
-    if output.is_empty() {
-        return;
-    }
-    // Gathering, a line of the input at a time: each value is the sum over the windows that it won, in their order.
-    parallel::for_each_chunk(output, width * channels, |index, output| {
-        let (item, row) = (index / height, index % height);
-        output.fill(0.0);
-        for y in windows_over(window, row, rows) {
-            for x in 0..columns {
-                let at = ((item * rows + y) * columns + x) * channels;
-                let (values, places) = (&data[at..][..channels], &argmax[at..][..channels]);
-                for column in clipped(window, x, width) {
-                    let place = (row + window.padding - y * window.stride) * window.kernel
-                        + (column + window.padding - x * window.stride);
-                    let output = &mut output[column * channels..][..channels];
-                    for ((output, value), at) in output.iter_mut().zip(values).zip(places) {
-                        *output += if usize::from(*at) == place { *value } else { 0.0 };
-                    }
-                }
-            }
-        }
-    });
+/// The windows of an axis that may hold position `at`: all that do, and for a dilated one some that do not.
+fn windows_over(window: &Window, axis: usize, at: usize, positions: usize) -> Range<usize> {
+    let padded = at + window.padding[axis];
+    let first = (padded + 1).saturating_sub(window.extent()[axis]).div_ceil(window.stride[axis]);
+    first..(padded / window.stride[axis] + 1).min(positions)
 }
 
-/// The windows of an axis that hold position `at`.
-fn windows_over(window: Window, at: usize, positions: usize) -> Range<usize> {
-    let padded = at + window.padding;
-    let first = (padded + 1).saturating_sub(window.kernel).div_ceil(window.stride);
-    first..(padded / window.stride + 1).min(positions)
-}
-
-/// Number of windows of an [`average_pool`] along an axis: the last one may hang over the border, not lie beyond it.
-pub fn average_pool_positions(window: Window, len: usize) -> usize {
-    if len == 0 {
-        return 0;
-    }
-    let count = len.saturating_sub(window.kernel).div_ceil(window.stride) + 1;
-    count.min(len.div_ceil(window.stride))
-}
-
-/// The mean of every window; one that hangs over the border averages what it holds.
-///
-/// # Shapes
-/// * `output`: `[batch, average_pool_positions(height), average_pool_positions(width), channels]`
-///
-/// # Panics
-/// If a length does not fit or the window has padding.
-pub fn average_pool(window: Window, input: View<'_>, output: &mut [f32]) {
-    input.check();
-    assert_eq!(window.padding, 0, "padding of an average pool");
-    let View { batch, height, width, channels, data } = input;
-    let (rows, columns) = (average_pool_positions(window, height), average_pool_positions(window, width));
-    assert_eq!(output.len(), batch * rows * columns * channels, "output of the average pool");
-    if output.is_empty() {
-        return;
-    }
-    parallel::for_each_chunk(output, columns * channels, |index, output| {
-        let (item, y) = (index / rows, index % rows);
-        output.fill(0.0);
-        for (x, sum) in output.chunks_exact_mut(channels).enumerate() {
-            let (lines, places) = (clipped(window, y, height), clipped(window, x, width));
-            let count = (lines.len() * places.len()) as f32;
-            for row in lines {
-                for column in places.clone() {
-                    let values = &data[((item * height + row) * width + column) * channels..][..channels];
-                    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                }
-            }
-            sum.iter_mut().for_each(|sum| *sum /= count);
-        }
-    });
-}
-
-/// The gradient of [`average_pool`] with respect to its input: each window's is shared out evenly.
-///
-/// # Shapes
-/// * `gradient`: `[batch, average_pool_positions(height), average_pool_positions(width), channels]`
-/// * `output`: `[batch, height, width, channels]`
-///
-/// # Panics
-/// If a length does not fit or the window has padding.
-pub fn average_pool_backward(
-    window: Window,
-    gradient: View<'_>,
-    height: usize,
-    width: usize,
-    output: &mut [f32],
-) {
-    gradient.check();
-    assert_eq!(window.padding, 0, "padding of an average pool");
-    let View { batch, height: rows, width: columns, channels, data } = gradient;
-    let expected = (average_pool_positions(window, height), average_pool_positions(window, width));
-    assert_eq!((rows, columns), expected, "positions of the average pool");
-    assert_eq!(output.len(), batch * height * width * channels, "gradient of the average pool's input");
-    if output.is_empty() {
-        return;
-    }
-    parallel::for_each_chunk(output, width * channels, |index, output| {
-        let (item, row) = (index / height, index % height);
-        output.fill(0.0);
-        for y in windows_over(window, row, rows) {
-            for x in 0..columns {
-                let (lines, places) = (clipped(window, y, height), clipped(window, x, width));
-                let count = (lines.len() * places.len()) as f32;
-                let values = &data[((item * rows + y) * columns + x) * channels..][..channels];
-                for column in places {
-                    let output = &mut output[column * channels..][..channels];
-                    output.iter_mut().zip(values).for_each(|(output, value)| *output += value / count);
-                }
-            }
-        }
-    });
+/// The channels of a position of an item's map.
+fn pixel<'a>(input: &View<'a>, item: usize, y: usize, x: usize) -> &'a [f32] {
+    let View { height, width, channels, data, .. } = *input;
+    &data[((item * height + y) * width + x) * channels..][..channels]
 }
 
 /// The mean of every map.
@@ -238,26 +109,24 @@ pub fn global_average_pool(input: View<'_>, output: &mut [f32]) {
     reduce_mean(input, output);
 }
 
+/// What both pools are tested against.
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod definition {
+    use super::Window;
     use proptest::prelude::*;
 
     /// The places of each window that lie inside of the map, as (place in the window, index of its pixel in the batch).
-    fn windows(
-        window: Window,
-        [batch, height, width]: [usize; 3],
-        positions: (usize, usize),
-    ) -> Vec<Vec<(usize, usize)>> {
-        let inside = |at: usize, tap: usize, len: usize| {
-            (at * window.stride + tap).checked_sub(window.padding).filter(|at| *at < len)
+    pub(super) fn windows(window: Window, [batch, height, width]: [usize; 3]) -> Vec<Vec<(usize, usize)>> {
+        let [rows, columns] = window.positions([height, width]);
+        let inside = |axis: usize, at: usize, place: usize, len: usize| {
+            let at = at * window.stride[axis] + place * window.dilation[axis];
+            at.checked_sub(window.padding[axis]).filter(|at| *at < len)
         };
         let mut all = Vec::new();
-        for (item, at) in (0..batch).flat_map(|item| (0..positions.0 * positions.1).map(move |at| (item, at)))
-        {
-            let places = (0..window.kernel * window.kernel).filter_map(|place| {
-                let y = inside(at / positions.1, place / window.kernel, height)?;
-                let x = inside(at % positions.1, place % window.kernel, width)?;
+        for (item, at) in (0..batch).flat_map(|item| (0..rows * columns).map(move |at| (item, at))) {
+            let places = (0..window.places()).filter_map(|place| {
+                let y = inside(0, at / columns, place / window.kernel[1], height)?;
+                let x = inside(1, at % columns, place % window.kernel[1], width)?;
                 Some((place, (item * height + y) * width + x))
             });
             all.push(places.collect());
@@ -265,92 +134,49 @@ mod tests {
         all
     }
 
-    fn check_max_pool(window: Window, [batch, height, width, channels]: [usize; 4], data: &[f32]) {
-        let positions = (window.positions(height), window.positions(width));
-        let input = View::new(batch, height, width, channels, data);
-        let windows = windows(window, [batch, height, width], positions);
-        let len = windows.len() * channels;
-        let (mut maxima, mut argmax, mut alone) = (vec![0.0; len], vec![99; len], vec![0.0; len]);
-        max_pool(window, input, &mut maxima, Some(&mut argmax));
-        max_pool(window, input, &mut alone, None);
-        let mut expected = vec![0.0; data.len()];
-        for (at, places) in windows.iter().enumerate() {
-            for channel in 0..channels {
-                let value = |pixel: usize| data[pixel * channels + channel];
-                let nan = places.iter().find(|(_, pixel)| value(*pixel).is_nan());
-                let best = nan.unwrap_or_else(|| {
-                    places
-                        .iter()
-                        .reduce(|best, next| if value(next.1) > value(best.1) { next } else { best })
-                        .unwrap()
-                });
-                let index = at * channels + channel;
-                assert_eq!(usize::from(argmax[index]), best.0);
-                assert_eq!(maxima[index].to_bits(), value(best.1).to_bits());
-                assert_eq!(alone[index].is_nan(), nan.is_some());
-                assert!(nan.is_some() || alone[index] == maxima[index]);
-                expected[best.1 * channels + channel] += index as f32;
-            }
-        }
-        let gradient: Vec<f32> = (0..len).map(|index| index as f32).collect();
-        let gradient = View::new(batch, positions.0, positions.1, channels, &gradient);
-        let mut back = vec![f32::NAN; data.len()];
-        max_pool_backward(window, gradient, &argmax, height, width, &mut back);
-        assert_eq!(back, expected);
+    fn pair(range: std::ops::Range<usize>) -> impl Strategy<Value = [usize; 2]> {
+        (range.clone(), range).prop_map(|(vertical, horizontal)| [vertical, horizontal])
     }
 
-    proptest! {
-        #[test]
-        fn max_pools_are_what_they_are_defined_to_be(
-            kernel in 1usize..5, stride in 1usize..4, padding in 0usize..3,
-            batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in 1usize..5, seed in 0usize..1000,
-        ) {
-            prop_assume!(padding < kernel && height + 2 * padding >= kernel && width + 2 * padding >= kernel);
-            let window = Window { kernel, stride, padding };
-            // Few values, so that there are ties, and some NaN.
-            let value = |index: usize| match (index * 7919 + seed * 104_729) % 23 {
-                0 => f32::NAN,
-                other => other as f32 % 5.0 - 2.0,
-            };
-            let data: Vec<f32> = (0..batch * height * width * channels).map(value).collect();
-            check_max_pool(window, [batch, height, width, channels], &data);
-        }
+    /// Any window of up to 4 x 4 places.
+    pub(super) fn any_window() -> impl Strategy<Value = Window> {
+        (pair(1..5), pair(1..5), pair(0..3), pair(1..3), any::<bool>()).prop_map(
+            |(kernel, stride, padding, dilation, ceil_mode)| Window {
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ceil_mode,
+            },
+        )
+    }
+}
 
-        #[test]
-        fn average_pools_and_their_gradients_are_what_they_are_defined_to_be(
-            kernel in 1usize..5, stride in 1usize..5,
-            batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in 1usize..5,
-        ) {
-            let window = Window { kernel, stride, padding: 0 };
-            let positions = (average_pool_positions(window, height), average_pool_positions(window, width));
-            let data: Vec<f32> = (0..batch * height * width * channels).map(|i| (i * 37 % 101) as f32).collect();
-            let windows = windows(window, [batch, height, width], positions);
-            let mut means = vec![f32::NAN; windows.len() * channels];
-            average_pool(window, View::new(batch, height, width, channels, &data), &mut means);
-            let mut expected_back = vec![0.0; data.len()];
-            for (index, mean) in means.iter().enumerate() {
-                let places = &windows[index / channels];
-                prop_assert!(!places.is_empty());
-                let sum: f32 = places.iter().map(|(_, pixel)| data[pixel * channels + index % channels]).sum();
-                prop_assert_eq!(*mean, sum / places.len() as f32);
-                for (_, pixel) in places {
-                    expected_back[pixel * channels + index % channels] += index as f32 / places.len() as f32;
-                }
-            }
-            let gradient: Vec<f32> = (0..means.len()).map(|index| index as f32).collect();
-            let gradient = View::new(batch, positions.0, positions.1, channels, &gradient);
-            let mut back = vec![f32::NAN; data.len()];
-            average_pool_backward(window, gradient, height, width, &mut back);
-            prop_assert_eq!(back, expected_back);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_no_pool_can_have_are_refused() {
+        let window = Window::square(3, 1, 0);
+        let max = |window| MaxPool::new(window).err();
+        let degenerate = Window { stride: [1, 0], ..window };
+        assert_eq!(max(degenerate), Some(UnsupportedPool::Degenerate(degenerate)));
+        let padded = Window { padding: [3, 1], ..window };
+        assert_eq!(max(padded), Some(UnsupportedPool::TooMuchPadding(padded)));
+        assert_eq!(max(Window { padding: [3, 1], dilation: [2, 1], ..window }), None);
+        let dilated = Window { dilation: [1, 2], ..window };
+        let average = AveragePool::new(dilated, Divisor::Inside).err();
+        assert_eq!(average, Some(UnsupportedPool::DilatedAverage(dilated)));
     }
 
     #[test]
-    fn the_last_window_may_hang_over_but_not_lie_beyond() {
-        let positions =
-            |kernel, stride, len| average_pool_positions(Window { kernel, stride, padding: 0 }, len);
-        // As torch's AvgPool2d(kernel, stride, ceil_mode=True).
-        assert_eq!([positions(2, 2, 7), positions(2, 2, 8), positions(2, 2, 1)], [4, 4, 1]);
-        assert_eq!([positions(3, 2, 6), positions(1, 2, 2), positions(2, 3, 4)], [3, 1, 2]);
+    fn a_maximum_has_a_place_that_fits_a_byte() {
+        assert!(MaxPool::new(Window::square(16, 1, 0)).is_ok());
+        let large = Window { kernel: [16, 17], ..Window::square(1, 1, 0) };
+        let error = MaxPool::new(large).map_err(|error| error.to_string());
+        let text = "a max-pool over [16, 17] places: more than 256 cannot be told apart; use two pools, first over \
+                    rows (16 x 1), then over columns (1 x 17), which have the same maxima";
+        assert_eq!(error, Err(text.to_owned()));
     }
 }

@@ -31,6 +31,11 @@ impl<'a> View<'a> {
         self.height * self.width * self.channels
     }
 
+    /// Height and width of a map.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// The fields are public, so every kernel checks them before it trusts them.
     pub(super) fn check(&self) {
         let Self { batch, height, width, channels, data } = self;
@@ -39,7 +44,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// The shape of a convolution's weights, `[out_channels, in_channels / groups, kernel, kernel]`, and how it slides.
+/// The shape of a convolution's weights, `[out_channels, in_channels / groups, kernel height, kernel width]`, and how
+/// it slides.
 ///
 /// A [`ConvolutionTranspose`](super::ConvolutionTranspose) is described by the forward convolution it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,39 +54,38 @@ pub struct ConvGeometry {
     pub in_channels: usize,
     /// Channels written.
     pub out_channels: usize,
-    /// Side of the square kernel.
-    pub kernel: usize,
-    /// Distance of neighbouring windows.
-    pub stride: usize,
-    /// Zeros added on each side.
-    pub padding: usize,
     /// Number of groups that the channels are split into, each convolved by itself.
     pub groups: usize,
+    /// How the kernel slides; never in ceil mode.
+    pub window: Window,
 }
 
 impl ConvGeometry {
-    /// How the kernel slides.
-    pub fn window(&self) -> Window {
-        Window { kernel: self.kernel, stride: self.stride, padding: self.padding }
+    /// Height and width of the output for an input of `size`.
+    pub fn positions(&self, size: [usize; 2]) -> [usize; 2] {
+        self.window.positions(size)
     }
 
-    /// Positions along an axis of `len`, of the output.
-    pub fn positions(&self, len: usize) -> usize {
-        self.window().positions(len)
-    }
-
-    /// Shape of the weights, `[out_channels, in_channels / groups, kernel, kernel]`.
+    /// Shape of the weights, `[out_channels, in_channels / groups, kernel height, kernel width]`.
     pub fn weight_shape(&self) -> [usize; 4] {
-        [self.out_channels, self.in_channels / self.groups, self.kernel, self.kernel]
+        let [height, width] = self.window.kernel;
+        [self.out_channels, self.in_channels / self.groups, height, width]
     }
 
     /// Number of weights.
     pub fn weight_len(&self) -> usize {
-        self.out_channels * (self.in_channels / self.groups) * self.kernel * self.kernel
+        self.weight_shape().iter().product()
+    }
+
+    /// Channels of a group, in and out.
+    pub(super) fn group(&self) -> [usize; 2] {
+        [self.in_channels / self.groups, self.out_channels / self.groups]
     }
 
     pub(super) fn check(&self, weight: &[f32]) {
-        assert!(self.kernel > 0 && self.stride > 0 && self.groups > 0, "degenerate convolution {self:?}");
+        let Window { kernel, stride, dilation, ceil_mode, .. } = self.window;
+        let positive = [kernel, stride, dilation].iter().flatten().all(|value| *value > 0);
+        assert!(positive && self.groups > 0 && !ceil_mode, "degenerate convolution {self:?}");
         let divisible =
             self.in_channels.is_multiple_of(self.groups) && self.out_channels.is_multiple_of(self.groups);
         assert!(divisible, "channels are not a multiple of the groups in {self:?}");

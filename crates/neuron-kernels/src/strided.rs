@@ -1,17 +1,18 @@
 //! Transposed convolutions of stride 2 and more, without multiplying by the zeros between the gradients.
-use super::direct::{Blocks, Corner, Direct, ROWS};
+use super::direct::{Blocks, Corner, Direct, Filter, ROWS};
 use super::kernel::{
     Axis, BlockMut, Cells, Finish, Isa, MatrixMut, Operation, Split, finish_line, with_scratch,
 };
 use super::{ConvGeometry, View, parallel};
+use neuron_geometry::Window;
 
 /// Most columns of a task: its sums stay in the second-level cache.
 const COLUMNS: usize = 256;
 
 /// One small stride-1 convolution over the gradient for each remainder of (position + padding) by the stride.
 ///
-/// Window `(y + padding - tap) / stride` sees position `y` at every `tap` that leaves the remainder of `y + padding`:
-/// with `y + padding = stride * step + remainder` and `tap = stride * t + remainder` that is window `step - t`.
+/// Window `(y + padding - dilation * tap) / stride` sees position `y` at every `tap` for which that is a whole number.
+/// Which taps these are depends on the remainder alone, see [`Taps`].
 #[derive(Debug)]
 pub(super) struct Strided {
     geometry: ConvGeometry,
@@ -24,40 +25,73 @@ pub(super) struct Strided {
 
 #[derive(Debug)]
 struct Phase {
-    /// Of the line and of the column.
-    remainder: (usize, usize),
-    /// Windows that see a position, along each axis; none where the kernel is smaller than the stride.
-    taps: (usize, usize),
+    /// Along each axis.
+    taps: [Taps; 2],
+    /// None where no window sees the positions.
     weight: Option<Direct>,
+}
+
+/// The kernel's places along an axis that see the positions of one remainder.
+///
+/// `dilation * tap` leaves the remainder by the stride for every `period`th tap or, if the greatest common divisor of
+/// dilation and stride does not divide the remainder, for none. From one such tap to the next the window moves by
+/// `dilation * period / stride`.
+#[derive(Clone, Copy, Debug)]
+struct Taps {
+    remainder: usize,
+    first: usize,
+    period: usize,
+    count: usize,
+    /// Distance of the windows of neighbouring taps.
+    apart: usize,
+}
+
+impl Taps {
+    fn new(window: Window, axis: usize, remainder: usize) -> Self {
+        let (kernel, stride, dilation) = (window.kernel[axis], window.stride[axis], window.dilation[axis]);
+        let period = (1..stride).find(|period| (dilation * period).is_multiple_of(stride)).unwrap_or(stride);
+        let first = (0..period.min(kernel)).find(|tap| dilation * tap % stride == remainder);
+        Self {
+            remainder,
+            first: first.unwrap_or(0),
+            period,
+            count: first.map_or(0, |first| (kernel - first).div_ceil(period)),
+            apart: dilation * period / stride,
+        }
+    }
+
+    /// The tap of the `index`th window: windows in ascending order are taps in descending order.
+    fn of_window(&self, index: usize) -> usize {
+        self.first + self.period * (self.count - 1 - index)
+    }
 }
 
 impl Strided {
     /// Packs the weights of the forward convolution.
     pub(super) fn new(isa: &'static Isa, geometry: ConvGeometry, weight: &[f32]) -> Self {
-        let ConvGeometry { in_channels, out_channels, kernel, stride, groups, .. } = geometry;
-        let (group_in, group_out) = (in_channels / groups, out_channels / groups);
+        let ConvGeometry { in_channels, groups, window, .. } = geometry;
+        let [group_in, group_out] = geometry.group();
         let phase = |index: usize| {
-            let remainder = (index / stride, index % stride);
-            let count = |remainder: usize| kernel.saturating_sub(remainder).div_ceil(stride);
-            let taps = (count(remainder.0), count(remainder.1));
+            let (line, column) = (index / window.stride[1], index % window.stride[1]);
+            let taps = [Taps::new(window, 0, line), Taps::new(window, 1, column)];
+            let kernel = taps.map(|taps| taps.count);
+            let dilation = taps.map(|taps| taps.apart);
+            let filter = Filter { groups, inputs: group_out, outputs: group_in, kernel, dilation };
             let pack = || {
-                Direct::new(isa, groups, (group_out, group_in), taps, |channel, out, y, x| {
-                    // Windows in ascending order are taps in descending order.
-                    let tap =
-                        |taps: usize, index: usize, remainder: usize| stride * (taps - 1 - index) + remainder;
-                    let tap = tap(taps.0, y, remainder.0) * kernel + tap(taps.1, x, remainder.1);
+                Direct::new(isa, filter, |channel, out, [y, x]| {
+                    let tap = taps[0].of_window(y) * window.kernel[1] + taps[1].of_window(x);
                     let filter = (channel / group_in * group_out + out) * group_in + channel % group_in;
-                    weight[filter * kernel * kernel + tap]
+                    weight[filter * window.places() + tap]
                 })
             };
-            Phase { remainder, taps, weight: (taps.0 * taps.1 > 0).then(pack) }
+            Phase { taps, weight: (kernel[0] * kernel[1] > 0).then(pack) }
         };
         Self {
             geometry,
             isa,
-            blocks: Blocks::new(isa, groups, (group_out, group_in)),
+            blocks: Blocks::new(isa, groups, group_out, group_in),
             zeros: vec![0.0; in_channels],
-            phases: (0..stride * stride).map(phase).collect(),
+            phases: (0..window.stride[0] * window.stride[1]).map(phase).collect(),
         }
     }
 
@@ -65,22 +99,22 @@ impl Strided {
     pub(super) fn forward(
         &self,
         gradient: View<'_>,
-        (height, width): (usize, usize),
+        [height, width]: [usize; 2],
         addend: Option<&[f32]>,
         operation: Operation<'_>,
         output: &mut [f32],
     ) {
-        let ConvGeometry { in_channels, stride, .. } = self.geometry;
+        let ConvGeometry { in_channels, window: Window { stride: [down, across], .. }, .. } = self.geometry;
         let finish = Finish { bias: &self.zeros, addend, operation };
         finish.check(output.len());
         if output.is_empty() {
             return;
         }
         // Lines a cell and cells a task, so that a task has about ROWS positions of each phase.
-        let a_line = width.div_ceil(stride);
-        let lines = (ROWS / a_line).clamp(1, height.div_ceil(stride)) * stride;
+        let a_line = width.div_ceil(across);
+        let lines = (ROWS / a_line).clamp(1, height.div_ceil(down)) * down;
         let cells = gradient.batch * height.div_ceil(lines);
-        let runs = cells.div_ceil((ROWS * stride / (a_line * lines)).max(1));
+        let runs = cells.div_ceil((ROWS * down / (a_line * lines)).max(1));
         let columns = self.cut_columns(runs);
         let split = Split::new(
             [
@@ -118,11 +152,10 @@ impl Strided {
             let block = cells.block(cell);
             (column, columns) = (block.first[0], block.extent[0]);
             let item = block.first[1];
-            corners.extend(self.positions(phase, &block).map(|(y, x)| {
-                let window = |at: usize, taps: usize| {
-                    ((at + self.geometry.padding) / self.geometry.stride) as isize - (taps as isize - 1)
-                };
-                Corner { item, top: window(block.first[2] + y, phase.taps.0), left: window(x, phase.taps.1) }
+            corners.extend(self.positions(phase, &block).map(|(y, x)| Corner {
+                item,
+                top: self.first_window(phase, 0, block.first[2] + y),
+                left: self.first_window(phase, 1, x),
             }));
         }
         with_scratch(corners.len() * columns, |sums| {
@@ -145,14 +178,22 @@ impl Strided {
         });
     }
 
+    /// The first window along an axis that sees position `at`, which belongs to the phase; may lie before the first.
+    fn first_window(&self, phase: &Phase, axis: usize, at: usize) -> isize {
+        let (Window { stride, padding, dilation, .. }, taps) = (self.geometry.window, &phase.taps[axis]);
+        let seen_by_first_tap = (at + padding[axis]) as isize - (dilation[axis] * taps.first) as isize;
+        seen_by_first_tap / stride[axis] as isize - (taps.apart * taps.count.saturating_sub(1)) as isize
+    }
+
     /// The lines and columns of a block that belong to a phase.
     fn positions(&self, phase: &Phase, block: &BlockMut<'_>) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let ConvGeometry { stride, padding, .. } = self.geometry;
+        let Window { stride: [down, across], padding, .. } = self.geometry.window;
         let ([_, _, top, _], [_, _, lines, width]) = (block.first, block.extent);
         // The first index from which on `index + start + padding` leaves the remainder.
-        let first =
-            move |start: usize, remainder: usize| (remainder + stride - (start + padding) % stride) % stride;
-        let (y, x) = (first(top, phase.remainder.0), first(0, phase.remainder.1));
-        (y..lines).step_by(stride).flat_map(move |y| (x..width).step_by(stride).map(move |x| (y, x)))
+        let first = |axis: usize, start: usize, stride: usize| {
+            (phase.taps[axis].remainder + stride - (start + padding[axis]) % stride) % stride
+        };
+        let (y, x) = (first(0, top, down), first(1, 0, across));
+        (y..lines).step_by(down).flat_map(move |y| (x..width).step_by(across).map(move |x| (y, x)))
     }
 }

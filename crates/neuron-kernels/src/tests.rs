@@ -4,6 +4,7 @@ use super::{
     Algorithm, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, TransposeEpilogue, View,
     naive,
 };
+use neuron_geometry::Window;
 use proptest::prelude::*;
 
 /// Values in (-1, 1) that differ from place to place.
@@ -33,12 +34,22 @@ const fn case(
     (kernel, stride, padding): (usize, usize, usize),
     (batch, height, width): (usize, usize, usize),
 ) -> Case {
-    Case {
-        geometry: ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups },
-        batch,
-        height,
-        width,
-    }
+    let window = Window::square(kernel, stride, padding);
+    sliding((in_channels, out_channels, groups), window, (batch, height, width))
+}
+
+const fn sliding(
+    (in_channels, out_channels, groups): (usize, usize, usize),
+    window: Window,
+    (batch, height, width): (usize, usize, usize),
+) -> Case {
+    let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+    Case { geometry, batch, height, width }
+}
+
+/// Kernel, stride, padding and dilation, `[vertical, horizontal]`.
+const fn window(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2]) -> Window {
+    Window { kernel, stride, padding, dilation, ceil_mode: false }
 }
 
 /// One for every path through the engine, and the edges of each.
@@ -84,6 +95,26 @@ const CASES: &[Case] = &[
     case((30, 60, 3), (1, 1, 0), (2, 3, 4)),
     case((30, 60, 3), (1, 2, 0), (2, 3, 4)),
     case((26, 10, 2), (2, 3, 0), (3, 2, 11)),
+    // Rectangular: Inception's, a patch embedding's, strides of one axis, little to read, maps of few positions.
+    sliding((32, 40, 1), window([1, 7], [1, 1], [0, 3], [1, 1]), (2, 6, 9)),
+    sliding((32, 40, 1), window([7, 1], [1, 1], [3, 0], [1, 1]), (2, 9, 6)),
+    sliding((20, 24, 1), window([3, 2], [2, 1], [1, 0], [1, 1]), (2, 9, 6)),
+    sliding((20, 24, 1), window([3, 1], [1, 3], [0, 0], [1, 1]), (2, 7, 8)),
+    sliding((3, 24, 1), window([4, 2], [4, 2], [0, 0], [1, 1]), (2, 12, 10)),
+    sliding((3, 24, 1), window([2, 5], [1, 2], [1, 3], [1, 1]), (2, 5, 10)),
+    sliding((512, 40, 1), window([3, 1], [2, 1], [1, 0], [1, 1]), (3, 3, 2)),
+    sliding((64, 48, 2), window([1, 3], [1, 2], [0, 1], [1, 1]), (2, 4, 7)),
+    // Dilated: one axis and both, with strides that have a divisor in common with it and that have not.
+    sliding((32, 40, 1), window([3, 3], [1, 1], [2, 2], [2, 2]), (2, 9, 8)),
+    sliding((20, 24, 1), window([3, 2], [1, 1], [0, 3], [1, 4]), (2, 6, 9)),
+    sliding((20, 24, 1), window([3, 3], [2, 2], [2, 2], [2, 2]), (2, 9, 8)),
+    sliding((20, 24, 1), window([3, 4], [4, 6], [3, 4], [6, 4]), (1, 19, 17)),
+    sliding((20, 24, 1), window([4, 3], [3, 2], [2, 1], [2, 3]), (2, 11, 10)),
+    sliding((3, 24, 1), window([3, 3], [2, 2], [2, 2], [2, 2]), (2, 9, 8)),
+    sliding((3, 24, 1), window([3, 3], [1, 2], [3, 0], [3, 1]), (2, 9, 8)),
+    sliding((64, 48, 2), window([3, 3], [1, 1], [2, 3], [2, 3]), (2, 8, 9)),
+    sliding((128, 128, 32), window([3, 3], [1, 2], [2, 1], [2, 1]), (2, 6, 7)),
+    sliding((512, 40, 1), window([3, 3], [1, 1], [3, 3], [3, 3]), (3, 2, 1)),
     // Nothing to do.
     case((8, 8, 1), (3, 1, 1), (0, 5, 5)),
 ];
@@ -99,7 +130,8 @@ impl Case {
 
     /// Batch, height and width of the output.
     fn positions(&self) -> [usize; 3] {
-        [self.batch, self.geometry.positions(self.height), self.geometry.positions(self.width)]
+        let [height, width] = self.geometry.positions([self.height, self.width]);
+        [self.batch, height, width]
     }
 
     fn input_len(&self) -> usize {
@@ -178,7 +210,7 @@ fn backward(
 ) -> Vec<f32> {
     let mut output = vec![f32::NAN; case.input_len()];
     let layer = ConvolutionTranspose::for_isa(isa, case.geometry, &case.weight(), algorithm);
-    layer.forward(case.gradient(gradient), case.height, case.width, epilogue, &mut output);
+    layer.forward(case.gradient(gradient), [case.height, case.width], epilogue, &mut output);
     output
 }
 
@@ -211,7 +243,7 @@ fn check_backward(isa: &'static Isa, case: &Case, index: usize) {
         case.geometry,
         &case.weight(),
         case.gradient(&gradient),
-        (case.height, case.width),
+        [case.height, case.width],
         epilogue,
         &mut expected,
     );
@@ -246,18 +278,23 @@ fn transposes_are_what_they_are_defined_to_be() {
     }
 }
 
+fn pair(range: std::ops::Range<usize>) -> impl Strategy<Value = [usize; 2]> {
+    (range.clone(), range).prop_map(|(vertical, horizontal)| [vertical, horizontal])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn layers_of_any_shape_are_what_they_are_defined_to_be(
         groups in 1usize..4, group_in in 1usize..40, group_out in 1usize..40,
-        kernel in 1usize..6, stride in 1usize..4, padding in 0usize..5,
+        kernel in pair(1..6), stride in pair(1..4), padding in pair(0..5), dilation in pair(1..4),
         batch in 1usize..4, height in 1usize..12, width in 1usize..12, index in 0usize..8,
     ) {
-        prop_assume!(padding < kernel && height + 2 * padding >= kernel && width + 2 * padding >= kernel);
+        let window = window(kernel, stride, padding, dilation);
+        prop_assume!(window.positions([height, width]).iter().all(|positions| *positions > 0));
         let channels = (groups * group_in, groups * group_out, groups);
-        let case = case(channels, (kernel, stride, padding), (batch, height, width));
+        let case = sliding(channels, window, (batch, height, width));
         for isa in Isa::available() {
             check_forward(isa, &case, index);
             check_backward(isa, &case, index);
@@ -299,15 +336,24 @@ fn an_items_bits_depend_on_the_item_alone() {
     }
 }
 
+/// Whether the first output reads the first pixel.
+fn sees_the_first_pixel(window: Window) -> bool {
+    let reaches = |axis: usize| {
+        let padding = window.padding[axis];
+        padding < window.extent()[axis] && padding.is_multiple_of(window.dilation[axis])
+    };
+    reaches(0) && reaches(1)
+}
+
 #[test]
 fn nan_survives_to_the_output() {
     for isa in Isa::available() {
         for geometry in CASES
             .iter()
             .map(|case| case.geometry)
-            .filter(|geometry| geometry.groups == 1 && geometry.padding < geometry.kernel)
+            .filter(|geometry| geometry.groups == 1 && sees_the_first_pixel(geometry.window))
         {
-            let case = Case { geometry, batch: 1, height: 7, width: 8 };
+            let case = Case { geometry, batch: 1, height: 27, width: 28 };
             let mut input = noise(case.input_len(), 8);
             input[0] = f32::NAN;
             let relu = Epilogue::Activation { residual: None, relu: true };

@@ -2,6 +2,8 @@ use super::kernel::{Isa, Operation};
 use super::scatter::Scatter;
 use super::strided::Strided;
 use super::{Algorithm, ConvGeometry, Convolution, Gate, TransposeEpilogue, View};
+use neuron_geometry::Window;
+use std::array::from_fn;
 
 /// The gradient of a convolution with respect to its input, on frozen weights.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl ConvolutionTranspose {
     /// Packs the weights of the *forward* convolution.
     ///
     /// # Shapes
-    /// * `weight`: `[out_channels, in_channels / groups, kernel, kernel]`
+    /// * `weight`: `[out_channels, in_channels / groups, kernel height, kernel width]`
     ///
     /// # Panics
     /// If a length does not fit the geometry.
@@ -42,15 +44,16 @@ impl ConvolutionTranspose {
         algorithm: Algorithm,
     ) -> Self {
         geometry.check(weight);
-        let ConvGeometry { in_channels, kernel, stride, padding, groups, .. } = geometry;
-        let form = if groups == 1 && in_channels < FEW_CHANNELS && kernel > 1 {
+        let ConvGeometry { in_channels, groups, window, .. } = geometry;
+        let (extent, padding) = (window.extent(), window.padding);
+        let form = if groups == 1 && in_channels < FEW_CHANNELS && window.places() > 1 {
             Form::Scatter(Scatter::new(isa, geometry, weight))
-        } else if stride == 1 && padding < kernel {
+        } else if window.stride == [1; 2] && (0..2).all(|axis| padding[axis] < extent[axis]) {
             let turned = turn(geometry, weight);
             let reverse = ConvGeometry {
                 in_channels: geometry.out_channels,
                 out_channels: in_channels,
-                padding: kernel - 1 - padding,
+                window: Window { padding: from_fn(|axis| extent[axis] - 1 - padding[axis]), ..window },
                 ..geometry
             };
             Form::Convolution(Box::new(Convolution::for_isa(isa, reverse, &turned, None, algorithm)))
@@ -62,10 +65,10 @@ impl ConvolutionTranspose {
 
     /// Overwrites `output` with `epilogue(conv^T(gradient))`.
     ///
-    /// `height` and `width` are those of the forward convolution's input: inputs of several sizes share one output's.
+    /// `size` is that of the forward convolution's input: inputs of several sizes share one output's.
     ///
     /// # Shapes
-    /// * `gradient`: `[batch, positions(height), positions(width), out_channels]`
+    /// * `gradient`: `[batch, positions of the size, out_channels]`
     /// * `output`, and the epilogue's slices: `[batch, height, width, in_channels]`
     ///
     /// # Panics
@@ -73,21 +76,14 @@ impl ConvolutionTranspose {
     pub fn forward(
         &self,
         gradient: View<'_>,
-        height: usize,
-        width: usize,
+        size: [usize; 2],
         epilogue: TransposeEpilogue<'_>,
         output: &mut [f32],
     ) {
         gradient.check();
-        let expected =
-            (self.geometry.positions(height), self.geometry.positions(width), self.geometry.out_channels);
-        assert_eq!(
-            (gradient.height, gradient.width, gradient.channels),
-            expected,
-            "gradient of {:?}",
-            self.geometry
-        );
-        let expected = gradient.batch * height * width * self.geometry.in_channels;
+        let expected = (self.geometry.positions(size), self.geometry.out_channels);
+        assert_eq!((gradient.size(), gradient.channels), expected, "gradient of {:?}", self.geometry);
+        let expected = gradient.batch * size[0] * size[1] * self.geometry.in_channels;
         assert_eq!(output.len(), expected, "gradient of the input of {:?}", self.geometry);
         let TransposeEpilogue { addend, gate } = epilogue;
         let operation = match gate {
@@ -98,19 +94,20 @@ impl ConvolutionTranspose {
         };
         match &self.form {
             Form::Convolution(reverse) => reverse.finish(gradient, addend, operation, output),
-            Form::Strided(strided) => strided.forward(gradient, (height, width), addend, operation, output),
-            Form::Scatter(scatter) => scatter.forward(gradient, (height, width), addend, operation, output),
+            Form::Strided(strided) => strided.forward(gradient, size, addend, operation, output),
+            Form::Scatter(scatter) => scatter.forward(gradient, size, addend, operation, output),
         }
     }
 }
 
-/// `[in_channels, out_channels / groups, kernel, kernel]`: the weights with inputs and outputs exchanged and the kernel
-/// turned by half a turn.
+/// `[in_channels, out_channels / groups, kernel height, kernel width]`: the weights with inputs and outputs exchanged and
+/// the kernel turned by half a turn.
 fn turn(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
-    let ConvGeometry { in_channels, out_channels, kernel, groups, .. } = geometry;
-    let (group_in, group_out, taps) = (in_channels / groups, out_channels / groups, kernel * kernel);
+    let ([group_in, group_out], taps) = (geometry.group(), geometry.window.places());
     let mut turned = Vec::with_capacity(weight.len());
-    for (channel, out) in (0..in_channels).flat_map(|channel| (0..group_out).map(move |out| (channel, out))) {
+    for (channel, out) in
+        (0..geometry.in_channels).flat_map(|channel| (0..group_out).map(move |out| (channel, out)))
+    {
         let filter = (channel / group_in * group_out + out) * group_in + channel % group_in;
         turned.extend(weight[filter * taps..][..taps].iter().rev());
     }

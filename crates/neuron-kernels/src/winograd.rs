@@ -47,10 +47,10 @@ fn taps(direct: &Direct, block: usize) -> Vec<f32> {
 struct Tiling<'a> {
     input: View<'a>,
     /// Where the first window begins.
-    origin: (isize, isize),
+    origin: [isize; 2],
     /// Height and width of the output, in positions and in tiles.
-    positions: (usize, usize),
-    tiles: (usize, usize),
+    positions: [usize; 2],
+    tiles: [usize; 2],
 }
 
 /// Distances in a buffer of `[frequency][tile][channel]`.
@@ -107,8 +107,8 @@ impl Winograd {
     pub(super) fn forward(
         &self,
         input: View<'_>,
-        origin: (isize, isize),
-        positions: (usize, usize),
+        origin: [isize; 2],
+        positions: [usize; 2],
         finish: &Finish<'_>,
         output: &mut [f32],
     ) {
@@ -116,11 +116,11 @@ impl Winograd {
             return;
         }
         let side = self.size.outputs();
-        let tiles = (positions.0.div_ceil(side), positions.1.div_ceil(side));
+        let tiles = positions.map(|positions| positions.div_ceil(side));
         let tiling = Tiling { input, origin, positions, tiles };
         let (inputs, outputs) = (input.channels, self.blocks.count * self.blocks.outputs);
         let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
-        let count = input.batch * tiles.0 * tiles.1;
+        let count = input.batch * tiles[0] * tiles[1];
         if inputs * outputs <= 256 * 256 && count >= a_task * parallel::threads() {
             self.tile_by_tile(&tiling, a_task, finish, output);
         } else {
@@ -235,8 +235,8 @@ impl Winograd {
 
     /// Transforms one tile into the rows (frequencies) of `values`.
     fn transform(&self, tiling: &Tiling<'_>, tile: usize, values: &mut MatrixMut<'_>) {
-        let Tiling { input, origin, tiles, .. } = tiling;
-        let (item, y, x) = (tile / (tiles.0 * tiles.1), tile / tiles.1 % tiles.0, tile % tiles.1);
+        let Tiling { input, origin, tiles: [down, across], .. } = *tiling;
+        let (item, y, x) = (tile / (down * across), tile / across % down, tile % across);
         let map = Map {
             data: &input.data[item * input.item_len()..][..input.item_len()],
             height: input.height,
@@ -245,7 +245,7 @@ impl Winograd {
             zeros: &self.zeros,
         };
         let start = |index: usize, origin: isize| (index * self.size.outputs()) as isize + origin;
-        winograd_input(self.isa, self.size, map, (start(y, origin.0), start(x, origin.1)), values);
+        winograd_input(self.isa, self.size, map, (start(y, origin[0]), start(x, origin[1])), values);
     }
 
     /// The products of one frequency: rows are the tiles of `transformed`, which begins with that frequency.
@@ -272,7 +272,7 @@ impl Winograd {
 
     /// The output cut into tiles, in the order in which tiles are counted.
     fn tiles(&self, tiling: &Tiling<'_>) -> Split {
-        let ((height, width), side) = (tiling.positions, self.size.outputs());
+        let ([height, width], side) = (tiling.positions, self.size.outputs());
         let channels = self.blocks.count * self.blocks.outputs;
         Split::new(
             [

@@ -97,6 +97,14 @@ pub enum DeviceError {
     /// A rule for walks back that only the CPU knows.
     #[error("a GPU walks back by gradients, guided backpropagation and LRP only; compute on the CPU")]
     UnknownRule,
+    /// Windows that only the CPU's kernels know.
+    #[error(
+        "a GPU takes square windows without dilation and ceil mode only, which {nodes} have not; compute on the CPU"
+    )]
+    UnsupportedWindows {
+        /// The nodes that have others.
+        nodes: String,
+    },
     /// A call failed.
     #[error("GPU {gpu} failed: {doing}")]
     Failed {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::graph::{Graph, NodeId, Operation};
 use crate::weights::{WeightTensor, Weights};
+use neuron_geometry::Window;
 use neuron_kernels::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
 
 /// Added to the variance in a batch norm; the same in all of torchvision's residual networks.
@@ -194,10 +195,8 @@ pub(crate) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
         Operation::Linear { in_features, out_features } => ConvGeometry {
             in_channels: in_features,
             out_channels: out_features,
-            kernel: 1,
-            stride: 1,
-            padding: 0,
             groups: 1,
+            window: Window::square(1, 1, 0),
         },
         other => unreachable!("{other:?} has no kernel"),
     }

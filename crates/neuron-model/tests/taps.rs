@@ -84,10 +84,13 @@ fn taps_know_their_maps() {
     let info = |name: &str| infos.iter().find(|info| info.name == name).unwrap();
     let conv1 = info("conv1");
     assert_eq!((conv1.channels, conv1.height, conv1.width), (64, 112, 80));
-    assert_eq!((conv1.stride_px, conv1.start_px, conv1.receptive_field_px), (Some(2), Some(-3), Some(7)));
+    assert_eq!(
+        (conv1.stride_px, conv1.start_px, conv1.receptive_field_px),
+        (Some([2; 2]), Some([-3; 2]), Some([7; 2]))
+    );
     let layer4 = info("layer4");
     assert_eq!((layer4.channels, layer4.height, layer4.width), (2048, 7, 5));
-    assert_eq!((layer4.stride_px, layer4.receptive_field_px), (Some(32), Some(427)));
+    assert_eq!((layer4.stride_px, layer4.receptive_field_px), (Some([32; 2]), Some([427; 2])));
     assert_eq!(info("fc").receptive_field_px, None);
 
     // Where the strides sit on the 1x1 convolutions every 3x3 sees twice as far: the 483 of Araujo et al. (2019).
@@ -96,7 +99,7 @@ fn taps_know_their_maps() {
     let graph = Architecture::from_name("resnet50").unwrap().graph(&weights);
     let infos = graph.tap_infos(224, 224).unwrap();
     let layer4 = infos.iter().find(|info| info.name == "layer4").unwrap();
-    assert_eq!(layer4.receptive_field_px, Some(483));
+    assert_eq!(layer4.receptive_field_px, Some([483; 2]));
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FIELD: ReceptiveField = ReceptiveField { size_px: 11, stride_px: 4, start_px: -5 };
+    const FIELD: ReceptiveField = ReceptiveField::square(11, 4, -5);
 
     #[test]
     fn inside_the_crop_the_box_is_the_field() {
@@ -42,7 +42,7 @@ mod tests {
             crop in (1..80_usize, 1..80_usize),
         ) {
             let window = project(&FIELD, position, side, crop);
-            let expected = side.unwrap_or(FIELD.size_px);
+            let expected = side.unwrap_or(FIELD.size_px[0]);
             prop_assert_eq!((window.height, window.width), (expected.min(crop.0), expected.min(crop.1)));
             prop_assert!(window.y >= 0 && window.y as usize + window.height <= crop.0);
             prop_assert!(window.x >= 0 && window.x as usize + window.width <= crop.1);

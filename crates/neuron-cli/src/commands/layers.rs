@@ -57,7 +57,11 @@ impl Layers<'_> {
         for layer in &self.layers {
             let map = format!("{} x {}", layer.height, layer.width);
             // A layer behind the global pool sees everything, and has no stride.
-            let pixels = |value: Option<usize>| value.map_or("-".to_owned(), |px| format!("{px} px"));
+            let pixels = |value: Option<[usize; 2]>| match value {
+                None => "-".to_owned(),
+                Some([height, width]) if height == width => format!("{height} px"),
+                Some([height, width]) => format!("{height} x {width} px"),
+            };
             let (stride, field) = (pixels(layer.stride_px), pixels(layer.receptive_field_px));
             writeln!(
                 text,

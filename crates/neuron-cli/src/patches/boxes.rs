@@ -1,5 +1,5 @@
 use anyhow::Context;
-use neuron_geometry::{PixelBox, ReceptiveField};
+use neuron_geometry::{PixelBox, ReceptiveField, per_axis};
 use neuron_model::{Network, Tap};
 use neuron_patches::{PatchError, Windows, project};
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,12 @@ pub(crate) enum Boxes {
     Windows { size_px: usize, stride_px: usize, crop_px: usize },
     /// A place is a position of a map, `y * map_width + x`; the box lies around its receptive field.
     Fields {
-        field_px: usize,
-        stride_px: usize,
-        start_px: i64,
+        #[serde(with = "per_axis")]
+        field_px: [usize; 2],
+        #[serde(with = "per_axis")]
+        stride_px: [usize; 2],
+        #[serde(with = "per_axis")]
+        start_px: [i64; 2],
         map_width: usize,
         /// Side of the box; none: all of the field.
         size_px: Option<usize>,
@@ -32,7 +35,8 @@ impl Boxes {
     /// The boxes around the receptive fields of a tap's positions.
     ///
     /// # Errors
-    /// If every position sees the whole image, or `size_px` is larger than the crop.
+    /// If every position sees the whole image, `size_px` is larger than the crop, or the box would be all of a field that is
+    /// not square.
     pub(crate) fn fields(
         network: &Network,
         tap: &Tap,
@@ -46,6 +50,14 @@ impl Boxes {
         if let Some(size) = size_px.filter(|size| *size > crop_px) {
             return Err(PatchError::LargerThanCrop { size, height: crop_px, width: crop_px }.into());
         }
+        let [height, width] = field.size_px;
+        if size_px.is_none() && height != width {
+            let name = &tap.name;
+            let message = format!(
+                "positions of {name} see {height} x {width} pixels, and patches are square; give --patch-size a number"
+            );
+            return Err(WrongUsage(message).into());
+        }
         let infos = network.tap_infos(crop_px, crop_px)?;
         let info = infos.iter().find(|info| info.name == tap.name);
         let map_width = info.with_context(|| format!("{} has no map", tap.name))?.width;
@@ -57,7 +69,7 @@ impl Boxes {
     pub(crate) fn side_px(&self) -> usize {
         match *self {
             Self::Windows { size_px, .. } => size_px,
-            Self::Fields { field_px, size_px, crop_px, .. } => size_px.unwrap_or(field_px).min(crop_px),
+            Self::Fields { field_px, size_px, crop_px, .. } => size_px.unwrap_or(field_px[0]).min(crop_px),
         }
     }
 
@@ -92,12 +104,15 @@ mod tests {
         assert_eq!(boxes.at(14)?, PixelBox { y: 16, x: 16, height: 32, width: 32 });
         assert!(boxes.at(169).is_err());
         let size_px = Some(8);
-        let (field_px, stride_px, start_px) = (11, 4, -5);
+        let (field_px, stride_px, start_px) = ([11; 2], [4; 2], [-5; 2]);
         let boxes = Boxes::Fields { field_px, stride_px, start_px, map_width: 10, size_px, crop_px: 40 };
         // Position (2, 3) sees the pixels 3..14 and 7..18; the box of 8 lies in their middle.
         assert_eq!(boxes.at(23)?, PixelBox { y: 4, x: 8, height: 8, width: 8 });
         assert_eq!(boxes.at(0)?, PixelBox { y: 0, x: 0, height: 8, width: 8 });
         assert_eq!(boxes.side_px(), 8);
+        let written = serde_json::to_string(&boxes)?;
+        assert!(written.contains(r#""field_px":11,"stride_px":4,"start_px":-5,"#), "{written}");
+        assert_eq!(serde_json::from_str::<Boxes>(&written)?, boxes);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ impl Direct {
     ///
     /// Never decided by the batch: an item's result must not depend on it.
     pub(super) fn runs_by_position(&self, input: View<'_>, sampling: &Sampling) -> bool {
-        let positions = sampling.positions.0 * sampling.positions.1;
+        let positions = sampling.positions[0] * sampling.positions[1];
         let one_tap_a_block = self.blocks.inputs.is_multiple_of(self.weight[0].block_len());
         positions <= TINY
             && self.blocks.count == 1
@@ -26,7 +26,7 @@ impl Direct {
         finish: &Finish<'_>,
         output: &mut [f32],
     ) {
-        let (positions, channels) = (sampling.positions.0 * sampling.positions.1, self.out_channels());
+        let (positions, channels) = (sampling.positions[0] * sampling.positions[1], self.out_channels());
         let row_parts = input.batch.div_ceil(ROWS);
         let panels = channels.div_ceil(self.isa.panel);
         let wanted = (4 * parallel::threads()).div_ceil(positions * row_parts);
@@ -60,11 +60,13 @@ impl Direct {
         position: usize,
     ) -> impl Iterator<Item = (Range<usize>, usize)> + 'a {
         let Sampling { stride, origin, positions } = *sampling;
-        let (y, x) = (position / positions.1, position % positions.1);
+        let (y, x) = (position / positions[1], position % positions[1]);
         self.weight[0].blocks().filter_map(move |block| {
             let (tap, channel) = (block.start / input.channels, block.start % input.channels);
-            let line = inside(y * stride + tap / self.kernel.1, origin.0, input.height)?;
-            let column = inside(x * stride + tap % self.kernel.1, origin.1, input.width)?;
+            let [down, across] =
+                [tap / self.kernel[1] * self.dilation[0], tap % self.kernel[1] * self.dilation[1]];
+            let line = inside(y * stride[0] + down, origin[0], input.height)?;
+            let column = inside(x * stride[1] + across, origin[1], input.width)?;
             Some((block, (line * input.width + column) * input.channels + channel))
         })
     }

@@ -13,7 +13,7 @@ impl Direct {
         finish: &Finish<'_>,
         output: &mut [f32],
     ) {
-        let (height, width) = sampling.positions;
+        let Sampling { stride, origin, positions: [height, width] } = *sampling;
         let channels = self.out_channels();
         let line = width * channels;
         let split = Split::new(
@@ -25,25 +25,20 @@ impl Direct {
             ],
             3,
         );
-        let (weight, row) = (&self.weight[0], self.kernel.1 * input.channels);
-        let pitch = ((width - 1) * sampling.stride + self.kernel.1) * input.channels;
+        let (weight, row) = (&self.weight[0], self.kernel[1] * input.channels);
+        let pitch = ((width - 1) * stride[1] + self.kernel[1]) * input.channels;
         split.for_each(output, |_, mut cell| {
             let ([item, first, ..], [_, lines, ..]) = (cell.first, cell.extent);
-            let needed = (lines - 1) * sampling.stride + self.kernel.0;
+            let needed = (lines - 1) * stride[0] + self.dilation[0] * (self.kernel[0] - 1) + 1;
             with_scratch(needed * pitch, |padded| {
-                let top = (first * sampling.stride) as isize + sampling.origin.0;
-                copy_lines(
-                    input,
-                    item,
-                    (top, sampling.origin.1),
-                    padded[..needed * pitch].chunks_exact_mut(pitch),
-                );
+                let top = (first * stride[0]) as isize + origin[0];
+                copy_lines(input, item, (top, origin[1]), padded[..needed * pitch].chunks_exact_mut(pitch));
                 for index in 0..lines {
                     let rows = Rows {
-                        data: &padded[index * sampling.stride * pitch..],
-                        pitch: sampling.stride * input.channels,
-                        segments: self.kernel.0,
-                        gap: pitch - row,
+                        data: &padded[index * stride[0] * pitch..],
+                        pitch: stride[1] * input.channels,
+                        segments: self.kernel[0],
+                        gap: self.dilation[0] * pitch - row,
                     };
                     let all = weight.blocks().next().expect("few channels are packed in one block");
                     let stage = Stage { resume: false, finish: Some(*finish) };

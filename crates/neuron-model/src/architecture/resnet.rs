@@ -57,7 +57,7 @@ pub(super) const TABLE: &[(&str, ResNet)] = &[
 ];
 
 const CLASSES: usize = 1000;
-const STEM_POOL: Window = Window { kernel: 3, stride: 2, padding: 1 };
+const STEM_POOL: Window = Window::square(3, 2, 1);
 
 impl ResNet {
     /// The graph; see [`super::Architecture::graph`] for what the weights decide.
@@ -68,10 +68,8 @@ impl ResNet {
         let stem = ConvGeometry {
             in_channels: 3,
             out_channels: self.width,
-            kernel: 7,
-            stride: 2,
-            padding: 3,
             groups: 1,
+            window: Window::square(7, 2, 3),
         };
         let stem = graph.convolution("conv1", stem, image);
         let stem = graph.batch_norm("bn1", stem);
@@ -112,10 +110,8 @@ impl ResNet {
         let geometry = |in_channels, out_channels, kernel, stride, groups| ConvGeometry {
             in_channels,
             out_channels,
-            kernel,
-            stride,
-            padding: kernel / 2,
             groups,
+            window: Window::square(kernel, stride, kernel / 2),
         };
         let in_channels = graph.channels(input);
         let (convolutions, out_channels) = match self.block {

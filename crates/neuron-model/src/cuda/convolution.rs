@@ -14,6 +14,8 @@ use super::at::{Address, At};
 use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
+use crate::graph::{Graph, NodeId, Operation};
+use neuron_geometry::Window;
 use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.
@@ -34,8 +36,22 @@ pub(super) struct Site {
 impl Site {
     /// Height and width of the convolution's output.
     pub(super) fn positions(&self) -> [usize; 2] {
-        [self.geometry.positions(self.height), self.geometry.positions(self.width)]
+        self.geometry.positions([self.height, self.width])
     }
+}
+
+/// The nodes whose windows our own kernels cannot run: they know square ones without dilation and ceil mode. cuDNN
+/// knows more, but may hand any convolution back to them.
+pub(super) fn unsupported(graph: &Graph, needed: &[bool]) -> Option<String> {
+    let plain = |window: &Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
+    let slides = |id: NodeId| match &graph.node(id).operation {
+        Operation::Convolution(geometry) => Some(geometry.window),
+        Operation::MaxPool(window) => Some(*window),
+        _ => None,
+    };
+    let refused = graph.ids().filter(|id| needed[id.0] && !slides(*id).is_none_or(|window| plain(&window)));
+    let names: Vec<&str> = refused.map(|id| graph.node(id).name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// What a convolution reads and writes.

@@ -75,7 +75,9 @@ pub(super) fn filter(element: Element, geometry: ConvGeometry) -> Result<Filter,
 pub(super) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sliding, CudnnError> {
     let raw = result::create_convolution_descriptor()?;
     let sliding = Owned { raw, free: result::destroy_convolution_descriptor };
-    let (padding, stride) = (size(geometry.padding), size(geometry.stride));
+    let [padding, stride, dilation] =
+        [geometry.window.padding, geometry.window.stride, geometry.window.dilation]
+            .map(|pair| pair.map(size));
     let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
     let math = match precision {
         Precision::F32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
@@ -83,7 +85,17 @@ pub(super) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sl
     };
     // SAFETY: the descriptor was just created.
     unsafe {
-        result::set_convolution2d_descriptor(raw, padding, padding, stride, stride, 1, 1, mode, SUMS)?;
+        result::set_convolution2d_descriptor(
+            raw,
+            padding[0],
+            padding[1],
+            stride[0],
+            stride[1],
+            dilation[0],
+            dilation[1],
+            mode,
+            SUMS,
+        )?;
         result::set_convolution_math_type(raw, math)?;
         result::set_convolution_group_count(raw, size(geometry.groups))?;
     }

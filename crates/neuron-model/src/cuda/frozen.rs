@@ -91,7 +91,7 @@ fn host_values(graph: &Graph, kernels: &Kernels, form: Form) -> (Vec<f32>, Vec<f
 
 /// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.
 pub(super) fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
-    let (channels, taps) = (geometry.in_channels / geometry.groups, geometry.kernel * geometry.kernel);
+    let (channels, taps) = (geometry.in_channels / geometry.groups, geometry.window.places());
     let filters = weight.chunks_exact((channels * taps).max(1));
     let turned = |filter: &[f32]| -> Vec<f32> {
         (0..channels * taps).map(|at| filter[at % channels * taps + at / channels]).collect()
@@ -102,11 +102,12 @@ pub(super) fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use neuron_geometry::Window;
 
     #[test]
     fn filters_become_channels_last() {
         let geometry =
-            ConvGeometry { in_channels: 6, out_channels: 4, kernel: 2, stride: 1, padding: 0, groups: 2 };
+            ConvGeometry { in_channels: 6, out_channels: 4, groups: 2, window: Window::square(2, 1, 0) };
         let weight: Vec<f32> = (0..geometry.weight_len()).map(|at| at as f32).collect();
         let turned = channels_last(geometry, &weight);
         for (out, (tap, channel)) in

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use cudarc::driver::CudaSlice;
 
 use super::at::Address;
+use super::convolution;
 use super::element::Element;
 use super::frozen::{Form, Frozen, Values};
 use super::gpu::{Bytes, Floats, Gpu};
@@ -210,6 +211,9 @@ impl Lane {
         }
         if self.memory.is_some() {
             return Ok(());
+        }
+        if let Some(nodes) = convolution::unsupported(self.plan.graph(), self.plan.needed()) {
+            return Err(DeviceError::UnsupportedWindows { nodes }.into());
         }
         let layout = Layout::whole(&self.plan, size.0, size.1, room)?;
         let (gpu, bytes) = (self.gpu(), self.element.bytes());

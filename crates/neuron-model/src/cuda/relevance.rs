@@ -86,7 +86,7 @@ impl OnGpu<'_> {
 
     /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
     fn averaging(&self, pool: NodeId, window: Window) -> Vec<Argument> {
-        self.lane.pool_sizes(pool).into_iter().chain([window.stride; 2]).map(Argument::from).collect()
+        self.lane.pool_sizes(pool).into_iter().chain([window.stride[0]; 2]).map(Argument::from).collect()
     }
 
     /// As an average pool over windows as wide as the stride.

@@ -146,7 +146,7 @@ impl Lane {
 
     /// The sizes that the kernels of max-pools take.
     pub(super) fn pooling(&self, pool: NodeId, window: Window) -> Vec<Argument> {
-        let window = [window.kernel, window.stride, window.padding];
+        let window = [window.kernel[0], window.stride[0], window.padding[0]];
         self.pool_sizes(pool).into_iter().chain(window).map(Argument::from).collect()
     }
 
@@ -161,7 +161,8 @@ impl Lane {
 fn sliding_arguments(site: Site, Operands { input, weight, output }: Operands) -> Vec<Argument> {
     let (geometry, [rows, columns]) = (site.geometry, site.positions());
     let maps = [site.height, site.width, geometry.in_channels, rows, columns, geometry.out_channels];
-    let window = [geometry.kernel, geometry.stride, geometry.padding, geometry.groups];
+    let Window { kernel, stride, padding, .. } = geometry.window;
+    let window = [kernel[0], stride[0], padding[0], geometry.groups];
     let sizes = maps.into_iter().chain(window).map(Argument::from);
     [input, weight, output].into_iter().map(Argument::from).chain(sizes).collect()
 }

@@ -10,7 +10,7 @@ use crate::kernels::{Kernels, Part};
 use crate::network::Network;
 use crate::plan::{Keep, Layout, Plan, Stage, Step, StepKind};
 use crate::session::Tapped;
-use neuron_kernels::{self as kernels, Algorithm, Buffer, Epilogue, View};
+use neuron_kernels::{self as kernels, Algorithm, Buffer, Epilogue, MaxPool, View};
 
 /// A plan with its buffers in main memory.
 pub(crate) struct Host {
@@ -196,7 +196,10 @@ fn compute<'v>(
         }
         StepKind::Relu => kernels::relu(input.data, output),
         StepKind::Add { shortcut, relu } => kernels::add(input.data, value(shortcut), relu, output),
-        StepKind::MaxPool(window) => kernels::max_pool(window, input, output, argmax),
+        StepKind::MaxPool(window) => {
+            let pool = MaxPool::new(window).expect("a graph holds only windows that can be pooled");
+            pool.forward(input, output, argmax);
+        }
         StepKind::GlobalAveragePool => kernels::global_average_pool(input, output),
         StepKind::Linear { linear } => {
             let epilogue = Epilogue::Activation { residual: None, relu: false };

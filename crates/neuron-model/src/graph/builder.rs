@@ -75,7 +75,9 @@ impl GraphBuilder {
     fn field(&self, operation: &Operation, inputs: &[NodeId]) -> Option<ReceptiveField> {
         let mut fields = inputs.iter().map(|input| self.graph.fields[input.0]);
         let first = fields.next().unwrap_or(Some(ReceptiveField::INPUT))?;
-        let joined = fields.try_fold(first, |joined, field| Some(joined.union(&field?)))?;
+        let joined = fields.try_fold(first, |joined, field| {
+            Some(joined.union(&field?).expect("branches that meet have maps of one size"))
+        })?;
         operation.receptive_field(joined)
     }
 }

@@ -38,14 +38,13 @@ pub enum Operation {
 impl Operation {
     /// The output's shape for an input's (the first one's, if there are two); 0 positions where nothing fits.
     pub(crate) fn output_shape(&self, input: MapShape) -> MapShape {
-        let slide = |channels: usize, window: Window| MapShape {
-            channels,
-            height: window.positions(input.height),
-            width: window.positions(input.width),
+        let slide = |channels: usize, window: Window| {
+            let [height, width] = window.positions([input.height, input.width]);
+            MapShape { channels, height, width }
         };
         match *self {
             Self::Input { channels } => MapShape { channels, ..input },
-            Self::Convolution(geometry) => slide(geometry.out_channels, geometry.window()),
+            Self::Convolution(geometry) => slide(geometry.out_channels, geometry.window),
             Self::MaxPool(window) => slide(input.channels, window),
             Self::GlobalAveragePool => MapShape { height: 1, width: 1, ..input },
             Self::Linear { out_features, .. } => MapShape { channels: out_features, ..input },
@@ -56,7 +55,7 @@ impl Operation {
     /// The output's receptive field for an input's; `None` once a position sees the whole image.
     pub(super) fn receptive_field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
         match *self {
-            Self::Convolution(geometry) => Some(input.then(geometry.window())),
+            Self::Convolution(geometry) => Some(input.then(geometry.window)),
             Self::MaxPool(window) => Some(input.then(window)),
             Self::GlobalAveragePool => None,
             Self::Input { .. } | Self::BatchNorm { .. } | Self::Relu | Self::Add | Self::Linear { .. } => {

@@ -1,3 +1,4 @@
+use neuron_geometry::per_axis;
 use serde::Serialize;
 
 use super::{Graph, MapShape, NodeId};
@@ -12,7 +13,8 @@ pub struct Tap {
     pub node: NodeId,
 }
 
-/// What is known of a tap without running the network.
+/// What is known of a tap without running the network. Pairs are `[vertical, horizontal]`; as JSON they are one number
+/// where both are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TapInfo {
     /// The module's name.
@@ -24,11 +26,14 @@ pub struct TapInfo {
     /// Width of its map for the asked image size.
     pub width: usize,
     /// Distance of neighbouring positions in input pixels; `None` where every position sees the whole image.
-    pub stride_px: Option<usize>,
+    #[serde(serialize_with = "per_axis::serialize_option")]
+    pub stride_px: Option<[usize; 2]>,
     /// First input pixel that position 0 sees; negative inside the padding.
-    pub start_px: Option<i64>,
-    /// Side of the theoretical receptive field in input pixels.
-    pub receptive_field_px: Option<usize>,
+    #[serde(serialize_with = "per_axis::serialize_option")]
+    pub start_px: Option<[i64; 2]>,
+    /// Height and width of the theoretical receptive field in input pixels.
+    #[serde(serialize_with = "per_axis::serialize_option")]
+    pub receptive_field_px: Option<[usize; 2]>,
 }
 
 impl Graph {

@@ -1,7 +1,7 @@
 use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
 use crate::kernels::Part;
 use crate::plan::Keep;
-use neuron_kernels::{self as kernels, ConvolutionTranspose, Gate, TransposeEpilogue, View};
+use neuron_kernels::{self as kernels, ConvolutionTranspose, Gate, MaxPool, TransposeEpilogue, View};
 
 /// The gradient, as automatic differentiation computes it; where several places of a max-pool's window hold the
 /// maximum, the first gets it all.
@@ -53,7 +53,8 @@ impl Rule for Gradient {
         _: &mut Scratch,
         output: &mut [f32],
     ) {
-        kernels::max_pool_backward(site.window, signal, site.argmax, height, width, output);
+        let pool = MaxPool::new(site.window).expect("a graph holds only windows that can be pooled");
+        pool.backward(signal, site.argmax, [height, width], output);
     }
 
     fn global_average_pool(
@@ -130,7 +131,7 @@ impl ConvolutionSite<'_> {
             None => kernels.part_transpose(graph, self.convolution, Part::Raw),
         };
         let (height, width) = self.input_size;
-        transpose.forward(signal, height, width, TransposeEpilogue { addend, gate }, output);
+        transpose.forward(signal, [height, width], TransposeEpilogue { addend, gate }, output);
     }
 }
 

@@ -5,7 +5,7 @@ use super::gradient::spread_mean;
 use super::rule::{ConvolutionSite, KnownRule, PoolSite, Rule, Scratch};
 use crate::kernels::Part;
 use crate::plan::Keep;
-use neuron_kernels::{self as kernels, Epilogue, Gate, TransposeEpilogue, View};
+use neuron_kernels::{self as kernels, AveragePool, Divisor, Epilogue, Gate, TransposeEpilogue, View};
 
 /// Layer-wise relevance propagation with the z+ rule: Bach et al., "On Pixel-Wise Explanations for Non-Linear
 /// Classifier Decisions by Layer-Wise Relevance Propagation" (PLoS ONE, 2015); the variant for residual networks
@@ -106,13 +106,14 @@ impl Rule for LrpZPlus {
         output: &mut [f32],
     ) {
         let stride = site.window.stride;
-        let window = Window { kernel: stride, stride, padding: 0 };
+        let window = Window { kernel: stride, stride, ceil_mode: true, ..Window::square(1, 1, 0) };
+        let average = AveragePool::new(window, Divisor::Inside).expect("windows as wide as their stride");
         let input = kept(site.input);
         let quotient = scratch.get(signal.data.len());
-        kernels::average_pool(window, input, quotient);
+        average.forward(input, quotient);
         kernels::update(quotient, signal.data, |mean, signal| signal / (mean + self.eps));
         let quotient = View { data: quotient, ..signal };
-        kernels::average_pool_backward(window, quotient, height, width, output);
+        average.backward(quotient, [height, width], output);
         kernels::update(output, input.data, |value, input| value * input);
     }
 
@@ -149,8 +150,7 @@ impl LrpZPlus {
         let epilogue = TransposeEpilogue { addend, gate: Gate::Product(input.data) };
         kernels.part_transpose(graph, site.convolution, Part::Positive).forward(
             View { data: quotient, ..signal },
-            input.height,
-            input.width,
+            input.size(),
             epilogue,
             output,
         );
@@ -183,8 +183,7 @@ impl LrpZPlus {
             let epilogue = TransposeEpilogue { addend: None, gate: Gate::Product(values) };
             kernels.part_transpose(graph, site.convolution, part).forward(
                 View { data: quotient, ..signal },
-                input.height,
-                input.width,
+                input.size(),
                 epilogue,
                 &mut back,
             );

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use neuron_geometry::Window;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Architecture, Graph, Network, NodeId, Operation, Tap, Weights};
 
@@ -158,28 +159,32 @@ impl Definition {
     fn products(&self, id: NodeId, input: &Map, visit: &mut dyn FnMut(usize, usize, f64)) -> Map {
         let node = self.graph.node(id);
         let weight = self.tensor(&format!("{}.weight", node.name));
-        let (out_channels, kernel, stride, padding, groups) = match node.operation {
-            Operation::Convolution(g) => (g.out_channels, g.kernel, g.stride, g.padding, g.groups),
-            Operation::Linear { out_features, .. } => (out_features, 1, 1, 0, 1),
+        let (out_channels, window, groups) = match node.operation {
+            Operation::Convolution(g) => (g.out_channels, g.window, g.groups),
+            Operation::Linear { out_features, .. } => (out_features, Window::square(1, 1, 0), 1),
             other => panic!("{other:?} has no products"),
         };
-        let positions = |len: usize| (len + 2 * padding - kernel) / stride + 1;
-        let output = Map::zeros(positions(input.height), positions(input.width), out_channels);
+        let Window { kernel, stride, padding, dilation, .. } = window;
+        let positions = |axis: usize, len: usize| {
+            (len + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis] + 1
+        };
+        let output = Map::zeros(positions(0, input.height), positions(1, input.width), out_channels);
         let group_in = input.channels / groups;
         for y in 0..output.height {
             for x in 0..output.width {
                 for o in 0..out_channels {
                     let first = o / (out_channels / groups) * group_in;
-                    for (i, ky, kx) in (0..group_in)
-                        .flat_map(|i| (0..kernel).flat_map(move |ky| (0..kernel).map(move |kx| (i, ky, kx))))
-                    {
-                        let (row, column) = (y * stride + ky, x * stride + kx);
-                        if row < padding || column < padding {
+                    for (i, ky, kx) in (0..group_in).flat_map(|i| {
+                        (0..kernel[0]).flat_map(move |ky| (0..kernel[1]).map(move |kx| (i, ky, kx)))
+                    }) {
+                        let (row, column) =
+                            (y * stride[0] + ky * dilation[0], x * stride[1] + kx * dilation[1]);
+                        if row < padding[0] || column < padding[1] {
                             continue;
                         }
-                        let (row, column) = (row - padding, column - padding);
+                        let (row, column) = (row - padding[0], column - padding[1]);
                         if row < input.height && column < input.width {
-                            let weight = weight[((o * group_in + i) * kernel + ky) * kernel + kx];
+                            let weight = weight[((o * group_in + i) * kernel[0] + ky) * kernel[1] + kx];
                             visit(output.at(y, x, o), input.at(row, column, first + i), weight);
                         }
                     }
@@ -205,20 +210,22 @@ impl Definition {
         let node = self.graph.node(id);
         let Operation::MaxPool(window) = node.operation else { panic!("{} is no max-pool", node.name) };
         let input = &self.maps[&node.inputs[0]];
-        let output =
-            Map::zeros(window.positions(input.height), window.positions(input.width), input.channels);
-        let inside = |index: usize, len: usize| {
-            let start = index * window.stride;
-            (start..start + window.kernel)
-                .filter_map(move |at| at.checked_sub(window.padding))
+        let [height, width] = window.positions([input.height, input.width]);
+        let output = Map::zeros(height, width, input.channels);
+        let inside = |axis: usize, index: usize, len: usize| {
+            let start = index * window.stride[axis];
+            (0..window.kernel[axis])
+                .filter_map(move |place| {
+                    (start + place * window.dilation[axis]).checked_sub(window.padding[axis])
+                })
                 .filter(move |at| *at < len)
         };
         let mut places = Vec::new();
         for y in 0..output.height {
             for x in 0..output.width {
                 for c in 0..output.channels {
-                    let cells = inside(y, input.height)
-                        .flat_map(|row| inside(x, input.width).map(move |column| (row, column)));
+                    let cells = inside(0, y, input.height)
+                        .flat_map(|row| inside(1, x, input.width).map(move |column| (row, column)));
                     let places_of = cells.map(|(row, column)| input.at(row, column, c));
                     let best = places_of.reduce(|a, b| if input.data[b] > input.data[a] { b } else { a });
                     places.push(best.expect("every window holds something"));
@@ -286,7 +293,7 @@ impl Definition {
                 });
                 vec![output]
             }
-            Operation::MaxPool(window) if relevance => vec![averaged(input(0), signal, window.stride)],
+            Operation::MaxPool(window) if relevance => vec![averaged(input(0), signal, window.stride[0])],
             Operation::MaxPool(_) => {
                 let mut output = input(0).like();
                 let (_, places) = self.pooled(id);

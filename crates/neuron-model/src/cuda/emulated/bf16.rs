@@ -77,8 +77,7 @@ fn kernels_over_maps_in_bf16_round_once() {
     );
     compare(&found, &expected, "bias_activation");
 
-    let window = Window { kernel: 3, stride: 2, padding: 1 };
-    let (rows, columns) = (window.positions(HEIGHT), window.positions(WIDTH));
+    let [rows, columns] = Window::square(3, 2, 1).positions([HEIGHT, WIDTH]);
     let len = BATCH * rows * columns * CHANNELS;
     let sizes = [HEIGHT, WIDTH, CHANNELS, rows, columns, 3, 2, 1].map(whole);
     narrow.run("max_pool", len, &[&[read(&input), write(&mut found), NONE], &sizes[..]].concat());

@@ -4,7 +4,7 @@ use neuron_geometry::Window;
 
 use super::*;
 use crate::cuda::frozen::channels_last;
-use neuron_kernels::{Algorithm, ConvGeometry, Convolution, Epilogue};
+use neuron_kernels::{Algorithm, AveragePool, ConvGeometry, Convolution, Divisor, Epilogue, MaxPool};
 
 #[test]
 fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
@@ -64,15 +64,16 @@ fn max_pools_have_the_bits_of_the_cpu() {
     let data = values(LEN, 8);
     let input = View::new(BATCH, HEIGHT, WIDTH, CHANNELS, &data);
     for (kernel, stride, padding) in [(3, 2, 1), (2, 2, 0), (3, 1, 1), (1, 2, 0), (4, 3, 2)] {
-        let window = Window { kernel, stride, padding };
-        let (rows, columns) = (window.positions(HEIGHT), window.positions(WIDTH));
+        let window = Window::square(kernel, stride, padding);
+        let pool = MaxPool::new(window).expect("a window that a max-pool can have");
+        let [rows, columns] = window.positions([HEIGHT, WIDTH]);
         let len = BATCH * rows * columns * CHANNELS;
         let sizes = [HEIGHT, WIDTH, CHANNELS, rows, columns, kernel, stride, padding].map(whole);
         let (mut found, mut argmax) = (vec![0.5; len], vec![9u8; len]);
         let (mut expected, mut expected_argmax) = (vec![0.0; len], vec![0u8; len]);
         let pointers = [read(&data), write(&mut found), write(&mut argmax)];
         gpu.run("max_pool", len, &[&pointers, &sizes[..]].concat());
-        kernels::max_pool(window, input, &mut expected, Some(&mut expected_argmax));
+        pool.forward(input, &mut expected, Some(&mut expected_argmax));
         assert_same(&found, &expected, "max_pool");
         assert_eq!(argmax, expected_argmax);
         gpu.run("max_pool", len, &[&[read(&data), write(&mut found), NONE], &sizes[..]].concat());
@@ -83,7 +84,7 @@ fn max_pools_have_the_bits_of_the_cpu() {
         let pointers = [read(&gradient), read(&argmax), write(&mut found)];
         gpu.run("max_pool_backward", LEN, &[&pointers, &sizes[..]].concat());
         let view = View::new(BATCH, rows, columns, CHANNELS, &gradient);
-        kernels::max_pool_backward(window, view, &argmax, HEIGHT, WIDTH, &mut expected);
+        pool.backward(view, &argmax, [HEIGHT, WIDTH], &mut expected);
         assert_same(&found, &expected, "max_pool_backward");
     }
 }
@@ -94,20 +95,20 @@ fn means_have_the_bits_of_the_cpu() {
     let data = values(LEN, 9);
     let input = View::new(BATCH, HEIGHT, WIDTH, CHANNELS, &data);
     for (kernel, stride) in [(2, 2), (3, 2), (2, 3), (1, 1)] {
-        let window = Window { kernel, stride, padding: 0 };
-        let positions = |len| kernels::average_pool_positions(window, len);
-        let (rows, columns) = (positions(HEIGHT), positions(WIDTH));
+        let window = Window { ceil_mode: true, ..Window::square(kernel, stride, 0) };
+        let pool = AveragePool::new(window, Divisor::Inside).expect("a window that an average pool can have");
+        let [rows, columns] = window.positions([HEIGHT, WIDTH]);
         let len = BATCH * rows * columns * CHANNELS;
         let sizes = [HEIGHT, WIDTH, CHANNELS, rows, columns, kernel, stride].map(whole);
         let (mut found, mut expected) = (vec![0.5; len], vec![0.0; len]);
         gpu.run("average_pool", len, &[&[read(&data), write(&mut found)], &sizes[..]].concat());
-        kernels::average_pool(window, input, &mut expected);
+        pool.forward(input, &mut expected);
         assert_same(&found, &expected, "average_pool");
 
         let (mut back, mut expected_back) = (vec![0.5; LEN], vec![0.0; LEN]);
         gpu.run("average_pool_backward", LEN, &[&[read(&found), write(&mut back)], &sizes[..]].concat());
         let gradient = View::new(BATCH, rows, columns, CHANNELS, &found);
-        kernels::average_pool_backward(window, gradient, HEIGHT, WIDTH, &mut expected_back);
+        pool.backward(gradient, [HEIGHT, WIDTH], &mut expected_back);
         assert_same(&back, &expected_back, "average_pool_backward");
     }
 
@@ -141,8 +142,13 @@ fn convolutions_that_cudnn_has_not_are_those_of_the_cpu() {
         [(1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 3), (7, 2, 3, 1), (1, 2, 0, 3)]
     {
         let (in_channels, out_channels) = (6, 9);
-        let geometry = ConvGeometry { in_channels, out_channels, kernel, stride, padding, groups };
-        let (rows, columns) = (geometry.positions(HEIGHT), geometry.positions(WIDTH));
+        let geometry = ConvGeometry {
+            in_channels,
+            out_channels,
+            groups,
+            window: Window::square(kernel, stride, padding),
+        };
+        let [rows, columns] = geometry.positions([HEIGHT, WIDTH]);
         let wave =
             |len: usize, step: f32| -> Vec<f32> { (0..len).map(|at| (at as f32 * step).sin()).collect() };
         let input = wave(BATCH * HEIGHT * WIDTH * in_channels, 0.7);

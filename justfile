@@ -5,17 +5,17 @@ default:
 
 # Tests that need nothing but the repository
 test:
-    cargo nextest run --workspace -E 'not test(tier2_)'
+    cargo nextest run --workspace
     cargo test --workspace --doc
 
 # Tests against the reference data in $NEURON_SHARED
 tier2:
-    cargo nextest run --workspace -E 'test(tier2_)'
+    cargo nextest run --workspace --run-ignored only --no-fail-fast -E 'test(tier2_)'
 
 # Property tests on CASES cases that the gate does not draw
 hunt CASES='4000':
     PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') PROPTEST_CASES={{CASES}} \
-      PROPTEST_MAX_GLOBAL_REJECTS=1000000000 cargo nextest run --workspace --no-fail-fast -E 'not test(tier2_)'
+      PROPTEST_MAX_GLOBAL_REJECTS=1000000000 cargo nextest run --workspace --no-fail-fast
 
 # Damaged bytes for everything that reads files, SECONDS for each target
 fuzz SECONDS='60':

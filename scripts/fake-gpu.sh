@@ -2,7 +2,8 @@
 # Builds a stand-in for NVIDIA's libraries that computes on the CPU, and prints its folder. With it the tests of the CUDA
 # path run from end to end without a GPU:
 #
-#   LD_LIBRARY_PATH=$(scripts/fake-gpu.sh) NEURON_GPU=required cargo nextest run -p neuron-model --features cuda --test cuda
+#   LD_LIBRARY_PATH=$(scripts/fake-gpu.sh) FAKE_GPU_COUNT=2 cargo nextest run -p neuron-model --features cuda \
+#     --test cuda --run-ignored only -E 'not test(full_memory)'
 #
 # With FAKE_GPU_LAZY=1 in addition, nothing that is put on a stream runs before something waits for it.
 #

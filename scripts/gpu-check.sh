@@ -13,7 +13,7 @@ if [ -n "$packages" ]; then
   LD_LIBRARY_PATH=$(find "$packages" -type d -name lib | paste -sd:):${LD_LIBRARY_PATH:-}
 fi
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
-export NEURON_GPU=required NEURON_DEMO_WEIGHTS=$folder/demo.safetensors
+export NEURON_DEMO_WEIGHTS=$folder/demo.safetensors
 
 failed=0
 rows=()
@@ -23,9 +23,7 @@ check() {
   local name=$1 limit=$2 log=$folder/$1.log
   shift 2
   if timeout "$limit" "$@" >"$log" 2>&1; then
-    if grep -q 'left out:' "$log"; then
-      rows+=("$name|left out|$(grep -m 1 -o 'left out:.*' "$log")")
-    elif grep -q '^test result: ok. 0 passed' "$log"; then
+    if grep -q '^test result: ok. 0 passed' "$log"; then
       rows+=("$name|FAILED|the carried program has no such test")
       failed=1
     else
@@ -40,18 +38,28 @@ check() {
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || failed=1
 
 for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu maps_in_bf16_are_near_those_of_the_cpu \
-  scores_are_those_of_the_maps levels_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
+  scores_are_those_of_the_maps bytes_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
   walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu \
-  cuda_matching::features_are_matched_as_on_the_host two_gpus_give_the_bits_of_one; do
-  check "$test" 20 "$folder/parity" --exact "$test" --nocapture
+  cuda_matching::features_are_matched_as_on_the_host; do
+  check "$test" 20 "$folder/parity" --ignored --exact "$test" --nocapture
 done
-check steps_are_those_of_the_cpu 20 "$folder/steps" --exact steps_are_those_of_the_cpu --nocapture
+if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then
+  check two_gpus 20 "$folder/parity" --ignored --exact two_gpus_give_the_bits_of_one --nocapture
+else
+  rows+=("two_gpus|left out|there is one GPU")
+fi
+check steps_are_those_of_the_cpu 20 "$folder/steps" --ignored --exact steps_are_those_of_the_cpu --nocapture
 export NEURON_TEST_DEVICE=cuda
-for precision in f32 tf32 bf16; do
-  check "reference_activations_$precision" 15 env NEURON_TEST_PRECISION="$precision" "$folder/activations" --nocapture
-done
-check reference_attributions 15 "$folder/attributions" --nocapture
-check reference_fvis 45 "$folder/fvis" --nocapture --test-threads 1
+if [ -n "${NEURON_SHARED:-}" ]; then
+  for precision in f32 tf32 bf16; do
+    check "reference_activations_$precision" 15 env NEURON_TEST_PRECISION="$precision" \
+      "$folder/activations" --ignored --nocapture
+  done
+  check reference_attributions 15 "$folder/attributions" --ignored --nocapture
+  check reference_fvis 45 "$folder/fvis" --ignored --nocapture --test-threads 1
+else
+  rows+=("reference|left out|NEURON_SHARED is not set")
+fi
 check bench 90 "$folder/bench"
 check pytorch 60 python3 "$folder/torch_forward.py"
 

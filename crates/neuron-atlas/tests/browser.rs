@@ -1,4 +1,4 @@
-//! The site in a real browser, which `NEURON_BROWSER` names (a Chromium); left out without it.
+//! The site in a real browser, which `NEURON_BROWSER` names (a Chromium). Ignored unless asked for.
 
 #[path = "browser/devtools.rs"]
 mod devtools;
@@ -14,14 +14,10 @@ use support::Tree;
 /// Width of a small phone, in CSS pixels.
 const PHONE: u32 = 360;
 
-/// The browser that the environment names; `None`, with a line that says so, without one.
-fn browser() -> Option<Browser> {
-    let Some(program) = std::env::var_os("NEURON_BROWSER").filter(|program| *program != OsString::new())
-    else {
-        println!("left out: no browser (set NEURON_BROWSER to a Chromium)");
-        return None;
-    };
-    Some(Browser::start(&program))
+/// The browser that the environment names.
+fn browser() -> Browser {
+    let program = std::env::var_os("NEURON_BROWSER").filter(|program| *program != OsString::new());
+    Browser::start(&program.expect("NEURON_BROWSER names a Chromium"))
 }
 
 fn unit(site: &Path, channel: usize) -> PathBuf {
@@ -62,8 +58,9 @@ fn check_no_complaints(browser: &mut Browser) {
 }
 
 #[test]
+#[ignore = "needs NEURON_BROWSER"]
 fn browser_pages_are_whole_at_every_width() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let tree = Tree::whole();
     tree.write("site");
     let site = tree.path("site");
@@ -79,8 +76,9 @@ fn browser_pages_are_whole_at_every_width() {
 }
 
 #[test]
+#[ignore = "needs NEURON_BROWSER"]
 fn browser_finds_opens_and_walks_by_keyboard() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let tree = Tree::whole();
     tree.write("site");
     browser.open(&tree.path("site/index.html"), "");
@@ -118,8 +116,9 @@ fn browser_finds_opens_and_walks_by_keyboard() {
 }
 
 #[test]
+#[ignore = "needs NEURON_BROWSER"]
 fn browser_sorts_and_remembers_in_the_address() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let tree = Tree::new(4);
     tree.write_lists("layer3", 2);
     tree.write("site");
@@ -141,8 +140,9 @@ fn browser_sorts_and_remembers_in_the_address() {
 }
 
 #[test]
+#[ignore = "needs NEURON_BROWSER"]
 fn browser_has_a_dark_and_a_light_theme() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let tree = Tree::new(1);
     tree.write("site");
     let ground = "getComputedStyle(document.documentElement).backgroundColor";
@@ -164,8 +164,9 @@ fn browser_has_a_dark_and_a_light_theme() {
 }
 
 #[test]
+#[ignore = "needs NEURON_BROWSER"]
 fn browser_paints_thousands_of_units_within_a_second() {
-    let Some(mut browser) = browser() else { return };
+    let mut browser = browser();
     let tree = Tree::new(2048);
     tree.write("site");
     let painted = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null";
@@ -189,13 +190,11 @@ fn browser_paints_thousands_of_units_within_a_second() {
 
 /// The atlas that `NEURON_ATLAS` names, such as that of the demo.
 #[test]
+#[ignore = "needs NEURON_BROWSER and NEURON_ATLAS"]
 fn browser_checks_a_given_atlas() {
-    let Some(site) = std::env::var_os("NEURON_ATLAS").map(PathBuf::from) else {
-        println!("left out: no atlas (set NEURON_ATLAS to its folder)");
-        return;
-    };
-    let Some(mut browser) = browser() else { return };
-    let site = site.canonicalize().unwrap();
+    let site = std::env::var_os("NEURON_ATLAS").expect("NEURON_ATLAS names the folder of an atlas");
+    let mut browser = browser();
+    let site = Path::new(&site).canonicalize().unwrap();
     browser.open(&site.join("index.html"), "");
     check_layout(&mut browser);
     check_pictures(&mut browser);

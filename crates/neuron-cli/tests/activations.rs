@@ -292,8 +292,9 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_the_classes_of_photos_are_recognised() {
-    let Some(shared) = support::reference_data() else { return };
+    let shared = support::reference::folder();
     let paths = |folder: &Path| -> Vec<PathBuf> {
         let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();

@@ -25,8 +25,9 @@ fn class_indices(reference: &Path) -> HashMap<String, usize> {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_photos_are_classified_as_by_the_peer() {
-    let Some(reference) = support::reference_data() else { return };
+    let reference = support::reference::folder();
     let network = Network::open("resnet50", &reference.join("weights/resnet50-v1.safetensors")).unwrap();
     let preprocessing = Preprocessing::from_metadata(network.weights().metadata()).unwrap();
     let root = reference.join("imagenet-sample");

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use serde_json::Value;
-use support::{
-    ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights, reference_data,
-};
+use support::{ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights, reference};
 
 /// A folder with weights, photos and lists of references for three units, in which commands run.
 struct Setup {
@@ -337,7 +335,7 @@ fn a_picture_can_be_the_start() {
 
 /// Twelve steps from the reference's own start and offsets, by flags alone.
 fn replays_the_reference(method: &str) {
-    let Some(shared) = reference_data() else { return };
+    let shared = reference::folder();
     let golden_file = shared.join(format!("goldens/fvis_{method}.safetensors"));
     let bytes = fs::read(&golden_file).unwrap();
     let golden = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -380,16 +378,19 @@ fn replays_the_reference(method: &str) {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_lrp_is_replayed() {
     replays_the_reference("LRP");
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_restricted_lrp_is_replayed() {
     replays_the_reference("LRPRestricted");
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_guided_backprop_is_replayed() {
     replays_the_reference("GuidedBackprop");
 }

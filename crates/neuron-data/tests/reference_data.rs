@@ -1,23 +1,15 @@
 //! Tier 2: crops against those of Pillow, and a folder of odd and broken files.
 
+#[path = "../../../tests/reference.rs"]
+mod reference;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use neuron_data::{CropDecoder, Dataset, DatasetOptions, Limits, Preprocessing, decode_rgb8};
 use safetensors::SafeTensors;
-
-/// The folder of reference data, or a line that says what is left out without it.
-fn shared(left_out: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("NEURON_SHARED").map_or_else(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("left out: {left_out} (no reference data: set NEURON_SHARED)");
-    None
-}
 
 fn crop(path: &Path) -> Result<Vec<u8>, neuron_data::ImageError> {
     let preprocessing = Preprocessing::default();
@@ -37,8 +29,9 @@ fn assert_identical(name: &str, found: &[u8], expected: &[u8]) {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_crops_are_those_of_pillow() {
-    let Some(shared) = shared("crops against Pillow's") else { return };
+    let shared = reference::folder();
     let bytes = fs::read(shared.join("goldens/preprocess.safetensors")).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let files: Vec<String> = serde_json::from_str(&header.metadata().as_ref().unwrap()["files"]).unwrap();
@@ -53,8 +46,9 @@ fn tier2_crops_are_those_of_pillow() {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_odd_images_load_and_broken_ones_are_reported() {
-    let Some(shared) = shared("odd and broken files") else { return };
+    let shared = reference::folder();
     let bytes = fs::read(shared.join("fixtures/odd_images_expected.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let folder = shared.join("fixtures/odd-images");
@@ -92,8 +86,9 @@ fn tier2_odd_images_load_and_broken_ones_are_reported() {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_the_sample_is_listed_with_its_labels() {
-    let Some(shared) = shared("the listing of the sample") else { return };
+    let shared = reference::folder();
     let dataset = Dataset::open(&shared.join("imagenet-sample"), &DatasetOptions::default()).unwrap();
     assert_eq!(dataset.len(), 800);
     assert_eq!(dataset.relative(1), "train/n01443537/n01443537_goldfish.JPEG");

@@ -1,6 +1,6 @@
 //! Optimisations on a GPU against the same on the CPU, with the network that comes with the repository.
 //!
-//! Without a GPU each test says in one line that it was left out; with `NEURON_GPU=required` it fails instead.
+//! Ignored unless asked for.
 #![cfg(feature = "cuda")]
 
 use std::ops::ControlFlow;
@@ -9,25 +9,16 @@ use std::sync::Arc;
 
 use neuron_fvis::{Event, Optimizer, Phase, Schedule, Settings, Start, Unit};
 use neuron_model::{
-    ChannelsLast, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
-    RelevanceMethod, Weights,
+    ChannelsLast, Device, DeviceEvent, DeviceRequest, Network, Observer, Precision, RelevanceMethod, Weights,
 };
 
 const SIZE: (usize, usize) = (64, 48);
 const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
 const STEPS: usize = 3;
 
-fn gpu() -> Option<Device> {
+fn gpu() -> Device {
     let silent: Observer = Arc::new(|_: &DeviceEvent| {});
-    match DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent) {
-        Ok(device) => Some(device),
-        Err(error) if std::env::var("NEURON_GPU").is_ok_and(|wish| wish == "required") => panic!("{error}"),
-        Err(error @ (DeviceError::NoLibrary { .. } | DeviceError::NoGpu { .. })) => {
-            println!("left out: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+    DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// With the repository's weights, or `$NEURON_DEMO_WEIGHTS` where the test was carried to another machine.
@@ -84,9 +75,10 @@ fn assert_near(found: &[Vec<f64>], expected: &[Vec<f64>], what: &str) {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn steps_are_those_of_the_cpu() {
     for method in RelevanceMethod::ALL {
-        let Some(device) = gpu() else { return };
+        let device = gpu();
         let (expected, _) = optimise(&network(Device::default()), method, 4);
         // Together, and in two groups.
         for at_once in [4, 2] {
@@ -98,12 +90,10 @@ fn steps_are_those_of_the_cpu() {
 
 /// Where the stand-in's memory is limited, to less than three pictures take.
 #[test]
+#[ignore = "needs FAKE_GPU_BYTES"]
 fn a_full_memory_halves_the_pictures_at_once_and_says_so() {
-    if std::env::var_os("FAKE_GPU_BYTES").is_none() {
-        println!("left out: FAKE_GPU_BYTES is not set");
-        return;
-    }
-    let Some(device) = gpu() else { return };
+    assert!(std::env::var_os("FAKE_GPU_BYTES").is_some(), "FAKE_GPU_BYTES is not set");
+    let device = gpu();
     let (expected, _) = optimise(&network(Device::default()), RelevanceMethod::Lrp, 4);
     let (found, halved) = optimise(&network(device), RelevanceMethod::Lrp, 8);
     assert_near(&found, &expected, "with less memory");

@@ -21,12 +21,10 @@ fn largest(tensor: &Tensor) -> f32 {
 }
 
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_every_tap_agrees_with_the_reference() {
-    let (Some(network), Some(want), Some(images)) =
-        (shared::resnet50(), shared::golden("activations"), shared::golden("preprocess"))
-    else {
-        return;
-    };
+    let network = shared::resnet50();
+    let (want, images) = (shared::golden("activations"), shared::golden("preprocess"));
     let names: Vec<String> = want.tensors().into_iter().map(|(name, _)| name).collect();
     let taps: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".max")).chain(["fc"]).collect();
     assert_eq!(taps.len(), 29);

@@ -1,7 +1,7 @@
 //! Networks on a GPU against the same networks on the CPU.
 //!
-//! Without a GPU each test says in one line that it was left out; with `NEURON_GPU=required` it fails instead.
-//! `scripts/fake-gpu.sh` builds what stands in for one, so that the path to the GPU can be tested anywhere.
+//! Ignored unless asked for. `scripts/fake-gpu.sh` builds what stands in for a GPU, so that the path to one can be
+//! tested anywhere.
 #![cfg(feature = "cuda")]
 
 mod cuda_matching;
@@ -23,18 +23,11 @@ const NETWORKS: [&str; 3] = ["resnet10_demo", "resnet50", "resnext50_32x4d"];
 /// Largest difference of two f32 engines, relative to the largest value; an estimate, as no GPU has run this yet.
 const TOLERANCE: f32 = 1e-4;
 
-/// The GPUs that a request names; `None`, with a line that says so, where they cannot be had.
-fn gpus(request: &str, precision: Precision) -> Option<Device> {
+/// The GPUs that a request names.
+fn gpus(request: &str, precision: Precision) -> Device {
     let silent: Observer = Arc::new(|_: &DeviceEvent| {});
     let request: DeviceRequest = request.parse().unwrap();
-    match request.open(precision, &silent) {
-        Ok(device) => Some(device),
-        Err(error) if request == DeviceRequest::Cuda(vec![0]) && is_required() => panic!("{error}"),
-        Err(error) => {
-            println!("left out: {error}");
-            None
-        }
-    }
+    request.open(precision, &silent).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// With `NEURON_GPU_QUICK` the tests take little time on what stands in for a GPU (`scripts/fake-gpu.sh`).
@@ -44,10 +37,6 @@ fn is_quick() -> bool {
 
 fn networks_to_check() -> &'static [&'static str] {
     if is_quick() { &NETWORKS[..1] } else { &NETWORKS }
-}
-
-fn is_required() -> bool {
-    std::env::var("NEURON_GPU").is_ok_and(|wish| wish == "required")
 }
 
 /// A network of random weights, on a device and on the CPU.
@@ -90,7 +79,7 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
 /// Checks the maps of every kind of step: fused, split by a tap, pools, classifier.
 fn check_maps(precision: Precision, tolerance: f32) {
     for name in networks_to_check() {
-        let Some(device) = gpus("cuda", precision) else { return };
+        let device = gpus("cuda", precision);
         let (gpu, cpu) = networks(device, name);
         let names = [
             "conv1",
@@ -118,16 +107,19 @@ fn check_maps(precision: Precision, tolerance: f32) {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn maps_are_those_of_the_cpu() {
     check_maps(Precision::F32, TOLERANCE);
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn maps_in_tf32_are_near_those_of_the_cpu() {
     check_maps(Precision::Tf32, 3e-2);
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn maps_in_bf16_are_near_those_of_the_cpu() {
     check_maps(Precision::Bf16, 4e-2);
 }
@@ -150,8 +142,9 @@ impl Images for Written<'_> {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn bytes_give_the_bits_of_their_values() {
-    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, "resnet10_demo");
     let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
     // A session takes either, and another normalisation, from one batch to the next.
@@ -172,8 +165,9 @@ fn bytes_give_the_bits_of_their_values() {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn scores_are_those_of_the_maps() {
-    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, "resnet10_demo");
     let names = ["conv1", "layer2", "layer4"];
     let pixels = pixels(5, HEIGHT, WIDTH, 2);
@@ -195,8 +189,9 @@ fn scores_are_those_of_the_maps() {
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn the_same_run_gives_the_same_bits() {
-    let Some(device) = gpus("cuda", Precision::F32) else { return };
+    let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, networks_to_check().last().expect("a network"));
     let pixels = pixels(5, HEIGHT, WIDTH, 3);
     let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
@@ -208,10 +203,9 @@ fn the_same_run_gives_the_same_bits() {
 }
 
 #[test]
+#[ignore = "needs two GPUs"]
 fn two_gpus_give_the_bits_of_one() {
-    let (Some(one), Some(two)) = (gpus("cuda:0", Precision::F32), gpus("cuda:0,1", Precision::F32)) else {
-        return;
-    };
+    let (one, two) = (gpus("cuda:0", Precision::F32), gpus("cuda:0,1", Precision::F32));
     // On a real GPU several blocks, one for each; what stands in for one has memory for less.
     let pixels = pixels(if is_quick() { 200 } else { 8000 }, 32, 32, 4);
     let scores = |device: Device| {
@@ -227,11 +221,9 @@ fn two_gpus_give_the_bits_of_one() {
 
 /// Where the stand-in's memory is limited, to less than the block takes.
 #[test]
+#[ignore = "needs FAKE_GPU_BYTES"]
 fn a_full_memory_halves_the_blocks_and_says_so() {
-    if std::env::var_os("FAKE_GPU_BYTES").is_none() {
-        println!("left out: FAKE_GPU_BYTES is not set");
-        return;
-    }
+    assert!(std::env::var_os("FAKE_GPU_BYTES").is_some(), "FAKE_GPU_BYTES is not set");
     let said = Arc::new(Mutex::new(Vec::new()));
     let record = said.clone();
     let observer: Observer =
@@ -257,9 +249,10 @@ fn a_full_memory_halves_the_blocks_and_says_so() {
 
 /// Signals at taps and at the image, by each method.
 #[test]
+#[ignore = "needs a GPU"]
 fn walks_back_are_those_of_the_cpu() {
     for name in networks_to_check() {
-        let Some(device) = gpus("cuda", Precision::F32) else { return };
+        let device = gpus("cuda", Precision::F32);
         let (gpu, cpu) = networks(device, name);
         let pixels = pixels(2, HEIGHT, WIDTH, 5);
         for method in RelevanceMethod::ALL {
@@ -294,9 +287,10 @@ fn signals(
 }
 
 #[test]
+#[ignore = "needs a GPU"]
 fn gradients_from_several_seeds_are_those_of_the_cpu() {
     for name in networks_to_check() {
-        let Some(device) = gpus("cuda", Precision::F32) else { return };
+        let device = gpus("cuda", Precision::F32);
         let (gpu, cpu) = networks(device, name);
         let pixels = pixels(2, HEIGHT, WIDTH, 6);
         let gradient = |network: &Network| {

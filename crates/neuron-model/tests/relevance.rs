@@ -295,8 +295,9 @@ proptest! {
 
 /// Along the gradient itself the difference of two passes is largest, and rounding counts least.
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_the_gradient_of_the_real_network_agrees_with_finite_differences() {
-    let (Some(network), Some(images)) = (shared::resnet50(), shared::golden("preprocess")) else { return };
+    let (network, images) = (shared::resnet50(), shared::golden("preprocess"));
     let crop = shared::crops(&images).unwrap().narrow(0, 0, 1).unwrap();
     let crop = crop.permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let target = network.tap("layer4.2").unwrap();

@@ -1,25 +1,16 @@
 //! The keep rule of `extract-patches` against what PyTorch's arg-max found in the same scores.
 
-use std::{env, fs, path::PathBuf};
+#[path = "../../../tests/reference.rs"]
+mod reference;
 
 use neuron_patches::{BestWindows, Windows};
 use safetensors::{Dtype, SafeTensors};
 
-/// The goldens' bytes, or nothing, with a line that says so.
-fn patches_golden() -> Option<Vec<u8>> {
-    let beside_workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = env::var_os("NEURON_SHARED").map_or(beside_workspace, PathBuf::from);
-    let path = shared.join("goldens/patches.safetensors");
-    if !path.exists() {
-        eprintln!("left out: best windows against {}, which is not there", path.display());
-        return None;
-    }
-    Some(fs::read(path).expect("a readable file"))
-}
-
 #[test]
+#[ignore = "needs NEURON_SHARED"]
 fn tier2_best_windows_are_the_goldens() {
-    let Some(bytes) = patches_golden() else { return };
+    let path = reference::folder().join("goldens/patches.safetensors");
+    let bytes = std::fs::read(path).expect("a readable file");
     let goldens = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let words = |name: &str, dtype: Dtype| -> Vec<[u8; 4]> {
         let tensor = goldens.tensor(name).expect("a tensor of the golden");

@@ -1,6 +1,9 @@
 //! What the end-to-end tests share: the binary, a small network of random weights, drawn photos, folders compared.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+#[path = "../../../../tests/reference.rs"]
+pub(crate) mod reference;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -131,16 +134,4 @@ pub(crate) fn assert_same_files(left: &Path, right: &Path) {
     for (name, bytes) in &left_files {
         assert!(right_files[name] == *bytes, "{} differs", name.display());
     }
-}
-
-/// The folder of the reference data: `$NEURON_SHARED`, else `shared` beside the workspace; `None`, with a line
-/// that says so, where there is neither.
-pub(crate) fn reference_data() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
-    if !folder.is_dir() {
-        println!("left out: no reference data (set NEURON_SHARED to its folder)");
-        return None;
-    }
-    Some(folder)
 }

@@ -1,23 +1,16 @@
 //! The reference data of the second tier of tests: real weights, photos and what the published implementation
 //! computes on them.
 
-use std::path::{Path, PathBuf};
+#[path = "../../../../tests/reference.rs"]
+mod reference;
+
+use std::path::Path;
 use std::sync::Arc;
 
 use neuron_data::{Limits, Preprocessing, read_rgb8};
 use neuron_model::{ByteImages, DeviceEvent, DeviceRequest, Network, Observer, Precision};
 
-/// The folder of the reference data: `$NEURON_SHARED`, else `shared` beside the workspace; `None`, with a line
-/// that says so, where there is neither.
-pub(crate) fn folder() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("NEURON_SHARED").map_or(beside, PathBuf::from);
-    if !folder.is_dir() {
-        println!("left out: no reference data (set NEURON_SHARED to its folder)");
-        return None;
-    }
-    Some(folder)
-}
+pub(crate) use reference::folder;
 
 /// The real ResNet-50 on `threads` threads (0: one for each core), on `$NEURON_TEST_DEVICE`, else the CPU.
 pub(crate) fn resnet50(folder: &Path, threads: usize) -> Network {

@@ -70,12 +70,14 @@ impl Reversal {
         assert!(enough, "the session keeps {:?}, the rule reads {:?}", session.plan().keep(), rule.keep());
         self.results.drain(..).for_each(|(_, buffer)| self.spare.give(buffer));
         let wanted: Vec<NodeId> = wanted.iter().map(|tap| tap.node).collect();
-        self.results = match session.walk(rule, &self.seeds, &wanted)? {
-            Some(results) => {
-                self.seeds.drain(..).for_each(|(_, buffer)| self.spare.give(buffer));
-                results
+        // Whether the walk succeeds or not, the next one starts from its own seeds only.
+        let seeds = std::mem::take(&mut self.seeds);
+        self.results = match session.walk(rule, &seeds, &wanted) {
+            Ok(None) => self.run_on_host(session, rule, seeds, &wanted)?,
+            walked => {
+                seeds.into_iter().for_each(|(_, buffer)| self.spare.give(buffer));
+                walked?.unwrap_or_default()
             }
-            None => self.run_on_host(session, rule, &wanted)?,
         };
         Ok(())
     }
@@ -84,10 +86,10 @@ impl Reversal {
         &mut self,
         session: &Session,
         rule: &dyn Rule,
+        seeds: Vec<(NodeId, Buffer)>,
         wanted: &[NodeId],
     ) -> Result<Vec<(NodeId, Buffer)>, ModelError> {
         let graph = session.network().graph();
-        let seeds = std::mem::take(&mut self.seeds);
         let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
         let route = Route::new(graph, &starts, wanted);
         let mut passes = OnHost { session, rule, spare: &mut self.spare };

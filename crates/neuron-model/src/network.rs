@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use crate::architecture::Architecture;
 #[cfg(feature = "cuda")]
-use crate::cuda::{Frozen, Gpus};
+use crate::cuda::{DeviceWeights, Gpus};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::executor::{Executor, Host};
@@ -32,7 +32,7 @@ struct Inner {
     threads: rayon::ThreadPool,
     device: Device,
     #[cfg(feature = "cuda")]
-    frozen: Vec<Frozen>,
+    device_weights: Vec<DeviceWeights>,
 }
 
 impl Network {
@@ -61,7 +61,7 @@ impl Network {
             kernels,
             threads,
             #[cfg(feature = "cuda")]
-            frozen: device.gpus.iter().cloned().map(Frozen::new).collect(),
+            device_weights: device.gpus.iter().cloned().map(DeviceWeights::new).collect(),
             device,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -187,7 +187,7 @@ impl Network {
 
     fn executor(&self, plan: Plan) -> Box<dyn Executor> {
         #[cfg(feature = "cuda")]
-        if !self.inner.frozen.is_empty() {
+        if !self.inner.device_weights.is_empty() {
             return Box::new(Gpus::new(self, &plan));
         }
         Box::new(Host::new(self.clone(), plan))
@@ -195,8 +195,8 @@ impl Network {
 
     /// The weights on each GPU.
     #[cfg(feature = "cuda")]
-    pub(crate) fn frozen(&self) -> &[Frozen] {
-        &self.inner.frozen
+    pub(crate) fn device_weights(&self) -> &[DeviceWeights] {
+        &self.inner.device_weights
     }
 
     pub(crate) fn kernels(&self) -> &Kernels {

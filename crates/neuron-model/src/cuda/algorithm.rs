@@ -7,13 +7,36 @@ use cudarc::cudnn::sys::{
     self, cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward,
 };
 
+use super::convolution::Direction;
 use super::cudnn::{Described, Handle};
 
 /// The largest scratch memory that an algorithm may take.
 const MOST_WORKSPACE_BYTES: usize = 1 << 30;
 
-/// cuDNN's first choice among the algorithms that give the same bits every time.
-pub(super) fn forward_algorithm(
+/// One of cuDNN's algorithms.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Algorithm {
+    Forward(Forward),
+    Backward(Backward),
+}
+
+/// cuDNN's first choice among the algorithms that give the same bits every time, and the scratch memory that it takes,
+/// in bytes. `exact`: none that transforms its input.
+pub(super) fn find_algorithm(
+    direction: Direction,
+    described: &Described,
+    handle: &Handle,
+    exact: bool,
+) -> Result<Option<(Algorithm, usize)>, CudnnError> {
+    Ok(match direction {
+        Direction::Forward => forward_algorithm(described, handle, exact)?
+            .map(|(algorithm, bytes)| (Algorithm::Forward(algorithm), bytes)),
+        Direction::Backward => backward_algorithm(described, handle, exact)?
+            .map(|(algorithm, bytes)| (Algorithm::Backward(algorithm), bytes)),
+    })
+}
+
+fn forward_algorithm(
     described: &Described,
     handle: &Handle,
     exact: bool,
@@ -56,7 +79,7 @@ pub(super) fn forward_algorithm(
 }
 
 /// As [`forward_algorithm`], for the gradient with respect to the input.
-pub(super) fn backward_algorithm(
+fn backward_algorithm(
     described: &Described,
     handle: &Handle,
     exact: bool,

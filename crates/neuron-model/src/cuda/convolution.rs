@@ -6,13 +6,13 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use cudarc::cudnn::result::{self, CudnnError};
-use cudarc::cudnn::sys::{cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
-use super::algorithm::{backward_algorithm, forward_algorithm};
-use super::at::{Address, At};
+use super::algorithm::{Algorithm, find_algorithm};
 use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
+use super::errors::Errors;
+use super::memory::DeviceView;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
 use crate::graph::{Graph, NodeId, Operation};
 use neuron_geometry::Window;
@@ -20,7 +20,7 @@ use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Site {
+pub(super) struct ConvolutionCall {
     pub(super) geometry: ConvGeometry,
     /// Of maps, weights and biases.
     pub(super) element: Element,
@@ -33,10 +33,21 @@ pub(super) struct Site {
     pub(super) exact: bool,
 }
 
-impl Site {
+impl ConvolutionCall {
     /// Height and width of the convolution's output.
     pub(super) fn positions(&self) -> [usize; 2] {
         self.geometry.positions([self.height, self.width])
+    }
+
+    /// Values of the maps that the convolution reads.
+    pub(super) fn input_len(&self) -> usize {
+        self.batch * self.height * self.width * self.geometry.in_channels
+    }
+
+    /// Values of the maps that it writes.
+    pub(super) fn output_len(&self) -> usize {
+        let [rows, columns] = self.positions();
+        self.batch * rows * columns * self.geometry.out_channels
     }
 }
 
@@ -54,31 +65,80 @@ pub(super) fn unsupported(graph: &Graph, needed: &[bool]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// What a convolution reads and writes.
-#[derive(Clone, Copy)]
-pub(super) struct Operands {
-    pub(super) input: Address,
-    pub(super) weight: Address,
-    pub(super) output: Address,
+/// What a call reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operands<'m> {
+    /// The convolution's input; for its transpose the signal at its output.
+    pub(super) input: DeviceView<'m>,
+    pub(super) weight: DeviceView<'m>,
+    /// Is overwritten.
+    pub(super) output: DeviceView<'m>,
 }
 
-/// What is added to a convolution's sums before a ReLU.
-#[derive(Clone, Copy)]
-pub(super) struct Addends {
-    pub(super) bias: Address,
-    pub(super) residual: Option<Address>,
+/// What is computed from the operands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Computation<'m> {
+    /// The sums alone.
+    Sums,
+    /// `relu(sums + bias + residual?)`
+    Activation { bias: DeviceView<'m>, residual: Option<DeviceView<'m>> },
+    /// The gradient with respect to the convolution's input.
+    Transpose,
+}
+
+/// Which way signals pass a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Computation<'_> {
+    fn direction(self) -> Direction {
+        match self {
+            Self::Sums | Self::Activation { .. } => Direction::Forward,
+            Self::Transpose => Direction::Backward,
+        }
+    }
+
+    /// For errors.
+    fn name(self) -> &'static str {
+        match self.direction() {
+            Direction::Forward => "a convolution",
+            Direction::Backward => "a transposed convolution",
+        }
+    }
+
+    /// # Panics
+    /// If the memory is not of this GPU, or not what a call reads and writes.
+    fn check(self, gpu: usize, call: &ConvolutionCall, operands: &Operands<'_>) {
+        let expect = |view: DeviceView<'_>, len: usize| {
+            let fits = view.gpu() == Some(gpu) && view.kind() == call.element.kind() && view.len() >= len;
+            assert!(fits, "{view:?} is not {len} values on GPU {gpu} for {call:?}");
+        };
+        let (input, output) = match self.direction() {
+            Direction::Forward => (call.input_len(), call.output_len()),
+            Direction::Backward => (call.output_len(), call.input_len()),
+        };
+        expect(operands.input, input);
+        expect(operands.weight, call.geometry.weight_len());
+        expect(operands.output, output);
+        if let Self::Activation { bias, residual } = self {
+            expect(bias, call.geometry.out_channels);
+            residual.into_iter().for_each(|residual| expect(residual, output));
+        }
+    }
 }
 
 /// cuDNN on one GPU.
 pub(super) struct Convolutions {
     // Dropped in this order: what belongs to the handle before it.
-    // `None`: cuDNN has no algorithm.
-    forward: HashMap<Site, Option<Planned<Forward>>>,
-    backward: HashMap<Site, Option<Planned<Backward>>>,
+    /// `None`: cuDNN has no algorithm.
+    planned: HashMap<(ConvolutionCall, Direction), Option<Planned>>,
     relu: Activation,
     workspace: Option<CudaSlice<u8>>,
     handle: Handle,
-    at: At,
+    errors: Errors,
     stream: Arc<CudaStream>,
     precision: Precision,
     observer: Observer,
@@ -89,200 +149,171 @@ pub(super) struct Convolutions {
 unsafe impl Send for Convolutions {}
 
 /// A convolution and how it is computed.
-struct Planned<A> {
+struct Planned {
     described: Described,
-    algorithm: A,
-    workspace_bytes: usize,
+    algorithm: Algorithm,
     /// Whether cuDNN is known not to have it with bias, residual and ReLU in one.
     unfusable: bool,
 }
 
 impl Convolutions {
     pub(super) fn new(
-        at: At,
+        errors: Errors,
         stream: &Arc<CudaStream>,
         precision: Precision,
         observer: Observer,
     ) -> Result<Self, DeviceError> {
-        let handle = at.cudnn("starting cuDNN", cudnn::handle(stream.cu_stream().cast()))?;
-        let relu = at.cudnn("starting cuDNN", cudnn::relu())?;
-        let (forward, backward) = (HashMap::new(), HashMap::new());
-        let (workspace, stream) = (None, stream.clone());
-        Ok(Self { forward, backward, relu, workspace, handle, at, stream, precision, observer })
+        let handle = errors.cudnn("starting cuDNN", cudnn::handle(stream.cu_stream().cast()))?;
+        let relu = errors.cudnn("starting cuDNN", cudnn::relu())?;
+        let (planned, workspace, stream) = (HashMap::new(), None, stream.clone());
+        Ok(Self { planned, relu, workspace, handle, errors, stream, precision, observer })
     }
 
-    /// Overwrites the output with the sums alone; false if cuDNN cannot do that.
+    /// Overwrites the output; false if cuDNN cannot do that in one call.
     ///
-    /// # Safety
-    /// The operands must be memory of this GPU with the lengths that the site says.
-    pub(super) unsafe fn convolve(&mut self, site: Site, operands: Operands) -> Result<bool, DeviceError> {
-        self.plan_forward(site)?;
-        let workspace = self.workspace();
-        let Some(planned) = &self.forward[&site] else { return Ok(false) };
-        let (one, zero) = (1f32, 0f32);
-        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
-        let done = unsafe {
-            result::convolution_forward(
-                self.handle.raw(),
-                scalar(&one),
-                planned.described.input.raw(),
-                pointer(operands.input).cast_const(),
-                planned.described.filter.raw(),
-                pointer(operands.weight).cast_const(),
-                planned.described.sliding.raw(),
-                planned.algorithm,
-                workspace.0,
-                workspace.1,
-                scalar(&zero),
-                planned.described.output.raw(),
-                pointer(operands.output),
-            )
-        };
-        match done {
-            Err(error) if is_refusal(error) => {
-                self.forward.insert(site, None);
-                self.say_missing("forward", site);
-                Ok(false)
-            }
-            done => self.at.cudnn("a convolution", done).map(|()| true),
-        }
-    }
-
-    /// Overwrites the output with `relu(sums + bias + residual?)`; false if cuDNN cannot do that in one call.
-    ///
-    /// # Safety
-    /// As [`Convolutions::convolve`]; the residual must be as long as the output.
-    pub(super) unsafe fn convolve_fused(
+    /// # Panics
+    /// If the memory is not of this GPU, or shorter than the call says.
+    pub(super) fn run(
         &mut self,
-        site: Site,
-        operands: Operands,
-        addends: Addends,
+        call: ConvolutionCall,
+        computation: Computation<'_>,
+        operands: Operands<'_>,
     ) -> Result<bool, DeviceError> {
-        self.plan_forward(site)?;
-        let workspace = self.workspace();
-        let Some(planned) = self.forward[&site].as_ref().filter(|planned| !planned.unfusable) else {
+        computation.check(self.errors.0, &call, &operands);
+        let key = (call, computation.direction());
+        self.plan(key)?;
+        let is_fused = matches!(computation, Computation::Activation { .. });
+        let Some(planned) = self.planned[&key].as_ref().filter(|planned| !(is_fused && planned.unfusable))
+        else {
             return Ok(false);
         };
-        let (one, share) = (1f32, if addends.residual.is_some() { 1f32 } else { 0f32 });
-        // Without a residual its factor is 0 and cuDNN reads nothing there.
-        let residual = addends.residual.unwrap_or(operands.output);
-        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
-        let done = unsafe {
-            result::convolution_bias_activation_forward(
-                self.handle.raw(),
-                scalar(&one),
-                planned.described.input.raw(),
-                pointer(operands.input).cast_const(),
-                planned.described.filter.raw(),
-                pointer(operands.weight).cast_const(),
-                planned.described.sliding.raw(),
-                planned.algorithm,
-                workspace.0,
-                workspace.1,
-                scalar(&share),
-                planned.described.output.raw(),
-                pointer(residual).cast_const(),
-                planned.described.bias.raw(),
-                pointer(addends.bias).cast_const(),
-                self.relu.raw(),
-                planned.described.output.raw(),
-                pointer(operands.output),
-            )
-        };
-        match done {
+        // SAFETY: the operands were checked against the call above, and the descriptors are those of the call. They are
+        // borrowed until the call is on the stream, behind which their memory is freed.
+        match unsafe { self.start(planned, computation, operands) } {
             Err(error) if is_refusal(error) => {
-                if let Some(Some(planned)) = self.forward.get_mut(&site) {
-                    planned.unfusable = true;
-                }
+                self.refuse(key, is_fused);
                 Ok(false)
             }
-            done => self.at.cudnn("a convolution", done).map(|()| true),
+            done => self.errors.cudnn(computation.name(), done).map(|()| true),
         }
     }
 
-    /// Overwrites `output`, laid out like the convolution's input, with the gradient with respect to it; `input` is
-    /// that with respect to the convolution's output. False if cuDNN cannot do that.
+    /// Puts a call on the stream.
     ///
     /// # Safety
-    /// As [`Convolutions::convolve`], with the lengths exchanged.
-    pub(super) unsafe fn transpose(&mut self, site: Site, operands: Operands) -> Result<bool, DeviceError> {
-        self.plan_backward(site)?;
-        let workspace = self.workspace();
-        let Some(planned) = &self.backward[&site] else { return Ok(false) };
-        let (one, zero) = (1f32, 0f32);
-        // SAFETY: descriptors and workspace are the plan's, the operands the caller's promise.
-        let done = unsafe {
-            result::convolution_backward_data(
-                self.handle.raw(),
-                scalar(&one),
-                planned.described.filter.raw(),
-                pointer(operands.weight).cast_const(),
-                planned.described.output.raw(),
-                pointer(operands.input).cast_const(),
-                planned.described.sliding.raw(),
-                planned.algorithm,
-                workspace.0,
-                workspace.1,
-                scalar(&zero),
-                planned.described.input.raw(),
-                pointer(operands.output),
-            )
-        };
-        match done {
-            Err(error) if is_refusal(error) => {
-                self.backward.insert(site, None);
-                self.say_missing("backward", site);
-                Ok(false)
-            }
-            done => self.at.cudnn("a transposed convolution", done).map(|()| true),
-        }
-    }
-
-    fn plan_forward(&mut self, site: Site) -> Result<(), DeviceError> {
-        if self.forward.contains_key(&site) {
-            return Ok(());
-        }
-        let find = |described: &Described| forward_algorithm(described, &self.handle, site.exact);
-        let planned = self.plan(site, "forward", find)?;
-        self.reserve(planned.as_ref().map_or(0, |planned| planned.workspace_bytes))?;
-        self.forward.insert(site, planned);
-        Ok(())
-    }
-
-    fn plan_backward(&mut self, site: Site) -> Result<(), DeviceError> {
-        if self.backward.contains_key(&site) {
-            return Ok(());
-        }
-        let find = |described: &Described| backward_algorithm(described, &self.handle, site.exact);
-        let planned = self.plan(site, "backward", find)?;
-        self.reserve(planned.as_ref().map_or(0, |planned| planned.workspace_bytes))?;
-        self.backward.insert(site, planned);
-        Ok(())
-    }
-
-    /// Descriptors for a site, and the algorithm that `find` picks; `None` if there is none.
-    fn plan<A>(
+    /// The operands must be memory of this GPU, and of the lengths that the descriptors say.
+    unsafe fn start(
         &self,
-        site: Site,
-        direction: &'static str,
-        find: impl FnOnce(&Described) -> Result<Option<(A, usize)>, CudnnError>,
-    ) -> Result<Option<Planned<A>>, DeviceError> {
-        let described = self.at.cudnn("describing a convolution", describe(site, self.precision))?;
-        let found = match find(&described) {
-            Err(error) if is_refusal(error) => None,
-            found => self.at.cudnn("choosing an algorithm", found)?,
-        };
-        let Some((algorithm, workspace_bytes)) = found else {
-            self.say_missing(direction, site);
-            return Ok(None);
-        };
-        Ok(Some(Planned { described, algorithm, workspace_bytes, unfusable: false }))
+        planned: &Planned,
+        computation: Computation<'_>,
+        Operands { input, weight, output }: Operands<'_>,
+    ) -> Result<(), CudnnError> {
+        let Described { input: input_map, output: output_map, bias: bias_map, filter, sliding } =
+            &planned.described;
+        let (handle, workspace) = (self.handle.raw(), self.workspace());
+        let (one, zero) = (1f32, 0f32);
+        // SAFETY: handle, descriptors and workspace live, the operands are the caller's promise.
+        unsafe {
+            match (computation, planned.algorithm) {
+                (Computation::Sums, Algorithm::Forward(algorithm)) => result::convolution_forward(
+                    handle,
+                    scalar(&one),
+                    input_map.raw(),
+                    pointer(input).cast_const(),
+                    filter.raw(),
+                    pointer(weight).cast_const(),
+                    sliding.raw(),
+                    algorithm,
+                    workspace.0,
+                    workspace.1,
+                    scalar(&zero),
+                    output_map.raw(),
+                    pointer(output),
+                ),
+                (Computation::Activation { bias, residual }, Algorithm::Forward(algorithm)) => {
+                    result::convolution_bias_activation_forward(
+                        handle,
+                        scalar(&one),
+                        input_map.raw(),
+                        pointer(input).cast_const(),
+                        filter.raw(),
+                        pointer(weight).cast_const(),
+                        sliding.raw(),
+                        algorithm,
+                        workspace.0,
+                        workspace.1,
+                        scalar(if residual.is_some() { &one } else { &zero }),
+                        output_map.raw(),
+                        // Without a residual its factor is 0 and cuDNN reads nothing there.
+                        pointer(residual.unwrap_or(output)).cast_const(),
+                        bias_map.raw(),
+                        pointer(bias).cast_const(),
+                        self.relu.raw(),
+                        output_map.raw(),
+                        pointer(output),
+                    )
+                }
+                (Computation::Transpose, Algorithm::Backward(algorithm)) => {
+                    result::convolution_backward_data(
+                        handle,
+                        scalar(&one),
+                        filter.raw(),
+                        pointer(weight).cast_const(),
+                        output_map.raw(),
+                        pointer(input).cast_const(),
+                        sliding.raw(),
+                        algorithm,
+                        workspace.0,
+                        workspace.1,
+                        scalar(&zero),
+                        input_map.raw(),
+                        pointer(output),
+                    )
+                }
+                _ => unreachable!("a call is planned in its direction"),
+            }
+        }
     }
 
-    fn say_missing(&self, direction: &'static str, site: Site) {
-        let Site { geometry, element, height, width, .. } = site;
+    /// Remembers that cuDNN refused a call.
+    fn refuse(&mut self, key: (ConvolutionCall, Direction), is_fused: bool) {
+        match self.planned.get_mut(&key) {
+            Some(Some(planned)) if is_fused => planned.unfusable = true,
+            _ => {
+                self.planned.insert(key, None);
+                self.say_missing(key);
+            }
+        }
+    }
+
+    /// Finds the descriptors for a call and an algorithm, unless they are there.
+    fn plan(&mut self, key: (ConvolutionCall, Direction)) -> Result<(), DeviceError> {
+        if self.planned.contains_key(&key) {
+            return Ok(());
+        }
+        let (call, direction) = key;
+        let described = self.errors.cudnn("describing a convolution", describe(call, self.precision))?;
+        let found = match find_algorithm(direction, &described, &self.handle, call.exact) {
+            Err(error) if is_refusal(error) => None,
+            found => self.errors.cudnn("choosing an algorithm", found)?,
+        };
+        if found.is_none() {
+            self.say_missing(key);
+        }
+        self.reserve(found.map_or(0, |(_, workspace_bytes)| workspace_bytes))?;
+        let planned = found.map(|(algorithm, _)| Planned { described, algorithm, unfusable: false });
+        self.planned.insert(key, planned);
+        Ok(())
+    }
+
+    fn say_missing(&self, (call, direction): (ConvolutionCall, Direction)) {
+        let ConvolutionCall { geometry, element, height, width, .. } = call;
+        let direction = match direction {
+            Direction::Forward => "forward",
+            Direction::Backward => "backward",
+        };
         let convolution = format!("{geometry:?} of {height} x {width} {element:?}");
-        (self.observer)(&DeviceEvent::NoAlgorithm { gpu: self.at.0, direction, convolution });
+        (self.observer)(&DeviceEvent::NoAlgorithm { gpu: self.errors.0, direction, convolution });
     }
 
     /// Makes the workspace, which all convolutions share, at least `bytes` long.
@@ -291,7 +322,7 @@ impl Convolutions {
             self.workspace = None;
             // SAFETY: scratch memory, which is written before it is read.
             let workspace = unsafe { self.stream.alloc(bytes.max(1)) };
-            self.workspace = Some(self.at.driver("taking scratch memory", workspace)?);
+            self.workspace = Some(self.errors.driver("taking scratch memory", workspace)?);
         }
         Ok(())
     }
@@ -299,14 +330,14 @@ impl Convolutions {
     fn workspace(&self) -> (*mut c_void, usize) {
         let workspace = self.workspace.as_ref();
         workspace.map_or((std::ptr::null_mut(), 0), |bytes| {
-            (pointer(bytes.device_ptr(&self.stream).0), bytes.len())
+            (bytes.device_ptr(&self.stream).0 as *mut c_void, bytes.len())
         })
     }
 }
 
-fn describe(site: Site, precision: Precision) -> Result<Described, CudnnError> {
-    let Site { geometry, element, batch, height, width, .. } = site;
-    let [rows, columns] = site.positions();
+fn describe(call: ConvolutionCall, precision: Precision) -> Result<Described, CudnnError> {
+    let ConvolutionCall { geometry, element, batch, height, width, .. } = call;
+    let [rows, columns] = call.positions();
     Ok(Described {
         input: cudnn::map(element, [batch, geometry.in_channels, height, width])?,
         output: cudnn::map(element, [batch, geometry.out_channels, rows, columns])?,
@@ -322,8 +353,8 @@ fn is_refusal(error: CudnnError) -> bool {
     (2000..4000).contains(&(error.0 as u32))
 }
 
-fn pointer(address: Address) -> *mut c_void {
-    address as *mut c_void
+fn pointer(view: DeviceView<'_>) -> *mut c_void {
+    view.address() as *mut c_void
 }
 
 fn scalar(value: &f32) -> *const c_void {

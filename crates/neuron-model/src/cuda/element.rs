@@ -1,6 +1,7 @@
 use cudarc::cudnn::sys::cudnnDataType_t;
 use half::bf16;
 
+use super::memory::Kind;
 use crate::device::Precision;
 use crate::plan::Keep;
 
@@ -20,10 +21,10 @@ impl Element {
         }
     }
 
-    pub(super) fn bytes(self) -> usize {
+    pub(super) fn kind(self) -> Kind {
         match self {
-            Self::F32 => size_of::<f32>(),
-            Self::Bf16 => size_of::<bf16>(),
+            Self::F32 => Kind::F32,
+            Self::Bf16 => Kind::Bf16,
         }
     }
 

@@ -2,21 +2,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{CUmemPool_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaEvent, CudaSlice, CudaStream, DevicePtr, DeviceRepr};
+use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 use cudarc::{cudnn, driver, nvrtc};
 
-use super::at::{Address, At};
 use super::convolution::Convolutions;
 use super::element::Element;
-use super::kernels::Kernels;
+use super::errors::Errors;
+use super::kernels::{Argument, Kernels, SOURCE};
+use super::memory::{DeviceMemory, Scalar};
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
 use neuron_kernels::Buffer;
 
 /// Values on a GPU.
-pub(super) type Floats = CudaSlice<f32>;
+pub(super) type Floats = DeviceMemory<f32>;
 
 /// Values on a GPU that are stored as some [`Element`].
-pub(super) type Bytes = CudaSlice<u8>;
+pub(super) type Bytes = DeviceMemory<u8>;
 
 /// An open GPU: its streams, our own kernels and cuDNN.
 pub(crate) struct Gpu {
@@ -37,31 +38,32 @@ impl Gpu {
     /// Opens the GPU of that number.
     pub(crate) fn open(number: usize, precision: Precision, observer: Observer) -> Result<Self, DeviceError> {
         check_libraries()?;
-        let at = At(number);
-        let count = at.driver("looking for GPUs", count_gpus())?;
+        let errors = Errors(number);
+        let count = errors.driver("looking for GPUs", count_gpus())?;
         if number >= count {
             return Err(DeviceError::NoGpu { gpu: number, count });
         }
-        let context = at.driver("opening it", CudaContext::new(number))?;
+        let context = errors.driver("opening it", CudaContext::new(number))?;
         // SAFETY: the library's events would order the uses of each piece of memory by several streams. Only images are
-        // touched by two, and `Staging` orders those by events of its own.
+        // touched by two, and `Upload` orders those by events of its own.
         unsafe { context.disable_event_tracking() };
-        at.driver("setting up its memory", keep_freed_memory(&context))?;
+        errors.driver("setting up its memory", keep_freed_memory(&context))?;
         // Not the default stream, which is that of whatever GPU the calling thread used last.
-        let stream = at.driver("opening it", context.new_stream())?;
-        let arrivals = at.driver("opening it", context.new_stream())?;
-        let kernels = Kernels::compile(at, &context, Element::F32)?;
+        let stream = errors.driver("opening it", context.new_stream())?;
+        let arrivals = errors.driver("opening it", context.new_stream())?;
+        // SAFETY: the kernels touch what their lengths say, as the tests find that run them on the CPU.
+        let compile = |element| unsafe { Kernels::compile(errors, &context, SOURCE, element) };
+        let kernels = compile(Element::F32)?;
         let kernels_in_bf16 = match precision {
-            Precision::Bf16 => Some(Kernels::compile(at, &context, Element::Bf16)?),
+            Precision::Bf16 => Some(compile(Element::Bf16)?),
             Precision::F32 | Precision::Tf32 => None,
         };
-        let convolutions = Mutex::new(Convolutions::new(at, &stream, precision, observer.clone())?);
+        let convolutions = Mutex::new(Convolutions::new(errors, &stream, precision, observer.clone())?);
         Ok(Self { number, precision, stream, arrivals, kernels, kernels_in_bf16, convolutions, observer })
     }
 
-    /// For errors.
-    pub(super) fn at(&self) -> At {
-        At(self.number)
+    pub(super) fn errors(&self) -> Errors {
+        Errors(self.number)
     }
 
     pub(super) fn stream(&self) -> &Arc<CudaStream> {
@@ -76,12 +78,22 @@ impl Gpu {
         self.precision
     }
 
-    /// The kernels for maps of an element.
-    pub(super) fn kernels(&self, element: Element) -> &Kernels {
-        match element {
+    /// Starts one of our own kernels, for maps of an element, to write `count` values.
+    ///
+    /// # Panics
+    /// If the arguments are not such as the kernel takes.
+    pub(super) fn launch(
+        &self,
+        element: Element,
+        name: &str,
+        count: usize,
+        arguments: &[Argument<'_>],
+    ) -> Result<(), DeviceError> {
+        let kernels = match element {
             Element::F32 => &self.kernels,
             Element::Bf16 => self.kernels_in_bf16.as_ref().expect("compiled for the precision of such maps"),
-        }
+        };
+        kernels.launch(&self.stream, name, count, arguments)
     }
 
     /// cuDNN, which serves one caller at a time.
@@ -94,34 +106,35 @@ impl Gpu {
     }
 
     /// `len` arbitrary values.
-    pub(super) fn alloc<T: DeviceRepr>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
-        // SAFETY: every kernel that gets new memory overwrites it before another reads it.
-        self.at().driver("taking memory", unsafe { self.stream.alloc(len.max(1)) })
+    pub(super) fn alloc<T: Scalar>(&self, len: usize) -> Result<DeviceMemory<T>, DeviceError> {
+        // SAFETY: whatever it holds is a value of such a type.
+        let memory = unsafe { self.stream.alloc(len.max(1)) };
+        self.errors().driver("taking memory", memory).map(DeviceMemory)
     }
 
     /// An event that nothing has been recorded in yet.
     pub(super) fn event(&self) -> Result<CudaEvent, DeviceError> {
-        self.at().driver("ordering its streams", self.stream.context().new_event(None))
+        self.errors().driver("ordering its streams", self.stream.context().new_event(None))
     }
 
     /// The same values once more.
     pub(super) fn copy(&self, values: &Floats) -> Result<Floats, DeviceError> {
-        self.at().driver("copying on it", self.stream.clone_dtod(values))
+        self.errors().driver("copying on it", self.stream.clone_dtod(&values.0)).map(DeviceMemory)
     }
 
     /// A copy of `values` on the GPU.
-    pub(super) fn upload<T: DeviceRepr>(&self, values: &[T]) -> Result<CudaSlice<T>, DeviceError> {
-        self.at().driver("copying to it", self.stream.clone_htod(values))
+    pub(super) fn upload<T: Scalar>(&self, values: &[T]) -> Result<DeviceMemory<T>, DeviceError> {
+        self.errors().driver("copying to it", self.stream.clone_htod(values)).map(DeviceMemory)
     }
 
     /// Waits for everything that was started, and copies the first `len` values to the host.
-    pub(super) fn download<T: DeviceRepr>(
+    pub(super) fn download<T: Scalar>(
         &self,
-        values: &CudaSlice<T>,
+        values: &DeviceMemory<T>,
         len: usize,
     ) -> Result<Vec<T>, DeviceError> {
-        let copied = self.stream.clone_dtoh(&values.slice(..len));
-        let copied = self.at().driver("copying from it", copied)?;
+        let copied = self.stream.clone_dtoh(&values.0.slice(..len));
+        let copied = self.errors().driver("copying from it", copied)?;
         self.wait()?;
         Ok(copied)
     }
@@ -129,25 +142,20 @@ impl Gpu {
     /// As [`Gpu::download`], into memory that walks use.
     pub(super) fn download_into_buffer(&self, values: &Floats, len: usize) -> Result<Buffer, DeviceError> {
         let mut buffer = Buffer::zeros(len);
-        let copied = self.stream.memcpy_dtoh(&values.slice(..len), &mut buffer[..]);
-        self.at().driver("copying from it", copied)?;
+        let copied = self.stream.memcpy_dtoh(&values.0.slice(..len), &mut buffer[..]);
+        self.errors().driver("copying from it", copied)?;
         self.wait()?;
         Ok(buffer)
     }
 
     /// Waits for everything that was started.
     pub(super) fn wait(&self) -> Result<(), DeviceError> {
-        self.at().driver("computing", self.stream.synchronize())
-    }
-
-    /// The address of values, for a call on this GPU's stream while they live.
-    pub(super) fn address<T>(&self, values: &CudaSlice<T>) -> Address {
-        values.device_ptr(&self.stream).0
+        self.errors().driver("computing", self.stream.synchronize())
     }
 
     /// Makes the GPU the calling thread's.
     pub(super) fn bind(&self) -> Result<(), DeviceError> {
-        self.at().driver("turning to it", self.stream.context().bind_to_thread())
+        self.errors().driver("turning to it", self.stream.context().bind_to_thread())
     }
 }
 

@@ -1,29 +1,9 @@
 // What the GPU computes beside convolutions. Maps are channels-last [batch, height, width, channels].
 //
-// Every kernel's first argument is how many values it writes, one for each turn of its loop. Each value is one chain
-// of operations in the order in which the CPU computes it: with contraction off, the bits agree.
+// Each value is one chain of operations in the order in which the CPU computes it: with contraction off, the bits agree.
+// What `KERNEL`, `OF` and the like mean is said in prelude.cu.
 //
 // The source is compiled once for maps of f32, and with MAPS_IN_BF16 once more for passes that store them in 16 bits.
-
-typedef long long whole;
-
-#define FOR_EACH(at, count)                                                                      \
-    for (whole at = (whole)blockIdx.x * blockDim.x + threadIdx.x; at < (count);                  \
-         at += (whole)gridDim.x * blockDim.x)
-
-#ifndef KERNEL
-#define KERNEL extern "C" __global__ void
-#endif
-
-static __device__ bool is_nan(float value) { return value != value; }
-
-static __device__ unsigned bits_of(float value) {
-    union {
-        float value;
-        unsigned bits;
-    } same = {value};
-    return same.bits;
-}
 
 // What the values of maps and biases are stored as. They are computed with in f32.
 #ifdef MAPS_IN_BF16
@@ -75,9 +55,6 @@ static __device__ Place place_of(whole at, whole height, whole width, whole chan
     return place;
 }
 
-static __device__ whole least(whole a, whole b) { return a < b ? a : b; }
-static __device__ whole most(whole a, whole b) { return a > b ? a : b; }
-
 // The windows of an axis that hold position `at`: from the first ..
 static __device__ whole first_window(whole at, whole kernel, whole stride, whole padding) {
     whole past = at + padding + 1 - kernel;
@@ -90,7 +67,8 @@ static __device__ whole end_window(whole at, whole stride, whole padding, whole 
 }
 
 // values = relu?(values + bias? + residual?)
-KERNEL bias_activation(whole count, Map *values, const Map *bias, const Map *residual, whole channels, whole relu) {
+KERNEL bias_activation(whole count, Map *values OF(count), const Map *bias MAYBE(channels),
+                       const Map *residual MAYBE(count), whole channels, whole relu) {
     FOR_EACH(at, count) {
         float value = values[at];
         if (bias) value += bias[remainder_of(at, count, channels)];
@@ -100,8 +78,8 @@ KERNEL bias_activation(whole count, Map *values, const Map *bias, const Map *res
 }
 
 // output = relu?(input * scale + shift) by channel
-KERNEL scale_shift(whole count, const Map *input, const float *scale, const float *shift, Map *output, whole channels,
-                   whole relu) {
+KERNEL scale_shift(whole count, const Map *input OF(count), const float *scale OF(channels),
+                   const float *shift OF(channels), Map *output OF(count), whole channels, whole relu) {
     FOR_EACH(at, count) {
         whole channel = remainder_of(at, count, channels);
         float value = (float)input[at] * scale[channel] + shift[channel];
@@ -110,12 +88,12 @@ KERNEL scale_shift(whole count, const Map *input, const float *scale, const floa
 }
 
 // output = relu(input)
-KERNEL relu(whole count, const Map *input, Map *output) {
+KERNEL relu(whole count, const Map *input OF(count), Map *output OF(count)) {
     FOR_EACH(at, count) output[at] = rectified(input[at]);
 }
 
 // output = relu?(left + right)
-KERNEL add(whole count, const Map *left, const Map *right, Map *output, whole relu) {
+KERNEL add(whole count, const Map *left OF(count), const Map *right OF(count), Map *output OF(count), whole relu) {
     FOR_EACH(at, count) {
         float value = (float)left[at] + (float)right[at];
         output[at] = relu ? rectified(value) : value;
@@ -123,26 +101,26 @@ KERNEL add(whole count, const Map *left, const Map *right, Map *output, whole re
 }
 
 // values += factor * term
-KERNEL accumulate(whole count, float *values, const float *term, float factor) {
+KERNEL accumulate(whole count, float *values OF(count), const float *term OF(count), float factor) {
     FOR_EACH(at, count) values[at] += factor * term[at];
 }
 
 // values *= scale, by channel
-KERNEL scale_by_channel(whole count, float *values, const float *scale, whole channels) {
+KERNEL scale_by_channel(whole count, float *values OF(count), const float *scale OF(channels), whole channels) {
     FOR_EACH(at, count) values[at] *= scale[remainder_of(at, count, channels)];
 }
 
 // divisor = numerator / (divisor + eps)
-KERNEL quotient(whole count, float *divisor, const float *numerator, float eps) {
+KERNEL quotient(whole count, float *divisor OF(count), const float *numerator OF(count), float eps) {
     FOR_EACH(at, count) divisor[at] = numerator[at] / (divisor[at] + eps);
 }
 
-KERNEL fill(whole count, float *values, float value) {
+KERNEL fill(whole count, float *values OF(count), float value) {
     FOR_EACH(at, count) values[at] = value;
 }
 
 // The same three channels everywhere.
-KERNEL fill_pixels(whole count, float *values, float red, float green, float blue) {
+KERNEL fill_pixels(whole count, float *values OF(count), float red, float green, float blue) {
     FOR_EACH(at, count) {
         whole channel = remainder_of(at, count, 3);
         values[at] = channel == 0 ? red : channel == 1 ? green : blue;
@@ -150,7 +128,8 @@ KERNEL fill_pixels(whole count, float *values, float red, float green, float blu
 }
 
 // values = gate(values + addend?); the gates are those of cpu::Gate: 0 open, 1 ReLU, 2 guided ReLU, 3 product.
-KERNEL gate(whole count, float *values, const float *addend, const float *other, whole kind) {
+KERNEL gate(whole count, float *values OF(count), const float *addend MAYBE(count), const float *other OF(count),
+            whole kind) {
     FOR_EACH(at, count) {
         float value = values[at];
         if (addend) value += addend[at];
@@ -162,7 +141,8 @@ KERNEL gate(whole count, float *values, const float *addend, const float *other,
 }
 
 // Divides a signal between two terms in proportion to their magnitudes, evenly where both are 0.
-KERNEL split_by_magnitude(whole count, const float *main_term, const float *shortcut, float *signal, float *rest) {
+KERNEL split_by_magnitude(whole count, const float *main_term OF(count), const float *shortcut OF(count),
+                          float *signal OF(count), float *rest OF(count)) {
     FOR_EACH(at, count) {
         float sum = magnitude(main_term[at]) + magnitude(shortcut[at]);
         float share = sum == 0.0f ? 0.5f : magnitude(main_term[at]) / sum;
@@ -173,8 +153,9 @@ KERNEL split_by_magnitude(whole count, const float *main_term, const float *shor
 
 // The greatest value of every window, the first one of NaNs if there are any; `argmax`, if wanted, is where in the
 // window it is first reached. `height` and `width` are the input's, `rows` and `columns` the output's.
-KERNEL max_pool(whole count, const Map *input, Map *output, unsigned char *argmax, whole height, whole width,
-                whole channels, whole rows, whole columns, whole kernel, whole stride, whole padding) {
+KERNEL max_pool(whole count, const Map *input OF(count / rows / columns / channels * height * width * channels),
+                Map *output OF(count), unsigned char *argmax MAYBE(count), whole height, whole width, whole channels,
+                whole rows, whole columns, whole kernel, whole stride, whole padding) {
     FOR_EACH(at, count) {
         Place place = place_of(at, rows, columns, channels);
         whole top = place.y * stride - padding, left = place.x * stride - padding;
@@ -197,9 +178,11 @@ KERNEL max_pool(whole count, const Map *input, Map *output, unsigned char *argma
 }
 
 // Each value is the sum over the windows that it won, in their order.
-KERNEL max_pool_backward(whole count, const float *gradient, const unsigned char *argmax, float *output, whole height,
-                         whole width, whole channels, whole rows, whole columns, whole kernel, whole stride,
-                         whole padding) {
+KERNEL max_pool_backward(whole count,
+                         const float *gradient OF(count / height / width / channels * rows * columns * channels),
+                         const unsigned char *argmax OF(count / height / width / channels * rows * columns * channels),
+                         float *output OF(count), whole height, whole width, whole channels, whole rows,
+                         whole columns, whole kernel, whole stride, whole padding) {
     FOR_EACH(at, count) {
         Place place = place_of(at, height, width, channels);
         float sum = 0.0f;
@@ -217,8 +200,9 @@ KERNEL max_pool_backward(whole count, const float *gradient, const unsigned char
 }
 
 // The mean of every window, without padding; one that hangs over the border averages what it holds.
-KERNEL average_pool(whole count, const float *input, float *output, whole height, whole width, whole channels, whole rows,
-                    whole columns, whole kernel, whole stride) {
+KERNEL average_pool(whole count, const float *input OF(count / rows / columns / channels * height * width * channels),
+                    float *output OF(count), whole height, whole width, whole channels, whole rows, whole columns,
+                    whole kernel, whole stride) {
     FOR_EACH(at, count) {
         Place place = place_of(at, rows, columns, channels);
         whole top = place.y * stride, left = place.x * stride;
@@ -233,8 +217,10 @@ KERNEL average_pool(whole count, const float *input, float *output, whole height
     }
 }
 
-KERNEL average_pool_backward(whole count, const float *gradient, float *output, whole height, whole width, whole channels,
-                             whole rows, whole columns, whole kernel, whole stride) {
+KERNEL average_pool_backward(whole count,
+                             const float *gradient OF(count / height / width / channels * rows * columns * channels),
+                             float *output OF(count), whole height, whole width, whole channels, whole rows,
+                             whole columns, whole kernel, whole stride) {
     FOR_EACH(at, count) {
         Place place = place_of(at, height, width, channels);
         float sum = 0.0f;
@@ -251,7 +237,8 @@ KERNEL average_pool_backward(whole count, const float *gradient, float *output, 
 }
 
 // The transpose of a mean over all positions: [batch, 1, 1, channels] to [batch, positions, channels].
-KERNEL spread_mean(whole count, const float *signal, float *output, whole positions, whole channels) {
+KERNEL spread_mean(whole count, const float *signal OF(count / positions / channels * channels),
+                   float *output OF(count), whole positions, whole channels) {
     float share = 1.0f / (float)positions;
     FOR_EACH(at, count) {
         output[at] = signal[at / (positions * channels) * channels + remainder_of(at, count, channels)] * share;
@@ -259,7 +246,8 @@ KERNEL spread_mean(whole count, const float *signal, float *output, whole positi
 }
 
 // The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
-KERNEL reduce_max(whole count, const Map *input, float *scores, unsigned *firsts, whole positions, whole channels) {
+KERNEL reduce_max(whole count, const Map *input OF(count / channels * positions * channels), float *scores OF(count),
+                  unsigned *firsts OF(count), whole positions, whole channels) {
     FOR_EACH(at, count) {
         const Map *values = input + at / channels * positions * channels + at % channels;
         float best = values[0];
@@ -284,20 +272,24 @@ static __device__ float mean_of(const Map *input, whole at, whole positions, who
     return (float)(sum / (double)positions);
 }
 
-KERNEL reduce_mean(whole count, const Map *input, float *scores, whole positions, whole channels) {
+KERNEL reduce_mean(whole count, const Map *input OF(count / channels * positions * channels), float *scores OF(count),
+                   whole positions, whole channels) {
     FOR_EACH(at, count) scores[at] = mean_of(input, at, positions, channels);
 }
 
-KERNEL global_average_pool(whole count, const Map *input, Map *output, whole positions, whole channels) {
+KERNEL global_average_pool(whole count, const Map *input OF(count / channels * positions * channels),
+                           Map *output OF(count), whole positions, whole channels) {
     FOR_EACH(at, count) output[at] = mean_of(input, at, positions, channels);
 }
 
 // ---- convolutions that cuDNN has not --------------------------------------------------------------------------------
 
 // Weights are [out_channels, kernel, kernel, in_channels / groups]. Each value is one sum: rows, columns, channels.
-KERNEL convolution(whole count, const Map *input, const Map *weight, Map *output, whole height, whole width,
-                   whole in_channels, whole rows, whole columns, whole out_channels, whole kernel, whole stride,
-                   whole padding, whole groups) {
+KERNEL convolution(whole count,
+                   const Map *input OF(count / rows / columns / out_channels * height * width * in_channels),
+                   const Map *weight OF(out_channels * kernel * kernel * (in_channels / groups)),
+                   Map *output OF(count), whole height, whole width, whole in_channels, whole rows, whole columns,
+                   whole out_channels, whole kernel, whole stride, whole padding, whole groups) {
     FOR_EACH(at, count) {
         Place place = place_of(at, rows, columns, out_channels);
         whole channels = in_channels / groups, group = place.channel / (out_channels / groups);
@@ -317,9 +309,12 @@ KERNEL convolution(whole count, const Map *input, const Map *weight, Map *output
 }
 
 // Its transpose: from [batch, rows, columns, out_channels] to [batch, height, width, in_channels].
-KERNEL transposed_convolution(whole count, const Map *signal, const Map *weight, Map *output, whole height, whole width,
-                              whole in_channels, whole rows, whole columns, whole out_channels, whole kernel,
-                              whole stride, whole padding, whole groups) {
+KERNEL transposed_convolution(whole count,
+                              const Map *signal OF(count / height / width / in_channels * rows * columns * out_channels),
+                              const Map *weight OF(out_channels * kernel * kernel * (in_channels / groups)),
+                              Map *output OF(count), whole height, whole width, whole in_channels, whole rows,
+                              whole columns, whole out_channels, whole kernel, whole stride, whole padding,
+                              whole groups) {
     FOR_EACH(at, count) {
         Place place = place_of(at, height, width, in_channels);
         whole channels = in_channels / groups, filters = out_channels / groups;
@@ -342,23 +337,25 @@ KERNEL transposed_convolution(whole count, const Map *signal, const Map *weight,
 
 // ---- between the host's values and maps -----------------------------------------------------------------------------
 
-KERNEL to_maps(whole count, const float *values, Map *maps) {
+KERNEL to_maps(whole count, const float *values OF(count), Map *maps OF(count)) {
     FOR_EACH(at, count) maps[at] = values[at];
 }
 
-KERNEL from_maps(whole count, const Map *maps, float *values) {
+KERNEL from_maps(whole count, const Map *maps OF(count), float *values OF(count)) {
     FOR_EACH(at, count) values[at] = maps[at];
 }
 
 // Pixels by their levels: `table` has the 256 values of red, then of green and of blue.
-KERNEL look_up(whole count, const unsigned char *levels, const float *table, Map *pixels) {
+KERNEL look_up(whole count, const unsigned char *levels OF(count), const float *table OF(768),
+               Map *pixels OF(count)) {
     FOR_EACH(at, count) pixels[at] = table[remainder_of(at, count, 3) * 256 + levels[at]];
 }
 
 // ---- where walks back start -----------------------------------------------------------------------------------------
 
 // The share of a channel in every position's vector of activations; the channel is its item's of `wanted`.
-KERNEL alignment(whole count, const float *activations, const whole *wanted, double *shares, whole positions,
+KERNEL alignment(whole count, const float *activations OF(count * channels),
+                 const whole *wanted OF(count / positions), double *shares OF(count), whole positions,
                  whole channels) {
     FOR_EACH(at, count) {
         const float *vector = activations + at * channels;
@@ -368,12 +365,14 @@ KERNEL alignment(whole count, const float *activations, const whole *wanted, dou
             squares += value * value;
         }
         double norm = sqrt(squares);
-        shares[at] = norm > 0.0 ? (double)vector[wanted[at / positions]] / norm : 0.0;
+        whole own = most(least(wanted[at / positions], channels - 1), 0);
+        shares[at] = norm > 0.0 ? (double)vector[own] / norm : 0.0;
     }
 }
 
 // The first position of every item with the largest share.
-KERNEL most_aligned(whole count, const double *shares, whole *places, whole positions) {
+KERNEL most_aligned(whole count, const double *shares OF(count * positions), whole *places OF(count),
+                    whole positions) {
     FOR_EACH(at, count) {
         whole best = 0;
         for (whole position = 1; position < positions; position++) {
@@ -385,8 +384,9 @@ KERNEL most_aligned(whole count, const double *shares, whole *places, whole posi
 
 // The signal of one channel of every item; by kind: 0 its activations, 1 one at its place in `places`, 2 its mean's
 // gradient.
-KERNEL seed(whole count, const float *activations, const whole *wanted, const whole *places, float *signal,
-            whole positions, whole channels, whole kind) {
+KERNEL seed(whole count, const float *activations OF(count), const whole *wanted OF(count / positions / channels),
+            const whole *places OF(count / positions / channels), float *signal OF(count), whole positions,
+            whole channels, whole kind) {
     FOR_EACH(at, count) {
         whole item = at / (positions * channels), position = at / channels % positions;
         float value = 0.0f;
@@ -405,8 +405,9 @@ KERNEL seed(whole count, const float *activations, const whole *wanted, const wh
 // map would be few of them. Segments are [items, segments, channels].
 
 // The smallest of `lows` and the largest of `highs` in every segment; NaN if one is.
-KERNEL extremes(whole count, const float *lows, const float *highs, float *lowest, float *highest, whole positions,
-                whole channels, whole segment) {
+KERNEL extremes(whole count, const float *lows OF(count / channels / (positions / segment) * positions * channels),
+                const float *highs OF(count / channels / (positions / segment) * positions * channels),
+                float *lowest OF(count), float *highest OF(count), whole positions, whole channels, whole segment) {
     whole segments = (positions + segment - 1) / segment;
     FOR_EACH(at, count) {
         whole first = at / channels % segments * segment, map = at / (channels * segments) * positions;
@@ -429,8 +430,10 @@ static __device__ float attention(float relevance, float lowest, float highest) 
 
 // An integer that orders as the float does, with zeros of both signs equal, and below it the position: no two of a
 // channel are equal, so that every way to sort them is stable. Keys are [items, channels, positions].
-KERNEL sort_keys(whole count, const float *features, const float *relevance, const float *lowest, const float *highest,
-                 unsigned long long *keys, whole positions, whole channels) {
+KERNEL sort_keys(whole count, const float *features OF(count / positions / channels * positions * channels),
+                 const float *relevance OF(count / positions / channels * positions * channels),
+                 const float *lowest OF(count / positions), const float *highest OF(count / positions),
+                 unsigned long long *keys OF(count), whole positions, whole channels) {
     FOR_EACH(at, count) {
         whole row = at / positions, position = at % positions;
         whole from = (row / channels * positions + position) * channels + row % channels;
@@ -443,7 +446,8 @@ KERNEL sort_keys(whole count, const float *features, const float *relevance, con
 
 // One round of a merge sort of rows: runs of `run` keys are sorted, afterwards those of twice that length are. Each key
 // goes to where it is in its own run plus how many of the neighbouring run are smaller.
-KERNEL merge_runs(whole count, const unsigned long long *keys, unsigned long long *merged, whole len, whole run) {
+KERNEL merge_runs(whole count, const unsigned long long *keys OF(count / len * len),
+                  unsigned long long *merged OF(count / len * len), whole len, whole run) {
     FOR_EACH(at, count) {
         whole row = at / len * len, place = at % len;
         whole own = place / run * run, first = own / (2 * run) * (2 * run);
@@ -459,12 +463,15 @@ KERNEL merge_runs(whole count, const unsigned long long *keys, unsigned long lon
 
 // How far the relevant features of one item are from its target, value by value in ascending order, and the gradient of
 // the sum of their squares with respect to the features, times `scale` by channel. `keys` are sorted.
-KERNEL match_sorted(whole count, const unsigned long long *keys, const float *features, const float *relevance,
-                    const float *lowest, const float *highest, const float *target, const float *scale,
-                    float *differences, float *gradient, whole positions, whole channels) {
+KERNEL match_sorted(whole count, const unsigned long long *keys OF(count),
+                    const float *features OF(positions * channels), const float *relevance OF(positions * channels),
+                    const float *lowest OF(channels), const float *highest OF(channels),
+                    const float *target OF(count), const float *scale OF(channels),
+                    float *differences OF(positions * channels), float *gradient OF(positions * channels),
+                    whole positions, whole channels) {
     FOR_EACH(at, count) {
-        whole channel = at / positions, rank = at % positions;
-        whole from = (whole)(keys[at] & 0xffffffffULL) * channels + channel;
+        whole channel = at / positions % channels, rank = at % positions;
+        whole from = least((whole)(keys[at] & 0xffffffffULL), positions - 1) * channels + channel;
         float attended = attention(relevance[from], lowest[channel], highest[channel]);
         float difference = attended * features[from] - target[at];
         differences[rank * channels + channel] = difference;
@@ -473,7 +480,9 @@ KERNEL match_sorted(whole count, const unsigned long long *keys, const float *fe
 }
 
 // The sum of the squares in every segment, in double in the order of the positions.
-KERNEL sum_squares(whole count, const float *input, double *sums, whole positions, whole channels, whole segment) {
+KERNEL sum_squares(whole count,
+                   const float *input OF(count / channels / (positions / segment) * positions * channels),
+                   double *sums OF(count), whole positions, whole channels, whole segment) {
     whole segments = (positions + segment - 1) / segment;
     FOR_EACH(at, count) {
         whole first = at / channels % segments * segment, map = at / (channels * segments) * positions;
@@ -488,7 +497,8 @@ KERNEL sum_squares(whole count, const float *input, double *sums, whole position
 }
 
 // The sums of all segments.
-KERNEL sum_segments(whole count, const double *segments, double *sums, whole positions, whole channels) {
+KERNEL sum_segments(whole count, const double *segments OF(count / channels * positions * channels),
+                    double *sums OF(count), whole positions, whole channels) {
     FOR_EACH(at, count) {
         const double *values = segments + at / channels * positions * channels + at % channels;
         double sum = 0.0;

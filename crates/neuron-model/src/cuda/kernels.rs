@@ -4,10 +4,15 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::at::{Address, At};
 use super::element::Element;
+use super::errors::Errors;
+use super::memory::{DeviceMemory, DeviceView, Scalar};
+use super::signature::Signature;
 use crate::device::DeviceError;
 
+/// What every source of kernels begins with.
+pub(super) const PRELUDE: &str = include_str!("prelude.cu");
+/// The kernels of passes through networks.
 pub(super) const SOURCE: &str = include_str!("kernels.cu");
 /// What the source is compiled with for maps of bf16.
 pub(super) const MAPS_IN_BF16: &str = "MAPS_IN_BF16";
@@ -17,148 +22,135 @@ const BLOCK: u32 = 256;
 /// Blocks of a launch at most: several for each multiprocessor of the largest GPUs; each thread then loops.
 const MOST_BLOCKS: u64 = 132 * 32;
 
-/// The kernels of `kernels.cu`, and the types of their arguments after the count.
-pub(super) const SIGNATURES: &[(&str, &str)] = &[
-    ("bias_activation", "pppww"),
-    ("scale_shift", "ppppww"),
-    ("relu", "pp"),
-    ("add", "pppw"),
-    ("accumulate", "ppf"),
-    ("scale_by_channel", "ppw"),
-    ("quotient", "ppf"),
-    ("fill", "pf"),
-    ("fill_pixels", "pfff"),
-    ("gate", "pppw"),
-    ("split_by_magnitude", "pppp"),
-    ("max_pool", "pppwwwwwwww"),
-    ("max_pool_backward", "pppwwwwwwww"),
-    ("average_pool", "ppwwwwwww"),
-    ("average_pool_backward", "ppwwwwwww"),
-    ("spread_mean", "ppww"),
-    ("reduce_max", "pppww"),
-    ("reduce_mean", "ppww"),
-    ("global_average_pool", "ppww"),
-    ("convolution", "pppwwwwwwwwww"),
-    ("transposed_convolution", "pppwwwwwwwwww"),
-    ("to_maps", "pp"),
-    ("from_maps", "pp"),
-    ("look_up", "ppp"),
-    ("alignment", "pppww"),
-    ("most_aligned", "ppw"),
-    ("seed", "ppppwww"),
-    ("extremes", "ppppwww"),
-    ("sort_keys", "pppppww"),
-    ("merge_runs", "ppww"),
-    ("match_sorted", "pppppppppww"),
-    ("sum_squares", "ppwww"),
-    ("sum_segments", "ppww"),
-];
-
-/// An argument of a kernel.
+/// An argument of a kernel, behind the count.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Argument {
-    /// Values on the GPU; 0 for none.
-    Pointer(Address),
+pub(super) enum Argument<'m> {
+    /// Values on the GPU.
+    Memory(DeviceView<'m>),
+    /// No values, where the kernel takes them or none.
+    Nothing,
     /// A number of things.
     Whole(i64),
     /// A factor or a summand.
     Real(f32),
 }
 
-impl Argument {
-    fn letter(self) -> char {
-        match self {
-            Self::Pointer(_) => 'p',
-            Self::Whole(_) => 'w',
-            Self::Real(_) => 'f',
-        }
+impl<'m> From<DeviceView<'m>> for Argument<'m> {
+    fn from(view: DeviceView<'m>) -> Self {
+        Self::Memory(view)
     }
 }
 
-impl From<Address> for Argument {
-    fn from(address: Address) -> Self {
-        Self::Pointer(address)
+impl<'m> From<Option<DeviceView<'m>>> for Argument<'m> {
+    fn from(view: Option<DeviceView<'m>>) -> Self {
+        view.map_or(Self::Nothing, Self::Memory)
     }
 }
 
-impl From<usize> for Argument {
+impl<'m, T: Scalar> From<&'m DeviceMemory<T>> for Argument<'m> {
+    fn from(memory: &'m DeviceMemory<T>) -> Self {
+        Self::Memory(memory.view())
+    }
+}
+
+impl From<usize> for Argument<'_> {
     fn from(count: usize) -> Self {
         // Lengths of what is in memory fit.
         Self::Whole(count as i64)
     }
 }
 
-impl From<bool> for Argument {
+impl From<bool> for Argument<'_> {
     fn from(flag: bool) -> Self {
         Self::Whole(i64::from(flag))
     }
 }
 
-impl From<f32> for Argument {
+impl From<f32> for Argument<'_> {
     fn from(value: f32) -> Self {
         Self::Real(value)
     }
 }
 
-/// Our own kernels, compiled for one GPU and maps of one element.
+/// Kernels compiled for one GPU and maps of one element.
 pub(super) struct Kernels {
-    at: At,
-    functions: HashMap<&'static str, CudaFunction>,
+    errors: Errors,
+    element: Element,
+    kernels: HashMap<String, (Signature, CudaFunction)>,
 }
 
 impl Kernels {
-    pub(super) fn compile(at: At, context: &Arc<CudaContext>, element: Element) -> Result<Self, DeviceError> {
-        let (major, minor) = at.driver("asking what it can do", context.compute_capability())?;
-        let program = compile_ptx_with_opts(SOURCE, options(major, minor, element))
-            .map_err(|error| at.failed("compiling its kernels", error))?;
-        let module = at.driver("loading its kernels", context.load_module(program))?;
-        let load = |(name, _): &(&'static str, _)| {
-            at.driver("loading its kernels", module.load_function(name)).map(|function| (*name, function))
-        };
-        Ok(Self { at, functions: SIGNATURES.iter().map(load).collect::<Result<_, _>>()? })
-    }
-
-    /// Starts a kernel that writes `count` values.
+    /// Those of a source, which is written as [`Signature`] says.
     ///
     /// # Safety
-    /// The pointers must be those of live memory on the stream's GPU, as long as the kernel's use of them.
+    /// No kernel may touch memory other than the lengths behind its pointers say, whatever their values are.
+    pub(super) unsafe fn compile(
+        errors: Errors,
+        context: &Arc<CudaContext>,
+        source: &str,
+        element: Element,
+    ) -> Result<Self, DeviceError> {
+        let (major, minor) = errors.driver("asking what it can do", context.compute_capability())?;
+        let program = compile_ptx_with_opts([PRELUDE, source].concat(), options(major, minor, element))
+            .map_err(|error| errors.failed("compiling its kernels", error))?;
+        let module = errors.driver("loading its kernels", context.load_module(program))?;
+        let load = |signature: Signature| {
+            let function = errors.driver("loading its kernels", module.load_function(&signature.name))?;
+            Ok((signature.name.clone(), (signature, function)))
+        };
+        let kernels = Signature::all(source).into_iter().map(load).collect::<Result<_, DeviceError>>()?;
+        Ok(Self { errors, element, kernels })
+    }
+
+    /// Starts a kernel that writes `count` values, on a stream on which the memory is also freed.
     ///
     /// # Panics
-    /// If the arguments are not of the kernel's types.
-    pub(super) unsafe fn launch(
+    /// If the arguments are not such as the kernel takes, or their memory is that of another GPU, or shorter than what
+    /// the kernel touches.
+    pub(super) fn launch(
         &self,
         stream: &Arc<CudaStream>,
-        name: &'static str,
+        name: &str,
         count: usize,
-        arguments: &[Argument],
+        arguments: &[Argument<'_>],
     ) -> Result<(), DeviceError> {
-        check(name, arguments);
         if count == 0 {
             return Ok(());
         }
+        let (signature, function) = self.kernels.get(name).unwrap_or_else(|| panic!("no kernel is {name}"));
+        signature.check(self.element, count, arguments);
+        let views = arguments.iter().filter_map(|argument| match argument {
+            Argument::Memory(view) => Some(view.gpu()),
+            Argument::Nothing | Argument::Whole(_) | Argument::Real(_) => None,
+        });
+        views.for_each(|gpu| assert_eq!(gpu, Some(self.errors.0), "the GPU of an argument of {name}"));
+
         let count = count as i64;
-        let mut launch = stream.launch_builder(&self.functions[name]);
+        let addresses: Vec<u64> = arguments.iter().map(address).collect();
+        let mut launch = stream.launch_builder(function);
         launch.arg(&count);
-        for argument in arguments {
+        for (argument, address) in arguments.iter().zip(&addresses) {
             match argument {
-                Argument::Pointer(address) => launch.arg(address),
+                Argument::Memory(_) | Argument::Nothing => launch.arg(address),
                 Argument::Whole(count) => launch.arg(count),
                 Argument::Real(value) => launch.arg(value),
             };
         }
         let blocks = (count as u64).div_ceil(u64::from(BLOCK)).min(MOST_BLOCKS) as u32;
         let shape = LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (BLOCK, 1, 1), shared_mem_bytes: 0 };
-        // SAFETY: the types are the kernel's (checked above), the memory is the caller's promise.
-        self.at.driver("starting a kernel", unsafe { launch.launch(shape) }.map(|_| ()))
+        // SAFETY: the arguments are of the kernel's types, and the memory is this GPU's and at least as long as what the
+        // kernel touches: both were checked above against what the source says, for which the caller of `compile`
+        // stands. The memory is borrowed until the kernel is on the stream, behind which it is freed.
+        self.errors.driver("starting a kernel", unsafe { launch.launch(shape) }.map(|_| ()))
     }
 }
 
-/// # Panics
-/// If these are not the types of the kernel's arguments.
-pub(super) fn check(name: &str, arguments: &[Argument]) {
-    let letters: String = arguments.iter().map(|argument| argument.letter()).collect();
-    let signature = SIGNATURES.iter().find(|(known, _)| *known == name);
-    assert_eq!(signature.map(|(_, letters)| *letters), Some(&*letters), "arguments of {name}");
+/// Where a kernel finds an argument's values; 0 for none.
+fn address(argument: &Argument<'_>) -> u64 {
+    match argument {
+        Argument::Memory(view) => view.address(),
+        Argument::Nothing | Argument::Whole(_) | Argument::Real(_) => 0,
+    }
 }
 
 /// For a GPU of compute capability `major.minor`; without contraction every value has the bits of the CPU's.
@@ -173,40 +165,22 @@ fn options(major: i32, minor: i32, element: Element) -> CompileOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cuda::memory::Kind;
 
-    /// The parameters of every kernel of the source, as letters.
-    fn declared() -> Vec<(String, String)> {
-        let kernels = SOURCE.split("\nKERNEL ").skip(1);
-        let letters = |parameters: &str| {
-            let letter = |parameter: &str| match parameter.trim() {
-                pointer if pointer.contains('*') => 'p',
-                whole if whole.starts_with("whole ") => 'w',
-                real if real.starts_with("float ") => 'f',
-                other => panic!("{other} is none of the types that arguments have"),
-            };
-            parameters.split(',').map(letter).collect::<String>()
-        };
-        let kernel = |text: &str| {
-            let (name, rest) = text.split_once('(').unwrap();
-            let (parameters, _) = rest.split_once(')').unwrap();
-            (name.to_owned(), letters(parameters))
-        };
-        kernels.map(kernel).collect()
+    #[test]
+    fn every_kernel_says_what_it_touches() {
+        let signatures = Signature::all(SOURCE);
+        assert_eq!(signatures.len(), SOURCE.matches("\nKERNEL ").count());
+        assert!(signatures.iter().any(|signature| signature.name == "most_aligned"));
     }
 
     #[test]
-    fn the_signatures_are_those_of_the_source() {
-        let declared = declared();
-        assert_eq!(declared.len(), SIGNATURES.len());
-        for ((name, letters), (known, signature)) in declared.iter().zip(SIGNATURES) {
-            assert_eq!((&**name, &**letters), (*known, &*format!("w{signature}")), "{name}");
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "arguments of relu")]
+    #[should_panic(expected = "argument 1 of relu")]
     fn a_wrong_argument_does_not_reach_the_gpu() {
-        check("relu", &[Argument::Pointer(1), Argument::Whole(2)]);
+        let signatures = Signature::all(SOURCE);
+        let relu = signatures.iter().find(|signature| signature.name == "relu").unwrap();
+        let values = [0f32; 2];
+        relu.check(Element::F32, 2, &[DeviceView::on_host(&values, Kind::F32).into(), Argument::Whole(2)]);
     }
 
     /// Compiling needs NVRTC, but no GPU.
@@ -218,9 +192,10 @@ mod tests {
             return;
         }
         for element in [Element::F32, Element::Bf16] {
-            let program = compile_ptx_with_opts(SOURCE, options(9, 0, element)).expect("the kernels compile");
+            let source = [PRELUDE, SOURCE].concat();
+            let program = compile_ptx_with_opts(source, options(9, 0, element)).expect("the kernels compile");
             let program = program.to_src();
-            for (name, _) in SIGNATURES {
+            for Signature { name, .. } in Signature::all(SOURCE) {
                 assert!(program.contains(&format!(".entry {name}(")), "{name}");
             }
         }

@@ -5,30 +5,31 @@
 //! without them.
 //!
 //! Each GPU computes on one stream, so that every kernel sees what the one before it wrote; images come on another
-//! ([`staging`]), and results leave ([`landing`]) while the next are computed. **None of this has run on
+//! ([`upload`]), and results leave ([`readback`]) while the next are computed. **None of this has run on
 //! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
 
 mod algorithm;
-mod at;
 mod backward;
 mod convolution;
 mod cudnn;
+mod device_weights;
 mod element;
 #[cfg(test)]
 mod emulated;
-mod forward;
-mod frozen;
+mod errors;
+mod executor;
 mod gpu;
+mod gpu_run;
 mod kernels;
-mod landing;
-mod lane;
-mod loading;
 mod matching;
+mod memory;
 mod pinned;
+mod readback;
 mod relevance;
-mod staging;
+mod signature;
 mod steps;
+mod upload;
 
-pub(crate) use forward::Gpus;
-pub(crate) use frozen::Frozen;
+pub(crate) use device_weights::DeviceWeights;
+pub(crate) use executor::Gpus;
 pub(crate) use gpu::Gpu;

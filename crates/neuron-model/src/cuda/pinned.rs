@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DeviceRepr, PinnedHostSlice, ValidAsZeroBits};
+use cudarc::driver::{CudaEvent, CudaStream, PinnedHostSlice};
 
 use super::gpu::Gpu;
+use super::memory::{DeviceMemory, Scalar};
 use crate::device::DeviceError;
 
 /// Pages that stay in place. Whoever looks at them, changes them or frees them waits for the last copy.
@@ -14,7 +15,7 @@ pub(super) struct Pinned<T> {
     copied: CudaEvent,
 }
 
-impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
+impl<T: Scalar> Pinned<T> {
     /// `len` arbitrary values.
     pub(super) fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
         let context = gpu.stream().context();
@@ -22,7 +23,7 @@ impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
         let flags = 0;
         // SAFETY: who takes it fills it, from the host or from the GPU, before anybody reads it.
         let memory = unsafe { context.alloc_pinned_with_flags(len.max(1), flags) };
-        let memory = gpu.at().driver("taking memory for copies", memory)?;
+        let memory = gpu.errors().driver("taking memory for copies", memory)?;
         Ok(Self { memory, copied: gpu.event()? })
     }
 
@@ -37,14 +38,14 @@ impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
 
     /// Waits for the last copy, and shows what it brought.
     pub(super) fn read(&self, gpu: &Gpu) -> Result<&[T], DeviceError> {
-        gpu.at().driver("computing", self.copied.synchronize())?;
-        gpu.at().driver("computing", self.memory.as_slice())
+        gpu.errors().driver("computing", self.copied.synchronize())?;
+        gpu.errors().driver("computing", self.memory.as_slice())
     }
 
     /// Waits for the last copy, after which the values may change.
     pub(super) fn write(&mut self, gpu: &Gpu) -> Result<&mut [T], DeviceError> {
-        gpu.at().driver("waiting for a copy", self.copied.synchronize())?;
-        gpu.at().driver("waiting for a copy", self.memory.as_mut_slice())
+        gpu.errors().driver("waiting for a copy", self.copied.synchronize())?;
+        gpu.errors().driver("waiting for a copy", self.memory.as_mut_slice())
     }
 
     /// Starts a copy of the first `len` values to the GPU.
@@ -53,11 +54,11 @@ impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
         gpu: &Gpu,
         stream: &Arc<CudaStream>,
         len: usize,
-        to: &mut CudaSlice<T>,
+        to: &mut DeviceMemory<T>,
     ) -> Result<(), DeviceError> {
-        let values = &gpu.at().driver("copying to it", self.memory.as_slice())?[..len];
-        gpu.at().driver("copying to it", stream.memcpy_htod(values, &mut to.slice_mut(..len)))?;
-        gpu.at().driver("copying to it", self.copied.record(stream))
+        let values = &gpu.errors().driver("copying to it", self.memory.as_slice())?[..len];
+        gpu.errors().driver("copying to it", stream.memcpy_htod(values, &mut to.0.slice_mut(..len)))?;
+        gpu.errors().driver("copying to it", self.copied.record(stream))
     }
 
     /// Starts a copy from the GPU, of as many values.
@@ -65,11 +66,11 @@ impl<T: DeviceRepr + ValidAsZeroBits> Pinned<T> {
         &mut self,
         gpu: &Gpu,
         stream: &Arc<CudaStream>,
-        from: &CudaSlice<T>,
+        from: &DeviceMemory<T>,
     ) -> Result<(), DeviceError> {
         assert_eq!(self.len(), from.len(), "a copy is as long as where it goes");
-        gpu.at().driver("copying from it", stream.memcpy_dtoh(from, &mut self.memory))?;
-        gpu.at().driver("copying from it", self.copied.record(stream))
+        gpu.errors().driver("copying from it", stream.memcpy_dtoh(&from.0, &mut self.memory))?;
+        gpu.errors().driver("copying from it", self.copied.record(stream))
     }
 }
 

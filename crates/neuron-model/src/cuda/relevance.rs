@@ -2,26 +2,31 @@
 
 use neuron_geometry::Window;
 
-use super::at::Address;
-use super::backward::{Gate, OnGpu};
+use super::backward::{DeviceSignals, SignalGate};
 use super::convolution::Operands;
-use super::frozen::Form;
+use super::device_weights::WeightForm;
 use super::gpu::Floats;
 use super::kernels::Argument;
+use super::memory::DeviceView;
 use crate::device::DeviceError;
 use crate::graph::NodeId;
 use crate::kernels::Part;
 use crate::reverse::LrpZPlus;
 use neuron_kernels::Algorithm;
 
-impl OnGpu<'_> {
+impl DeviceSignals<'_> {
     /// The sums of a convolution with a part of its weights over any input of its shape, without a bias.
-    fn convolve(&self, convolution: NodeId, part: Part, input: Address) -> Result<Floats, DeviceError> {
+    fn convolve(
+        &self,
+        convolution: NodeId,
+        part: Part,
+        input: DeviceView<'_>,
+    ) -> Result<Floats, DeviceError> {
         let output = self.take(convolution)?;
-        let values = self.lane.values(Form::Part(convolution, part))?;
-        let weight = self.address(&values.weight);
-        let site = self.lane.site(convolution, part.algorithm() == Algorithm::Direct);
-        self.lane.convolve(site, Operands { input, weight, output: self.address(&output) })?;
+        let values = self.run.values(WeightForm::Part(convolution, part))?;
+        let (weight, result) = (values.weight(), output.view());
+        let call = self.run.call(convolution, part.algorithm() == Algorithm::Direct);
+        self.run.convolve(call, Operands { input, weight, output: result })?;
         Ok(output)
     }
 
@@ -32,11 +37,11 @@ impl OnGpu<'_> {
         convolution: NodeId,
         signal: &Floats,
     ) -> Result<Floats, DeviceError> {
-        let input = self.lane.value(self.input_of(convolution));
+        let input = self.run.value(self.input_of(convolution));
         let quotient = self.convolve(convolution, Part::Positive, input)?;
         self.divide(signal, &quotient, lrp.eps)?;
-        let output = self.transpose(convolution, Form::Part(convolution, Part::Positive), &quotient)?;
-        self.gate(&output, None, (Gate::Product, input))?;
+        let output = self.transpose(convolution, WeightForm::Part(convolution, Part::Positive), &quotient)?;
+        self.gate(&output, None, SignalGate::Product(input))?;
         Ok(output)
     }
 
@@ -51,9 +56,9 @@ impl OnGpu<'_> {
         let (lowest, highest) =
             (self.pixels(image, lrp.pixels.lowest)?, self.pixels(image, lrp.pixels.highest)?);
         let terms = [
-            (Part::Raw, self.lane.value(image), 1.0),
-            (Part::Positive, self.address(&lowest), -1.0),
-            (Part::Negative, self.address(&highest), -1.0),
+            (Part::Raw, self.run.value(image), 1.0),
+            (Part::Positive, lowest.view(), -1.0),
+            (Part::Negative, highest.view(), -1.0),
         ];
         let quotient = self.filled(convolution, lrp.eps)?;
         for (part, values, sign) in terms {
@@ -62,8 +67,8 @@ impl OnGpu<'_> {
         self.divide(signal, &quotient, 0.0)?;
         let output = self.filled(image, 0.0)?;
         for (part, values, sign) in terms {
-            let back = self.transpose(convolution, Form::Part(convolution, part), &quotient)?;
-            self.gate(&back, None, (Gate::Product, values))?;
+            let back = self.transpose(convolution, WeightForm::Part(convolution, part), &quotient)?;
+            self.gate(&back, None, SignalGate::Product(values))?;
             self.accumulate(&output, &back, sign)?;
         }
         Ok(output)
@@ -72,21 +77,21 @@ impl OnGpu<'_> {
     /// The same value everywhere at a node.
     fn filled(&self, id: NodeId, value: f32) -> Result<Floats, DeviceError> {
         let filled = self.take(id)?;
-        self.lane.launch("fill", filled.len(), &[self.address(&filled).into(), value.into()])?;
+        self.run.launch("fill", filled.len(), &[(&filled).into(), value.into()])?;
         Ok(filled)
     }
 
     /// The same pixel everywhere in the image.
     fn pixels(&self, image: NodeId, [red, green, blue]: [f32; 3]) -> Result<Floats, DeviceError> {
         let pixels = self.take(image)?;
-        let arguments = [self.address(&pixels).into(), red.into(), green.into(), blue.into()];
-        self.lane.launch("fill_pixels", pixels.len(), &arguments)?;
+        let arguments = [(&pixels).into(), red.into(), green.into(), blue.into()];
+        self.run.launch("fill_pixels", pixels.len(), &arguments)?;
         Ok(pixels)
     }
 
     /// The sizes that the kernels of average pools take: windows as wide as the max-pool's stride.
-    fn averaging(&self, pool: NodeId, window: Window) -> Vec<Argument> {
-        self.lane.pool_sizes(pool).into_iter().chain([window.stride[0]; 2]).map(Argument::from).collect()
+    fn averaging(&self, pool: NodeId, window: Window) -> Vec<Argument<'static>> {
+        self.run.pool_sizes(pool).into_iter().chain([window.stride[0]; 2]).map(Argument::from).collect()
     }
 
     /// As an average pool over windows as wide as the stride.
@@ -98,27 +103,23 @@ impl OnGpu<'_> {
     ) -> Result<Floats, DeviceError> {
         let (input, sizes) = (self.input_of(pool), self.averaging(pool, window));
         let quotient = self.take(pool)?;
-        let pointers = [self.lane.value(input).into(), self.address(&quotient).into()];
-        self.lane.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
+        let pointers = [self.run.value(input).into(), (&quotient).into()];
+        self.run.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
         self.divide(signal, &quotient, lrp.eps)?;
         let output = self.take(input)?;
-        let pointers = [self.address(&quotient).into(), self.address(&output).into()];
-        self.lane.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
-        self.gate(&output, None, (Gate::Product, self.lane.value(input)))?;
+        let pointers = [(&quotient).into(), (&output).into()];
+        self.run.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
+        self.gate(&output, None, SignalGate::Product(self.run.value(input)))?;
         Ok(output)
     }
 
     /// The means over all positions of a node's input.
     pub(super) fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
         let (input, means) = (self.input_of(pool), self.take(pool)?);
-        let shape = self.lane.shape(input);
-        let arguments = [
-            self.lane.value(input).into(),
-            self.address(&means).into(),
-            shape.positions().into(),
-            shape.channels.into(),
-        ];
-        self.lane.launch("reduce_mean", means.len(), &arguments)?;
+        let shape = self.run.shape(input);
+        let arguments =
+            [self.run.value(input).into(), (&means).into(), shape.positions().into(), shape.channels.into()];
+        self.run.launch("reduce_mean", means.len(), &arguments)?;
         Ok(means)
     }
 }

@@ -1,13 +1,13 @@
 //! A plan's steps as calls of cuDNN and of our kernels.
 
-use cudarc::driver::CudaSlice;
 use neuron_geometry::Window;
 
-use super::convolution::{Addends, Operands, Site};
-use super::frozen::Form;
+use super::convolution::{Computation, ConvolutionCall, Operands};
+use super::device_weights::WeightForm;
 use super::gpu::Floats;
+use super::gpu_run::GpuRun;
 use super::kernels::Argument;
-use super::lane::Lane;
+use super::memory::DeviceMemory;
 use crate::device::DeviceError;
 use crate::graph::NodeId;
 use crate::kernels::{Part, geometry};
@@ -15,30 +15,26 @@ use crate::plan::{Step, StepKind};
 use crate::session::Reduction;
 use neuron_kernels::Algorithm;
 
-impl Lane {
+impl GpuRun {
     /// The maps of a node reduced for each channel, and where their maxima are.
     pub(super) fn reduce(
         &self,
         node: NodeId,
         reduction: Reduction,
-    ) -> Result<(Floats, Option<CudaSlice<u32>>), DeviceError> {
+    ) -> Result<(Floats, Option<DeviceMemory<u32>>), DeviceError> {
         let (shape, gpu) = (self.shape(node), self.gpu());
         let count = self.room() * shape.channels;
         let scores = gpu.alloc(count)?;
         let sizes = [shape.positions().into(), shape.channels.into()];
-        let maps = self.value(node).into();
+        let maps = Argument::from(self.value(node));
         let positions = match reduction {
             Reduction::Mean => {
-                self.launch(
-                    "reduce_mean",
-                    count,
-                    &[&[maps, gpu.address(&scores).into()], &sizes[..]].concat(),
-                )?;
+                self.launch("reduce_mean", count, &[&[maps, (&scores).into()], &sizes[..]].concat())?;
                 None
             }
             Reduction::Max => {
                 let positions = gpu.alloc::<u32>(count)?;
-                let outputs = [maps, gpu.address(&scores).into(), gpu.address(&positions).into()];
+                let outputs = [maps, (&scores).into(), (&positions).into()];
                 self.launch("reduce_max", count, &[&outputs, &sizes[..]].concat())?;
                 Some(positions)
             }
@@ -47,33 +43,28 @@ impl Lane {
     }
 
     /// A convolution over maps of the block.
-    pub(super) fn site(&self, convolution: NodeId, exact: bool) -> Site {
+    pub(super) fn call(&self, convolution: NodeId, exact: bool) -> ConvolutionCall {
         let graph = self.graph();
         let input = self.shape(graph.node(convolution).inputs[0]);
         let geometry = geometry(graph, convolution);
         let (element, batch) = (self.element(), self.room());
-        Site { geometry, element, batch, height: input.height, width: input.width, exact }
+        ConvolutionCall { geometry, element, batch, height: input.height, width: input.width, exact }
     }
 
     /// Overwrites the output with the sums of a convolution: by cuDNN, or by our own kernel if it has none.
-    pub(super) fn convolve(&self, site: Site, operands: Operands) -> Result<(), DeviceError> {
-        // SAFETY: as in `launch`; the lengths are those of the site.
-        if unsafe { self.gpu().convolutions().convolve(site, operands) }? {
+    pub(super) fn convolve(&self, call: ConvolutionCall, operands: Operands<'_>) -> Result<(), DeviceError> {
+        if self.gpu().convolutions().run(call, Computation::Sums, operands)? {
             return Ok(());
         }
-        let [rows, columns] = site.positions();
-        let count = site.batch * rows * columns * site.geometry.out_channels;
-        self.launch("convolution", count, &sliding_arguments(site, operands))
+        self.launch("convolution", call.output_len(), &sliding_arguments(call, operands))
     }
 
-    /// The transpose of [`Lane::convolve`].
-    pub(super) fn transpose(&self, site: Site, operands: Operands) -> Result<(), DeviceError> {
-        // SAFETY: as in `launch`; the lengths are those of the site.
-        if unsafe { self.gpu().convolutions().transpose(site, operands) }? {
+    /// The transpose of [`GpuRun::convolve`].
+    pub(super) fn transpose(&self, call: ConvolutionCall, operands: Operands<'_>) -> Result<(), DeviceError> {
+        if self.gpu().convolutions().run(call, Computation::Transpose, operands)? {
             return Ok(());
         }
-        let count = site.batch * site.height * site.width * site.geometry.in_channels;
-        self.launch("transposed_convolution", count, &sliding_arguments(site, operands))
+        self.launch("transposed_convolution", call.input_len(), &sliding_arguments(call, operands))
     }
 
     /// Starts one step of the plan.
@@ -83,18 +74,21 @@ impl Lane {
         match step.kind {
             StepKind::Convolution { convolution, norm, residual, relu } => {
                 let form = match norm {
-                    Some(norm) => Form::Folded { convolution, norm },
-                    None => Form::Part(convolution, Part::Raw),
+                    Some(norm) => WeightForm::Folded { convolution, norm },
+                    None => WeightForm::Part(convolution, Part::Raw),
                 };
                 let exact = norm.is_some() && self.plan().algorithm() == Algorithm::Direct;
-                self.convolution(step, (form, self.site(convolution, exact)), residual, relu)
+                self.convolution(step, (form, self.call(convolution, exact)), residual, relu)
             }
-            StepKind::Linear { linear } => {
-                self.convolution(step, (Form::Part(linear, Part::Raw), self.site(linear, false)), None, false)
-            }
+            StepKind::Linear { linear } => self.convolution(
+                step,
+                (WeightForm::Part(linear, Part::Raw), self.call(linear, false)),
+                None,
+                false,
+            ),
             StepKind::BatchNorm { norm, relu } => {
-                let affine = self.values(Form::Norm(norm))?;
-                let (scale, shift) = (self.gpu().address(&affine.weight), self.gpu().address(&affine.bias));
+                let affine = self.values(WeightForm::Norm(norm))?;
+                let (scale, shift) = (affine.weight(), affine.bias());
                 let arguments =
                     [input.into(), scale.into(), shift.into(), output.into(), channels.into(), relu.into()];
                 self.launch("scale_shift", count, &arguments)
@@ -120,32 +114,27 @@ impl Lane {
     fn convolution(
         &self,
         step: &Step,
-        (form, site): (Form, Site),
+        (form, call): (WeightForm, ConvolutionCall),
         residual: Option<NodeId>,
         relu: bool,
     ) -> Result<(), DeviceError> {
         let values = self.values(form)?;
-        let (weight, bias) = (self.gpu().address(&values.weight), self.gpu().address(&values.bias));
-        let residual = residual.map(|id| self.value(id));
-        let operands = Operands { input: self.value(step.input), weight, output: self.value(step.output) };
-        if relu {
-            // SAFETY: as in `launch`; the lengths are those of the site.
-            let fused = unsafe {
-                self.gpu().convolutions().convolve_fused(site, operands, Addends { bias, residual })
-            };
-            if fused? {
-                return Ok(());
-            }
+        let (input, weight, output) = (self.value(step.input), values.weight(), self.value(step.output));
+        let operands = Operands { input, weight, output };
+        let (bias, residual) = (values.bias(), residual.map(|id| self.value(id)));
+        if relu
+            && self.gpu().convolutions().run(call, Computation::Activation { bias, residual }, operands)?
+        {
+            return Ok(());
         }
-        self.convolve(site, operands)?;
-        let (count, channels) = (self.len(step.output), site.geometry.out_channels);
-        let arguments =
-            [operands.output.into(), bias.into(), residual.unwrap_or(0).into(), channels.into(), relu.into()];
+        self.convolve(call, operands)?;
+        let (count, channels) = (self.len(step.output), call.geometry.out_channels);
+        let arguments = [output.into(), bias.into(), residual.into(), channels.into(), relu.into()];
         self.launch("bias_activation", count, &arguments)
     }
 
     /// The sizes that the kernels of max-pools take.
-    pub(super) fn pooling(&self, pool: NodeId, window: Window) -> Vec<Argument> {
+    pub(super) fn pooling(&self, pool: NodeId, window: Window) -> Vec<Argument<'static>> {
         let window = [window.kernel[0], window.stride[0], window.padding[0]];
         self.pool_sizes(pool).into_iter().chain(window).map(Argument::from).collect()
     }
@@ -158,9 +147,12 @@ impl Lane {
 }
 
 /// What the kernels of convolutions take.
-fn sliding_arguments(site: Site, Operands { input, weight, output }: Operands) -> Vec<Argument> {
-    let (geometry, [rows, columns]) = (site.geometry, site.positions());
-    let maps = [site.height, site.width, geometry.in_channels, rows, columns, geometry.out_channels];
+fn sliding_arguments<'m>(
+    call: ConvolutionCall,
+    Operands { input, weight, output }: Operands<'m>,
+) -> Vec<Argument<'m>> {
+    let (geometry, [rows, columns]) = (call.geometry, call.positions());
+    let maps = [call.height, call.width, geometry.in_channels, rows, columns, geometry.out_channels];
     let Window { kernel, stride, padding, .. } = geometry.window;
     let window = [kernel[0], stride[0], padding[0], geometry.groups];
     let sizes = maps.into_iter().chain(window).map(Argument::from);

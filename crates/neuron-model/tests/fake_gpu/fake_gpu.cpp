@@ -22,8 +22,6 @@
 #include <utility>
 #include <vector>
 
-typedef long long whole;
-
 // ---- kernels -------------------------------------------------------------------------------------------------------
 
 #define __global__
@@ -48,6 +46,8 @@ typedef std::function<void()> (*Kernel)(void **arguments);
 typedef std::map<std::string, Kernel> Kernels;
 #define NAMED(name) {#name, [](void **arguments) { return bound(name, arguments); }},
 
+#include "../../src/cuda/prelude.cu"
+
 namespace in_f32 {
 #include "../../src/cuda/kernels.cu"
 static const Kernels KERNELS = {
@@ -55,7 +55,6 @@ static const Kernels KERNELS = {
 };
 }
 
-#undef FOR_EACH
 #define MAPS_IN_BF16
 namespace in_bf16 {
 #include "../../src/cuda/kernels.cu"

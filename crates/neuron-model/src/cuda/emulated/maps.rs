@@ -3,7 +3,7 @@
 use neuron_geometry::Window;
 
 use super::*;
-use crate::cuda::frozen::channels_last;
+use crate::cuda::device_weights::channels_last;
 use neuron_kernels::{Algorithm, AveragePool, ConvGeometry, Convolution, Divisor, Epilogue, MaxPool};
 
 #[test]
@@ -30,7 +30,7 @@ fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
             );
             for (at, expected) in expected.iter_mut().enumerate() {
                 let sum = input[at] + shift[at % CHANNELS];
-                let sum = if matches!(residual, Argument::Pointer(0)) { sum } else { sum + other[at] };
+                let sum = if matches!(residual, Argument::Nothing) { sum } else { sum + other[at] };
                 *expected = if relu && sum < 0.0 { 0.0 } else { sum };
             }
             assert_same(&found, &expected, "bias_activation");

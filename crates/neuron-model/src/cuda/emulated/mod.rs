@@ -1,8 +1,8 @@
 //! The kernels' source compiled for the CPU, as one thread of one block, and held against the CPU engine: what they
 //! compute can be tested without a GPU, though not how threads share it out.
 
-mod bf16;
 mod maps;
+mod maps_in_bf16;
 mod matching;
 mod walks;
 
@@ -10,10 +10,14 @@ use std::ffi::c_void;
 use std::process::Command;
 
 use super::element::Element;
-use super::kernels::{Argument, MAPS_IN_BF16, SIGNATURES, SOURCE, check};
+use super::kernels::{Argument, MAPS_IN_BF16, PRELUDE, SOURCE};
+use super::memory::{DeviceView, Kind};
+use super::signature::Signature;
+use half::bf16;
 use neuron_kernels::{self as kernels, View};
 
-const PRELUDE: &str = "
+/// What the compiler of a GPU's kernels knows by itself.
+const BUILT_IN: &str = "
 #include <cmath>
 #define __global__
 #define __device__
@@ -33,6 +37,8 @@ union Argument {
 
 /// The kernels as a library of the CPU's.
 struct Emulated {
+    element: Element,
+    signatures: Vec<Signature>,
     library: libloading::Library,
     /// Where the library is while it is used.
     _folder: tempfile::TempDir,
@@ -55,12 +61,14 @@ impl Emulated {
     fn of(element: Element) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let (source, library) = (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));
-        let call = |(name, letters): &(&str, &str)| {
-            let arguments: String = (0..letters.len()).map(|at| format!(", a[{at}]")).collect();
+        let signatures = Signature::all(SOURCE);
+        let call = |Signature { name, parameters }: &Signature| {
+            let arguments: String = (0..parameters.len()).map(|at| format!(", a[{at}]")).collect();
             format!("extern \"C\" void call_{name}(whole n, const Argument *a) {{ {name}(n{arguments}); }}\n")
         };
-        let calls: String = SIGNATURES.iter().map(call).collect();
-        std::fs::write(&source, [PRELUDE, SOURCE, ARGUMENT, &calls].concat()).expect("the source is written");
+        let calls: String = signatures.iter().map(call).collect();
+        std::fs::write(&source, [BUILT_IN, PRELUDE, SOURCE, ARGUMENT, &calls].concat())
+            .expect("the source is written");
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
         let mut compile = Command::new(compiler);
         if element == Element::Bf16 {
@@ -77,14 +85,16 @@ impl Emulated {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // SAFETY: the library was just made and runs nothing when it is opened.
         let library = unsafe { libloading::Library::new(&library) }.expect("the library opens");
-        Some(Self { library, _folder: folder })
+        Some(Self { element, signatures, library, _folder: folder })
     }
 
     /// Runs a kernel over memory of the host.
-    fn run(&self, name: &str, count: usize, arguments: &[Argument]) {
-        check(name, arguments);
-        let raw = |argument: &Argument| match *argument {
-            Argument::Pointer(pointer) => Raw { pointer },
+    fn run(&self, name: &str, count: usize, arguments: &[Argument<'_>]) {
+        let signature = self.signatures.iter().find(|signature| signature.name == name);
+        signature.expect("the kernel is there").check(self.element, count, arguments);
+        let raw = |argument: &Argument<'_>| match *argument {
+            Argument::Memory(view) => Raw { pointer: view.address() },
+            Argument::Nothing => Raw { pointer: 0 },
             Argument::Whole(count) => Raw { count },
             Argument::Real(value) => Raw { value },
         };
@@ -98,17 +108,32 @@ impl Emulated {
     }
 }
 
-fn read<T>(values: &[T]) -> Argument {
-    Argument::Pointer(values.as_ptr() as u64)
+/// Of which kind values of the host are.
+trait Emulates {
+    const KIND: Kind;
 }
 
-fn write<T>(values: &mut [T]) -> Argument {
-    Argument::Pointer(values.as_mut_ptr() as u64)
+macro_rules! emulates {
+    ($($scalar:ty => $kind:ident),*) => {
+        $(impl Emulates for $scalar {
+            const KIND: Kind = Kind::$kind;
+        })*
+    };
 }
 
-const NONE: Argument = Argument::Pointer(0);
+emulates!(f32 => F32, f64 => F64, bf16 => Bf16, u8 => U8, u32 => U32, u64 => U64, i64 => I64);
 
-fn whole(value: usize) -> Argument {
+fn read<T: Emulates>(values: &[T]) -> Argument<'_> {
+    DeviceView::on_host(values, T::KIND).into()
+}
+
+fn write<T: Emulates>(values: &mut [T]) -> Argument<'_> {
+    DeviceView::on_host_mut(values, T::KIND).into()
+}
+
+const NONE: Argument<'_> = Argument::Nothing;
+
+fn whole(value: usize) -> Argument<'static> {
     value.into()
 }
 

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::element::Element;
 use super::gpu::{Bytes, Gpu};
+use super::memory::DeviceView;
 use crate::device::DeviceError;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::{Kernels, Part, geometry};
@@ -10,7 +11,7 @@ use neuron_kernels::ConvGeometry;
 
 /// A form of an operation's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
+pub(super) enum WeightForm {
     /// A convolution with the batch norm that follows folded into it.
     Folded { convolution: NodeId, norm: NodeId },
     /// A convolution or fully connected layer by itself, or by a part of its weights.
@@ -19,21 +20,38 @@ pub(super) enum Form {
     Norm(NodeId),
 }
 
-/// Weights on a GPU.
+/// Weights of an operation on a GPU, in one form.
 pub(super) struct Values {
-    /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm, which is always f32.
-    pub(super) weight: Bytes,
-    /// The bias, zeros where there is none; the shift of a batch norm, which is always f32.
-    pub(super) bias: Bytes,
+    /// Of a batch norm it is always f32.
+    element: Element,
+    weight: Bytes,
+    bias: Bytes,
+}
+
+impl Values {
+    /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm.
+    pub(super) fn weight(&self) -> DeviceView<'_> {
+        self.view(&self.weight)
+    }
+
+    /// The bias, zeros where there is none; the shift of a batch norm.
+    pub(super) fn bias(&self) -> DeviceView<'_> {
+        self.view(&self.bias)
+    }
+
+    fn view<'m>(&self, memory: &'m Bytes) -> DeviceView<'m> {
+        let kind = self.element.kind();
+        memory.view_as(kind, memory.len() / kind.bytes())
+    }
 }
 
 /// A network's weights on one GPU, each form made when it is first used.
-pub(crate) struct Frozen {
+pub(crate) struct DeviceWeights {
     gpu: Arc<Gpu>,
-    forms: Mutex<HashMap<(Form, Element), Arc<Values>>>,
+    forms: Mutex<HashMap<(WeightForm, Element), Arc<Values>>>,
 }
 
-impl Frozen {
+impl DeviceWeights {
     pub(crate) fn new(gpu: Arc<Gpu>) -> Self {
         Self { gpu, forms: Mutex::default() }
     }
@@ -50,10 +68,10 @@ impl Frozen {
         &self,
         graph: &Graph,
         kernels: &Kernels,
-        form: Form,
+        form: WeightForm,
         element: Element,
     ) -> Result<Arc<Values>, DeviceError> {
-        let element = if matches!(form, Form::Norm(_)) { Element::F32 } else { element };
+        let element = if matches!(form, WeightForm::Norm(_)) { Element::F32 } else { element };
         let mut forms = self.forms.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(values) = forms.get(&(form, element)) {
             return Ok(values.clone());
@@ -63,23 +81,23 @@ impl Frozen {
         let (weight, bias) = (self.gpu.upload(&weight)?, self.gpu.upload(&bias)?);
         // The copies read the host's memory until they are done.
         self.gpu.wait()?;
-        let values = Arc::new(Values { weight, bias });
+        let values = Arc::new(Values { element, weight, bias });
         forms.insert((form, element), values.clone());
         Ok(values)
     }
 }
 
-fn host_values(graph: &Graph, kernels: &Kernels, form: Form) -> (Vec<f32>, Vec<f32>) {
+fn host_values(graph: &Graph, kernels: &Kernels, form: WeightForm) -> (Vec<f32>, Vec<f32>) {
     match form {
-        Form::Norm(norm) => {
+        WeightForm::Norm(norm) => {
             let affine = kernels.norm(norm);
             (affine.scale.clone(), affine.shift.clone())
         }
-        Form::Folded { convolution, norm } => {
+        WeightForm::Folded { convolution, norm } => {
             let weight = kernels.folded_weight(graph, convolution, norm);
             (channels_last(geometry(graph, convolution), &weight), kernels.norm(norm).shift.clone())
         }
-        Form::Part(node, part) => {
+        WeightForm::Part(node, part) => {
             let geometry = geometry(graph, node);
             let bias = kernels
                 .part_bias(graph, node, part)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::lane::{Given, Lane, Wanted};
+use super::gpu_run::{Given, GpuRun, Wanted};
 use super::matching::Matches;
 use crate::error::ModelError;
 use crate::executor::blocks::{Block, Pipeline, in_blocks};
@@ -26,7 +26,7 @@ pub(crate) struct Gpus {
     /// Whose threads look at maps, as they do on the CPU.
     network: Network,
     plan: Plan,
-    lanes: Vec<Lane>,
+    runs: Vec<GpuRun>,
     /// Items of a block: the most that came at once, unless that is too many for a block or for memory.
     room: usize,
     /// The most items that a GPU's memory holds, as far as is known.
@@ -41,13 +41,13 @@ impl Gpus {
     /// # Panics
     /// If the network is not on GPUs.
     pub(crate) fn new(network: &Network, plan: &Plan) -> Self {
-        let count = if plan.keep() == Keep::Taps { network.frozen().len() } else { 1 };
-        let lanes = (0..count).map(|gpu| Lane::new(network.clone(), plan.clone(), gpu)).collect();
+        let count = if plan.keep() == Keep::Taps { network.device_weights().len() } else { 1 };
+        let runs = (0..count).map(|gpu| GpuRun::new(network.clone(), plan.clone(), gpu)).collect();
         let (network, plan) = (network.clone(), plan.clone());
         Self {
             network,
             plan,
-            lanes,
+            runs,
             room: 0,
             most: usize::MAX,
             batch: 0,
@@ -65,11 +65,11 @@ impl Gpus {
     ) -> Result<(), ModelError> {
         self.batch = images.count();
         let (height, width) = images.size();
-        self.lanes[0].check(height, width)?;
+        self.runs[0].check(height, width)?;
         let largest = (BLOCK_PIXELS / (height * width).max(1)).max(1).min(self.most);
         self.room = self.room.max(self.batch).min(largest);
-        let gpu = self.lanes[0].gpu_handle();
-        let mut jobs: Vec<Job<'_>> = self.lanes.iter_mut().map(|lane| Job { lane, images, wanted }).collect();
+        let gpu = self.runs[0].gpu_handle();
+        let mut jobs: Vec<Job<'_>> = self.runs.iter_mut().map(|run| Job { run, images, wanted }).collect();
         let most = &mut self.most;
         let mut halved = |from: usize, to: usize| {
             *most = to;
@@ -83,10 +83,10 @@ impl Gpus {
         self.batch = images.count();
         self.kept.clear();
         let (height, width) = images.size();
-        self.lanes[0].check(height, width)?;
+        self.runs[0].check(height, width)?;
         let block = Block { first: 0, items: self.batch, room: self.batch };
-        self.lanes[0].start(images, block, Wanted::Nothing)?;
-        self.lanes[0].finish()?;
+        self.runs[0].start(images, block, Wanted::Nothing)?;
+        self.runs[0].finish()?;
         Ok(())
     }
 
@@ -96,9 +96,9 @@ impl Gpus {
     }
 }
 
-/// A lane with what it is given to do.
+/// A GPU's run with what it is given to do.
 struct Job<'a> {
-    lane: &'a mut Lane,
+    run: &'a mut GpuRun,
     images: &'a dyn Images,
     wanted: Wanted,
 }
@@ -107,15 +107,15 @@ impl Pipeline for Job<'_> {
     type Output = Vec<Given>;
 
     fn start(&mut self, block: Block) -> Result<(), ModelError> {
-        self.lane.start(self.images, block, self.wanted)
+        self.run.start(self.images, block, self.wanted)
     }
 
     fn finish(&mut self) -> Result<Vec<Given>, ModelError> {
-        self.lane.finish()
+        self.run.finish()
     }
 
     fn abandon(&mut self) {
-        self.lane.abandon();
+        self.run.abandon();
     }
 }
 
@@ -131,7 +131,7 @@ impl Executor for Gpus {
             });
         }
         self.keep(images)?;
-        let maps = self.lanes[0].kept()?;
+        let maps = self.runs[0].kept()?;
         self.kept.extend(maps.into_iter().map(|given| (given.node, (given.shape, given.values))));
         for (tap, place) in self.plan.taps().iter().enumerate() {
             if let Some(map) = self.view(place.node) {
@@ -163,7 +163,7 @@ impl Executor for Gpus {
     }
 
     fn map_size(&self, id: NodeId) -> (usize, usize) {
-        let shape = self.lanes[0].shape(id);
+        let shape = self.runs[0].shape(id);
         (shape.height, shape.width)
     }
 
@@ -182,7 +182,7 @@ impl Executor for Gpus {
         seeds: &Signals,
         wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
-        super::backward::walk(&self.lanes[0], rule, seeds, wanted).map(Some)
+        super::backward::walk(&self.runs[0], rule, seeds, wanted).map(Some)
     }
     fn matcher(&mut self) -> Option<&mut dyn Matcher> {
         Some(self)
@@ -191,7 +191,7 @@ impl Executor for Gpus {
 
 impl Matcher for Gpus {
     fn set_distributions(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
-        Ok(self.matches.set_distributions(&self.lanes[0], units)?)
+        Ok(self.matches.set_distributions(&self.runs[0], units)?)
     }
 
     fn compare(&mut self, matching: &Matching<'_>) -> Result<Matched, ModelError> {
@@ -199,6 +199,6 @@ impl Matcher for Gpus {
         assert_eq!(channels.len(), items, "one channel for each item");
         self.network.check_channels(matching.target, channels)?;
         self.keep(matching.images)?;
-        self.matches.compare(&self.lanes[0], matching)
+        self.matches.compare(&self.runs[0], matching)
     }
 }

@@ -1,6 +1,5 @@
 //! Maps that are stored in 16 bits.
 
-use half::bf16;
 use neuron_geometry::Window;
 
 use super::*;

@@ -1,20 +1,17 @@
-//! Which GPU something is on: addresses there, and errors that name it.
+//! What NVIDIA's libraries answer, as errors that name the GPU and what was being done.
 
 use cudarc::cudnn::result::CudnnError;
 use cudarc::cudnn::sys::cudnnStatus_t;
 use cudarc::driver::result::DriverError;
-use cudarc::driver::sys::{CUdeviceptr, CUresult};
+use cudarc::driver::sys::CUresult;
 
 use crate::device::DeviceError;
 
-/// The address of values on a GPU.
-pub(super) type Address = CUdeviceptr;
-
-/// The number of a GPU, for errors.
+/// Makes the errors of one GPU, which is named by its number.
 #[derive(Clone, Copy)]
-pub(super) struct At(pub(super) usize);
+pub(super) struct Errors(pub(super) usize);
 
-impl At {
+impl Errors {
     pub(super) fn driver<T>(
         self,
         doing: &'static str,

@@ -1,17 +1,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cudarc::driver::CudaSlice;
-
-use super::at::Address;
 use super::convolution;
+use super::device_weights::{DeviceWeights, Values, WeightForm};
 use super::element::Element;
-use super::frozen::{Form, Frozen, Values};
 use super::gpu::{Bytes, Floats, Gpu};
 use super::kernels::Argument;
-use super::landing::Landing;
-use super::loading::{Input, Loading};
+use super::memory::{DeviceMemory, DeviceView};
 use super::pinned::Pinned;
+use super::readback::Readback;
+use super::upload::{Input, Upload};
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
@@ -45,15 +43,15 @@ pub(super) struct Given {
 }
 
 /// A plan with its buffers on one GPU.
-pub(super) struct Lane {
+pub(super) struct GpuRun {
     network: Network,
     plan: Plan,
     gpu: usize,
     element: Element,
     memory: Option<Memory>,
-    loading: Option<Loading>,
-    values: Landing<f32>,
-    positions: Landing<u32>,
+    upload: Option<Upload>,
+    values: Readback<f32>,
+    positions: Readback<u32>,
     /// What the blocks that were started and not finished give.
     under_way: VecDeque<Vec<Coming>>,
 }
@@ -65,7 +63,7 @@ struct Memory {
     room: usize,
     buffers: Vec<Bytes>,
     /// Positions of the maxima of each max-pool, where they are kept.
-    argmax: Vec<Option<CudaSlice<u8>>>,
+    argmax: Vec<Option<DeviceMemory<u8>>>,
 }
 
 /// A result of a block, on its way to the host.
@@ -79,37 +77,46 @@ struct Coming {
     positions: Option<Pinned<u32>>,
 }
 
-impl Lane {
+impl Memory {
+    /// A node's maps for the whole block.
+    fn maps(&self, id: NodeId, element: Element) -> DeviceView<'_> {
+        let place = self.layout.places[id.0].expect("every value that is read was placed");
+        let len = self.room * self.layout.shape(id).len();
+        self.buffers[place.buffer].view_as(element.kind(), len)
+    }
+}
+
+impl GpuRun {
     pub(super) fn new(network: Network, plan: Plan, gpu: usize) -> Self {
-        let element = Element::of(network.frozen()[gpu].gpu().precision(), plan.keep());
+        let element = Element::of(network.device_weights()[gpu].gpu().precision(), plan.keep());
         Self {
             network,
             plan,
             gpu,
             element,
             memory: None,
-            loading: None,
-            values: Landing::new(),
-            positions: Landing::new(),
+            upload: None,
+            values: Readback::new(),
+            positions: Readback::new(),
             under_way: VecDeque::new(),
         }
     }
 
-    pub(super) fn frozen(&self) -> &Frozen {
-        &self.network.frozen()[self.gpu]
+    fn weights(&self) -> &DeviceWeights {
+        &self.network.device_weights()[self.gpu]
     }
 
     pub(super) fn gpu(&self) -> &Gpu {
-        self.frozen().gpu()
+        self.weights().gpu()
     }
 
     pub(super) fn gpu_handle(&self) -> Arc<Gpu> {
-        self.frozen().gpu_handle()
+        self.weights().gpu_handle()
     }
 
     /// Weights in one of their forms.
-    pub(super) fn values(&self, form: Form) -> Result<Arc<Values>, DeviceError> {
-        self.frozen().get(self.network.graph(), self.network.kernels(), form, self.element)
+    pub(super) fn values(&self, form: WeightForm) -> Result<Arc<Values>, DeviceError> {
+        self.weights().get(self.network.graph(), self.network.kernels(), form, self.element)
     }
 
     /// Checks that images of that size are large enough.
@@ -201,13 +208,13 @@ impl Lane {
     }
 
     /// Makes the buffers for blocks of `room` images of `size`, unless they are there.
-    fn prepare(&mut self, size: (usize, usize), room: usize, levels: bool) -> Result<(), ModelError> {
+    fn prepare(&mut self, size: (usize, usize), room: usize, bytes: bool) -> Result<(), ModelError> {
         // The old ones go first: nothing in them is needed beside the new.
         self.memory.take_if(|memory| memory.size != size || memory.room != room);
         let len = 3 * size.0 * size.1 * room;
-        self.loading.take_if(|loading| !loading.fits(len, levels));
-        if self.loading.is_none() {
-            self.loading = Some(Loading::new(self.gpu(), len, levels)?);
+        self.upload.take_if(|upload| !upload.fits(len, bytes));
+        if self.upload.is_none() {
+            self.upload = Some(Upload::new(self.gpu(), len, bytes)?);
         }
         if self.memory.is_some() {
             return Ok(());
@@ -216,7 +223,7 @@ impl Lane {
             return Err(DeviceError::UnsupportedWindows { nodes }.into());
         }
         let layout = Layout::whole(&self.plan, size.0, size.1, room)?;
-        let (gpu, bytes) = (self.gpu(), self.element.bytes());
+        let (gpu, bytes) = (self.gpu(), self.element.kind().bytes());
         let buffers =
             layout.buffer_lens.iter().map(|len| gpu.alloc(*len * bytes)).collect::<Result<_, _>>()?;
         let argmax =
@@ -231,7 +238,7 @@ impl Lane {
         layout: &Layout,
         id: NodeId,
         room: usize,
-    ) -> Result<Option<CudaSlice<u8>>, DeviceError> {
+    ) -> Result<Option<DeviceMemory<u8>>, DeviceError> {
         let is_pool = matches!(self.plan.graph().node(id).operation, Operation::MaxPool(_));
         let wanted = is_pool && self.plan.needed()[id.0] && self.plan.keep() != Keep::Taps;
         wanted.then(|| self.gpu().alloc(layout.shape(id).len() * room)).transpose()
@@ -240,9 +247,14 @@ impl Lane {
     /// Sends the block's images into the input's buffer.
     fn load(&mut self, images: &dyn Images, block: Block) -> Result<(), DeviceError> {
         let (gpu, id) = (self.gpu_handle(), self.plan.graph().input());
-        let input = Input { maps: self.value(id), element: self.element, len: self.shape(id).len() };
-        let loading = self.loading.as_mut().expect("a block was prepared");
-        loading.load(&gpu, &self.network, images, block, &input)
+        let (memory, upload) = (self.memory.as_ref(), self.upload.as_mut());
+        let (memory, upload) = memory.zip(upload).expect("a block was prepared");
+        let input = Input {
+            maps: memory.maps(id, self.element),
+            element: self.element,
+            len: memory.layout.shape(id).len(),
+        };
+        upload.load(&gpu, &self.network, images, block, &input)
     }
 
     fn taps_at(&self, node: NodeId) -> impl Iterator<Item = usize> + '_ {
@@ -253,26 +265,18 @@ impl Lane {
     /// The maps of a node for the whole block, in f32.
     fn map(&self, node: NodeId) -> Result<Floats, DeviceError> {
         let maps = self.gpu().alloc(self.len(node))?;
-        let arguments = [self.value(node).into(), self.gpu().address(&maps).into()];
-        self.launch("from_maps", self.len(node), &arguments)?;
+        self.launch("from_maps", self.len(node), &[self.value(node).into(), (&maps).into()])?;
         Ok(maps)
     }
 
-    fn buffer(&self, id: NodeId) -> &Bytes {
-        let memory = self.memory.as_ref().expect("a block was prepared");
-        let place = memory.layout.places[id.0].expect("every value that is read was placed");
-        &memory.buffers[place.buffer]
+    /// A node's maps of the last block, with what only fills it.
+    pub(super) fn value(&self, id: NodeId) -> DeviceView<'_> {
+        self.memory.as_ref().expect("a block was prepared").maps(id, self.element)
     }
 
-    /// The address of a node's maps.
-    pub(super) fn value(&self, id: NodeId) -> Address {
-        self.gpu().address(self.buffer(id))
-    }
-
-    /// The address of a max-pool's maxima; 0 if they are not kept.
-    pub(super) fn argmax(&self, pool: NodeId) -> Address {
-        let argmax = self.memory.as_ref().and_then(|memory| memory.argmax[pool.0].as_ref());
-        argmax.map_or(0, |argmax| self.gpu().address(argmax))
+    /// Where the maxima of a max-pool are, if they are kept.
+    pub(super) fn argmax(&self, pool: NodeId) -> Option<DeviceView<'_>> {
+        self.memory.as_ref()?.argmax[pool.0].as_ref().map(DeviceMemory::view)
     }
 
     /// Values of a node's maps for the whole block.
@@ -280,16 +284,17 @@ impl Lane {
         self.room() * self.shape(id).len()
     }
 
-    /// Starts one of our own kernels.
+    /// Starts one of our own kernels to write `count` values.
+    ///
+    /// # Panics
+    /// If the arguments are not such as the kernel takes.
     pub(super) fn launch(
         &self,
         name: &'static str,
         count: usize,
-        arguments: &[Argument],
+        arguments: &[Argument<'_>],
     ) -> Result<(), DeviceError> {
-        // SAFETY: every address here is that of a buffer, of weights or of a signal that this lane or its caller
-        // owns, as long as the layout or the walk says; freeing waits for what was started before.
-        unsafe { self.gpu().kernels(self.element).launch(self.gpu().stream(), name, count, arguments) }
+        self.gpu().launch(self.element, name, count, arguments)
     }
 
     pub(super) fn element(&self) -> Element {

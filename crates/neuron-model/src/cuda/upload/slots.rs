@@ -1,25 +1,25 @@
 //! Images on their way to a GPU, so that they arrive while others are computed with.
 
-use cudarc::driver::{CudaEvent, CudaSlice, DeviceRepr, ValidAsZeroBits};
+use cudarc::driver::CudaEvent;
 
-use super::at::Address;
-use super::gpu::Gpu;
-use super::pinned::Pinned;
+use crate::cuda::gpu::Gpu;
+use crate::cuda::memory::{DeviceMemory, DeviceView, Scalar};
+use crate::cuda::pinned::Pinned;
 use crate::device::DeviceError;
 
 /// Room for two blocks of images: while the GPU computes with one, the other is filled and sent.
-pub(super) enum Staging {
-    /// As levels, which the GPU looks up.
-    Levels(Slots<u8>),
+pub(super) enum ImageSlots {
+    /// As bytes, which the GPU looks up.
+    Bytes(Slots<u8>),
     /// As the values themselves.
     Values(Slots<f32>),
 }
 
-impl Staging {
+impl ImageSlots {
     /// For blocks of up to `len` values.
-    pub(super) fn new(gpu: &Gpu, len: usize, levels: bool) -> Result<Self, DeviceError> {
-        Ok(match levels {
-            true => Self::Levels(Slots::new(gpu, len)?),
+    pub(super) fn new(gpu: &Gpu, len: usize, bytes: bool) -> Result<Self, DeviceError> {
+        Ok(match bytes {
+            true => Self::Bytes(Slots::new(gpu, len)?),
             false => Self::Values(Slots::new(gpu, len)?),
         })
     }
@@ -33,12 +33,12 @@ pub(super) struct Slots<T> {
 
 struct Slot<T> {
     host: Pinned<T>,
-    device: CudaSlice<T>,
+    device: DeviceMemory<T>,
     /// When the pass has taken it from here.
     taken: CudaEvent,
 }
 
-impl<T: DeviceRepr + ValidAsZeroBits> Slots<T> {
+impl<T: Scalar> Slots<T> {
     fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
         Ok(Self { slots: [Slot::new(gpu, len)?, Slot::new(gpu, len)?], next: 0 })
     }
@@ -48,7 +48,7 @@ impl<T: DeviceRepr + ValidAsZeroBits> Slots<T> {
         self.slots[0].host.len()
     }
 
-    /// Has `fill` write a block of `len` values, sends it, and has `take` start what reads it from an address on the GPU.
+    /// Has `fill` write a block of `len` values, sends it, and has `take` start what reads it on the GPU.
     ///
     /// Waits until the block before the last one has left the host, not for anything that is computed.
     pub(super) fn send(
@@ -56,26 +56,26 @@ impl<T: DeviceRepr + ValidAsZeroBits> Slots<T> {
         gpu: &Gpu,
         len: usize,
         fill: impl FnOnce(&mut [T]),
-        take: impl FnOnce(Address) -> Result<(), DeviceError>,
+        take: impl FnOnce(DeviceView<'_>) -> Result<(), DeviceError>,
     ) -> Result<(), DeviceError> {
         let Slot { host, device, taken } = &mut self.slots[self.next];
         self.next = 1 - self.next;
         fill(&mut host.write(gpu)?[..len]);
         let (stream, arrivals) = (gpu.stream(), gpu.arrivals());
-        let ordered = |result| gpu.at().driver("ordering its streams", result);
+        let ordered = |result| gpu.errors().driver("ordering its streams", result);
         ordered(arrivals.wait(taken))?;
         host.send(gpu, arrivals, len, device)?;
         ordered(stream.wait(host.copied()))?;
-        take(gpu.address(device))?;
+        take(device.view())?;
         ordered(taken.record(stream))
     }
 }
 
-impl<T: DeviceRepr + ValidAsZeroBits> Slot<T> {
+impl<T: Scalar> Slot<T> {
     fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
         let slot = Self { host: Pinned::new(gpu, len)?, device: gpu.alloc(len)?, taken: gpu.event()? };
         // The memory is the stream's; the first copy into it must come after it was given.
-        gpu.at().driver("ordering its streams", slot.taken.record(gpu.stream()))?;
+        gpu.errors().driver("ordering its streams", slot.taken.record(gpu.stream()))?;
         Ok(slot)
     }
 }

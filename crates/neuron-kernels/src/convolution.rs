@@ -1,7 +1,8 @@
-use super::direct::{Direct, Filter, Sampling};
-use super::kernel::{Finish, Isa, Operation, Size};
-use super::winograd::Winograd;
-use super::{ConvGeometry, Epilogue, View};
+use crate::direct::{Direct, Filter, Sampling};
+use crate::epilogue::Epilogue;
+use crate::microkernel::{FullEpilogue, Isa, Size};
+use crate::shape::{ConvGeometry, View};
+use crate::winograd::Winograd;
 use neuron_geometry::Window;
 use std::sync::OnceLock;
 
@@ -73,41 +74,32 @@ impl Convolution {
     /// # Panics
     /// If a length does not fit.
     pub fn forward(&self, input: View<'_>, epilogue: Epilogue<'_>, output: &mut [f32]) {
-        let (addend, operation) = match epilogue {
-            Epilogue::Activation { residual, relu } => {
-                (residual, if relu { Operation::Relu } else { Operation::Keep })
-            }
-            Epilogue::Quotient { numerator, eps } => (None, Operation::Quotient { numerator, eps }),
-        };
-        self.finish(input, addend, operation, output);
+        self.run(input, epilogue.with_bias(&self.bias), output);
     }
 
-    /// `operation(conv(input) + bias + addend?)`
-    pub(super) fn finish(
-        &self,
-        input: View<'_>,
-        addend: Option<&[f32]>,
-        operation: Operation<'_>,
-        output: &mut [f32],
-    ) {
+    /// As [`Convolution::forward`], with any epilogue that begins with the bias.
+    pub(super) fn run(&self, input: View<'_>, epilogue: FullEpilogue<'_>, output: &mut [f32]) {
         input.check();
         let ConvGeometry { in_channels, out_channels, window, .. } = self.geometry;
         let positions = self.geometry.positions(input.size());
         assert_eq!(input.channels, in_channels, "channels of the input");
         let expected = input.batch * positions[0] * positions[1] * out_channels;
         assert_eq!(output.len(), expected, "output of {:?} for {:?}", self.geometry, input.size());
-        let finish = Finish { bias: &self.bias, addend, operation };
-        finish.check(output.len());
+        epilogue.check(output.len());
         let origin = window.padding.map(|padding| -(padding as isize));
         match self.tile_size(positions) {
-            Some(size) => self.winograd(size).forward(input, origin, positions, &finish, output),
+            Some(size) => self.winograd(size).forward(input, origin, positions, &epilogue, output),
             None => self.direct.forward(
                 input,
                 &Sampling { stride: window.stride, origin, positions },
-                &finish,
+                &epilogue,
                 output,
             ),
         }
+    }
+
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
     }
 
     /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
@@ -119,6 +111,7 @@ impl Convolution {
         if !applies || height * width <= 4 {
             return None;
         }
+        // What the weights of a 4x4 tile take: 36 frequencies for 9 places.
         let weights = 36 * self.direct.weight_len() / 9;
         Some(if weights * size_of::<f32>() > LARGE_BYTES { Size::F2 } else { Size::F4 })
     }

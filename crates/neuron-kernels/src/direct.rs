@@ -1,8 +1,9 @@
 //! Direct convolution: a matrix product over output positions whose rows are read in place or gathered a block at a
 //! time, never laid out as a whole.
-use super::kernel::{Axis, Finish, Isa, MatrixMut, Rows, Split, Stage, gemm, with_scratch};
-use super::packed::Packed;
-use super::{View, parallel};
+use crate::microkernel::{Axis, FullEpilogue, Isa, MatrixMut, Rows, Split, Stage, gemm, with_scratch};
+use crate::packed::{Depth, Packed};
+use crate::parallel;
+use crate::shape::View;
 
 mod by_position;
 mod few_channels;
@@ -87,6 +88,13 @@ pub(super) struct Direct {
     pub(super) weight: Vec<Packed>,
 }
 
+/// The columns of a block from `first` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    pub(super) block: usize,
+    pub(super) first: usize,
+}
+
 /// Where in the input an output position's window begins; may lie beyond its border.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Corner {
@@ -120,7 +128,7 @@ impl Direct {
             if few_channels(&blocks) {
                 Packed::unblocked(isa, taps * blocks.inputs, blocks.outputs, at)
             } else {
-                Packed::new(isa, (taps, blocks.inputs), blocks.outputs, at)
+                Packed::new(isa, Depth { runs: taps, run: blocks.inputs }, blocks.outputs, at)
             }
         };
         Self { isa, blocks, kernel, dilation, weight: (0..blocks.count).map(pack).collect() }
@@ -144,7 +152,7 @@ impl Direct {
         &self,
         input: View<'_>,
         sampling: &Sampling,
-        finish: &Finish<'_>,
+        epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
     ) {
         if output.is_empty() {
@@ -153,16 +161,16 @@ impl Direct {
         let one_position = self.kernel == [1, 1];
         // Lines are read in place, a kernel row at a time: its columns must touch.
         if few_channels(&self.blocks) && !one_position && self.dilation[1] == 1 {
-            self.by_lines(input, sampling, finish, output);
+            self.by_lines(input, sampling, epilogue, output);
         } else if !one_position && self.runs_by_position(input, sampling) {
-            self.by_position(input, sampling, finish, output);
+            self.by_position(input, sampling, epilogue, output);
         } else {
-            self.by_rows(input, sampling, finish, output);
+            self.by_rows(input, sampling, epilogue, output);
         }
     }
 
     /// Tasks of neighbouring positions and columns.
-    fn by_rows(&self, input: View<'_>, sampling: &Sampling, finish: &Finish<'_>, output: &mut [f32]) {
+    fn by_rows(&self, input: View<'_>, sampling: &Sampling, epilogue: &FullEpilogue<'_>, output: &mut [f32]) {
         let rows = input.batch * sampling.positions[0] * sampling.positions[1];
         let (row_parts, column_parts) = self.partition(rows);
         let one = Axis::whole(1, 1);
@@ -178,14 +186,15 @@ impl Direct {
         );
         let in_place = self.reads_in_place(input, sampling);
         split.for_each(output, |_, mut cell| {
-            let ([row, block, _, column], [count, ..]) = (cell.first, cell.extent);
-            let finish = finish.at_column(block * self.blocks.outputs + column);
+            let ([row, block, _, first], [count, ..]) = (cell.first, cell.extent);
+            let epilogue = epilogue.at_column(block * self.blocks.outputs + first);
+            let columns = Columns { block, first };
             let mut sums = cell.matrix(0);
             if in_place {
-                self.sums_in_place(input, row, (block, column), finish, &mut sums);
+                self.sums_in_place(input, row, columns, epilogue, &mut sums);
             } else {
                 let corners: Vec<_> = (row..row + count).map(|position| sampling.corner(position)).collect();
-                self.gathered_sums(input, (block, column), &corners, Some(finish), &mut sums);
+                self.gathered_sums(input, columns, &corners, Some(epilogue), &mut sums);
             }
         });
     }
@@ -195,38 +204,47 @@ impl Direct {
         &self,
         input: View<'_>,
         row: usize,
-        (block, column): (usize, usize),
-        finish: Finish<'_>,
+        columns: Columns,
+        epilogue: FullEpilogue<'_>,
         output: &mut MatrixMut<'_>,
     ) {
-        let weight = &self.weight[block];
-        let first = row * input.channels + block * self.blocks.inputs;
+        let weight = &self.weight[columns.block];
+        let first = row * input.channels + columns.block * self.blocks.inputs;
         for steps in weight.blocks() {
             let rows = Rows::new(&input.data[first + steps.start..], input.channels);
-            let stage = Stage::of(&steps, weight.depth(), Some(finish));
-            gemm(self.isa, rows, weight.panels(&steps, column), output, stage);
+            let stage = Stage::of(&steps, weight.depth(), Some(epilogue));
+            gemm(self.isa, rows, weight.panels(&steps, columns.first), output, stage);
         }
     }
 
-    /// The sums of the windows at `corners`, one a row, from `column` of a block on. The finish begins there, too.
+    /// The sums of the windows at `corners`, one a row, from a column of a block on. The epilogue begins there, too.
+    ///
+    /// The depth is walked in blocks: what the windows see of one is gathered into scratch, multiplied, and added to the
+    /// sums of the blocks before; the epilogue follows the last.
     pub(super) fn gathered_sums(
         &self,
         input: View<'_>,
-        (block, column): (usize, usize),
+        columns: Columns,
         corners: &[Corner],
-        finish: Option<Finish<'_>>,
+        epilogue: Option<FullEpilogue<'_>>,
         output: &mut MatrixMut<'_>,
     ) {
-        let weight = &self.weight[block];
+        let weight = &self.weight[columns.block];
         // Off a power of two: rows would compete for the same few places of the first-level cache.
         let pitch = weight.block_len() + 16;
         with_scratch(corners.len() * pitch, |gathered| {
             for steps in weight.blocks() {
                 for (corner, row) in corners.iter().zip(gathered.chunks_exact_mut(pitch)) {
-                    self.gather(input, block, *corner, steps.start, &mut row[..steps.len()]);
+                    self.gather(input, columns.block, *corner, steps.start, &mut row[..steps.len()]);
                 }
-                let stage = Stage::of(&steps, weight.depth(), finish);
-                gemm(self.isa, Rows::new(gathered, pitch), weight.panels(&steps, column), output, stage);
+                let stage = Stage::of(&steps, weight.depth(), epilogue);
+                gemm(
+                    self.isa,
+                    Rows::new(gathered, pitch),
+                    weight.panels(&steps, columns.first),
+                    output,
+                    stage,
+                );
             }
         });
     }
@@ -253,6 +271,7 @@ impl Direct {
             (1, 1) => (self.kernel[1] * channels, 1),
             _ => (self.blocks.inputs, self.kernel[1]),
         };
+        // Runs are copied one by one, the first from its middle on where a block of the depth begins there.
         let (mut index, mut skip) = (from / run, from % run);
         while !row.is_empty() {
             let (values, rest) = row.split_at_mut((run - skip).min(row.len()));
@@ -274,6 +293,7 @@ impl Direct {
         let (threads, panel) = (parallel::threads(), self.isa.panel);
         let panels = self.blocks.outputs.div_ceil(panel);
         let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+        // From the largest task that fits the caches downwards: wide ones lose columns, tall ones rows, in turn.
         let (mut height, mut group) = (ROWS.min(rows), panels.min(COLUMNS / panel));
         while rows.div_ceil(height) * panels.div_ceil(group) * self.blocks.count < wanted {
             let thin = height <= 4 * self.isa.tile_rows();

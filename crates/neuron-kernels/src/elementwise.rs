@@ -1,5 +1,5 @@
 //! Passes over whole maps that no convolution could take along.
-use super::parallel;
+use crate::parallel;
 
 /// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
 const CHUNK: usize = 8192;

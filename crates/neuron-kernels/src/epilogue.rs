@@ -1,3 +1,5 @@
+use crate::microkernel::{FullEpilogue, Last};
+
 /// What happens to a convolution's sums while they are still in registers.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a> {
@@ -38,4 +40,34 @@ pub enum Gate<'a> {
     GuidedRelu(&'a [f32]),
     /// The elementwise product: the `a * conv^T(s)` of layer-wise relevance propagation.
     Product(&'a [f32]),
+}
+
+impl<'a> Epilogue<'a> {
+    /// With the bias that comes before it.
+    pub(super) fn with_bias(self, bias: &'a [f32]) -> FullEpilogue<'a> {
+        match self {
+            Self::Activation { residual, relu: false } => {
+                FullEpilogue { bias, addend: residual, last: Last::Keep }
+            }
+            Self::Activation { residual, relu: true } => {
+                FullEpilogue { bias, addend: residual, last: Last::Relu }
+            }
+            Self::Quotient { numerator, eps } => {
+                FullEpilogue { bias, addend: None, last: Last::Quotient { numerator, eps } }
+            }
+        }
+    }
+}
+
+impl<'a> TransposeEpilogue<'a> {
+    /// With a bias before it; a transpose has none, so these are zeros.
+    pub(super) fn with_bias(self, zeros: &'a [f32]) -> FullEpilogue<'a> {
+        let last = match self.gate {
+            Gate::Open => Last::Keep,
+            Gate::Relu(forward) => Last::Mask(forward),
+            Gate::GuidedRelu(forward) => Last::MaskRelu(forward),
+            Gate::Product(factor) => Last::Multiply(factor),
+        };
+        FullEpilogue { bias: zeros, addend: self.addend, last }
+    }
 }

@@ -1,12 +1,10 @@
-//! The arithmetic of frozen convolution networks on the CPU, without a graph.
+#![doc = include_str!("../README.md")]
 //!
-//! Everything here works on channels-last `f32` activations in slices that the caller owns and reuses. Weights are
-//! packed once. All functions run on the ambient rayon pool: wrap a whole forward pass in `pool.install`.
+//! # For callers
 //!
-//! An item's result has the same bits whatever the batch it came in, the number of threads and the instruction set.
-//!
-//! The fastest instruction set of the machine is found at run time; the environment variable `NEURON_ISA` (`avx512`,
-//! `avx2`, `neon`, `portable`) asks for another one, for comparison.
+//! Everything here works in slices that the caller owns and reuses. All functions run on the ambient rayon pool: wrap a
+//! whole forward pass in `pool.install`. The environment variable `NEURON_ISA` (`avx512`, `avx2`, `neon`, `portable`) asks
+//! for another instruction set than the fastest, for comparison.
 //!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
@@ -14,16 +12,14 @@ mod convolution;
 mod direct;
 mod elementwise;
 mod epilogue;
-mod kernel;
+mod microkernel;
 #[cfg(test)]
 mod naive;
 mod packed;
 mod parallel;
 mod pool;
 mod reduce;
-mod scatter;
 mod shape;
-mod strided;
 mod transpose;
 mod winograd;
 
@@ -32,7 +28,7 @@ pub use elementwise::{
     add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, update,
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
-pub use kernel::Buffer;
+pub use microkernel::Buffer;
 pub use pool::{AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};

@@ -1,5 +1,7 @@
 //! Convolutions as their definitions read: slow, obvious, and what every kernel is tested against.
-use super::{ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, parallel};
+use crate::epilogue::{Epilogue, Gate, TransposeEpilogue};
+use crate::parallel;
+use crate::shape::{ConvGeometry, View};
 
 /// One fused multiply-add chain an output value: kernel row, kernel column, then channel.
 pub(super) fn convolution(

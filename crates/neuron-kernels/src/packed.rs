@@ -1,9 +1,16 @@
 //! Frozen matrices in the order that the kernels read them.
-use super::kernel::{Buffer, Isa, Panels};
+use crate::microkernel::{Buffer, Isa, Panels};
 use std::ops::Range;
 
 /// Longest block of the depth: a panel of it stays in the first-level cache beside a tile's rows.
 const BLOCK: usize = 256;
+
+/// A depth that consists of runs: the channels of each kernel position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Depth {
+    pub(super) runs: usize,
+    pub(super) run: usize,
+}
 
 /// A matrix `[depth, columns]` as `[block of the depth][panel of columns][depth][column]`, read strictly in sequence.
 /// The last panel is filled up with zeros.
@@ -19,14 +26,9 @@ pub(super) struct Packed {
 impl Packed {
     /// Packs the values of `at(step, column)`, in blocks of nearly equal length.
     ///
-    /// Where the depth consists of runs (the channels of one kernel position), blocks hold whole runs or whole runs
-    /// hold blocks, so that a block reads from neighbouring positions only.
-    pub(super) fn new(
-        isa: &Isa,
-        (runs, run): (usize, usize),
-        columns: usize,
-        at: impl Fn(usize, usize) -> f32,
-    ) -> Self {
+    /// Blocks hold whole runs or whole runs hold blocks, so that a block reads from neighbouring positions only.
+    pub(super) fn new(isa: &Isa, depth: Depth, columns: usize, at: impl Fn(usize, usize) -> f32) -> Self {
+        let Depth { runs, run } = depth;
         let block = if run >= BLOCK {
             run.div_ceil(run.div_ceil(BLOCK))
         } else {
@@ -127,8 +129,9 @@ mod tests {
     fn every_value_is_found_again() {
         for isa in Isa::available() {
             for (runs, run, columns) in [(1, 3, 1), (9, 64, 40), (4, 300, 33), (9, 4, 4), (1, 1000, 16)] {
-                let packed =
-                    Packed::new(isa, (runs, run), columns, |step, column| (step * columns + column) as f32);
+                let packed = Packed::new(isa, Depth { runs, run }, columns, |step, column| {
+                    (step * columns + column) as f32
+                });
                 assert_eq!(packed.blocks().map(|block| block.len()).sum::<usize>(), runs * run);
                 let block = packed.block_len();
                 assert!(block.is_multiple_of(run) || run.is_multiple_of(block) || runs == 1);

@@ -1,5 +1,6 @@
 //! Pools over windows.
-use super::{View, reduce_mean};
+use crate::reduce::reduce_mean;
+use crate::shape::View;
 use neuron_geometry::Window;
 use std::ops::Range;
 

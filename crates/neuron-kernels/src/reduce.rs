@@ -1,4 +1,5 @@
-use super::{View, parallel};
+use crate::parallel;
+use crate::shape::View;
 
 /// The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
 ///

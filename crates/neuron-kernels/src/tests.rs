@@ -1,5 +1,5 @@
 //! Every kernel against its definition, over shapes that fit nothing, on every instruction set of the machine.
-use super::kernel::Isa;
+use super::microkernel::Isa;
 use super::{
     Algorithm, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, TransposeEpilogue, View,
     naive,

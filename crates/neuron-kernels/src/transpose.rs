@@ -1,9 +1,14 @@
-use super::kernel::{Isa, Operation};
-use super::scatter::Scatter;
-use super::strided::Strided;
-use super::{Algorithm, ConvGeometry, Convolution, Gate, TransposeEpilogue, View};
+use crate::convolution::{Algorithm, Convolution};
+use crate::epilogue::TransposeEpilogue;
+use crate::microkernel::Isa;
+use crate::shape::{ConvGeometry, View};
 use neuron_geometry::Window;
+use scatter::Scatter;
 use std::array::from_fn;
+use strided::Strided;
+
+mod scatter;
+mod strided;
 
 /// The gradient of a convolution with respect to its input, on frozen weights.
 #[derive(Debug)]
@@ -85,17 +90,12 @@ impl ConvolutionTranspose {
         assert_eq!((gradient.size(), gradient.channels), expected, "gradient of {:?}", self.geometry);
         let expected = gradient.batch * size[0] * size[1] * self.geometry.in_channels;
         assert_eq!(output.len(), expected, "gradient of the input of {:?}", self.geometry);
-        let TransposeEpilogue { addend, gate } = epilogue;
-        let operation = match gate {
-            Gate::Open => Operation::Keep,
-            Gate::Relu(forward) => Operation::Mask(forward),
-            Gate::GuidedRelu(forward) => Operation::MaskRelu(forward),
-            Gate::Product(factor) => Operation::Multiply(factor),
-        };
         match &self.form {
-            Form::Convolution(reverse) => reverse.finish(gradient, addend, operation, output),
-            Form::Strided(strided) => strided.forward(gradient, size, addend, operation, output),
-            Form::Scatter(scatter) => scatter.forward(gradient, size, addend, operation, output),
+            Form::Convolution(reverse) => {
+                reverse.run(gradient, epilogue.with_bias(reverse.bias()), output);
+            }
+            Form::Strided(strided) => strided.forward(gradient, size, epilogue, output),
+            Form::Scatter(scatter) => scatter.forward(gradient, size, epilogue, output),
         }
     }
 }

@@ -3,13 +3,14 @@
 //! Each tile of inputs is transformed, multiplied by the transformed kernels frequency by frequency (as many matrix
 //! products with rows = tiles), and transformed back. Tiles are anchored to the item, and a tile's numbers depend on
 //! nothing else, so the result is the same in any batch.
-use super::direct::{Blocks, Direct};
-use super::kernel::{
-    Axis, F2_KERNEL, F4_KERNEL, Finish, Isa, Map, MatrixMut, Rows, Size, Split, Stage, gemm, winograd_input,
-    winograd_output, with_scratch,
+use crate::direct::{Blocks, Direct};
+use crate::microkernel::{
+    Axis, F2_KERNEL, F4_KERNEL, FullEpilogue, Isa, Map, MatrixMut, Products, Rows, Size, Split, Stage, gemm,
+    share, transform_input, transform_output, with_scratch,
 };
-use super::packed::Packed;
-use super::{View, parallel};
+use crate::packed::Packed;
+use crate::parallel;
+use crate::shape::View;
 use std::array::from_fn;
 use std::ops::Range;
 
@@ -53,11 +54,26 @@ struct Tiling<'a> {
     tiles: [usize; 2],
 }
 
+/// Some columns of the product of one frequency and block.
+#[derive(Clone, Copy)]
+struct Product {
+    frequency: usize,
+    block: usize,
+    first_column: usize,
+}
+
 /// Distances in a buffer of `[frequency][tile][channel]`.
 #[derive(Clone, Copy)]
 struct Slabs {
     frequency: usize,
     tile: usize,
+}
+
+/// Where the products of some tiles go.
+struct Multiplied<'a> {
+    tiles: usize,
+    slabs: Slabs,
+    data: &'a mut [f32],
 }
 
 impl Slabs {
@@ -69,6 +85,11 @@ impl Slabs {
 
     fn len(&self, size: Size) -> usize {
         size.frequencies() * self.frequency
+    }
+
+    /// What lies in such a buffer for one tile.
+    fn of_tile<'a>(&self, values: &'a [f32], tile: usize) -> Products<'a> {
+        Products { data: &values[tile * self.tile..], pitch: self.frequency }
     }
 }
 
@@ -109,7 +130,7 @@ impl Winograd {
         input: View<'_>,
         origin: [isize; 2],
         positions: [usize; 2],
-        finish: &Finish<'_>,
+        epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
     ) {
         if output.is_empty() {
@@ -122,14 +143,20 @@ impl Winograd {
         let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
         let count = input.batch * tiles[0] * tiles[1];
         if inputs * outputs <= 256 * 256 && count >= a_task * parallel::threads() {
-            self.tile_by_tile(&tiling, a_task, finish, output);
+            self.tile_by_tile(&tiling, a_task, epilogue, output);
         } else {
-            self.frequency_by_frequency(&tiling, finish, output);
+            self.frequency_by_frequency(&tiling, epilogue, output);
         }
     }
 
     /// Small weights: a task takes its tiles through all three steps in its own cache.
-    fn tile_by_tile(&self, tiling: &Tiling<'_>, a_task: usize, finish: &Finish<'_>, output: &mut [f32]) {
+    fn tile_by_tile(
+        &self,
+        tiling: &Tiling<'_>,
+        a_task: usize,
+        epilogue: &FullEpilogue<'_>,
+        output: &mut [f32],
+    ) {
         let split = self.tiles(tiling);
         let count = split.cells();
         split.for_each_run(output, 0..count, count.div_ceil(a_task), |mut cells| {
@@ -149,17 +176,13 @@ impl Winograd {
                         let (rows, columns) = (tiles.len(), self.blocks.outputs);
                         let mut values =
                             MatrixMut::new(&mut multiplied[from..], rows, columns, products.tile);
-                        self.multiply(
-                            &transformed[frequency * inputs.frequency..],
-                            inputs,
-                            (frequency, block, 0),
-                            &mut values,
-                        );
+                        let product = Product { frequency, block, first_column: 0 };
+                        self.multiply(transformed, inputs, product, &mut values);
                     }
                 }
                 for (index, tile) in tiles.enumerate() {
-                    let values = (&multiplied[index * products.tile..], products.frequency);
-                    winograd_output(self.isa, self.size, values, finish, &mut cells.block(tile));
+                    let values = products.of_tile(multiplied, index);
+                    transform_output(self.isa, self.size, values, epilogue, &mut cells.block(tile));
                 }
             });
         });
@@ -167,7 +190,7 @@ impl Winograd {
 
     /// Large weights, or few tiles: three phases over buffers that the tasks share, so that each weight is read once a
     /// chunk of tiles.
-    fn frequency_by_frequency(&self, tiling: &Tiling<'_>, finish: &Finish<'_>, output: &mut [f32]) {
+    fn frequency_by_frequency(&self, tiling: &Tiling<'_>, epilogue: &FullEpilogue<'_>, output: &mut [f32]) {
         let split = self.tiles(tiling);
         let count = split.cells();
         let chunks = count.div_ceil(CHUNK);
@@ -175,15 +198,18 @@ impl Winograd {
         with_scratch(inputs.len(self.size) + products.len(self.size), |scratch| {
             let (transformed, multiplied) = scratch.split_at_mut(inputs.len(self.size));
             for chunk in 0..chunks {
-                let tiles = super::kernel::share(count, chunk, chunks);
+                let tiles = share(count, chunk, chunks);
                 self.transform_all(tiling, tiles.clone(), inputs, transformed);
-                self.multiply_all(tiles.len(), (inputs, transformed), (products, multiplied));
+                self.multiply_all(
+                    inputs,
+                    transformed,
+                    Multiplied { tiles: tiles.len(), slabs: products, data: multiplied },
+                );
                 let tasks = 8 * parallel::threads();
                 split.for_each_run(output, tiles.clone(), tasks, |mut cells| {
                     for tile in cells.range.clone() {
-                        let values =
-                            (&multiplied[(tile - tiles.start) * products.tile..], products.frequency);
-                        winograd_output(self.isa, self.size, values, finish, &mut cells.block(tile));
+                        let values = products.of_tile(multiplied, tile - tiles.start);
+                        transform_output(self.isa, self.size, values, epilogue, &mut cells.block(tile));
                     }
                 });
             }
@@ -209,27 +235,23 @@ impl Winograd {
     }
 
     /// The second phase: a task multiplies one frequency of all tiles by some columns of one block.
-    fn multiply_all(
-        &self,
-        tiles: usize,
-        (inputs, transformed): (Slabs, &[f32]),
-        (products, multiplied): (Slabs, &mut [f32]),
-    ) {
+    fn multiply_all(&self, inputs: Slabs, transformed: &[f32], multiplied: Multiplied<'_>) {
+        let Multiplied { tiles, slabs, data } = multiplied;
         let Blocks { count, outputs, .. } = self.blocks;
         let column_parts = (outputs / 256).max(1);
         let split = Split::new(
             [
-                Axis::whole(self.size.frequencies(), products.frequency).every(1),
+                Axis::whole(self.size.frequencies(), slabs.frequency).every(1),
                 Axis::whole(count, outputs).every(1),
-                Axis::whole(tiles, products.tile),
+                Axis::whole(tiles, slabs.tile),
                 Axis::whole(outputs, 1).shares(self.isa.panel, column_parts),
             ],
             3,
         );
-        split.for_each(multiplied, |_, mut cell| {
-            let [frequency, block, _, column] = cell.first;
-            let values = &transformed[frequency * inputs.frequency..];
-            self.multiply(values, inputs, (frequency, block, column), &mut cell.matrix(2));
+        split.for_each(data, |_, mut cell| {
+            let [frequency, block, _, first_column] = cell.first;
+            let product = Product { frequency, block, first_column };
+            self.multiply(transformed, inputs, product, &mut cell.matrix(2));
         });
     }
 
@@ -245,22 +267,18 @@ impl Winograd {
             zeros: &self.zeros,
         };
         let start = |index: usize, origin: isize| (index * self.size.outputs()) as isize + origin;
-        winograd_input(self.isa, self.size, map, (start(y, origin[0]), start(x, origin[1])), values);
+        transform_input(self.isa, self.size, map, [start(y, origin[0]), start(x, origin[1])], values);
     }
 
-    /// The products of one frequency: rows are the tiles of `transformed`, which begins with that frequency.
-    fn multiply(
-        &self,
-        transformed: &[f32],
-        slabs: Slabs,
-        (frequency, block, column): (usize, usize, usize),
-        products: &mut MatrixMut<'_>,
-    ) {
+    /// The products of one frequency: rows are the tiles of `transformed`.
+    fn multiply(&self, transformed: &[f32], slabs: Slabs, product: Product, products: &mut MatrixMut<'_>) {
+        let Product { frequency, block, first_column } = product;
+        let transformed = &transformed[frequency * slabs.frequency..];
         let weight = &self.weight[frequency * self.blocks.count + block];
         for steps in weight.blocks() {
             let rows = Rows::new(&transformed[block * self.blocks.inputs + steps.start..], slabs.tile);
-            let stage = Stage { resume: steps.start > 0, finish: None };
-            gemm(self.isa, rows, weight.panels(&steps, column), products, stage);
+            let stage = Stage { resume: steps.start > 0, epilogue: None };
+            gemm(self.isa, rows, weight.panels(&steps, first_column), products, stage);
         }
     }
 

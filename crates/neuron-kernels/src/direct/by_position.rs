@@ -1,7 +1,8 @@
 //! Maps of few positions.
 use super::{Direct, ROWS, Sampling, TINY};
-use crate::kernel::{Axis, Finish, Rows, Split, Stage, gemm};
-use crate::{View, parallel};
+use crate::microkernel::{Axis, FullEpilogue, Rows, Split, Stage, gemm};
+use crate::parallel;
+use crate::shape::View;
 use std::ops::Range;
 
 impl Direct {
@@ -23,7 +24,7 @@ impl Direct {
         &self,
         input: View<'_>,
         sampling: &Sampling,
-        finish: &Finish<'_>,
+        epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
     ) {
         let (positions, channels) = (sampling.positions[0] * sampling.positions[1], self.out_channels());
@@ -41,12 +42,12 @@ impl Direct {
         );
         split.for_each(output, |_, mut cell| {
             let [position, item, _, column] = cell.first;
-            let finish = finish.at_column(column);
+            let epilogue = epilogue.at_column(column);
             let blocks: Vec<_> = self.taps(input, sampling, position).collect();
             for (index, (block, at)) in blocks.iter().enumerate() {
                 let rows = Rows::new(&input.data[item * input.item_len() + at..], input.item_len());
                 let last = index + 1 == blocks.len();
-                let stage = Stage { resume: index > 0, finish: last.then_some(finish) };
+                let stage = Stage { resume: index > 0, epilogue: last.then_some(epilogue) };
                 gemm(self.isa, rows, self.weight[0].panels(block, column), &mut cell.matrix(1), stage);
             }
         });

@@ -1,7 +1,7 @@
 //! Inputs of few channels, such as pixels.
 use super::{Direct, LINES, Sampling};
-use crate::View;
-use crate::kernel::{Axis, Finish, Rows, Split, Stage, gemm, with_scratch};
+use crate::microkernel::{Axis, FullEpilogue, Rows, Split, Stage, gemm, with_scratch};
+use crate::shape::View;
 
 impl Direct {
     /// A task copies the input lines it needs with their zero border; its output positions then read their kernel rows
@@ -10,7 +10,7 @@ impl Direct {
         &self,
         input: View<'_>,
         sampling: &Sampling,
-        finish: &Finish<'_>,
+        epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
     ) {
         let Sampling { stride, origin, positions: [height, width] } = *sampling;
@@ -32,7 +32,8 @@ impl Direct {
             let needed = (lines - 1) * stride[0] + self.dilation[0] * (self.kernel[0] - 1) + 1;
             with_scratch(needed * pitch, |padded| {
                 let top = (first * stride[0]) as isize + origin[0];
-                copy_lines(input, item, (top, origin[1]), padded[..needed * pitch].chunks_exact_mut(pitch));
+                copy_lines(input, item, [top, origin[1]], padded[..needed * pitch].chunks_exact_mut(pitch));
+                // A window's rows lie one below the other in the copy: segments of one row of the product.
                 for index in 0..lines {
                     let rows = Rows {
                         data: &padded[index * stride[0] * pitch..],
@@ -41,7 +42,7 @@ impl Direct {
                         gap: self.dilation[0] * pitch - row,
                     };
                     let all = weight.blocks().next().expect("few channels are packed in one block");
-                    let stage = Stage { resume: false, finish: Some(*finish) };
+                    let stage = Stage { resume: false, epilogue: Some(*epilogue) };
                     gemm(self.isa, rows, weight.panels(&all, 0), &mut cell.at(1, index).matrix(2), stage);
                 }
             });
@@ -53,7 +54,7 @@ impl Direct {
 fn copy_lines<'a>(
     input: View<'_>,
     item: usize,
-    (top, left): (isize, isize),
+    [top, left]: [isize; 2],
     lines: impl Iterator<Item = &'a mut [f32]>,
 ) {
     let pitch = input.width * input.channels;

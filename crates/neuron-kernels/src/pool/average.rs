@@ -1,6 +1,7 @@
 //! The mean of every window.
 use super::{Places, UnsupportedPool, check, pixel, windows_over};
-use crate::{View, parallel};
+use crate::parallel;
+use crate::shape::View;
 use neuron_geometry::Window;
 
 /// What an average pool divides the sum of a window by.

@@ -1,6 +1,7 @@
 //! The greatest value of every window.
 use super::{Places, UnsupportedPool, check, pixel, windows_over};
-use crate::{View, parallel};
+use crate::parallel;
+use crate::shape::View;
 use neuron_geometry::Window;
 
 /// Places that a byte can tell apart.

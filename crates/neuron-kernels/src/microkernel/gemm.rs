@@ -1,6 +1,6 @@
 //! Matrix products on packed panels, in place in whatever memory rows and results lie.
 use super::block::MatrixMut;
-use super::finish::Finish;
+use super::epilogue::FullEpilogue;
 use super::isa::Isa;
 use super::tile::Tile;
 use std::ops::Range;
@@ -37,20 +37,20 @@ pub(crate) struct Stage<'a> {
     /// C holds the sums over earlier blocks; otherwise they start from 0.
     pub(crate) resume: bool,
     /// After the last block, what becomes of the sums. The bias begins at C's first column.
-    pub(crate) finish: Option<Finish<'a>>,
+    pub(crate) epilogue: Option<FullEpilogue<'a>>,
 }
 
 impl<'a> Stage<'a> {
-    /// The stage of block `steps` of a product of `depth`: the finish follows the last one.
-    pub(crate) fn of(steps: &Range<usize>, depth: usize, finish: Option<Finish<'a>>) -> Self {
-        Self { resume: steps.start > 0, finish: finish.filter(|_| steps.end == depth) }
+    /// The stage of block `steps` of a product of `depth`: the epilogue follows the last one.
+    pub(crate) fn of(steps: &Range<usize>, depth: usize, epilogue: Option<FullEpilogue<'a>>) -> Self {
+        Self { resume: steps.start > 0, epilogue: epilogue.filter(|_| steps.end == depth) }
     }
 }
 
 /// More values than the largest tile has.
 const EDGE: usize = 512;
 
-/// `C (+)= A B`, then the finish.
+/// `C (+)= A B`, then the epilogue.
 ///
 /// A panel of B stays in L1 over the rows, which come from L2. C may end within the last panel.
 ///
@@ -67,9 +67,9 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
     let last = (rows - 1) * a.pitch + a.segments * run + (a.segments - 1) * a.gap;
     assert!(last <= a.data.len(), "{rows} rows of depth {}", b.depth);
     let end = c.offset + (rows - 1) * c.pitch + c.columns;
-    if let Some(finish) = &stage.finish {
-        assert!(finish.bias.len() >= c.columns, "bias of {} columns", c.columns);
-        finish.check_covers(end);
+    if let Some(epilogue) = &stage.epilogue {
+        assert!(epilogue.bias.len() >= c.columns, "bias of {} columns", c.columns);
+        epilogue.check_covers(end);
     }
     let tiles = rows.div_ceil(isa.tile_rows());
     for panel in 0..panels {
@@ -98,13 +98,13 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 c: c.start.wrapping_add(at),
                 c_pitch: c.pitch,
                 resume: stage.resume,
-                finish: stage.finish.map(|finish| finish.raw().offset(column, c.offset + at)),
+                epilogue: stage.epilogue.map(|epilogue| epilogue.raw().offset(column, c.offset + at)),
                 ahead: ahead(index),
             };
             let kernel = isa.tiles[height - 1];
             if whole {
                 // SAFETY: the instruction set was detected; `height` rows of A, a panel of B and of the bias are in
-                // bounds as asserted, C's are exclusively borrowed, and the finish's slices reach as far as C does.
+                // bounds as asserted, C's are exclusively borrowed, and the epilogue's slices reach as far as C does.
                 unsafe { kernel(&tile) };
             } else {
                 edge(isa, height, &tile, c, (row, column), stage);
@@ -131,14 +131,14 @@ fn edge(
             sums[..columns.len()].copy_from_slice(c.values(row + r, columns.clone()).0);
         }
     }
-    let beside = Tile { c: sums.as_mut_ptr(), c_pitch: isa.panel, finish: None, ..*tile };
+    let beside = Tile { c: sums.as_mut_ptr(), c_pitch: isa.panel, epilogue: None, ..*tile };
     // SAFETY: as for a whole tile, with `sums` for C.
     unsafe { isa.tiles[height - 1](&beside) };
     for (r, sums) in sums.chunks_exact(isa.panel).take(height).enumerate() {
         let (values, at) = c.values(row + r, columns.clone());
         for (j, (value, sum)) in values.iter_mut().zip(sums).enumerate() {
-            *value = match &stage.finish {
-                Some(finish) => finish.value(*sum, column + j, at + j),
+            *value = match &stage.epilogue {
+                Some(epilogue) => epilogue.value(*sum, column + j, at + j),
                 None => *sum,
             };
         }

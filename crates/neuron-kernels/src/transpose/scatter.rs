@@ -1,9 +1,8 @@
 //! Transposed convolutions to few channels, such as pixels.
-use super::kernel::{
-    Axis, Finish, Isa, MatrixMut, Operation, Rows, Split, Stage, finish_line, gemm, with_scratch,
-};
-use super::packed::Packed;
-use super::{ConvGeometry, View};
+use crate::epilogue::TransposeEpilogue;
+use crate::microkernel::{Axis, Isa, MatrixMut, Rows, Split, Stage, apply_to_line, gemm, with_scratch};
+use crate::packed::{Depth, Packed};
+use crate::shape::{ConvGeometry, View};
 
 /// Output lines a task: the gradient lines at its border are multiplied by its neighbour once more.
 const LINES: usize = 32;
@@ -25,10 +24,11 @@ impl Scatter {
     pub(super) fn new(isa: &'static Isa, geometry: ConvGeometry, weight: &[f32]) -> Self {
         let ConvGeometry { in_channels, out_channels, .. } = geometry;
         let taps = geometry.window.places();
-        let weight = Packed::new(isa, (1, out_channels), taps * in_channels, |out, column| {
-            let (tap, channel) = (column / in_channels, column % in_channels);
-            weight[(out * in_channels + channel) * taps + tap]
-        });
+        let weight =
+            Packed::new(isa, Depth { runs: 1, run: out_channels }, taps * in_channels, |out, column| {
+                let (tap, channel) = (column / in_channels, column % in_channels);
+                weight[(out * in_channels + channel) * taps + tap]
+            });
         Self { geometry, isa, weight }
     }
 
@@ -37,8 +37,7 @@ impl Scatter {
         &self,
         gradient: View<'_>,
         [height, width]: [usize; 2],
-        addend: Option<&[f32]>,
-        operation: Operation<'_>,
+        epilogue: TransposeEpilogue<'_>,
         output: &mut [f32],
     ) {
         let ConvGeometry { in_channels, window: slide, .. } = self.geometry;
@@ -46,8 +45,8 @@ impl Scatter {
         let line = width * in_channels;
         // A line is finished as a whole.
         let zeros = vec![0.0; line];
-        let finish = Finish { bias: &zeros, addend, operation };
-        finish.check(output.len());
+        let epilogue = epilogue.with_bias(&zeros);
+        epilogue.check(output.len());
         if output.is_empty() {
             return;
         }
@@ -85,7 +84,7 @@ impl Scatter {
                     let (values, at) = cell.line([0, 0, y, 0]);
                     let sums = &mut products[..line];
                     sums.copy_from_slice(values);
-                    finish_line(self.isa, sums, &finish, (values, at));
+                    apply_to_line(self.isa, sums, &epilogue, (values, at));
                 });
             });
         });

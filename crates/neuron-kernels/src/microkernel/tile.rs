@@ -2,7 +2,7 @@
 //!
 //! Every output value is one chain of fused multiply-adds in ascending k that starts from 0. Neither the shape of the
 //! tile, nor the blocking, nor the instruction set changes the chain, so none of them changes a bit of the result.
-use super::finish::{RawFinish, RawOperation};
+use super::epilogue::{RawEpilogue, RawLast};
 use super::lanes::{L1, L1_WRITE, L2, Lanes, prefetch};
 
 /// Floats in a cache line.
@@ -25,7 +25,7 @@ pub(super) struct Tile {
     /// Whether C holds the partial sums of earlier steps.
     pub(super) resume: bool,
     /// What to do with complete sums; the slices begin where C does.
-    pub(super) finish: Option<RawFinish>,
+    pub(super) epilogue: Option<RawEpilogue>,
     /// Memory that is needed soon: fetched into L2, a line each step.
     pub(super) ahead: *const f32,
 }
@@ -33,7 +33,7 @@ pub(super) struct Tile {
 /// A kernel for a fixed number of rows.
 ///
 /// # Safety
-/// The machine has the kernel's instruction set. A and B are readable as described; C and the finish's slices are
+/// The machine has the kernel's instruction set. A and B are readable as described; C and the epilogue's slices are
 /// valid for all rows of a whole panel, C exclusively.
 pub(super) type TileKernel = unsafe fn(&Tile);
 
@@ -59,8 +59,8 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
     // Wrapping: an overflow check each step would be most of a build that checks. The caller has checked the bounds.
     let at = |r: usize, j: usize| r.wrapping_mul(t.c_pitch).wrapping_add(j * S::LEN);
     // Side inputs are fetched while the sums are formed. Where there are none, C is fetched twice, which is free.
-    let (addend, operand) = match &t.finish {
-        Some(finish) => (or(finish.addend, t.c), or(finish.operand, t.c)),
+    let (addend, operand) = match &t.epilogue {
+        Some(epilogue) => (or(epilogue.addend, t.c), or(epilogue.operand, t.c)),
         None => (t.c.cast_const(), t.c.cast_const()),
     };
     // SAFETY: the caller vouches for the instruction set and for A, B, C and the slices; `at` stays in MR rows of NV
@@ -98,23 +98,23 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
             }
             a = a.wrapping_add(t.gap);
         }
-        if let Some(RawFinish { bias, addend, operand, operation }) = t.finish {
+        if let Some(RawEpilogue { bias, addend, operand, last }) = t.epilogue {
             each!(r, j: sums[r][j] = sums[r][j].add(S::load(bias.add(j * S::LEN))));
             let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
-            if let RawOperation::Multiply = operation {
+            if let RawLast::Multiply = last {
                 each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j)));
             }
             if !addend.is_null() {
                 each!(r, j: sums[r][j] = sums[r][j].add(S::load(addend.add(at(r, j)))));
             }
-            match operation {
-                RawOperation::Keep | RawOperation::Multiply => {}
-                RawOperation::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
-                RawOperation::Quotient(eps) => {
+            match last {
+                RawLast::Keep | RawLast::Multiply => {}
+                RawLast::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
+                RawLast::Quotient(eps) => {
                     each!(r, j: sums[r][j] = operand(r, j).div(sums[r][j].add(S::splat(eps))));
                 }
-                RawOperation::Mask => each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j))),
-                RawOperation::MaskRelu => {
+                RawLast::Mask => each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j))),
+                RawLast::MaskRelu => {
                     each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j)).relu());
                 }
             }

@@ -1,21 +1,23 @@
-//! What follows the sums: bias, addend and one elementwise operation, the same for vectors and for single values.
-use super::isa::Isa;
+//! What follows the sums: bias, addend and one last step, the same for vectors and for single values.
 use super::lanes::Lanes;
 use std::ptr::null;
 
-/// `operation(sum + bias + addend?)`, or for a product `operation(sum + bias) + addend?`; the slices are laid out like
-/// the whole output, apart from the bias.
+/// `last(sum + bias + addend?)`, or for a product `last(sum + bias) + addend?`; the slices are laid out like the whole
+/// output, apart from the bias.
+///
+/// Both epilogues that a caller can ask for, [`Epilogue`](crate::Epilogue) and
+/// [`TransposeEpilogue`](crate::TransposeEpilogue), become this one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Finish<'a> {
+pub(crate) struct FullEpilogue<'a> {
     /// One value a column, padded with zeros to whole panels.
     pub(crate) bias: &'a [f32],
     pub(crate) addend: Option<&'a [f32]>,
-    pub(crate) operation: Operation<'a>,
+    pub(crate) last: Last<'a>,
 }
 
-/// The last step of a [`Finish`].
+/// The last step of a [`FullEpilogue`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Operation<'a> {
+pub(crate) enum Last<'a> {
     Keep,
     Relu,
     /// `numerator / (value + eps)`
@@ -31,7 +33,7 @@ pub(crate) enum Operation<'a> {
     Multiply(&'a [f32]),
 }
 
-impl<'a> Operation<'a> {
+impl<'a> Last<'a> {
     /// The slice that takes part, if there is one.
     fn operand(&self) -> Option<&'a [f32]> {
         match *self {
@@ -44,7 +46,7 @@ impl<'a> Operation<'a> {
     }
 }
 
-impl<'a> Finish<'a> {
+impl<'a> FullEpilogue<'a> {
     /// The same for a part of the output that begins at column `from` of a row.
     pub(crate) fn at_column(&self, from: usize) -> Self {
         Self { bias: &self.bias[from..], ..*self }
@@ -53,14 +55,14 @@ impl<'a> Finish<'a> {
     /// # Panics
     /// If a slice is not as long as the whole output.
     pub(crate) fn check(&self, output: usize) {
-        let mut slices = self.addend.into_iter().chain(self.operation.operand());
+        let mut slices = self.addend.into_iter().chain(self.last.operand());
         assert!(slices.all(|slice| slice.len() == output), "epilogue of an output of {output} values");
     }
 
     /// # Panics
     /// If a slice ends before index `end` of the output.
     pub(super) fn check_covers(&self, end: usize) {
-        let mut slices = self.addend.into_iter().chain(self.operation.operand());
+        let mut slices = self.addend.into_iter().chain(self.last.operand());
         assert!(slices.all(|slice| slice.len() >= end), "epilogue of an output of at least {end} values");
     }
 
@@ -68,33 +70,33 @@ impl<'a> Finish<'a> {
     #[inline(always)]
     pub(super) fn value(&self, sum: f32, column: usize, at: usize) -> f32 {
         let mut value = sum + self.bias[column];
-        if let Operation::Multiply(factor) = self.operation {
+        if let Last::Multiply(factor) = self.last {
             value *= factor[at];
         }
         let value = self.addend.map_or(value, |addend| value + addend[at]);
-        match self.operation {
-            Operation::Keep | Operation::Multiply(_) => value,
-            Operation::Relu => relu(value),
-            Operation::Quotient { numerator, eps } => numerator[at] / (value + eps),
-            Operation::Mask(gate) => where_positive(value, gate[at]),
-            Operation::MaskRelu(gate) => relu(where_positive(value, gate[at])),
+        match self.last {
+            Last::Keep | Last::Multiply(_) => value,
+            Last::Relu => relu(value),
+            Last::Quotient { numerator, eps } => numerator[at] / (value + eps),
+            Last::Mask(gate) => where_positive(value, gate[at]),
+            Last::MaskRelu(gate) => relu(where_positive(value, gate[at])),
         }
     }
 
     /// The slices as pointers, for the kernels.
-    pub(super) fn raw(&self) -> RawFinish {
+    pub(super) fn raw(&self) -> RawEpilogue {
         let pointer = |slice: Option<&[f32]>| slice.map_or(null(), <[f32]>::as_ptr);
-        RawFinish {
+        RawEpilogue {
             bias: self.bias.as_ptr(),
             addend: pointer(self.addend),
-            operand: pointer(self.operation.operand()),
-            operation: match self.operation {
-                Operation::Keep => RawOperation::Keep,
-                Operation::Relu => RawOperation::Relu,
-                Operation::Quotient { eps, .. } => RawOperation::Quotient(eps),
-                Operation::Mask(_) => RawOperation::Mask,
-                Operation::MaskRelu(_) => RawOperation::MaskRelu,
-                Operation::Multiply(_) => RawOperation::Multiply,
+            operand: pointer(self.last.operand()),
+            last: match self.last {
+                Last::Keep => RawLast::Keep,
+                Last::Relu => RawLast::Relu,
+                Last::Quotient { eps, .. } => RawLast::Quotient(eps),
+                Last::Mask(_) => RawLast::Mask,
+                Last::MaskRelu(_) => RawLast::MaskRelu,
+                Last::Multiply(_) => RawLast::Multiply,
             },
         }
     }
@@ -108,17 +110,17 @@ fn where_positive(value: f32, gate: f32) -> f32 {
     if gate > 0.0 { value } else { 0.0 }
 }
 
-/// A [`Finish`] without lifetimes. Null pointers stand for what is absent.
+/// A [`FullEpilogue`] without lifetimes. Null pointers stand for what is absent.
 #[derive(Clone, Copy)]
-pub(super) struct RawFinish {
+pub(super) struct RawEpilogue {
     pub(super) bias: *const f32,
     pub(super) addend: *const f32,
     pub(super) operand: *const f32,
-    pub(super) operation: RawOperation,
+    pub(super) last: RawLast,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum RawOperation {
+pub(super) enum RawLast {
     Keep,
     Relu,
     Quotient(f32),
@@ -127,7 +129,7 @@ pub(super) enum RawOperation {
     Multiply,
 }
 
-impl RawFinish {
+impl RawEpilogue {
     /// The same for a part that begins `columns` further in the bias and `at` further in the output.
     pub(super) fn offset(&self, columns: usize, at: usize) -> Self {
         let moved = |pointer: *const f32| if pointer.is_null() { pointer } else { pointer.wrapping_add(at) };
@@ -135,7 +137,7 @@ impl RawFinish {
             bias: self.bias.wrapping_add(columns),
             addend: moved(self.addend),
             operand: moved(self.operand),
-            operation: self.operation,
+            last: self.last,
         }
     }
 
@@ -148,53 +150,37 @@ impl RawFinish {
         // SAFETY: passed on to the caller.
         unsafe {
             let mut value = sums.add(S::load(self.bias.add(column)));
-            if let RawOperation::Multiply = self.operation {
+            if let RawLast::Multiply = self.last {
                 value = value.mul(S::load(self.operand.add(at)));
             }
             if !self.addend.is_null() {
                 value = value.add(S::load(self.addend.add(at)));
             }
-            match self.operation {
-                RawOperation::Keep | RawOperation::Multiply => value,
-                RawOperation::Relu => value.relu(),
-                RawOperation::Quotient(eps) => S::load(self.operand.add(at)).div(value.add(S::splat(eps))),
-                RawOperation::Mask => value.where_positive(S::load(self.operand.add(at))),
-                RawOperation::MaskRelu => value.where_positive(S::load(self.operand.add(at))).relu(),
+            match self.last {
+                RawLast::Keep | RawLast::Multiply => value,
+                RawLast::Relu => value.relu(),
+                RawLast::Quotient(eps) => S::load(self.operand.add(at)).div(value.add(S::splat(eps))),
+                RawLast::Mask => value.where_positive(S::load(self.operand.add(at))),
+                RawLast::MaskRelu => value.where_positive(S::load(self.operand.add(at))).relu(),
             }
         }
     }
 }
 
-/// `output = finish(sums)` for whole vectors.
+/// `output = epilogue(sums)` for whole vectors.
 ///
 /// # Safety
 /// As for [`Lanes`]; the sums, the output and the slices cover `len` values, a multiple of `LEN`. Only to be inlined
 /// into a function that enables `S`.
 #[inline(always)]
-pub(super) unsafe fn finish_vectors<S: Lanes>(
+pub(super) unsafe fn apply_to_vectors<S: Lanes>(
     sums: *const f32,
     output: *mut f32,
     len: usize,
-    finish: &RawFinish,
+    epilogue: &RawEpilogue,
 ) {
     for at in (0..len).step_by(S::LEN) {
         // SAFETY: passed on to the caller.
-        unsafe { finish.vector(S::load(sums.add(at)), at, at).store(output.add(at)) };
-    }
-}
-
-/// `line = finish(sums)`, where `line` begins at index `at` of the output and at the first column of the bias.
-///
-/// # Panics
-/// If a slice is too short.
-pub(crate) fn finish_line(isa: &Isa, sums: &[f32], finish: &Finish<'_>, (line, at): (&mut [f32], usize)) {
-    let len = line.len();
-    assert!(sums.len() >= len && finish.bias.len() >= len, "sums and bias of a line of {len} values");
-    finish.check_covers(at + len);
-    let whole = len - len % isa.lanes;
-    // SAFETY: the instruction set was detected, and all slices cover the line.
-    unsafe { (isa.finish)(sums.as_ptr(), line.as_mut_ptr(), whole, &finish.raw().offset(0, at)) };
-    for column in whole..len {
-        line[column] = finish.value(sums[column], column, at + column);
+        unsafe { epilogue.vector(S::load(sums.add(at)), at, at).store(output.add(at)) };
     }
 }

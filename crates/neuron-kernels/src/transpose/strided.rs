@@ -1,9 +1,11 @@
 //! Transposed convolutions of stride 2 and more, without multiplying by the zeros between the gradients.
-use super::direct::{Blocks, Corner, Direct, Filter, ROWS};
-use super::kernel::{
-    Axis, BlockMut, Cells, Finish, Isa, MatrixMut, Operation, Split, finish_line, with_scratch,
+use crate::direct::{Blocks, Columns, Corner, Direct, Filter, ROWS};
+use crate::epilogue::TransposeEpilogue;
+use crate::microkernel::{
+    Axis, BlockMut, Cells, FullEpilogue, Isa, MatrixMut, Split, apply_to_line, with_scratch,
 };
-use super::{ConvGeometry, View, parallel};
+use crate::parallel;
+use crate::shape::{ConvGeometry, View};
 use neuron_geometry::Window;
 
 /// Most columns of a task: its sums stay in the second-level cache.
@@ -100,13 +102,12 @@ impl Strided {
         &self,
         gradient: View<'_>,
         [height, width]: [usize; 2],
-        addend: Option<&[f32]>,
-        operation: Operation<'_>,
+        epilogue: TransposeEpilogue<'_>,
         output: &mut [f32],
     ) {
         let ConvGeometry { in_channels, window: Window { stride: [down, across], .. }, .. } = self.geometry;
-        let finish = Finish { bias: &self.zeros, addend, operation };
-        finish.check(output.len());
+        let epilogue = epilogue.with_bias(&self.zeros);
+        epilogue.check(output.len());
         if output.is_empty() {
             return;
         }
@@ -128,7 +129,7 @@ impl Strided {
         // A whole number of runs for each part of the columns, so that no run crosses from one into the next.
         let tasks = runs * split.cells() / cells;
         split.for_each_run(output, 0..split.cells(), tasks, |mut cells| {
-            self.phases.iter().for_each(|phase| self.run_phase(phase, gradient, &finish, &mut cells));
+            self.phases.iter().for_each(|phase| self.run_phase(phase, gradient, &epilogue, &mut cells));
         });
     }
 
@@ -145,7 +146,16 @@ impl Strided {
     }
 
     /// Computes the positions of one phase in a task's cells, which have the same columns.
-    fn run_phase(&self, phase: &Phase, gradient: View<'_>, finish: &Finish<'_>, cells: &mut Cells<'_>) {
+    ///
+    /// They lie apart in the output, so that they are first listed over all cells, then summed beside the output as the
+    /// rows of one product, and last put in their places, in the same order.
+    fn run_phase(
+        &self,
+        phase: &Phase,
+        gradient: View<'_>,
+        epilogue: &FullEpilogue<'_>,
+        cells: &mut Cells<'_>,
+    ) {
         let mut corners = Vec::new();
         let (mut column, mut columns) = (0, 0);
         for cell in cells.range.clone() {
@@ -160,9 +170,10 @@ impl Strided {
         }
         with_scratch(corners.len() * columns, |sums| {
             if let Some(weight) = &phase.weight {
-                let (block, within) = (column / self.blocks.outputs, column % self.blocks.outputs);
+                let within =
+                    Columns { block: column / self.blocks.outputs, first: column % self.blocks.outputs };
                 let mut sums = MatrixMut::new(sums, corners.len(), columns, columns);
-                weight.gathered_sums(gradient, (block, within), &corners, None, &mut sums);
+                weight.gathered_sums(gradient, within, &corners, None, &mut sums);
             } else {
                 sums.fill(0.0);
             }
@@ -172,7 +183,7 @@ impl Strided {
                 for (y, x) in self.positions(phase, &block) {
                     let sums = sums.next().expect("a row of sums for each corner");
                     let (line, at) = block.line([0, 0, y, x]);
-                    finish_line(self.isa, sums, &finish.at_column(column), (line, at));
+                    apply_to_line(self.isa, sums, &epilogue.at_column(column), (line, at));
                 }
             }
         });

@@ -1,5 +1,5 @@
 //! The kernels of each instruction set, and which of them this machine has.
-use super::finish::{RawFinish, finish_vectors};
+use super::epilogue::{RawEpilogue, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
 use super::tile::{Tile, TileKernel, tile};
@@ -15,8 +15,8 @@ pub(crate) struct Isa {
     pub(crate) panel: usize,
     /// Kernels for 1, 2, ... rows.
     pub(super) tiles: &'static [TileKernel],
-    /// See [`finish_vectors`].
-    pub(super) finish: unsafe fn(*const f32, *mut f32, usize, &RawFinish),
+    /// See [`apply_to_vectors`].
+    pub(super) epilogue: unsafe fn(*const f32, *mut f32, usize, &RawEpilogue),
     winograd2: (winograd::Input, winograd::Output),
     winograd4: (winograd::Input, winograd::Output),
     /// Whether this machine can run them.
@@ -77,9 +77,9 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
-            unsafe fn finish(sums: *const f32, output: *mut f32, len: usize, finish: &RawFinish) {
+            unsafe fn epilogue(sums: *const f32, output: *mut f32, len: usize, epilogue: &RawEpilogue) {
                 // SAFETY: as for `kernel`.
-                unsafe { finish_vectors::<$lanes>(sums, output, len, finish) }
+                unsafe { apply_to_vectors::<$lanes>(sums, output, len, epilogue) }
             }
 
             $(#[$enable])?
@@ -111,7 +111,7 @@ macro_rules! isa {
                 lanes: <$lanes>::LEN,
                 panel: $vectors * <$lanes>::LEN,
                 tiles: &[$(kernel::<$rows>),*],
-                finish,
+                epilogue,
                 winograd2: (input2, output2),
                 winograd4: (input4, output4),
                 detect: $detect,

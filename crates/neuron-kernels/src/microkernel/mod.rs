@@ -1,0 +1,31 @@
+//! Everything `unsafe` of the CPU backend: vector instructions, and outputs that tasks share.
+//!
+//! The functions that leave this module are safe: they check that slices are long enough before they hand pointers to a
+//! microkernel, and outputs are only ever cut into disjoint parts.
+//!
+//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`epilogue`] and [`winograd`] are the
+//! microkernels, generic over them; [`isa`] is the table of those compiled for each set; [`gemm`], [`line`] and
+//! [`transform`] call them on slices. [`block`] and [`buffer`] are the memory that they work on.
+
+mod block;
+mod buffer;
+mod epilogue;
+mod gemm;
+mod isa;
+mod lanes;
+mod line;
+mod minimal;
+mod tile;
+mod transform;
+mod winograd;
+
+pub(super) use block::{Axis, BlockMut, Cells, MatrixMut, Split, share};
+pub use buffer::Buffer;
+pub(super) use buffer::with_scratch;
+pub(super) use epilogue::{FullEpilogue, Last};
+pub(super) use gemm::{Panels, Rows, Stage, gemm};
+pub(super) use isa::Isa;
+pub(super) use line::apply_to_line;
+pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
+pub(super) use transform::{Map, Products, transform_input, transform_output};
+pub(super) use winograd::Size;

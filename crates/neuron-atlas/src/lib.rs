@@ -8,7 +8,7 @@
 //! use std::path::Path;
 //! use neuron_atlas::{Atlas, Settings, Site};
 //!
-//! let atlas = Atlas::read(Path::new("results"), &|_arch, layer| layer.to_owned())?;
+//! let atlas = Atlas::read(Path::new("results"), &|_arch: &str, layer: &str| layer.to_owned())?;
 //! let site = Site::new(&atlas, Settings::default());
 //! let written = site.write(Path::new("site"), false, &|_event| ControlFlow::Continue(()))?;
 //! println!("{} units, {} images could not be shown", written.units, written.skipped.len());
@@ -16,18 +16,20 @@
 //! ```
 
 mod classes;
-mod command_line;
 mod error;
+mod maker;
 mod pages;
 mod pictures;
 mod read;
 mod run;
 mod site;
+mod skipped;
 mod slug;
 mod staging;
 mod unit;
 
 pub use error::AtlasError;
-pub use pictures::Skipped;
-pub use read::{Atlas, LayerNames};
+pub use maker::Maker;
+pub use read::Atlas;
 pub use site::{Event, Observer, Settings, Site, Written};
+pub use skipped::Skipped;

@@ -1,11 +1,9 @@
 //! The runs of commands that made the results.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
-
-use crate::command_line::CommandLine;
 
 /// Index of a run among all of an atlas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,8 +14,8 @@ pub(crate) struct RunId(pub(crate) usize);
 pub(crate) struct Run {
     /// Name of the command.
     pub(crate) command: String,
-    /// How to run it again.
-    pub(crate) line: String,
+    /// How to run it again, where the maker knows.
+    pub(crate) line: Option<String>,
     /// Everything that decided its result.
     pub(crate) scan: Value,
 }
@@ -47,14 +45,14 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Adds a run that left its results in `folder`; units that a run has in common share it.
-    pub(crate) fn add(&mut self, scan: Value, folder: &Path) -> RunId {
+    /// Adds a run, of which `line` tells the command line; units that a run has in common share it.
+    pub(crate) fn add(&mut self, scan: Value, line: impl FnOnce(&Value) -> Option<String>) -> RunId {
         let identity = scan.to_string();
         if let Some(id) = self.known.get(&identity) {
             return *id;
         }
         let command = scan.get("command").and_then(Value::as_str).unwrap_or("unknown").to_owned();
-        let line = CommandLine::of(&command, &scan, folder).to_string();
+        let line = line(&scan);
         let id = RunId(self.runs.len());
         self.runs.push(Run { command, line, scan });
         self.known.insert(identity, id);

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::AtlasError;
 use crate::pages::{self, Pages};
-use crate::pictures::{self, Plan, Reading, Skipped};
+use crate::pictures::{self, Plan, Reading};
 use crate::read::Atlas;
+use crate::skipped::Skipped;
 use crate::slug::Slugs;
 use crate::staging::{self, MARKER, Staging};
 

@@ -81,7 +81,7 @@ fn read(results: &Path, file: &str, bytes: &[u8]) -> Result<Atlas, AtlasError> {
     let path = results.join(file);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, bytes).unwrap();
-    let read = Atlas::read(results, &|_, layer| layer.to_owned());
+    let read = Atlas::read(results, &|_: &str, layer: &str| layer.to_owned());
     fs::write(&path, whole).unwrap();
     read
 }

@@ -47,8 +47,8 @@ fn a_unit_shows_everything_that_is_known() {
         "Where the patches lie",
         "Where it comes from",
         "that excite it most",
-        "neuron select-images --arch resnet50",
-        "neuron fvis --arch resnet50 --layer layer4.2 --channel 1",
+        "maker select-images in neuron_layer4",
+        "maker fvis in images",
         "<rect x=\"10\" y=\"20\" width=\"24\" height=\"18\"",
         "viewBox=\"0 0 80 60\"",
         "goldfish",
@@ -234,7 +234,8 @@ fn a_stop_leaves_nothing_behind() {
 fn results_that_cannot_be_used_are_named() {
     let tree = Tree::new(1);
     fs::create_dir(tree.path("nothing")).unwrap();
-    let read = |name: &str| neuron_atlas::Atlas::read(&tree.path(name), &|_, layer| layer.to_owned());
+    let read =
+        |name: &str| neuron_atlas::Atlas::read(&tree.path(name), &|_: &str, layer: &str| layer.to_owned());
     assert!(matches!(read("nothing"), Err(AtlasError::NoResults { .. })));
     assert!(matches!(read("not there"), Err(AtlasError::Read { .. })));
 

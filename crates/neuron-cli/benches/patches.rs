@@ -10,7 +10,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use support::{ARCH, draw_photos, expecting, neuron, random_weights, reference_data};
+use support::{ARCH, draw_photos, expecting, neuron, random_weights};
 
 const UNITS: usize = 64;
 /// Images of all lists together.
@@ -28,7 +28,7 @@ struct Inputs {
 impl Inputs {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (arch, weights, photos) = match reference_data() {
+        let (arch, weights, photos) = match std::env::var_os("NEURON_SHARED").map(PathBuf::from) {
             Some(reference) => {
                 let weights = reference.join("weights/resnet50-v1.safetensors");
                 ("resnet50", weights, photos(&reference.join("imagenet-sample/train")))

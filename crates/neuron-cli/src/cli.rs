@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::global::Global;
+use crate::outcome::Outcome;
+use crate::program::Program;
 use crate::{commands, config, say};
 
 /// What does each unit of a vision network respond to?
@@ -20,6 +22,9 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
 }
+
+/// What the commands know of it.
+const PROGRAM: Program = Program { definition, run: run_line };
 
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {
@@ -42,24 +47,38 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
     }))
 }
 
-/// Parses a command line that this program made itself, the program's name first.
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    commands::run(cli.command, &cli.global, &PROGRAM)
+}
+
+/// Runs a command line that this program made itself, the program's name first.
+fn run_line(arguments: &[&str]) -> anyhow::Result<Outcome> {
+    run(parse_line(arguments)?)
+}
+
+/// Parses a command line, the program's name first.
 ///
 /// # Errors
 /// If it is no valid command line.
-pub(crate) fn parse_from<'a>(arguments: impl Iterator<Item = &'a str>) -> anyhow::Result<Cli> {
+fn parse_line(arguments: &[&str]) -> anyhow::Result<Cli> {
     Ok(Cli::from_arg_matches(&definition().try_get_matches_from(arguments)?)?)
 }
 
-/// Adds the snake_case spelling of every flag, so that command lines written for the reference run unchanged.
+/// Adds the snake_case spelling of every name of every flag, so that command lines written for the reference run
+/// unchanged.
 fn with_snake_case(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {
-        match argument.get_long().filter(|long| long.contains('-')).map(|long| long.replace('-', "_")) {
-            Some(snake) => argument.alias(snake),
-            None => argument,
-        }
+        let aliases = argument.get_all_aliases().unwrap_or_default();
+        let names = argument.get_long().into_iter().chain(aliases).filter(|name| name.contains('-'));
+        let snake: Vec<String> = names.map(|name| name.replace('-', "_")).collect();
+        argument.aliases(snake)
     });
     command.mut_subcommands(with_snake_case)
 }
+
+#[cfg(test)]
+mod published;
 
 #[cfg(test)]
 mod tests {

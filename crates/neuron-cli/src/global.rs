@@ -1,64 +1,61 @@
-//! The flags that every command understands, and what follows from them: device, weights, data, how much is said.
+//! The flags that every command understands, and what follows from them alone: where images lie, how much is said.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::Context;
+use clap::Args;
 use neuron_data::{Dataset, Limits};
-use neuron_model::{
-    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
-};
+use neuron_model::{DeviceRequest, Precision};
 
-use crate::outcome::{WrongUsage, describe};
-use crate::{hub, say};
+use crate::outcome::WrongUsage;
+use crate::say;
 
 /// Flags that every command understands.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where to compute: auto takes a GPU where this build and the machine have one; several share a scan
+    /// Where to compute; auto: on a GPU if this build and the machine have one. Several GPUs share a scan
     #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N,M]")]
     pub(crate) device: DeviceRequest,
-    /// How exactly a GPU computes: tf32 is faster and rounds factors to 10 bits; bf16 also stores maps in 16 bits in scans
+    /// GPU arithmetic: tf32 is faster and rounds factors to 10 bits; bf16 also stores maps in 16 bits in scans
     #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32|bf16")]
     pub(crate) precision: Precision,
-    /// Number of threads that compute (0: one for each core)
+    /// Compute threads (0: one per core)
     #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = threads)]
     pub(crate) threads: usize,
-    /// Weights, safetensors or .pth [default: weights/<arch>.safetensors, else what `weights fetch` got]
+    /// Weights: safetensors or .pth [default: weights/<arch>.safetensors, then those of `weights fetch`]
     #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
-    /// Which of the networks that the weights file holds, such as model_ema [default: the one that fits]
+    /// Which network of a weights file that holds several, such as model_ema [default: the one that fits]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) weights_key: Option<String>,
-    /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a file of paths (-: stdin)
+    /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a list of paths (-: stdin)
     #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Flags from a file; what is typed wins over it
+    /// Read flags from a TOML file; the command line takes precedence
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more (-vv: even more)
+    /// Print more (-vv: even more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Print one machine-readable summary on stdout
+    /// Print a machine-readable summary on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print what would be done (images, forwards, memory, disk, time) and write nothing
+    /// Print the plan (images, forward passes, memory, disk, time) and write nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Reproduce the quirks of the reference implementation (docs/parity.md lists them)
     #[arg(long, global = true)]
     pub(crate) reference_compat: bool,
-    /// Replace results that are there already
+    /// Replace existing results
     #[arg(long, global = true)]
     pub(crate) overwrite: bool,
-    /// The largest picture that is read, in pixels; decoding takes up to 16 bytes a pixel
+    /// Largest image to read, in pixels; decoding takes up to 16 bytes per pixel
     #[arg(long, global = true, default_value_t = Limits::default().max_pixels, value_name = "N", value_parser = pixels)]
     pub(crate) max_pixels: usize,
-    /// Fail at the first image that cannot be read, instead of skipping it
+    /// Fail on the first unreadable image instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
 }
@@ -78,8 +75,14 @@ fn pixels(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The small network that comes with the repository, which no hub has.
-const DEMO: &str = "resnet10_demo";
+/// The global flags but for those named, hidden: for the help of a command to which they mean nothing.
+///
+/// They are accepted all the same, as a configuration file may set them for every command.
+pub(crate) fn hidden_except(listed: &[&str]) -> Vec<clap::Arg> {
+    let global = Global::augment_args(clap::Command::new("global"));
+    let hidden = global.get_arguments().filter(|flag| !listed.contains(&flag.get_id().as_str()));
+    hidden.map(|flag| flag.clone().hide(true)).collect()
+}
 
 impl Global {
     /// What a single image file may cost.
@@ -92,44 +95,6 @@ impl Global {
         if !self.dry_run {
             dataset.notices().iter().for_each(|notice| self.say(0, || notice.to_string()));
         }
-    }
-
-    /// The network `arch` with the weights that the flags, the environment or the usual places name.
-    pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
-        let architecture = Architecture::from_name(arch)?;
-        let device = self.open_device()?;
-        let path = self.weights_path(arch)?;
-        let weights = self.open_weights(&path, Some(&architecture))?;
-        self.say(1, || format!("weights: {}", path.display()));
-        let misfit = || format!("{} does not fit {arch}", path.display());
-        self.fit(&architecture, &weights).with_context(misfit)?;
-        Network::on(device, arch, weights, self.threads).with_context(misfit)
-    }
-
-    /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
-    pub(crate) fn weights_path(&self, arch: &str) -> anyhow::Result<PathBuf> {
-        if let Some(path) = &self.weights {
-            return Ok(path.clone());
-        }
-        let usual = Path::new("weights").join(arch).with_extension("safetensors");
-        if usual.is_file() {
-            return Ok(usual);
-        }
-        if let Some(fetched) = hub::fetched(arch) {
-            return Ok(fetched);
-        }
-        if arch == DEMO {
-            let message = format!(
-                "no weights for {arch}: they are weights/demo.safetensors of the repository, and `neuron demo` writes them \
-                 as neuron-demo/demo.safetensors; pass them by --weights FILE"
-            );
-            return Err(WrongUsage(message).into());
-        }
-        let message = format!(
-            "no weights for {arch}: {} is not there; pass --weights FILE, set NEURON_WEIGHTS, or run `neuron weights fetch {arch}`",
-            usual.display()
-        );
-        Err(WrongUsage(message).into())
     }
 
     /// The data, or how to name it.
@@ -165,24 +130,5 @@ impl Global {
         if !self.quiet && self.verbose >= level {
             say::line(message());
         }
-    }
-
-    /// Where to compute.
-    fn open_device(&self) -> anyhow::Result<Device> {
-        let wrong_usage = |error: String| WrongUsage(format!("--device {}: {error}", self.device));
-        if self.device == DeviceRequest::Cpu && self.precision != Precision::F32 {
-            let message = format!("--precision {} is for GPUs; the CPU computes in f32", self.precision);
-            return Err(wrong_usage(message).into());
-        }
-        let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
-        let observer: Observer = Arc::new(move |event| {
-            // That a build without CUDA computes on the CPU is what everybody expects of it.
-            let expected = matches!(event, DeviceEvent::FellBack { reason: DeviceError::NotBuilt, .. });
-            if !quiet && (wants_all || !expected) {
-                say::line(event);
-            }
-        });
-        let device = self.device.open(self.precision, &observer);
-        Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
     }
 }

@@ -9,6 +9,7 @@
 mod channels;
 mod claim;
 mod cli;
+mod command_line;
 mod commands;
 mod config;
 mod defect;
@@ -18,6 +19,7 @@ mod global;
 mod hub;
 mod input;
 mod interrupt;
+mod network;
 mod not_finite;
 mod numbers;
 mod origin;
@@ -26,11 +28,13 @@ mod output;
 mod patches;
 mod place;
 mod preprocessing;
+mod program;
 mod progress;
 mod rows;
 mod say;
 mod scan;
 mod table;
+mod way_out;
 mod weights_file;
 
 use std::process::ExitCode;
@@ -43,7 +47,7 @@ pub fn main() -> ExitCode {
 fn run() -> ExitCode {
     let result = cli::parse().and_then(|cli| {
         interrupt::install()?;
-        commands::run(cli)
+        cli::run(cli)
     });
     match result {
         Ok(outcome) => outcome.exit_code(),

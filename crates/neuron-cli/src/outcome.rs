@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use neuron_model::ModelError;
 use neuron_patches::PatchError;
 
+use crate::way_out;
+
 /// A command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -40,6 +42,7 @@ pub(crate) struct WrongUsage(pub(crate) String);
 pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
     let wrong_usage = error.chain().any(|cause| {
         cause.is::<WrongUsage>()
+            || way_out::is_wrong_flag(cause)
             || matches!(
                 cause.downcast_ref(),
                 Some(
@@ -59,7 +62,7 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
 /// What went wrong and why, each cause once: some errors say what caused them, others leave it to their source.
 pub(crate) fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain().map(way_out::told) {
         if text.is_empty() {
             text = cause;
         } else if !text.ends_with(&cause) {

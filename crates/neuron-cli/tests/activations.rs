@@ -287,7 +287,7 @@ fn a_dry_run_writes_nothing() {
     ];
     let output = neuron(folder.path(), &arguments);
     stdout(&output, 0);
-    assert_eq!(stderr(&output), "1 images, 1 forwards, 1 layers, 2048 bytes\n");
+    assert_eq!(stderr(&output), "1 images, 1 forward passes, 1 layers, 2048 bytes\n");
     assert!(!folder.path().join("a.st").exists());
 }
 

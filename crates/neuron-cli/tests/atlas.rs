@@ -6,34 +6,27 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use support::{ARCH, assert_same_files, draw_photos, random_weights, run_expecting};
+use support::{ARCH, Room, assert_same_files, run_expecting};
 
 /// A folder with photos and results of a small network.
-struct Setup {
-    folder: tempfile::TempDir,
-}
+struct Setup(Room);
 
 impl Setup {
     fn new() -> Self {
-        let setup = Self { folder: tempfile::tempdir().unwrap() };
-        let weights = random_weights(setup.folder.path()).display().to_string();
-        let data = draw_photos(setup.folder.path(), 3, 4).display().to_string();
-        let network = ["--arch", ARCH, "--weights", &weights, "--data", &data];
-        let results = setup.text("results");
-        let lists = setup.text(&format!("results/{ARCH}/neuron_layer4"));
-        let select = ["select-images", "--topk-images", "6", "--channels", "0-3", "--out", &results];
-        run_expecting(0, &[&select[..], &network].concat());
-        let extract = ["extract-patches", "--channels", "1", "--topk-patches", "4", "--save-dir", &lists];
-        run_expecting(0, &[&extract[..], &network].concat());
-        setup
+        let room = Room::new(3, 4);
+        let (results, data) = (room.text("results"), room.text("photos"));
+        room.run(0, &format!("select-images --data {data} --topk-images 6 --channels 0-3 --out {results}"));
+        let lists = room.text(&format!("results/{ARCH}/neuron_layer4"));
+        room.run(0, &format!("extract-patches --data {data} --channels 1 --topk-patches 4 --out {lists}"));
+        Self(room)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.0.path(name)
     }
 
     fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
+        self.0.text(name)
     }
 
     /// Runs the command on the results.
@@ -55,6 +48,47 @@ fn results_become_a_site() {
 
     setup.atlas(0, "again", &["--threads", "1", "-q"]);
     assert_same_files(&setup.path("site"), &setup.path("again"));
+}
+
+/// The command lines on a page, as a shell reads them.
+fn lines(page: &str) -> Vec<Vec<String>> {
+    let lines = page.split("<pre><code>").skip(1).map(|rest| rest.split("</code>").next().unwrap());
+    let plain = lines.map(|line| line.replace("&#39;", "'").replace("&#38;", "&"));
+    plain.map(|line| shlex::split(&line).unwrap()).collect()
+}
+
+/// A command line says all that decides a result: run again, it finds its results complete.
+#[test]
+fn the_command_lines_on_a_page_are_those_of_its_results() {
+    let setup = Setup::new();
+    let (weights, data) = (setup.text("random.safetensors"), setup.text("photos"));
+    let network = ["--arch", ARCH, "--weights", &weights, "--data", &data];
+    let (results, pictures) = (setup.text("results"), setup.text("pictures of units"));
+    let baseline =
+        ["baseline", "--layer", "layer4", "--channels", "1", "--topk-patches", "2", "--out", &results];
+    run_expecting(0, &[&baseline[..], &network, &["--captions", "--split-n", "2"]].concat());
+    let lists = setup.text(&format!("results/{ARCH}/neuron_layer4"));
+    let fvis = ["fvis", "--layer", "layer4", "--channels", "1", "--topk-dir", &lists, "--out", &pictures];
+    let small =
+        ["--steps", "2", "--resolution", "64", "--jitter", "4", "--num-real-img", "3", "--tv-l1", "1e-6"];
+    run_expecting(0, &[&fvis[..], &network, &small].concat());
+    fs::rename(setup.path("pictures of units"), setup.path("results/pictures of units")).unwrap();
+
+    setup.atlas(0, "site", &[]);
+    let page = fs::read_to_string(setup.path(&format!("site/units/{ARCH}/layer4/1.html"))).unwrap();
+    let found = lines(&page);
+    let mut commands: Vec<&str> = found.iter().map(|line| line[1].as_str()).collect();
+    commands.sort_unstable();
+    assert_eq!(commands, ["baseline", "extract-patches", "fvis", "select-images"], "{page}");
+    for line in &found {
+        let mut again: Vec<&str> = line[1..].iter().map(String::as_str).collect();
+        again.extend(["--weights", &weights, "--resume"]);
+        if line[1] == "fvis" {
+            again.extend(["--data", &data, "--topk-dir", &lists]);
+        }
+        let (_, stderr) = run_expecting(0, &again);
+        assert!(stderr.contains("complete already"), "{line:?}\n{stderr}");
+    }
 }
 
 #[test]

@@ -10,19 +10,14 @@ use std::time::{Duration, Instant};
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use serde_json::Value;
-use support::{ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights, reference};
+use support::{ARCH, Room, assert_same_files, expecting, files, neuron, reference};
 
 /// A folder with weights, photos and lists of references for three units, in which commands run.
-struct Setup {
-    folder: tempfile::TempDir,
-}
+struct Setup(Room);
 
 impl Setup {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        random_weights(folder.path());
-        draw_photos(folder.path(), 2, 3);
-        let setup = Self { folder };
+        let setup = Self(Room::new(2, 3));
         for (channel, photos) in [(3, &[0, 1, 2][..]), (5, &[2, 0, 1]), (9, &[1])] {
             let lines = photos.iter().map(|photo| format!("photos/class1/photo{photo:03}.png\n"));
             setup.list(channel, &lines.collect::<String>());
@@ -37,7 +32,7 @@ impl Setup {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.0.path(name)
     }
 
     fn command(&self, out: &str, more: &[&str]) -> Command {
@@ -53,7 +48,7 @@ impl Setup {
             "64",
         ]);
         command.args(["--num-real-img", "3", "--epochs", "6", "--jitter", "4", "--exp-name", "x"]);
-        command.args(["--folder-name", out]).args(more).current_dir(self.folder.path());
+        command.args(["--folder-name", out]).args(more).current_dir(self.path(""));
         command
     }
 
@@ -197,7 +192,7 @@ fn pictures_of_a_run_that_was_killed_early_are_no_images() {
         ".",
     ];
     let scan = [&scan[..], &["--out", "lists"]].concat();
-    let (_, stderr) = expecting(0, neuron(&scan).current_dir(setup.folder.path()));
+    let (_, stderr) = expecting(0, neuron(&scan).current_dir(setup.path("")));
     assert!(stderr.contains("pictures of results, such as `out/x_unit3_step1.png`"), "{stderr}");
     let list =
         fs::read_to_string(setup.path(&format!("lists/{ARCH}/neuron_layer4/0/files_all.txt"))).unwrap();
@@ -287,7 +282,7 @@ fn a_unit_that_may_be_below_zero_is_never_silent() {
         let mut command =
             neuron(&["attribute", "photos/class0/photo000.png", "--arch", ARCH, "--channel", "3"]);
         command.args(["--weights", "low.safetensors", "--layer", layer, "--out", says]);
-        let (_, stderr) = expecting(0, command.current_dir(setup.folder.path()));
+        let (_, stderr) = expecting(0, command.current_dir(setup.path("")));
         assert!(stderr.contains(says) && stderr.contains(layer), "{stderr}");
         assert_eq!(stderr.contains("silent"), says == "silent", "{stderr}");
     }

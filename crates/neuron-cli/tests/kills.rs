@@ -9,26 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::{ARCH, Noise, assert_same_files, draw_photos, expecting, neuron, random_weights};
+use support::{ARCH, Noise, Room, assert_same_files, expecting, neuron};
 
 /// Two rooms with the same names in them, so that equal runs write equal bytes.
-struct Rooms {
-    root: tempfile::TempDir,
-}
+struct Rooms(Room);
 
 impl Rooms {
     fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        random_weights(root.path());
-        draw_photos(root.path(), 3, 8);
+        let root = Room::new(3, 8);
         for room in ["whole", "killed"] {
-            fs::create_dir(root.path().join(room)).unwrap();
+            fs::create_dir(root.path(room)).unwrap();
         }
-        Self { root }
+        Self(root)
     }
 
     fn room(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+        self.0.path(name)
     }
 
     /// Runs a command in both rooms: to its end in one, with kills in the other.

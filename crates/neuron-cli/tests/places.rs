@@ -6,59 +6,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::{ARCH, assert_same_files, draw_photos, expecting, files, neuron, random_weights};
+use support::{Room, assert_same_files, expecting, files, neuron};
 
-/// A folder with weights and six photos, in which commands run.
-struct Setup {
-    folder: tempfile::TempDir,
+/// Six photos, and lists of four channels of layer4, and patches of channels 0 and 3.
+fn with_lists() -> Room {
+    let room = Room::new(2, 3);
+    room.run(0, "select-images --data photos --channels 0-3 --topk-images 5 --out .");
+    room.run(0, "extract-patches --out resnet10_demo/neuron_layer4 --channels 0,3 --topk-patches 3");
+    room
 }
 
-impl Setup {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        random_weights(folder.path());
-        draw_photos(folder.path(), 2, 3);
-        Self { folder }
-    }
-
-    /// With lists of four channels of layer4, and patches of channels 0 and 3.
-    fn with_lists() -> Self {
-        let setup = Self::new();
-        setup.run(0, "select-images --data photos --channels 0-3 --topk-images 5 --out .");
-        setup
-            .run(0, "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 0,3 --topk-patches 3");
-        setup
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = neuron(&line.split_whitespace().collect::<Vec<_>>());
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
-        if !line.starts_with("merge") {
-            command.args(["--arch", ARCH, "--weights", "random.safetensors"]);
-        }
-        command
-    }
-
-    /// Runs a command, which must exit with `code`, and returns what it says.
-    fn run(&self, code: i32, line: &str) -> String {
-        expecting(code, &mut self.command(line)).1
-    }
-
-    fn lists(&self) -> Vec<String> {
-        let found = files(&self.path("resnet10_demo/neuron_layer4"));
-        found.keys().map(|path| path.to_str().unwrap().to_owned()).collect()
-    }
+/// What lies in the folder of the lists.
+fn lists(room: &Room) -> Vec<String> {
+    let found = files(&room.path("resnet10_demo/neuron_layer4"));
+    found.keys().map(|path| path.to_str().unwrap().to_owned()).collect()
 }
 
 const FVIS: &str = "fvis --layer layer4 --topk-dir resnet10_demo/neuron_layer4 --epochs 2 --resolution 48";
 
 #[test]
 fn a_finished_picture_is_taken_only_for_its_own_run() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     setup.run(0, &format!("{FVIS} --channel 0 --exp-name x"));
     let before = files(&setup.path("images"));
     for (other, named) in [
@@ -78,7 +46,7 @@ fn a_finished_picture_is_taken_only_for_its_own_run() {
 
 #[test]
 fn a_loop_over_channels_makes_as_many_pictures() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     setup.run(0, &format!("{FVIS} --channel 0 --resume"));
     // Beside other pictures a run that nobody named has nothing to continue, and says so; one with a name begins.
     let said = setup.run(1, &format!("{FVIS} --channel 3 --resume"));
@@ -94,7 +62,7 @@ fn a_loop_over_channels_makes_as_many_pictures() {
 
 #[test]
 fn overwritten_pictures_are_replaced_with_their_copies_and_steps() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     setup.run(0, &format!("{FVIS} --channels 0,3 --bs 2 --exp-name x --save-every 1"));
     fs::write(setup.path("images/x_notes.txt"), "mine").unwrap();
     setup.run(0, &format!("{FVIS} --channel 0 --exp-name x --overwrite"));
@@ -104,13 +72,13 @@ fn overwritten_pictures_are_replaced_with_their_copies_and_steps() {
 
 #[test]
 fn overwritten_lists_are_replaced_with_what_was_made_from_them() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     setup.run(0, "baseline --data photos --target-layer layer4 --chs 3 --topk-patches 2 --out .");
     let said = setup.run(1, "select-images --data photos --channels 1 --topk-images 1 --out .");
     assert!(said.contains("--overwrite"), "{said}");
-    assert!(setup.lists().iter().any(|path| path == "0/patches.png"));
+    assert!(lists(&setup).iter().any(|path| path == "0/patches.png"));
     setup.run(0, "select-images --data photos --channels 1 --topk-images 1 --out . --overwrite");
-    let found: Vec<String> = setup.lists().into_iter().filter(|path| !path.starts_with("3/top2/")).collect();
+    let found: Vec<String> = lists(&setup).into_iter().filter(|path| !path.starts_with("3/top2/")).collect();
     assert_eq!(found, ["1/files_all.txt", "manifest.json", "topk.parquet"]);
     // What baseline found does not come from the lists.
     assert!(setup.path("resnet10_demo/neuron_layer4/3/top2/patches.png").is_file());
@@ -118,7 +86,7 @@ fn overwritten_lists_are_replaced_with_what_was_made_from_them() {
 
 #[test]
 fn lists_without_a_manifest_are_not_replaced_unasked() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     let list = setup.path("resnet10_demo/neuron_layer4/7/files_all.txt");
     fs::create_dir_all(list.parent().unwrap()).unwrap();
     fs::write(&list, "photos/class0/photo000.png\n").unwrap();
@@ -130,7 +98,7 @@ fn lists_without_a_manifest_are_not_replaced_unasked() {
 
 #[test]
 fn lists_and_patches_of_another_layer_or_network_are_refused() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     let lists = "--save-dir resnet10_demo/neuron_layer4 --channels 0";
     let said = setup.run(2, &format!("extract-patches {lists} --target-layer layer3 --overwrite"));
     assert!(said.contains("those of layer4, not of layer3"), "{said}");
@@ -152,7 +120,7 @@ fn lists_and_patches_of_another_layer_or_network_are_refused() {
 
 #[test]
 fn lists_without_their_manifest_are_known_by_their_table_or_refused() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     let lists = setup.path("resnet10_demo/neuron_layer4");
     fs::remove_file(lists.join("manifest.json")).unwrap();
     let extract = "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --overwrite";
@@ -167,7 +135,7 @@ fn lists_without_their_manifest_are_known_by_their_table_or_refused() {
 
 #[test]
 fn images_that_are_not_those_of_the_lists_are_said() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     let extract =
         "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --topk-patches 2 --overwrite";
     assert!(!setup.run(0, &format!("{extract} --data photos")).contains("taken from"));
@@ -188,7 +156,7 @@ fn images_that_are_not_those_of_the_lists_are_said() {
 
 #[test]
 fn a_folder_above_or_below_that_of_the_lists_finds_what_is_listed() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     for data in [".", "photos", "photos/class0"] {
         let lists = "--save-dir resnet10_demo/neuron_layer4 --channels 1 --topk-patches 2 --overwrite";
         let said = setup.run(0, &format!("extract-patches {lists} --data {data}"));
@@ -199,11 +167,11 @@ fn a_folder_above_or_below_that_of_the_lists_finds_what_is_listed() {
 
 #[test]
 fn plans_write_nothing() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     for shard in ["1/2", "2/2"] {
         setup.run(0, &format!("select-images --channels 0-3 --out s --data photos --shard {shard}"));
     }
-    let before = files(setup.folder.path());
+    let before = files(&setup.path(""));
     for (code, line) in [
         (0, "merge m s --dry-run"),
         (0, "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --dry-run"),
@@ -220,15 +188,15 @@ fn plans_write_nothing() {
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(plan["images"], 3);
     let mut others = neuron(&["man", "pages", "--dry-run"]);
-    expecting(0, others.current_dir(setup.folder.path()));
+    expecting(0, others.current_dir(setup.path("")));
     let mut others = neuron(&["atlas", ".", "--dry-run"]);
-    expecting(0, others.current_dir(setup.folder.path()));
-    assert_eq!(files(setup.folder.path()), before);
+    expecting(0, others.current_dir(setup.path("")));
+    assert_eq!(files(&setup.path("")), before);
 }
 
 #[test]
 fn the_order_of_channels_changes_nothing() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     setup.run(0, "select-images --data photos --channels 3,0-1 --out o");
     let said = setup.run(0, "select-images --data photos --channels 0,1,3 --out o --resume");
     assert!(said.contains("complete already"), "{said}");
@@ -236,7 +204,7 @@ fn the_order_of_channels_changes_nothing() {
 
 #[test]
 fn of_two_runs_that_write_to_one_place_the_second_is_refused() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     let endless =
         "fvis --layer layer4 --channel 0 --topk-dir lists --epochs 1000000 --resolution 48 --folder-name f";
     fs::create_dir_all(setup.path("lists/0")).unwrap();
@@ -266,7 +234,7 @@ fn of_two_runs_that_write_to_one_place_the_second_is_refused() {
 
 #[test]
 fn of_two_scans_at_once_one_wins_whole() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     for _ in 0..5 {
         let scan = |keep: usize| {
             let line = format!("select-images --data photos --channels 0-3 --topk-images {keep} --out o");
@@ -286,7 +254,7 @@ fn of_two_scans_at_once_one_wins_whole() {
 
 #[test]
 fn spellings_of_one_place_are_the_same_and_differences_are_named_alone() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     let scan = "select-images --channels 0-3 --topk-images 5 --out o --data";
     setup.run(0, &format!("{scan} photos"));
     let absolute = setup.path("photos").display().to_string();
@@ -323,7 +291,7 @@ fn spellings_of_one_place_are_the_same_and_differences_are_named_alone() {
 
 #[test]
 fn a_scan_that_could_read_nothing_leaves_nothing() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     fs::create_dir(setup.path("bad")).unwrap();
     for name in ["a.png", "b.png"] {
         fs::write(setup.path("bad").join(name), "no picture").unwrap();
@@ -335,7 +303,7 @@ fn a_scan_that_could_read_nothing_leaves_nothing() {
 
 #[test]
 fn merged_shards_do_not_replace_another_result_unasked() {
-    let setup = Setup::with_lists();
+    let setup = with_lists();
     for shard in ["1/2", "2/2"] {
         setup.run(
             0,
@@ -357,7 +325,7 @@ fn merged_shards_do_not_replace_another_result_unasked() {
 #[test]
 fn links_pipes_and_devices_stay_what_they_are() {
     use std::os::unix::fs::symlink;
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     let activations = "activations photos/class0/photo000.png --taps layer4 --reduce max --overwrite --out";
     symlink("real.safetensors", setup.path("link")).unwrap();
     setup.run(0, &format!("{activations} link"));
@@ -379,7 +347,7 @@ fn links_pipes_and_devices_stay_what_they_are() {
 
 #[test]
 fn images_of_a_list_that_moved_with_it_are_found_below_the_new_data() {
-    let setup = Setup::new();
+    let setup = Room::new(2, 3);
     let entries = ["class0/photo000.png", "class1/photo001.png", "class1/photo002.png"];
     fs::write(setup.path("photos/list.txt"), entries.join("\n")).unwrap();
     setup.run(0, "select-images --data photos/list.txt --channels 0-3 --topk-images 3 --out .");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum DemoError {
     /// A file that stands where a picture or the mark belongs is something else.
-    #[error("{path} is not what the demo writes there; choose another folder, or ask to overwrite it", path = path.display())]
+    #[error("{path} is not what the demo writes there; choose another folder, or overwrite it", path = path.display())]
     Occupied {
         /// The file.
         path: PathBuf,

@@ -21,7 +21,7 @@ pub enum FvisError {
     },
 
     /// A unit has nothing to be compared with.
-    #[error("unit {tap}:{channel} has no reference images: its picture is matched to at least one")]
+    #[error("unit {tap}:{channel} has no reference images: at least one is needed")]
     NoReferences {
         /// The layer of the unit.
         tap: String,

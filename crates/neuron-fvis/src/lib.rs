@@ -27,6 +27,6 @@ pub use objective::{Distance, ItemDistance, LayerTarget, Objective};
 pub use optimizer::{Event, Optimizer};
 pub use prior::{ImagePriors, PriorLoss};
 pub use rendering::Rendering;
-pub use schedule::{Phase, Schedule};
+pub use schedule::{Phase, Preset, Schedule};
 pub use settings::{Settings, Start, Unit};
 pub use view::Shift;

@@ -11,6 +11,17 @@ pub struct Schedule {
     phases: Vec<Phase>,
 }
 
+/// The schedules of the reference implementation, which numbers them 0, 1 and 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// 2000 steps on the picture at half size with half the jitter, then 1000 at full size.
+    CoarseToFine,
+    /// Any number of steps at full size.
+    Single,
+    /// 20,000 steps at full size with betas 0.9 and 0.999, without a range of pixels.
+    Unclamped,
+}
+
 /// Some steps with the same settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Phase {
@@ -30,27 +41,19 @@ pub struct Phase {
 const MOST_JITTER_PX: usize = 65_535;
 
 impl Schedule {
-    /// The phases that setting `id` of the reference implementation stands for.
-    ///
-    /// * 0: 2000 steps on the picture at half size with half the jitter, then 1000 at full size;
-    /// * 1: `epochs` steps at full size;
-    /// * 2: 20,000 steps at full size with betas 0.9 and 0.999, without a range.
+    /// The phases of a preset; `steps` are those of [`Preset::Single`].
     ///
     /// # Errors
-    /// [`FvisError::Setting`] for another id or no steps.
-    pub fn from_setting(id: usize, epochs: usize, jitter_px: usize) -> Result<Self, FvisError> {
-        let full = Phase { steps: epochs, pooling: 1, jitter_px, betas: (0.5, 0.9), clamp: true };
-        let phases = match id {
-            0 => vec![
+    /// [`FvisError::Setting`] for no steps, or too large a jitter.
+    pub fn preset(preset: Preset, steps: usize, jitter_px: usize) -> Result<Self, FvisError> {
+        let full = Phase { steps, pooling: 1, jitter_px, betas: (0.5, 0.9), clamp: true };
+        let phases = match preset {
+            Preset::CoarseToFine => vec![
                 Phase { steps: 2000, pooling: 2, jitter_px: jitter_px / 2, ..full },
                 Phase { steps: 1000, ..full },
             ],
-            1 => vec![full],
-            2 => vec![Phase { steps: 20_000, betas: (0.9, 0.999), clamp: false, ..full }],
-            _ => {
-                let value = id.to_string();
-                return Err(FvisError::Setting { setting: "id", value, expected: "0, 1 or 2" });
-            }
+            Preset::Single => vec![full],
+            Preset::Unclamped => vec![Phase { steps: 20_000, betas: (0.9, 0.999), clamp: false, ..full }],
         };
         Self::new(phases)
     }
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_learning_rate_warms_up_and_falls_to_zero() {
-        let schedule = Schedule::from_setting(1, 300, 30).unwrap();
+        let schedule = Schedule::preset(Preset::Single, 300, 30).unwrap();
         let rate = |index| schedule.phases()[0].learning_rate(index);
         assert_eq!((rate(0), rate(49), rate(99), rate(100)), (0.01, 0.5, 1.0, 1.0));
         assert!((rate(200) - 0.5).abs() < 1e-12);
@@ -131,13 +134,13 @@ mod tests {
 
     #[test]
     fn a_short_schedule_only_warms_up() {
-        let schedule = Schedule::from_setting(1, 2, 30).unwrap();
+        let schedule = Schedule::preset(Preset::Single, 2, 30).unwrap();
         assert_eq!(schedule.phases()[0].learning_rate(1), 0.02);
     }
 
     #[test]
     fn phases_follow_each_other() {
-        let schedule = Schedule::from_setting(0, 7, 31).unwrap();
+        let schedule = Schedule::preset(Preset::CoarseToFine, 7, 31).unwrap();
         assert_eq!(schedule.steps(), 3000);
         assert_eq!((schedule.at(0), schedule.at(1999)), (Some((0, 0)), Some((0, 1999))));
         assert_eq!((schedule.at(2000), schedule.at(2999)), (Some((1, 0)), Some((1, 999))));
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(Schedule::from_setting(3, 10, 30).is_err());
-        assert!(Schedule::from_setting(1, 0, 30).is_err());
+        assert!(Schedule::preset(Preset::Single, 10, 70_000).is_err());
+        assert!(Schedule::preset(Preset::Single, 0, 30).is_err());
     }
 }

@@ -68,10 +68,10 @@ pub type Observer = Arc<dyn Fn(&DeviceEvent) + Send + Sync>;
 #[non_exhaustive]
 pub enum DeviceError {
     /// This program was built without CUDA.
-    #[error("this build has no CUDA; build with `--features cuda`, or compute on the CPU (`--device cpu`)")]
+    #[error("this build has no CUDA; build with `--features cuda`, or compute on the CPU")]
     NotBuilt,
     /// A library of NVIDIA's is not there.
-    #[error("{library} is not there: {way_out}, or compute on the CPU (`--device cpu`)")]
+    #[error("{library} is not there: {way_out}, or compute on the CPU")]
     NoLibrary {
         /// The library.
         library: &'static str,
@@ -79,9 +79,7 @@ pub enum DeviceError {
         way_out: &'static str,
     },
     /// The machine has no GPU of that number.
-    #[error(
-        "there is no GPU {gpu}: the driver finds {count}; compute on another, or on the CPU (`--device cpu`)"
-    )]
+    #[error("there is no GPU {gpu}: the driver finds {count}; compute on another, or on the CPU")]
     NoGpu {
         /// The number that was asked for.
         gpu: usize,
@@ -175,25 +173,46 @@ impl Device {
     }
 }
 
-impl FromStr for DeviceRequest {
-    type Err = String;
+/// Why a text names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseDeviceError {
+    /// It is none of the known forms.
+    #[error("expected auto, cpu, cuda, cuda:N or cuda:N,M")]
+    Unknown,
+    /// The number of a GPU is none.
+    #[error("{found:?} is not the number of a GPU")]
+    NotANumber {
+        /// What stands in its place.
+        found: String,
+    },
+    /// A GPU is named more than once.
+    #[error("GPU {gpu} is named twice")]
+    Twice {
+        /// Its number.
+        gpu: usize,
+    },
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for DeviceRequest {
+    type Err = ParseDeviceError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDeviceError> {
         match text.split_once(':') {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(vec![0])),
             Some(("cuda", numbers)) => numbers.split(',').try_fold(Vec::new(), with_gpu).map(Self::Cuda),
-            _ => Err("expected auto, cpu, cuda, cuda:N or cuda:N,M".to_owned()),
+            _ => Err(ParseDeviceError::Unknown),
         }
     }
 }
 
 /// Adds the GPU that `number` names.
-fn with_gpu(mut gpus: Vec<usize>, number: &str) -> Result<Vec<usize>, String> {
-    let gpu = number.parse().map_err(|_| format!("{number:?} is not the number of a GPU"))?;
+fn with_gpu(mut gpus: Vec<usize>, number: &str) -> Result<Vec<usize>, ParseDeviceError> {
+    let gpu = number.parse().map_err(|_| ParseDeviceError::NotANumber { found: number.to_owned() })?;
     if gpus.contains(&gpu) {
-        return Err(format!("GPU {gpu} is named twice"));
+        return Err(ParseDeviceError::Twice { gpu });
     }
     gpus.push(gpu);
     Ok(gpus)
@@ -212,15 +231,20 @@ impl fmt::Display for DeviceRequest {
     }
 }
 
-impl FromStr for Precision {
-    type Err = String;
+/// A text that names no precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected f32, tf32 or bf16")]
+pub struct ParsePrecisionError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Precision {
+    type Err = ParsePrecisionError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePrecisionError> {
         match text {
             "f32" => Ok(Self::F32),
             "tf32" => Ok(Self::Tf32),
             "bf16" => Ok(Self::Bf16),
-            _ => Err("expected f32, tf32 or bf16".to_owned()),
+            _ => Err(ParsePrecisionError),
         }
     }
 }
@@ -269,7 +293,7 @@ mod tests {
         for text in ["gpu", "cuda:", "cuda:x", "cuda:0,", "cuda:-1", "cpu:0", "auto:1", "CUDA"] {
             assert!(text.parse::<DeviceRequest>().is_err(), "{text}");
         }
-        assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err("GPU 1 is named twice".to_owned()));
+        assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err(ParseDeviceError::Twice { gpu: 1 }));
         assert!("f16".parse::<Precision>().is_err());
     }
 
@@ -285,7 +309,7 @@ mod tests {
     fn a_gpu_that_is_not_there_is_an_error_and_auto_falls_back_aloud() {
         let silent: Observer = Arc::new(|_| {});
         let error = DeviceRequest::Cuda(vec![4096]).open(Precision::F32, &silent).map(|_| ()).unwrap_err();
-        assert!(error.to_string().contains("--device cpu"), "{error}");
+        assert!(error.to_string().contains("on the CPU"), "{error}");
 
         let said = Arc::new(std::sync::Mutex::new(Vec::new()));
         let record = said.clone();

@@ -35,7 +35,10 @@ mod session;
 pub mod weights;
 
 pub use architecture::{Architecture, Block, Fit, ResNet};
-pub use device::{Device, DeviceError, DeviceEvent, DeviceRequest, Observer, Precision};
+pub use device::{
+    Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
+    Precision,
+};
 pub use error::ModelError;
 pub use finite::{Cause, first_not_finite};
 pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};

@@ -3,8 +3,8 @@
 use image::RgbImage;
 use neuron_patches::{Grid, PatchError, Picture};
 
-/// A patch of one gray value a pixel.
-fn gray(values: &[f32]) -> Vec<f32> {
+/// A patch of one grey value a pixel.
+fn grey(values: &[f32]) -> Vec<f32> {
     values.iter().flat_map(|&value| [value; 3]).collect()
 }
 
@@ -12,7 +12,7 @@ fn picture(pixels: &[f32], height: usize, width: usize) -> Picture<'_, f32> {
     Picture::new(pixels, height, width).expect("the shape fits")
 }
 
-/// The red values, row by row; the three colours of a gray patch must agree.
+/// The red values, row by row; the three colours of a grey patch must agree.
 fn levels(grid: &RgbImage) -> Vec<Vec<u8>> {
     grid.rows()
         .map(|row| {
@@ -28,9 +28,9 @@ fn levels(grid: &RgbImage) -> Vec<Vec<u8>> {
 #[test]
 fn three_patches_in_two_columns() {
     // Each patch has its own range; 2 high and 3 wide.
-    let a = gray(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-    let b = gray(&[-10.0, -10.0, -10.0, -5.0, -5.0, 0.0]);
-    let c = gray(&[2.0, 1.0, 1.0, 1.0, 1.0, 3.0]);
+    let a = grey(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    let b = grey(&[-10.0, -10.0, -10.0, -5.0, -5.0, 0.0]);
+    let c = grey(&[2.0, 1.0, 1.0, 1.0, 1.0, 3.0]);
     let patches = [&a, &b, &c].map(|pixels| picture(pixels, 2, 3));
     let grid = Grid::new(2).draw(&patches).expect("equal patches");
     assert_eq!(
@@ -52,7 +52,7 @@ fn three_patches_in_two_columns() {
 
 #[test]
 fn a_patch_alone_has_no_border() {
-    let patch = gray(&[3.0, 1.0, 2.0, 1.0, 1.0, 3.0]);
+    let patch = grey(&[3.0, 1.0, 2.0, 1.0, 1.0, 3.0]);
     let grid = Grid::new(4).draw(&[picture(&patch, 2, 3)]).expect("a patch");
     assert_eq!(levels(&grid), [[255, 0, 128], [0, 0, 255]]);
 }
@@ -66,8 +66,8 @@ fn the_range_is_that_of_all_colours() {
 
 #[test]
 fn flat_patches_stay_dark() {
-    let flat = gray(&[0.7, 0.7]);
-    let nearly = gray(&[0.0, 5e-6]);
+    let flat = grey(&[0.7, 0.7]);
+    let nearly = grey(&[0.0, 5e-6]);
     let patches = [picture(&flat, 1, 2), picture(&nearly, 1, 2)];
     let grid = Grid::new(1).draw(&patches).expect("equal patches");
     let rows = levels(&grid);
@@ -78,21 +78,21 @@ fn flat_patches_stay_dark() {
 #[test]
 fn half_levels_round_up() {
     // Of a range of 255: 0.49, 0.5, 254.4.
-    let patch = gray(&[0.0, 0.49, 0.5, 254.4, 255.0]);
+    let patch = grey(&[0.0, 0.49, 0.5, 254.4, 255.0]);
     let grid = Grid::new(1).draw(&[picture(&patch, 1, 5)]).expect("a patch");
     assert_eq!(levels(&grid), [[0, 0, 1, 254, 255]]);
 }
 
 #[test]
 fn a_row_is_no_wider_than_its_patches() {
-    let patch = gray(&[0.0, 1.0]);
+    let patch = grey(&[0.0, 1.0]);
     let grid = Grid::new(9).draw(&[picture(&patch, 1, 2); 3]).expect("equal patches");
     assert_eq!(grid.dimensions(), (2 + 3 * 4, 2 + 3));
 }
 
 #[test]
 fn captions_add_lines_and_leave_the_patches() {
-    let patch = gray(&(0..16 * 20).map(|value| value as f32).collect::<Vec<_>>());
+    let patch = grey(&(0..16 * 20).map(|value| value as f32).collect::<Vec<_>>());
     let patches = [picture(&patch, 16, 20); 3];
     let captions = ["1".to_string(), "12345\n-".to_string(), String::new()];
     let plain = Grid::new(2).draw(&patches).expect("equal patches");
@@ -116,7 +116,7 @@ fn captions_add_lines_and_leave_the_patches() {
 
 #[test]
 fn what_cannot_be_laid_out_is_an_error() {
-    let (patch, other) = (gray(&[0.0, 1.0]), gray(&[0.0, 1.0, 2.0]));
+    let (patch, other) = (grey(&[0.0, 1.0]), grey(&[0.0, 1.0, 2.0]));
     let patch = picture(&patch, 1, 2);
     assert_eq!(Grid::new(2).draw(&[]), Err(PatchError::NoPatches));
     assert_eq!(Grid::new(0).draw(&[patch]), Err(PatchError::Zero { what: "the number of grid columns" }));

@@ -37,14 +37,14 @@ fn by_definition(pixels: &[f32], source: (usize, usize), target: (usize, usize))
 /// The values that PyTorch's documentation gives for a 2 x 2 input.
 #[test]
 fn doubling_two_by_two_is_pytorchs_example() {
-    let gray = |values: &[f32]| values.iter().flat_map(|&value| [value; 3]).collect::<Vec<_>>();
+    let grey = |values: &[f32]| values.iter().flat_map(|&value| [value; 3]).collect::<Vec<_>>();
     let expected = [
         1.0, 1.25, 1.75, 2.0, //
         1.5, 1.75, 2.25, 2.5, //
         2.5, 2.75, 3.25, 3.5, //
         3.0, 3.25, 3.75, 4.0,
     ];
-    assert_eq!(resized(&gray(&[1.0, 2.0, 3.0, 4.0]), (2, 2), (4, 4)), gray(&expected));
+    assert_eq!(resized(&grey(&[1.0, 2.0, 3.0, 4.0]), (2, 2), (4, 4)), grey(&expected));
 }
 
 #[test]

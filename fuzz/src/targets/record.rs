@@ -15,7 +15,9 @@ pub(super) fn read(bytes: &[u8]) -> bool {
         scratch::write(&folder.join("results/a.png"), PICTURE);
     });
     scratch::write(&folder.join("results/a.json"), bytes);
-    let Ok(atlas) = Atlas::read(&folder.join("results"), &|_, layer| layer.to_owned()) else { return false };
+    let Ok(atlas) = Atlas::read(&folder.join("results"), &|_: &str, layer: &str| layer.to_owned()) else {
+        return false;
+    };
     if atlas.units() == 0 {
         return false;
     }
@@ -29,7 +31,7 @@ pub(super) fn read(bytes: &[u8]) -> bool {
 
 /// Reads a folder of results; whether it told of a unit and nothing was left out.
 pub(super) fn atlas(results: &Path) -> bool {
-    match Atlas::read(results, &|_, layer| layer.to_owned()) {
+    match Atlas::read(results, &|_: &str, layer: &str| layer.to_owned()) {
         Ok(atlas) => atlas.units() > 0 && atlas.skipped().is_empty(),
         Err(error) => {
             assert!(!error.to_string().is_empty());

@@ -9,7 +9,7 @@ const HASH_DIGITS: usize = 12;
 
 /// A run, as a page tells how results were made.
 pub(super) struct Made {
-    pub(super) line: String,
+    pub(super) line: Option<String>,
     /// What decided the result, below the site.
     pub(super) file: String,
     pub(super) images: Option<u64>,

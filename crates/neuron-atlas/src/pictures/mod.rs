@@ -6,5 +6,4 @@ mod render;
 
 pub(crate) use plan::{Plan, PlannedPatch, PlannedUnit, SourceId};
 use plan::{ResultPicture, Source};
-pub use render::Skipped;
 pub(crate) use render::{Reading, Rendered, Size, render};

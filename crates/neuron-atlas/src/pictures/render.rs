@@ -1,5 +1,5 @@
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{ImageReader, RgbaImage};
@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::encode::{fit, jpeg, webp};
 use super::{Plan, ResultPicture, Source};
+use crate::skipped::Skipped;
 use crate::staging::Staging;
 use crate::unit::Window;
 use crate::{AtlasError, Event, Observer};
@@ -40,15 +41,6 @@ pub(crate) struct RenderedSource {
     pub(crate) size: Size,
     /// Size of each cut.
     pub(crate) cuts: Vec<Size>,
-}
-
-/// An image of the data set, or a file of results, that could not be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// Where it was looked for.
-    pub path: PathBuf,
-    /// Why it cannot be shown.
-    pub reason: String,
 }
 
 /// How source images are read.

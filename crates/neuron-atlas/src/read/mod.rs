@@ -14,17 +14,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::AtlasError;
-use crate::pictures::Skipped;
+use crate::maker::Maker;
 use crate::run::{RunId, Runs};
+use crate::skipped::Skipped;
 use crate::unit::{Unit, UnitId};
 
 /// Images of a list that are kept; what is further down is only counted.
 pub(crate) const LISTED: usize = 100;
-
-/// Gives layers that are the same value the same name: `(architecture, layer as recorded)` to the name to show.
-///
-/// `layer4` of a ResNet is what its last block, `layer4.2`, returns. Only who knows networks knows that.
-pub type LayerNames<'a> = &'a dyn Fn(&str, &str) -> String;
 
 /// Everything that the files below a folder say about units.
 #[derive(Debug)]
@@ -45,9 +41,9 @@ impl Atlas {
     /// # Errors
     /// [`AtlasError::NoResults`], [`AtlasError::ListedTwice`], and where nothing can be used at all, what is wrong with
     /// the first file.
-    pub fn read(folder: &Path, layer_names: LayerNames<'_>) -> Result<Self, AtlasError> {
+    pub fn read(folder: &Path, maker: &dyn Maker) -> Result<Self, AtlasError> {
         let found = find::find(folder)?;
-        let mut reading = Reading::new(layer_names);
+        let mut reading = Reading::new(maker);
         reading.refused = found.refused;
         reading.each(&found.lists, lists::read_table)?;
         reading.each(&found.plain_lists, lists::read_plain)?;
@@ -83,20 +79,20 @@ struct Reading<'a> {
     runs: Runs,
     /// The table that lists the images of a layer.
     tables: HashMap<(String, String), PathBuf>,
-    layer_names: LayerNames<'a>,
-    /// Names that `layer_names` has given, which may have built a network to do so.
+    maker: &'a dyn Maker,
+    /// Names that the maker has given, which may have built a network to do so.
     given_names: HashMap<(String, String), String>,
     /// What was wrong with files that were left out.
     refused: Vec<AtlasError>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(layer_names: LayerNames<'a>) -> Self {
+    fn new(maker: &'a dyn Maker) -> Self {
         Self {
             units: BTreeMap::new(),
             runs: Runs::default(),
             tables: HashMap::new(),
-            layer_names,
+            maker,
             given_names: HashMap::new(),
             refused: Vec::new(),
         }
@@ -120,7 +116,7 @@ impl<'a> Reading<'a> {
     /// The layer's name for all that is the same value.
     fn layer(&mut self, arch: &str, layer: &str) -> String {
         let asked = (arch.to_owned(), layer.to_owned());
-        self.given_names.entry(asked).or_insert_with(|| (self.layer_names)(arch, layer)).clone()
+        self.given_names.entry(asked).or_insert_with(|| self.maker.layer_name(arch, layer)).clone()
     }
 
     /// What is known of a unit, to add to.
@@ -128,6 +124,12 @@ impl<'a> Reading<'a> {
         let layer = self.layer(&place.arch, &place.layer);
         let id = UnitId { arch: place.arch.clone(), layer, channel: place.channel };
         self.units.entry(id).or_default()
+    }
+
+    /// A run that left its results in `folder`.
+    fn add_run(&mut self, scan: Value, folder: &Path) -> RunId {
+        let maker = self.maker;
+        self.runs.add(scan, |scan| maker.command_line(scan, folder))
     }
 
     /// The run whose manifest lies in `folder`; `None` without one.
@@ -138,7 +140,7 @@ impl<'a> Reading<'a> {
         }
         let mut manifest: Value = files::json(&path)?;
         let scan = manifest.get_mut("scan").map_or(Value::Null, Value::take);
-        Ok(Some(self.runs.add(scan, folder)))
+        Ok(Some(self.add_run(scan, folder)))
     }
 
     /// Text of a run's manifest.

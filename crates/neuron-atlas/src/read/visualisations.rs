@@ -61,7 +61,7 @@ pub(super) fn read(reading: &mut Reading<'_>, path: &Path) -> Result<(), AtlasEr
         fields.remove("terms");
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let run = reading.runs.add(value, folder);
+    let run = reading.add_run(value, folder);
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let masked = folder.join(format!("{name}_masked.png"));
     let Record { arch, layer, channel, loss, settings, activation } = record;

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use neuron_atlas::{Atlas, AtlasError, Settings, Site, Written};
+use neuron_atlas::{Atlas, AtlasError, Maker, Settings, Site, Written};
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A class whose name would be a script, were it not escaped.
 pub(crate) const HOSTILE: &str = "\"><script>window.broken = 1<\u{29f8}script>'&amp;";
@@ -201,9 +201,7 @@ impl Tree {
     }
 
     pub(crate) fn atlas(&self) -> Result<Atlas, AtlasError> {
-        Atlas::read(&self.path("results"), &|_arch, layer| {
-            if layer == "layer4.2" { "layer4".to_owned() } else { layer.to_owned() }
-        })
+        Atlas::read(&self.path("results"), &TestMaker)
     }
 
     /// Writes the site with the usual settings.
@@ -214,6 +212,20 @@ impl Tree {
     pub(crate) fn write_with(&self, out: &str, settings: Settings) -> Result<Written, AtlasError> {
         let atlas = self.atlas()?;
         Site::new(&atlas, settings).write(&self.path(out), false, &|_| ControlFlow::Continue(()))
+    }
+}
+
+/// A program that knows that layer4 ends in layer4.2, and how its commands are called.
+struct TestMaker;
+
+impl Maker for TestMaker {
+    fn layer_name(&self, _arch: &str, layer: &str) -> String {
+        if layer == "layer4.2" { "layer4".to_owned() } else { layer.to_owned() }
+    }
+
+    fn command_line(&self, scan: &Value, folder: &Path) -> Option<String> {
+        let command = scan.get("command").and_then(Value::as_str)?;
+        Some(format!("maker {command} in {}", folder.file_name()?.to_string_lossy()))
     }
 }
 

@@ -20,32 +20,39 @@ use pass::Pass;
 /// The file is made in memory; maps of many images are better reduced.
 const MAX_OUTPUT_BYTES: usize = 8 << 30;
 
-/// Write what layers of a network say about some images
+/// Save the activations of layers for some images
 ///
-/// The file holds one tensor for each layer, named like it, with the images in order: [image, channel] where the
-/// map is reduced, else [image, channel, height, width]. Its metadata names the images. A file that is no image is
+/// The file holds one tensor per layer, named after it, with the images in order: [image, channel] where the maps are
+/// reduced, otherwise [image, channel, height, width]. Its metadata names the images. Files that are not images are
 /// skipped and reported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neuron activations cat.jpg dog.jpg --taps layer3,layer4 --reduce max --out activations.safetensors
-  neuron activations cat.jpg --taps fc --top 5")]
+  neuron activations cat.jpg dog.jpg --layer layer3,layer4 --reduce max --out activations.safetensors
+  neuron activations cat.jpg --layer fc --top 5")]
 pub(crate) struct Args {
     /// The images
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// The layers to look at (`neuron layers` lists them)
-    #[arg(long, required = true, value_delimiter = ',', value_name = "A,B")]
-    taps: Vec<String>,
-    /// The network
+    /// Layers, separated by commas; `neuron layers` lists them
+    #[arg(
+        long = "layer",
+        visible_alias = "layers",
+        alias = "taps",
+        required = true,
+        value_delimiter = ',',
+        value_name = "LAYERS"
+    )]
+    layers: Vec<String>,
+    /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
-    /// What becomes of the positions of a map
+    /// How to reduce each map
     #[arg(long, value_enum, default_value = "none")]
     reduce: Reduce,
     /// The file to write
     #[arg(long, value_name = "F.safetensors", required_unless_present = "top")]
     out: Option<PathBuf>,
-    /// Print each image's strongest channels (by the maximum of the map, with --reduce mean by its mean)
+    /// Print the K strongest channels of each image (by the maximum of the map; with --reduce mean, by its mean)
     #[arg(long, value_name = "K", value_parser = count)]
     top: Option<NonZeroUsize>,
 }
@@ -88,7 +95,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
-    let mut taps = args.taps.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut taps = args.layers.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
     taps.sort_by(|a, b| a.name.cmp(&b.name));
     taps.dedup();
     let mut collected = taps
@@ -104,7 +111,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     if global.dry_run {
         let (images, taps) = (args.images.len(), collected.len());
-        global.say(0, || format!("{images} images, {images} forwards, {taps} layers, {bytes} bytes"));
+        global.say(0, || format!("{images} images, {images} forward passes, {taps} layers, {bytes} bytes"));
         return Ok(Outcome::Done);
     }
     let pass = Pass { args, global, preprocessing: &preprocessing };

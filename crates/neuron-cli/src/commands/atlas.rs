@@ -1,44 +1,48 @@
+mod maker;
+mod rerun;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use neuron_atlas::{Atlas, AtlasError, Event, Settings, Site, Written};
-use neuron_model::{Architecture, Weights};
 use serde_json::json;
 
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::{claim, interrupt, output};
+use maker::Neuron;
 
-/// Make a static site of everything that was found about units
+/// Turn all results into an atlas: a static web site with a page per unit
 ///
-/// Gathers what the other commands left below DIR, wherever it lies: lists of images, patches, visualisations and
-/// heat maps. The site needs neither a server nor a network: open its index.html. Pictures are scaled to what is
-/// shown. Images that are gone, and results that are damaged, are left out and listed in skipped.tsv; --data says where
-/// images lie now.
+/// Gathers the results of the other commands from anywhere below DIR: lists of images, patches, visualisations and
+/// heat maps. The site needs neither a server nor a network connection: open its index.html. Pictures are scaled to
+/// the size at which they are shown. Missing images and damaged results are left out and listed in skipped.tsv; use
+/// --data if the images have moved.
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["threads", "data", "config", "quiet", "json", "dry_run", "overwrite", "max_pixels", "strict"]))]
 #[command(after_help = "Examples:
   neuron atlas results
   neuron atlas results --out site --patches 50 --images 24 --overwrite")]
 pub(crate) struct Args {
-    /// Folder with results
+    /// Folder with the results
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Folder for the site
     #[arg(long, default_value = "site", value_name = "DIR")]
     out: PathBuf,
-    /// Patches on a unit's page, for each command that found some
+    /// Number of patches on the page of a unit, from each command that found some
     #[arg(long, default_value_t = 24, value_name = "N")]
     patches: usize,
-    /// Images on a unit's page
+    /// Number of images on the page of a unit
     #[arg(long, default_value_t = 12, value_name = "N")]
     images: usize,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    let atlas = Atlas::read(&args.folder, &layer_name).map_err(told)?;
+    let atlas = Atlas::read(&args.folder, &Neuron)?;
     let settings = Settings {
         patches: args.patches,
         images: args.images,
@@ -61,36 +65,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             global.say(0, || "interrupted; nothing was written".to_owned());
             return Ok(Outcome::Interrupted);
         }
-        written => written.map_err(told)?,
+        written => written?,
     };
     report(args, global, &written)
-}
-
-/// What went wrong, with the way out that the command line offers.
-fn told(error: AtlasError) -> anyhow::Error {
-    let way_out = match &error {
-        AtlasError::NoResults { .. } => {
-            "run `neuron select-images`, `baseline` or `fvis` first, or name another folder"
-        }
-        AtlasError::Present { .. } => "pass --overwrite to replace it, or another --out",
-        AtlasError::NotAnAtlas { .. } => "choose another --out",
-        AtlasError::Skipped { .. } => {
-            "pass --data DIR if images have moved, or leave out --strict to skip it"
-        }
-        _ => return error.into(),
-    };
-    anyhow!("{error}; {way_out}")
-}
-
-/// The name that stands for all layers with the same value: the shortest.
-///
-/// A layer that this build does not know keeps its name.
-fn layer_name(arch: &str, layer: &str) -> String {
-    let Ok(architecture) = Architecture::from_name(arch) else { return layer.to_owned() };
-    let graph = architecture.graph(&Weights::default());
-    let Ok(tap) = graph.tap(layer) else { return layer.to_owned() };
-    let same = graph.taps().filter(|other| other.node == tap.node);
-    same.min_by_key(|other| other.name.len()).unwrap_or(tap).name
 }
 
 fn observe(event: Event, progress: &Mutex<Option<Progress>>, quiet: bool) -> ControlFlow<()> {
@@ -150,18 +127,4 @@ fn report(args: &Args, global: &Global, written: &Written) -> anyhow::Result<Out
         output::print(&format!("{summary:#}\n"))?;
     }
     Ok(Outcome::with_skipped(skipped.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_layer_and_its_last_block_are_one() {
-        assert_eq!(layer_name("resnet50", "layer4.2"), "layer4");
-        assert_eq!(layer_name("resnet50", "layer4_2"), "layer4");
-        assert_eq!(layer_name("resnet50", "layer4.1"), "layer4.1");
-        assert_eq!(layer_name("resnet50", "layer9"), "layer9");
-        assert_eq!(layer_name("a network of tomorrow", "layer4.2"), "layer4.2");
-    }
 }

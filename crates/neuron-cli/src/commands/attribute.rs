@@ -18,33 +18,33 @@ const STRONGEST: f64 = 0.99;
 
 /// Show which parts of an image a unit responds to
 ///
-/// Writes what the unit's activation is traced back to at layers below it (relevance.safetensors, a tensor
-/// [1, channels, height, width] for each layer, and `input` for the pixels) and a heat map over the picture
-/// (heatmap.png: red speaks for the unit, blue against it).
+/// Traces the unit's activation back to the layers below it. Writes relevance.safetensors (one tensor
+/// [1, channels, height, width] per layer, and `input` for the pixels) and heatmap.png, a heat map over the image
+/// (red: positive relevance, blue: negative).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron attribute beetle.jpg --layer layer4.2 --channel 935 --out beetle
   neuron attribute beetle.jpg --layer fc --channel 306 --method GradientTimesInput --out beetle
-  neuron attribute beetle.jpg --layer layer3 --channel 7 --taps layer2.0.conv1,layer1 --out beetle")]
+  neuron attribute beetle.jpg --layer layer3 --channel 7 --at layer2.0.conv1,layer1 --out beetle")]
 pub(crate) struct Args {
     /// The image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
     /// Layer of the unit; `neuron layers` lists them
-    #[arg(long)]
+    #[arg(long, alias = "target-layer")]
     layer: String,
     /// Channel of the unit
-    #[arg(long, value_name = "C")]
+    #[arg(long, alias = "channels", value_name = "C")]
     channel: usize,
     /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
-    /// LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
+    /// Method of attribution: LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
     method: Attribution,
-    /// Layers below the unit's, or all [default: those of conv1 and layer1 to layer4 that lie below]
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    taps: Vec<String>,
+    /// Layers at which to save relevance, or all; they must lie below the unit's [default: conv1, layer1 to layer4]
+    #[arg(long, alias = "taps", value_delimiter = ',', value_name = "LAYERS")]
+    at: Vec<String>,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -66,9 +66,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let target = network.tap(&args.layer)?;
     network.check_channels(&target, &[args.channel])?;
-    let wanted = wanted(&network, &target, &args.taps)?;
+    let wanted = wanted(&network, &target, &args.at)?;
     if global.dry_run {
-        global.say(0, || format!("1 image, 1 forward, relevance at {} layers", wanted.len()));
+        global.say(0, || format!("1 image, 1 forward pass, relevance at {} layers", wanted.len()));
         return Ok(Outcome::Done);
     }
 
@@ -180,7 +180,7 @@ fn save(
     Ok(Weights::from_tensors(tensors, metadata).save(path)?)
 }
 
-/// The crop in gray, tinted by the sum of the attributions of each pixel's colours.
+/// The crop in grey, tinted by the sum of the attributions of each pixel's colours.
 ///
 /// # Shapes
 /// * `crop`, returns: `[height, width, 3]`
@@ -192,11 +192,11 @@ fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
     magnitudes.sort_by(f64::total_cmp);
     let strongest = magnitudes.get((STRONGEST * magnitudes.len() as f64) as usize).copied().unwrap_or(0.0);
     let tint = |(pixel, sum): (&[u8], &f64)| {
-        let gray =
+        let grey =
             (0.299 * f64::from(pixel[0]) + 0.587 * f64::from(pixel[1]) + 0.114 * f64::from(pixel[2])) * 0.6;
         let strength = if strongest > 0.0 { (sum.abs() / strongest).min(1.0) } else { 0.0 };
         let colour = if *sum > 0.0 { [255.0, 40.0, 20.0] } else { [30.0, 80.0, 255.0] };
-        colour.map(|colour| (gray * (1.0 - strength) + colour * strength).round() as u8)
+        colour.map(|colour| (grey * (1.0 - strength) + colour * strength).round() as u8)
     };
     crop.chunks_exact(3).zip(&sums).flat_map(tint).collect()
 }

@@ -22,32 +22,32 @@ use results::Results;
 
 pub(super) use results::write_merged;
 
-/// Find the patches that drive units, among those of all images
+/// Find the patches that drive units, among the windows of all images
 ///
-/// Every image is cut into windows that overlap by a fifth; each is resized to the network's usual input and
-/// forwarded, and its score for a unit is the mean of the unit's activation map. The best patches, at most one of
-/// an image, are in <out>/<arch>/neuron_<layer>/<channel>/top<k>: patches.png, files.txt, topk_files.txt (the
-/// same) and patches.parquet. A run that is interrupted goes on with --resume, to the same bytes.
+/// Every image is cut into windows that overlap by a fifth. Each window is resized to the network's usual input
+/// size; its score for a unit is the mean of the unit's activation map. The best patches, at most one per image, are
+/// written to <out>/<arch>/neuron_<layer>/<channel>/top<k> as patches.png, files.txt, topk_files.txt (the same
+/// list) and patches.parquet. An interrupted run can be resumed with --resume; the results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neuron baseline --data imagenet --target-layer layer4_2 --chs 54,1935
-  neuron baseline --data imagenet --chs all --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
+  neuron baseline --data imagenet --layer layer4_2 --channels 54,1935
+  neuron baseline --data imagenet --channels all --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
 pub(crate) struct Args {
     /// Layer of the units; `neuron layers` lists them
-    #[arg(long, default_value = "layer4_2", value_name = "LAYER")]
-    target_layer: String,
+    #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
+    layer: String,
     /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
-    /// The most images to work on at once; decides results only with --reference-compat
+    /// Maximum batch size; affects results only with --reference-compat
     #[arg(long, default_value = "256", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
-    /// Side of the patches in pixels of the crop
+    /// Patch side in crop pixels
     #[arg(long, default_value = "64", value_name = "PX", value_parser = count)]
     patch_size: NonZeroUsize,
     /// Channels, such as 0-63,162, or all
-    #[arg(long, visible_alias = "channels", default_value = "54,1935", value_name = "CHANNELS")]
-    chs: Channels,
+    #[arg(long, visible_alias = "channel", alias = "chs", default_value = "54,1935")]
+    channels: Channels,
     #[command(flatten)]
     source: SourceFlags,
     /// Patches to keep for each channel
@@ -96,8 +96,8 @@ enum Rule {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
-    let tap = network.tap(&args.target_layer)?;
-    let channels = channels::sorted(&args.chs, &tap, network.channels(&tap))?;
+    let tap = network.tap(&args.layer)?;
+    let channels = channels::sorted(&args.channels, &tap, network.channels(&tap))?;
     let windows = Windows::baseline(args.patch_size.get(), preprocessing.crop, preprocessing.crop)?;
     let boxes = Boxes::windows(&windows, preprocessing.crop);
     let settings = settings(args, global, &tap, &channels, boxes)?;
@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
     }
     let job = Baseline::new(scorer, &dataset, &channels, args.topk_patches, settings.rule)?;
-    scan.conduct(job, |job, skipped| {
+    scan.drive(job, |job, skipped| {
         let kept = job.into_kept(&settings.boxes)?;
         say_short_lists(global, &settings, &channels, &kept);
         results.write(kept, skipped)
@@ -162,7 +162,7 @@ fn settings(
     };
     Ok(Settings {
         arch: args.arch.clone(),
-        typed_layer: args.target_layer.trim().to_owned(),
+        typed_layer: args.layer.trim().to_owned(),
         layer: tap.name.clone(),
         channels: channels::as_typed(channels),
         boxes,

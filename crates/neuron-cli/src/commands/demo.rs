@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
 
-use crate::global::Global;
+use crate::command_line::CommandLine;
+use crate::global::{self, Global};
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::program::Program;
 use crate::progress::Progress;
-use crate::{claim, cli, interrupt, output};
-use lines::{Line, Lines, Places};
+use crate::{claim, interrupt, output};
+use lines::{Lines, Places};
 use units::DemoUnit;
 
 /// The weights that come with the command, so that an installed one needs no other file.
@@ -22,33 +24,34 @@ const WEIGHTS: &[u8] = include_bytes!("../../../../weights/demo.safetensors");
 /// Seed of the pictures: not the one that the network was trained with, so that it has seen none of them.
 const SEED: u64 = 2;
 
-/// Show the whole way, from images to pictures of units, on data that are drawn on the spot
+/// Run every step on a small generated data set
 ///
-/// Draws pictures of twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline, fvis
-/// and atlas on them with a small network that was trained on such pictures. Every command is printed before it runs: it can be
-/// repeated as it stands, or with other data and weights. Nothing is downloaded. What an earlier run has completed
-/// is kept; one that was interrupted is continued. The demo brings its own weights and data: --weights and --data
-/// change nothing.
+/// Draws twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline, fvis and atlas on
+/// these images with a small network that was trained on others of their kind. Each command is printed before it
+/// runs, so that you can repeat it as it is, or with your own data and weights. Nothing is downloaded. Steps that an
+/// earlier run completed are kept; an interrupted step is continued. The demo brings its own weights and data:
+/// --weights and --data have no effect.
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["device", "precision", "threads", "config", "quiet", "verbose", "json", "dry_run", "overwrite"]))]
 #[command(after_help = "Examples:
   neuron demo
   neuron demo --out shapes --units 20")]
 pub(crate) struct Args {
-    /// Folder for the pictures and the results
+    /// Folder for the images and the results
     #[arg(long, default_value = "neuron-demo", value_name = "DIR")]
     out: PathBuf,
-    /// Pictures to draw of each class
+    /// Images to draw per class
     #[arg(long, default_value = "30", value_name = "N", value_parser = count)]
     pictures: NonZeroUsize,
-    /// The most units to visualise: those that are most specific to a class, one for each class
+    /// Maximum number of units to visualise: the most class-selective ones, one per class
     #[arg(long, default_value = "8", value_name = "N", value_parser = count)]
     units: NonZeroUsize,
     /// Steps of each visualisation
-    #[arg(long, default_value = "500", value_name = "N", value_parser = count)]
-    epochs: NonZeroUsize,
+    #[arg(long, alias = "epochs", default_value = "500", value_name = "N", value_parser = count)]
+    steps: NonZeroUsize,
 }
 
-pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
     if global.reference_compat {
         let message = "--reference-compat: the demo has nothing to compare with; leave it out";
         return Err(WrongUsage(message.to_owned()).into());
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
     let _claim = claim::take(&args.out, "demo", &["demo".to_owned()])?;
     let _caught = interrupt::caught();
-    let demo = Demo { args, global };
+    let demo = Demo { args, global, program };
     if demo.draw(Path::new(&places.data))? == Outcome::Interrupted {
         return Ok(demo.interrupted());
     }
@@ -89,7 +92,7 @@ fn plan(lines: &Lines<'_>) -> anyhow::Result<Outcome> {
     let dataset = dataset(lines.args, lines.global);
     let mut text = format!("# {} pictures would be drawn into {}\n", dataset.len(), lines.places.data);
     text += &format!(
-        "{}\n# UNITS: the channels that this command shows to be most specific\n",
+        "{}\n# UNITS: the channels that this command shows to be the most class-selective\n",
         lines.select_images()
     );
     for line in lines.about("UNITS").into_iter().chain([lines.atlas()]) {
@@ -108,6 +111,7 @@ fn dataset(args: &Args, global: &Global) -> Dataset {
 struct Demo<'a> {
     args: &'a Args,
     global: &'a Global,
+    program: &'a Program,
 }
 
 impl Demo<'_> {
@@ -137,12 +141,11 @@ impl Demo<'_> {
     }
 
     /// Prints a command and runs what was printed, by the parser that reads what users type.
-    fn execute(&self, line: Line, done: &mut Vec<Line>) -> anyhow::Result<Outcome> {
+    fn execute(&self, line: CommandLine, done: &mut Vec<CommandLine>) -> anyhow::Result<Outcome> {
         if !self.global.json {
             output::print(&format!("{line}\n"))?;
         }
-        let command = cli::parse_from(line.arguments())?;
-        let outcome = super::run(command).with_context(|| line.to_string())?;
+        let outcome = (self.program.run)(&line.words()).with_context(|| line.to_string())?;
         done.push(line);
         Ok(outcome)
     }

@@ -34,39 +34,39 @@ const REFERENCE_DRAWS: usize = 16;
 
 /// Find the patches that drive units, in the images that excite them most
 ///
-/// Every image in the lists of the units (<save-dir>/<channel>/files_all.txt, as select-images writes them) is
-/// visited once: it is cut into windows that overlap by half, each window is forwarded once, and its score for a
-/// unit is the mean of the unit's activation map. The best window of every image is ranked, and of the best
-/// patches patches.png, topk_files.txt and patches.parquet tell in <save-dir>/<channel>. A run that is interrupted
-/// goes on with --resume, to the same bytes.
+/// Every image in the lists of the units (<out>/<channel>/files_all.txt, as written by select-images) is visited
+/// once. It is cut into windows that overlap by half, and the network sees each window once; the window's score for
+/// a unit is the mean of the unit's activation map. The best window of every image is ranked, and the best patches
+/// are written to <out>/<channel> as patches.png, topk_files.txt and patches.parquet. An interrupted run can be
+/// resumed with --resume; the results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neuron extract-patches --channel 162
-  neuron extract-patches --channels all --save-dir results/resnet50/neuron_layer4
+  neuron extract-patches --channels 162
+  neuron extract-patches --channels all --out results/resnet50/neuron_layer4
   neuron extract-patches --channels 0-63 --method receptive-field --patch-size field")]
 pub(crate) struct Args {
     /// Layer of the units; `neuron layers` lists them
-    #[arg(long, default_value = "layer4", value_name = "LAYER")]
-    target_layer: String,
+    #[arg(long, alias = "target-layer", default_value = "layer4", value_name = "LAYER")]
+    layer: String,
     /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
-    /// Side of the patches in pixels of the crop; with --method receptive-field also `field`: all of the field
+    /// Patch side in crop pixels, or (with --method receptive-field) `field` for the whole receptive field
     #[arg(long, default_value = "32", value_name = "PX")]
     patch_size: PatchSize,
     /// Patches to keep for each channel
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     topk_patches: NonZeroUsize,
-    /// Folder with the channels' lists, and for their patches
-    #[arg(long, default_value = "resnet50/neuron_layer4", value_name = "DIR")]
-    save_dir: PathBuf,
+    /// Folder of the layer: it holds the lists of the channels, and the results go there
+    #[arg(long, alias = "save-dir", default_value = "resnet50/neuron_layer4", value_name = "DIR")]
+    out: PathBuf,
     /// Channels, such as 162 or 0-63,162, or all that have a list
     #[arg(long, visible_alias = "channel", default_value = "162")]
     channels: Channels,
     /// How patches are found in an image
     #[arg(long, default_value = "sliding")]
     method: Method,
-    /// The most images to work on at once; results do not depend on it
+    /// Maximum batch size; does not affect results
     #[arg(long, default_value = "512", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Patches in a row of patches.png
@@ -82,9 +82,9 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Method {
-    /// Forward every window by itself; the best is the one with the highest mean activation
+    /// Run the network on every window by itself; the best has the highest mean activation
     Sliding,
-    /// Forward the whole image once and cut around where the activation is highest: about 100 times faster
+    /// Run the network on the whole image once, and cut around the highest activation: about 100 times faster
     ReceptiveField,
 }
 
@@ -96,14 +96,19 @@ enum PatchSize {
     Field,
 }
 
-impl FromStr for PatchSize {
-    type Err = String;
+/// A text that is no size of patches.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number of pixels, at least 1, or field")]
+struct ParsePatchSizeError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for PatchSize {
+    type Err = ParsePatchSizeError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePatchSizeError> {
         match text.parse::<NonZeroUsize>() {
             _ if text == "field" => Ok(Self::Field),
             Ok(pixels) => Ok(Self::Pixels(pixels.get())),
-            Err(_) => Err("expected a number of pixels, at least 1, or field".to_owned()),
+            Err(_) => Err(ParsePatchSizeError),
         }
     }
 }
@@ -148,20 +153,20 @@ impl Input {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
-    let tap = network.tap(&args.target_layer)?;
-    let origin = Origin::of(&args.save_dir)?;
+    let tap = network.tap(&args.layer)?;
+    let origin = Origin::of(&args.out)?;
     if let Some(origin) = &origin {
         if let Some(note) = origin.check(&network, &tap)? {
             global.say(0, || note);
         }
         origin.say_moved(global.data_if_any()?, global);
     }
-    let channels = lists::channels_with_lists(&args.channels, &args.save_dir)?;
+    let channels = lists::channels_with_lists(&args.channels, &args.out)?;
     let channels = channels::sorted(&channels, &tap, network.channels(&tap))?;
     let settings = settings(args, global, &network, &tap, &preprocessing, &channels)?;
     let scorer = scorer(&settings, &network, &tap, &preprocessing)?;
     let lookup = Origin::lookup(&[origin.as_ref()], global.data_if_any()?);
-    let lists = Lists::read(&args.save_dir, &channels, &lookup)?;
+    let lists = Lists::read(&args.out, &channels, &lookup)?;
     let shard = args.scan.shard()?;
     let identity = identity(&network, &preprocessing, &settings, &lists).within(&global.limits());
     let results = Results {
@@ -169,7 +174,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         identity: &identity,
         preprocessing: &preprocessing,
         lists: &lists,
-        folder: &args.save_dir,
+        folder: &args.out,
         limits: global.limits(),
         quiet: global.quiet,
     };
@@ -194,7 +199,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     lists.notices().into_iter().for_each(|notice| global.say(0, || notice));
     say_short_lists(global, &settings, &lists);
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
-    scan.conduct(job, |job, skipped| results.write(&job.into_best(), skipped))
+    scan.drive(job, |job, skipped| results.write(&job.into_best(), skipped))
 }
 
 fn settings(
@@ -229,7 +234,7 @@ fn settings(
         boxes,
         topk_patches: args.topk_patches.get(),
         input: if compat { Input::Raw } else { Input::Normalised },
-        save_dir: Place::new(&args.save_dir),
+        save_dir: Place::new(&args.out),
         data: global.data.as_deref().map(Place::new),
         drawing: Drawing::new(&args.drawing, args.grid_columns.get(), compat.then_some(REFERENCE_DRAWS)),
     })

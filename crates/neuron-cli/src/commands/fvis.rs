@@ -7,6 +7,7 @@ pub(crate) mod patches;
 mod plan;
 mod record;
 mod references;
+mod report;
 mod results;
 mod start;
 
@@ -17,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
-use neuron_fvis::{FvisError, ImagePriors, Item, LayerWeights, Optimizer, Schedule, Settings, Start, Unit};
+use neuron_fvis::{
+    FvisError, ImagePriors, Item, LayerWeights, Optimizer, Preset, Schedule, Settings, Start, Unit,
+};
 use neuron_model::{PixelRange, RelevanceMethod};
 
 use crate::channels::Channels;
@@ -30,96 +33,94 @@ use crate::scan::{Identity, seconds};
 use display::Display;
 use identities::Identities;
 use references::References;
-use results::{Leftovers, Results};
+use results::{EarlierRun, Results};
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
 
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
-/// The picture starts as noise. In every step the features that are relevant for the unit (by layer-wise relevance
-/// propagation or guided backpropagation) are sorted by channel and moved towards the sorted features of the unit's
-/// reference images, which `extract-patches` or `baseline` have listed. Several units optimise side by side, each
-/// as if alone. Ctrl-C writes the picture so far; --resume goes on, to the same bytes.
+/// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
+/// propagation or guided backpropagation) are sorted within each channel and moved towards the sorted features of
+/// the unit's reference images, which `extract-patches` or `baseline` listed. Several units are optimised side by
+/// side, each as if it were alone. Ctrl-C writes the picture so far and a checkpoint; --resume continues, and the
+/// results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neuron fvis --layer layer4_2 --channel 1935 --topk-dir resnet50/neuron_layer4
-  neuron fvis --channels 54,162,1935 --epochs 400 --save-every 100
-  neuron fvis --channel 1935 --method GuidedBackprop --exp-name guided")]
+  neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4
+  neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
+  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided")]
 pub(crate) struct Args {
     /// Architecture
     #[arg(long, default_value = "resnet50", alias = "arch_name", alias = "arch-name")]
     arch: String,
-    /// Layer of the unit; `neuron layers` lists them
-    #[arg(long, default_value = "layer4_2")]
+    /// Layer of the units; `neuron layers` lists them
+    #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
     layer: String,
-    /// Channel of the unit
-    #[arg(long, default_value_t = 1935, value_name = "C")]
-    channel: usize,
-    /// Several channels, such as 0-3,162, side by side in one run
-    #[arg(long, value_name = "LIST", conflicts_with = "channel")]
-    channels: Option<Channels>,
-    /// Where `extract-patches` or `baseline` wrote the units' folders
+    /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run
+    #[arg(long, visible_alias = "channel", default_value = "1935")]
+    channels: Channels,
+    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units
     #[arg(long, default_value = "resnet50/neuron_layer4/", value_name = "DIR")]
     topk_dir: PathBuf,
-    /// Number of steps (of --setting-id 1)
-    #[arg(long, default_value_t = 2000, value_name = "N")]
-    epochs: usize,
-    /// How relevance is found: LRP, LRPRestricted or GuidedBackprop
+    /// Number of steps of --schedule single
+    #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
+    steps: usize,
+    /// Method of attribution: LRP, LRPRestricted or GuidedBackprop
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
     method: RelevanceMethod,
-    /// Reference images of each unit
+    /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     num_real_img: NonZeroUsize,
     /// Folder for the results
-    #[arg(long, default_value = "images", value_name = "DIR")]
-    folder_name: PathBuf,
-    /// Name of the results [default: <arch>_<layer>_unit<channel>]
+    #[arg(long, alias = "folder-name", default_value = "images", value_name = "DIR")]
+    out: PathBuf,
+    /// Name of the result files [default: <arch>_<layer>_unit<channel>]
     #[arg(long, value_name = "NAME")]
     exp_name: Option<String>,
-    /// Weights of the features of conv1 and layer1 to layer4
+    /// Weights of the feature layers conv1 and layer1 to layer4
     #[arg(long, default_value = "0.1,1,1,1,0", value_name = "W,W,W,W,W")]
     layer_weights: LayerWeights,
     /// Side of the picture, in pixels
     #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
     resolution: NonZeroUsize,
-    /// Pictures of each unit, from different starts
-    #[arg(long, default_value = "1", value_name = "N", value_parser = copies)]
-    bs: NonZeroUsize,
+    /// Pictures per unit, each from its own start
+    #[arg(long, alias = "bs", default_value = "1", value_name = "N", value_parser = copies)]
+    copies: NonZeroUsize,
     /// Largest shift of the picture in a step, in pixels
     #[arg(long, default_value_t = 30, value_name = "PIXELS")]
     jitter: usize,
-    /// Mirror the picture in half of the steps
+    /// Mirror the picture in half of the steps, at random
     #[arg(long)]
     do_flip: bool,
-    /// 0: 2000 steps at half size, then 1000; 1: --epochs steps; 2: 20,000 steps without a range of pixels
-    #[arg(long, default_value_t = 1, value_name = "0|1|2")]
-    setting_id: usize,
+    /// Schedule of the steps
+    #[arg(long, alias = "setting-id", value_enum, default_value = "single")]
+    schedule: ScheduleFlag,
     /// Learning rate
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     lr: f64,
-    /// Weight of the features
+    /// Weight of the feature loss
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     feat_dist: f64,
-    /// Weight of the total variation by absolute differences
+    /// Weight of the total variation (L1: sum of absolute differences)
     #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     tv_l1: f64,
-    /// Weight of the total variation by norms
+    /// Weight of the total variation (L2: sum of gradient norms)
     #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     tv_l2: f64,
-    /// Weight of the picture's norm
+    /// Weight of the L2 norm of the picture
     #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
     l2: f64,
     /// Seed of the start picture and of the jitter
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Start from this: a picture, or safetensors with `init` and perhaps `offsets`
+    /// Start from a file: a picture, or safetensors with `init` and optionally `offsets`
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
-    /// End after so many steps of the schedule; --resume can go on
+    /// Stop after N steps of the schedule; --resume continues
     #[arg(long, value_name = "N")]
     stop_after: Option<usize>,
-    /// What the picture is compared with: the listed images as a whole, or the patches that were kept of them
+    /// What the picture is compared with: the listed images as a whole, or the patches cut from them
     #[arg(long, value_enum, default_value = "images")]
     references: Kind,
     /// Also write the picture every N steps
@@ -128,7 +129,7 @@ pub(crate) struct Args {
     /// Continue an interrupted run
     #[arg(long)]
     resume: bool,
-    /// Seconds between checkpoints: a killed run loses no more
+    /// Seconds between checkpoints: a killed run loses at most that much work
     #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
     checkpoint_every: f64,
 }
@@ -140,11 +141,35 @@ fn side(text: &str) -> Result<NonZeroUsize, String> {
     side.ok_or_else(|| format!("expected a number of pixels, 1 to {LARGEST}"))
 }
 
-/// The value of `--bs`: all copies are in memory together.
+/// The value of `--copies`: all of them are in memory together.
 fn copies(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 1024;
     let copies = text.parse().ok().filter(|copies: &NonZeroUsize| copies.get() <= MOST);
     copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
+}
+
+/// The value of `--schedule`; the reference implementation numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ScheduleFlag {
+    /// 2000 steps at half size, then 1000 at full size
+    #[value(alias = "0")]
+    CoarseToFine,
+    /// --steps steps at full size
+    #[value(alias = "1")]
+    Single,
+    /// 20,000 steps at full size, with no limit on the pixels' values
+    #[value(alias = "2")]
+    Unclamped,
+}
+
+impl From<ScheduleFlag> for Preset {
+    fn from(flag: ScheduleFlag) -> Self {
+        match flag {
+            ScheduleFlag::CoarseToFine => Self::CoarseToFine,
+            ScheduleFlag::Single => Self::Single,
+            ScheduleFlag::Unclamped => Self::Unclamped,
+        }
+    }
 }
 
 /// What references are made of.
@@ -166,10 +191,7 @@ impl Kind {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let target = network.tap(&args.layer)?;
-    let channels = match &args.channels {
-        Some(channels) => channels.of(&target, network.channels(&target))?,
-        None => Channels::Listed(vec![args.channel]).of(&target, network.channels(&target))?,
-    };
+    let channels = args.channels.of(&target, network.channels(&target))?;
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
@@ -195,14 +217,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .with("layer", &target.name)
         .with("references_are", args.references.name())
         .with("start_sha256", start.sha256.as_deref());
-    let population = record::in_general(global)?.map(|images| images.fingerprint());
+    let population = report::in_general(global)?.map(|images| images.fingerprint());
     let identities = Identities::new(&common, &channels, &references, &settings, population.as_deref());
     let results = Results::new(args, &channels);
     if global.dry_run {
-        results.leftovers(&identities, args.resume, global.overwrite)?;
+        results.earlier_run(&identities, args.resume, global.overwrite)?;
         return plan();
     }
-    let report = record::Report {
+    let report = report::Report {
         args,
         global,
         network: &network,
@@ -212,8 +234,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let run = Run { report: &report, channels: &channels, results: &results, inputs: identities.inputs() };
     let _claim = results.claim()?;
-    let checkpoint = match results.leftovers(&identities, args.resume, global.overwrite)? {
-        Leftovers::Complete => {
+    let checkpoint = match results.earlier_run(&identities, args.resume, global.overwrite)? {
+        EarlierRun::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
             if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
                 let message = "without the pictures that --save-every asks for: add --overwrite to make them";
@@ -221,8 +243,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             }
             return Ok(outcome(&references));
         }
-        Leftovers::Checkpoint(bytes) => Some(bytes),
-        Leftovers::Nothing => None,
+        EarlierRun::Checkpoint(bytes) => Some(bytes),
+        EarlierRun::Nothing => None,
     };
     if global.overwrite && checkpoint.is_none() {
         results.remove_stale()?;
@@ -251,7 +273,7 @@ enum Ended {
 
 /// A run that was found to be possible.
 struct Run<'a> {
-    report: &'a record::Report<'a>,
+    report: &'a report::Report<'a>,
     channels: &'a [usize],
     results: &'a Results<'a>,
     /// What decides the pictures beside the settings, for the checkpoint.
@@ -266,11 +288,10 @@ impl Run<'_> {
         start: Start,
         checkpoint: Option<Vec<u8>>,
     ) -> anyhow::Result<Optimizer<'_>> {
-        let record::Report { global, network, target, references, .. } = *self.report;
+        let report::Report { global, network, target, references, .. } = *self.report;
         let units = self.channels.iter().zip(references);
         let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
-        let optimizer = Optimizer::new(network, target, units, settings, start);
-        let mut optimizer = optimizer.map_err(failure::told)?;
+        let mut optimizer = Optimizer::new(network, target, units, settings, start)?;
         if let Some(bytes) = checkpoint {
             optimizer.restore(&bytes, &self.inputs)?;
             global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
@@ -285,7 +306,7 @@ impl Run<'_> {
     }
 
     fn steps(&self, optimizer: &mut Optimizer<'_>) -> anyhow::Result<Ended> {
-        let record::Report { args, global, .. } = *self.report;
+        let report::Report { args, global, .. } = *self.report;
         let total = optimizer.settings().schedule.steps();
         let last = args.stop_after.unwrap_or(total).min(total);
         let mut display = Display::new(last, global.quiet);
@@ -342,17 +363,17 @@ impl Run<'_> {
 }
 
 fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
-    let schedule = Schedule::from_setting(args.setting_id, args.epochs, args.jitter);
+    let schedule = Schedule::preset(args.schedule.into(), args.steps, args.jitter);
     Ok(Settings {
         method: args.method,
         layer_weights: args.layer_weights,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
-        schedule: schedule.map_err(failure::told)?,
+        schedule: schedule?,
         learning_rate: args.lr,
         mirror: args.do_flip,
         seed: args.seed,
-        copies: args.bs.get(),
+        copies: args.copies.get(),
         size: (args.resolution.get(), args.resolution.get()),
         pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
         ..Settings::default()

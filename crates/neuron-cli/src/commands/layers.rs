@@ -5,19 +5,20 @@ use neuron_data::Preprocessing;
 use neuron_model::{Architecture, TapInfo, Weights};
 use serde::Serialize;
 
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::output;
 use crate::preprocessing::Known;
 
 /// List the layers of a network: channels, map size, stride and receptive field
 ///
-/// Every name in the list is accepted wherever a command takes a layer, with dots or with underscores. With
-/// --weights the list is that of those weights (number of classes, place of the strides, size of the input).
+/// Every name in the list is accepted wherever a command takes a layer, with dots or underscores. With --weights, the
+/// list describes the network of those weights (number of classes, placement of strides, input size).
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["weights", "weights_key", "config", "quiet", "verbose", "json"]))]
 #[command(after_help = "Example:\n  neuron layers --arch resnet18")]
 pub(crate) struct Args {
-    /// The network
+    /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
 }

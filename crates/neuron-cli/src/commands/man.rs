@@ -2,26 +2,27 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::cli;
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::outcome::Outcome;
+use crate::program::Program;
 
-/// Write man pages, one for each command, into a folder
+/// Write man pages, one per command, to a folder
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["quiet", "dry_run"]))]
 #[command(after_help = "Example:\n  neuron man ~/.local/share/man/man1")]
 pub(crate) struct Args {
     /// The folder for neuron.1, neuron-fvis.1, ...
     dir: PathBuf,
 }
 
-pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
     let dir = args.dir.display();
     if global.dry_run {
         global.say(0, || format!("man pages would be written to {dir}"));
         return Ok(Outcome::Done);
     }
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
-    clap_mangen::generate_to(cli::definition(), &args.dir)
+    clap_mangen::generate_to((program.definition)(), &args.dir)
         .with_context(|| format!("cannot write man pages to {dir}"))?;
     global.say(0, || format!("man pages: {dir}"));
     Ok(Outcome::Done)

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::{baseline, extract_patches, select_images};
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::numbers::counted;
 use crate::outcome::Outcome;
 use crate::scan::{Checkpoint, Overwrite, Shard, SkippedImage};
@@ -12,10 +12,11 @@ use crate::{interrupt, output};
 
 /// Merge the shards of select-images, extract-patches or baseline into the result of one run
 ///
-/// A shard is the file that a run with --shard I/N left in <out>/<arch> (extract-patches: in <save-dir>), or a folder that holds such files. All N
-/// must be there, each once, from runs with the same weights, data and settings; the result has the same bytes
-/// as one unsharded run's.
+/// A shard is the file that a run with --shard I/N left in <out>/<arch> (extract-patches: in <out>), or a folder that
+/// holds such files. Each of the N shards must be given once, from runs with the same weights, data and settings.
+/// The result is byte-identical to that of one unsharded run.
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["config", "quiet", "verbose", "json", "dry_run", "overwrite", "max_pixels"]))]
 #[command(after_help = "Example:
   neuron select-images --data imagenet --shard 1/2 --out shards
   neuron select-images --data imagenet --shard 2/2 --out shards

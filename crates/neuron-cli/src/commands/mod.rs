@@ -16,8 +16,9 @@ mod weights;
 
 use clap::Subcommand;
 
-use crate::cli::Cli;
+use crate::global::Global;
 use crate::outcome::Outcome;
+use crate::program::Program;
 
 /// The commands, in the order in which a user meets them.
 #[derive(Debug, Subcommand)]
@@ -38,21 +39,20 @@ pub(crate) enum Command {
 }
 
 /// Runs the command that was asked for.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    let Cli { command, global } = cli;
+pub(crate) fn run(command: Command, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
     match command {
-        Command::Activations(args) => activations::run(&args, &global),
-        Command::Atlas(args) => atlas::run(&args, &global),
-        Command::Attribute(args) => attribute::run(&args, &global),
-        Command::Baseline(args) => baseline::run(&args, &global),
-        Command::Completions(args) => completions::run(&args),
-        Command::Demo(args) => demo::run(&args, &global),
-        Command::ExtractPatches(args) => extract_patches::run(&args, &global),
-        Command::Fvis(args) => fvis::run(&args, &global),
-        Command::Layers(args) => layers::run(&args, &global),
-        Command::Man(args) => man::run(&args, &global),
-        Command::Merge(args) => merge::run(&args, &global),
-        Command::SelectImages(args) => select_images::run(&args, &global),
-        Command::Weights(args) => weights::run(&args, &global),
+        Command::Activations(args) => activations::run(&args, global),
+        Command::Atlas(args) => atlas::run(&args, global),
+        Command::Attribute(args) => attribute::run(&args, global),
+        Command::Baseline(args) => baseline::run(&args, global),
+        Command::Completions(args) => completions::run(&args, program),
+        Command::Demo(args) => demo::run(&args, global, program),
+        Command::ExtractPatches(args) => extract_patches::run(&args, global),
+        Command::Fvis(args) => fvis::run(&args, global),
+        Command::Layers(args) => layers::run(&args, global),
+        Command::Man(args) => man::run(&args, global, program),
+        Command::Merge(args) => merge::run(&args, global),
+        Command::SelectImages(args) => select_images::run(&args, global),
+        Command::Weights(args) => weights::run(&args, global),
     }
 }

@@ -21,23 +21,30 @@ pub(super) use results::write_merged;
 
 /// Find the images that excite each unit most, in one pass over a data set
 ///
-/// A unit's score on an image is the maximum of its activation map. For every channel of every asked layer the
-/// best images are kept, best first, in <out>/<arch>/neuron_<layer>/<channel>/files_all.txt, and all of them with
-/// their scores in topk.parquet. Memory does not grow with the data set. A run that is interrupted (Ctrl-C,
-/// SIGTERM, a crash) goes on with --resume, to the same bytes.
+/// A unit's score on an image is the maximum of its activation map. For every channel of every requested layer, the
+/// best images are listed, best first, in <out>/<arch>/neuron_<layer>/<channel>/files_all.txt; topk.parquet holds
+/// all lists with their scores. Memory does not grow with the data set. An interrupted run (Ctrl-C, SIGTERM, a
+/// crash) can be resumed with --resume; the results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  neuron select-images --data imagenet --target-layer layer4
-  neuron select-images --data imagenet --target-layer layer2,layer3,layer4.2 --topk-images 1000
+  neuron select-images --data imagenet --layer layer4
+  neuron select-images --data imagenet --layer layer2,layer3,layer4.2 --topk-images 1000
   neuron select-images --data imagenet --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
 pub(crate) struct Args {
     /// Layers, separated by commas; `neuron layers` lists them
-    #[arg(long, default_value = "layer4", value_name = "LAYERS", value_delimiter = ',')]
-    target_layer: Vec<String>,
+    #[arg(
+        long = "layer",
+        visible_alias = "layers",
+        alias = "target-layer",
+        default_value = "layer4",
+        value_name = "LAYERS",
+        value_delimiter = ','
+    )]
+    layers: Vec<String>,
     /// Architecture
     #[arg(long, default_value = "resnet50")]
     arch: String,
-    /// The most images to work on at once; results do not depend on it
+    /// Maximum batch size; does not affect results
     #[arg(long, default_value = "512", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
     /// Images to keep for each channel
@@ -46,7 +53,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     source: SourceFlags,
     /// Channels, such as 0-63,162, or all
-    #[arg(long, default_value = "all")]
+    #[arg(long, visible_alias = "channel", default_value = "all")]
     channels: Channels,
     /// Folder for the results
     #[arg(long, default_value = ".", value_name = "DIR")]
@@ -82,7 +89,7 @@ pub(super) struct Layer {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
-    let taps = taps(&network, &args.target_layer)?;
+    let taps = taps(&network, &args.layers)?;
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
@@ -120,7 +127,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
     }
     let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings, &dataset);
-    scan.conduct(job, |job, skipped| {
+    scan.drive(job, |job, skipped| {
         results.write(job.into_lists(), skipped)?;
         Ok(Outcome::Done)
     })
@@ -130,7 +137,7 @@ fn taps(network: &Network, names: &[String]) -> anyhow::Result<Vec<Tap>> {
     let taps = names.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
     for (index, tap) in taps.iter().enumerate() {
         if taps[..index].iter().any(|earlier| earlier.name == tap.name) {
-            return Err(WrongUsage(format!("--target-layer names {} twice", tap.name)).into());
+            return Err(WrongUsage(format!("--layer names {} twice", tap.name)).into());
         }
     }
     Ok(taps)
@@ -151,7 +158,7 @@ fn settings(
     };
     Ok(Settings {
         arch: args.arch.clone(),
-        layers: args.target_layer.iter().zip(taps).map(layer).collect::<Result<_, _>>()?,
+        layers: args.layers.iter().zip(taps).map(layer).collect::<Result<_, _>>()?,
         topk_images: args.topk_images.get(),
         source: Source::new(global.data()?, &args.source),
         reduction: "max".to_owned(),

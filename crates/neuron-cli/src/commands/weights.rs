@@ -6,15 +6,16 @@ use anyhow::{Context, bail};
 use neuron_model::{Architecture, Weights};
 
 use self::summary::Summary;
-use crate::global::Global;
+use crate::global::{self, Global};
 use crate::hub::{Hub, HubError};
 use crate::outcome::Outcome;
 use crate::preprocessing::Known;
 use crate::progress::Progress;
 use crate::{claim, output};
 
-/// Convert, look into or fetch weights
+/// Convert, inspect or fetch weights
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["weights_key", "config", "quiet", "verbose", "json", "dry_run", "overwrite"]))]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -27,12 +28,12 @@ enum Action {
     Fetch(Fetch),
 }
 
-/// Write a checkpoint of torchvision or timm (.pth or safetensors) as f32 safetensors
+/// Convert a torchvision or timm checkpoint (.pth or safetensors) to f32 safetensors
 ///
-/// Takes zip and legacy checkpoints, and safetensors in one file or several, in f64, f32, f16 or bf16. The network's
-/// tensors are found wherever they are: under `state_dict`, `model` or any other name, behind `module.`, `backbone.`
-/// or any other prefix. Where a file holds several networks, --weights-key chooses. Preprocessing that a config.json
-/// beside the file says is noted in the metadata. Nothing in the checkpoint is executed.
+/// Reads zip and legacy checkpoints, and safetensors in one or several files, in f64, f32, f16 or bf16. The tensors of
+/// the network are found wherever they are: under `state_dict`, `model` or any other name, with `module.`,
+/// `backbone.` or any other prefix. If a file holds several networks, --weights-key selects one. If a config.json
+/// beside the file specifies the preprocessing, it is copied into the metadata. Nothing in the checkpoint is executed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  neuron weights convert resnet50-0676ba61.pth weights/resnet50.safetensors --arch resnet50"
@@ -44,28 +45,30 @@ struct Convert {
     /// The file to write
     #[arg(value_name = "OUT.safetensors")]
     output: PathBuf,
-    /// Check the tensors against this architecture, and note it in the metadata
+    /// Check the tensors against this architecture, and record it in the metadata
     #[arg(long)]
     arch: Option<String>,
-    /// Note something in the metadata: stride_in_1x1=true, mean=0.5,0.5,0.5, ... (docs/formats.md lists the keys)
+    /// Add an entry to the metadata: stride_in_1x1=true, mean=0.5,0.5,0.5, ... (docs/formats.md lists the keys)
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     metadata: Vec<(String, String)>,
 }
 
-/// Show what a weights file holds
+/// Show the contents of a weights file
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["weights_key", "config", "json"]))]
 #[command(after_help = "Example:\n  neuron weights inspect weights/resnet50.safetensors")]
 struct Inspect {
-    /// safetensors or .pth
+    /// The file: safetensors or .pth
     file: PathBuf,
 }
 
-/// Get torchvision's weights from the Hugging Face Hub
+/// Download torchvision's weights from the Hugging Face Hub
 ///
-/// They come from `timm/<ARCH>.tv_in1k` with the preprocessing of its config.json, and lie at
+/// They are downloaded from `timm/<ARCH>.tv_in1k`, with the preprocessing of its config.json, and stored as
 /// <HF_HOME>/neuron/<ARCH>.safetensors, where every command finds them. HF_HOME, HF_ENDPOINT, HF_TOKEN and
 /// HF_HUB_OFFLINE are honoured.
 #[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["config", "quiet", "json", "dry_run", "overwrite"]))]
 #[command(after_help = "Example:\n  neuron weights fetch resnet50")]
 struct Fetch {
     /// resnet50, wide_resnet50_2, resnext50_32x4d, ...

@@ -8,10 +8,10 @@ use super::cutting::Cut;
 /// Flags of the pictures that show patches.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DrawingFlags {
-    /// Write rank and score under every patch of patches.png
+    /// Write rank and score below each patch in patches.png
     #[arg(long)]
     captions: bool,
-    /// Write every patch also as a picture of its own, patches/<rank>.png
+    /// Also write each patch to a file of its own, patches/<rank>.png
     #[arg(long)]
     save_patches: bool,
 }

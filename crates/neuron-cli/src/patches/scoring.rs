@@ -105,10 +105,10 @@ impl WindowScorer {
         (together * PIXELS_AN_IMAGE / (self.windows.len() * side * side)).clamp(1, together)
     }
 
-    /// A measurement, on a gray image.
+    /// A measurement, on a grey image.
     pub(crate) fn seconds_per_forward(&mut self) -> anyhow::Result<f64> {
-        let gray = vec![128; self.preprocessing.crop_bytes()];
-        Ok(seconds_of(|| self.best(&gray))? / self.windows.len() as f64)
+        let grey = vec![128; self.preprocessing.crop_bytes()];
+        Ok(seconds_of(|| self.best(&grey))? / self.windows.len() as f64)
     }
 
     /// The scores of every window.

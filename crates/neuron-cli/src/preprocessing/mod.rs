@@ -1,5 +1,5 @@
-//! How pictures become the input of a network: what the weights say of it, else what a configuration beside them says,
-//! else ImageNet's, aloud.
+//! How images become the input of a network: as the weights say, else as a configuration beside them says, else as for
+//! ImageNet, which is reported.
 
 mod beside;
 mod error;
@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use neuron_data::Preprocessing;
-use neuron_model::{Network, Weights};
+use neuron_model::Weights;
 
 use self::beside::Beside;
 pub(crate) use self::error::Problem;
-use crate::global::Global;
 
 /// A preprocessing and where it comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,21 +93,6 @@ fn leave_to_metadata(configured: &mut BTreeMap<String, String>, own: &BTreeMap<S
     let sides = ["resize", "crop"];
     let has_side = sides.iter().any(|side| own.contains_key(*side));
     configured.retain(|key, _| !(own.contains_key(key) || has_side && sides.contains(&key.as_str())));
-}
-
-impl Global {
-    /// The preprocessing that belongs to a network's weights; says what of it is not from their own metadata.
-    ///
-    /// # Errors
-    /// Those of [`Known::of`].
-    pub(crate) fn preprocessing(&self, network: &Network) -> anyhow::Result<Preprocessing> {
-        let weights = network.weights();
-        let known = Known::of(weights)?;
-        if let Some(told) = known.told(weights.path().unwrap_or(Path::new("the weights"))) {
-            self.say(0, || told);
-        }
-        Ok(known.preprocessing)
-    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! left, checkpoints, shards, signals, progress, skipped files) is here, once.
 
 mod checkpoint;
-mod conduct;
 mod crops;
 mod differences;
+mod drive;
 mod identity;
 mod plan;
 mod shard;
@@ -25,9 +25,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use conduct::{Destination, Overwrite};
 pub(crate) use crops::crops;
 pub(crate) use differences::between as differences_between;
+pub(crate) use drive::{Destination, Overwrite};
 pub(crate) use identity::Identity;
 pub(crate) use plan::{Plan, seconds_of};
 pub(crate) use shard::{Shard, ShardFlag, scanned_range};

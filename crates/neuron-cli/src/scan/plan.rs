@@ -59,7 +59,7 @@ impl Plan {
             let notices: String =
                 self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
             output::print(&format!(
-                "images      {}\nforwards    {forwards}\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{notices}",
+                "images      {}\nforward     {forwards} passes\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{notices}",
                 self.images,
                 self.channels,
                 self.kept_per_channel,

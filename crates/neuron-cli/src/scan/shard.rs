@@ -38,20 +38,18 @@ impl Shard {
         format!("shard-{}-of-{}", self.index, self.count)
     }
 
-    fn new(index: usize, count: usize) -> Result<Self, String> {
+    fn new(index: usize, count: usize) -> Result<Self, ShardError> {
         if index == 0 || index > count {
-            return Err(format!("there is no shard {index} of {count}: shards count from 1 (1/3, 2/3, 3/3)"));
+            return Err(ShardError::None { index, count });
         }
         Ok(Self { index, count })
     }
 
     /// The task of a Slurm array job: its position between the lowest and the highest task number.
-    fn from_slurm(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let number = |name: &str| -> Result<usize, String> {
-            let value = variable(name).ok_or_else(|| {
-                format!("--shard auto reads {name}, which is not set: run in a Slurm array job, or pass --shard I/N")
-            })?;
-            value.parse().map_err(|_| format!("{name} is {value:?}, not a number"))
+    fn from_slurm(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ShardError> {
+        let number = |name: &'static str| -> Result<usize, ShardError> {
+            let value = variable(name).ok_or(ShardError::NoSlurm { name })?;
+            value.parse().map_err(|_| ShardError::NotANumber { name, value })
         };
         let (id, count) = (number("SLURM_ARRAY_TASK_ID")?, number("SLURM_ARRAY_TASK_COUNT")?);
         // Arrays are numbered as the user likes (0-7, 1-8); without the lowest number, from 0.
@@ -66,20 +64,33 @@ impl ShardFlag {
         match self {
             Self::Given(shard) => Ok(shard),
             Self::Auto => Shard::from_slurm(|name| std::env::var(name).ok())
-                .map_err(|message| WrongUsage(message).into()),
+                .map_err(|error| WrongUsage(error.to_string()).into()),
         }
     }
 }
 
-impl FromStr for ShardFlag {
-    type Err = String;
+/// Why there is no such shard.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ShardError {
+    #[error("expected I/N (such as 1/3), or auto")]
+    Unknown,
+    #[error("there is no shard {index} of {count}: shards count from 1 (1/3, 2/3, 3/3)")]
+    None { index: usize, count: usize },
+    #[error("--shard auto reads {name}, which is not set: run in a Slurm array job, or pass --shard I/N")]
+    NoSlurm { name: &'static str },
+    #[error("{name} is {value:?}, not a number")]
+    NotANumber { name: &'static str, value: String },
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for ShardFlag {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
         if text == "auto" {
             return Ok(Self::Auto);
         }
         let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        let (index, count) = numbers.ok_or("expected I/N (such as 1/3), or auto")?;
+        let (index, count) = numbers.ok_or(ShardError::Unknown)?;
         Shard::new(index, count).map(Self::Given)
     }
 }
@@ -108,7 +119,7 @@ mod tests {
     #[test]
     fn shards_count_from_one() {
         assert_eq!("2/3".parse(), Ok(ShardFlag::Given(Shard { index: 2, count: 3 })));
-        assert!("0/3".parse::<ShardFlag>().unwrap_err().contains("count from 1"));
+        assert_eq!("0/3".parse::<ShardFlag>(), Err(ShardError::None { index: 0, count: 3 }));
         assert!("4/3".parse::<ShardFlag>().is_err());
         assert!("half".parse::<ShardFlag>().is_err());
     }

@@ -18,7 +18,7 @@ pub(crate) struct SourceFlags {
     /// Only the first N images of each class
     #[arg(long, value_name = "N", alias = "split_N", value_parser = count)]
     split_n: Option<NonZeroUsize>,
-    /// Which part of a data folder with train/ and val/ [default: train]
+    /// Part of a data folder with train/ and val/ to read [default: train]
     #[arg(long)]
     split: Option<Split>,
 }

@@ -18,7 +18,7 @@ pub(crate) struct ScanFlags {
     /// Seconds between checkpoints
     #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
     pub(crate) checkpoint_every: f64,
-    /// Scan only one of N parts, numbered from 1; `neuron merge` joins them (auto: from Slurm's environment)
+    /// Scan only part I of N, counted from 1; `neuron merge` joins the parts (auto: from Slurm's environment)
     #[arg(long, value_name = "I/N|auto")]
     pub(crate) shard: Option<ShardFlag>,
 }

@@ -6,7 +6,7 @@ pub(crate) mod reference;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Architecture, Weights};
@@ -38,6 +38,45 @@ pub(crate) fn expecting(code: i32, command: &mut Command) -> (String, String) {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{stdout}{stderr}");
     (stdout, stderr)
+}
+
+/// A temporary folder with `random.safetensors` and `photos/`, in which commands run.
+pub(crate) struct Room {
+    folder: tempfile::TempDir,
+}
+
+impl Room {
+    /// With so many classes of photos, and photos of each.
+    pub(crate) fn new(classes: usize, per_class: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        random_weights(folder.path());
+        draw_photos(folder.path(), classes, per_class);
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A path as an argument.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// A command line that runs in the folder, on its network unless it merges.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = neuron(&line.split_whitespace().collect::<Vec<_>>());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        if !line.starts_with("merge") {
+            command.args(["--arch", ARCH, "--weights", "random.safetensors"]);
+        }
+        command
+    }
+
+    /// Runs a command line, which must exit with `code`, and returns what it says on stderr.
+    pub(crate) fn run(&self, code: i32, line: &str) -> String {
+        expecting(code, &mut self.command(line)).1
+    }
 }
 
 /// A sequence of numbers in 0..1 that looks random.

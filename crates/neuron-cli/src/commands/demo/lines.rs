@@ -1,12 +1,12 @@
 //! The command lines of the demo.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use neuron_model::{DeviceRequest, Precision};
 
 use super::Args;
+use crate::command_line::CommandLine;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
 
@@ -22,27 +22,6 @@ const RESOLUTION: &str = "128";
 const JITTER: &str = "12";
 /// With the usual weight of total variation, which is made for larger networks and pictures, noise would stay.
 const SMOOTHNESS: &str = "1e-4";
-
-/// One command line, without the name of the program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    arguments: Vec<String>,
-}
-
-impl Line {
-    /// As they are parsed, the program's name first.
-    pub(super) fn arguments(&self) -> impl Iterator<Item = &str> {
-        std::iter::once("neuron").chain(self.arguments.iter().map(String::as_str))
-    }
-}
-
-/// As a shell reads it.
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Only a NUL could not be quoted, and no argument of a process holds one.
-        f.write_str(&shlex::try_join(self.arguments()).map_err(|_| fmt::Error)?)
-    }
-}
 
 /// The folders and files of a demo, as they are typed.
 #[derive(Clone, Debug)]
@@ -92,27 +71,26 @@ pub(super) struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    pub(super) fn select_images(&self) -> Line {
-        let own = ["--target-layer", LAYER, "--topk-images", TOP_IMAGES, "--out", &self.places.out];
+    pub(super) fn select_images(&self) -> CommandLine {
+        let own = ["--layer", LAYER, "--topk-images", TOP_IMAGES, "--out", &self.places.out];
         self.line("select-images", &own)
     }
 
     /// The commands that look at chosen channels, such as `3,17`.
-    pub(super) fn about(&self, channels: &str) -> [Line; 3] {
+    pub(super) fn about(&self, channels: &str) -> [CommandLine; 3] {
         let places = self.places;
-        let layer = ["--target-layer", LAYER];
+        let layer = ["--layer", LAYER];
         let patches = ["--patch-size", PATCH_PX, "--topk-patches", TOP_PATCHES];
-        let extract_patches =
-            [&layer[..], &patches, &["--channels", "all", "--save-dir", &places.units]].concat();
-        let baseline = [&layer[..], &patches, &["--chs", channels, "--out", &places.out]].concat();
-        let epochs = self.args.epochs.to_string();
+        let extract_patches = [&layer[..], &patches, &["--channels", "all", "--out", &places.units]].concat();
+        let baseline = [&layer[..], &patches, &["--channels", channels, "--out", &places.out]].concat();
+        let steps = self.args.steps.to_string();
         // Named after what decides it, so that pictures of fewer steps are not taken for these.
-        let name = format!("{LAYER}-{epochs}-steps");
+        let name = format!("{LAYER}-{steps}-steps");
         let fvis = [
             &["--layer", LAYER, "--channels", channels, "--topk-dir", &places.units][..],
             &["--num-real-img", TOP_PATCHES, "--resolution", RESOLUTION, "--jitter", JITTER],
-            &["--tv-l2", SMOOTHNESS, "--epochs", &epochs],
-            &["--folder-name", &places.pictures, "--exp-name", &name],
+            &["--tv-l2", SMOOTHNESS, "--steps", &steps],
+            &["--out", &places.pictures, "--exp-name", &name],
         ];
         [
             self.line("extract-patches", &extract_patches),
@@ -124,52 +102,41 @@ impl Lines<'_> {
     /// The command that makes pages of all results; always anew, as it takes seconds and has nothing of its own.
     ///
     /// Twelve patches tell what a unit of this small network responds to, and keep the pages below 10 MB.
-    pub(super) fn atlas(&self) -> Line {
+    pub(super) fn atlas(&self) -> CommandLine {
         let Places { out, data, atlas, .. } = self.places;
-        self.with_flags(&["atlas", out, "--data", data, "--patches", "12", "--out", atlas], "--overwrite")
+        let own = [out, "--data", data, "--patches", "12", "--out", atlas];
+        self.with_flags("atlas", &own, "--overwrite")
     }
 
     /// A command with what all that compute have in common: what is complete stays, what is not goes on; or all anew.
-    fn line(&self, command: &str, own: &[&str]) -> Line {
+    fn line(&self, command: &str, own: &[&str]) -> CommandLine {
         let Self { places, global, .. } = self;
         let common = ["--arch", ARCH, "--weights", &places.weights, "--data", &places.data];
         let start = if global.overwrite { "--overwrite" } else { "--resume" };
-        self.with_flags(&[&[command][..], &common, own].concat(), start)
+        self.with_flags(command, &[&common, own].concat(), start)
     }
 
     /// Arguments, the flags that the demo was given for all of its commands, and how results that are there count.
-    fn with_flags(&self, arguments: &[&str], start: &str) -> Line {
+    fn with_flags(&self, command: &str, arguments: &[&str], start: &str) -> CommandLine {
         let Self { global, .. } = self;
-        let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        if global.device != DeviceRequest::Auto {
-            arguments.extend(["--device".to_owned(), global.device.to_string()]);
-        }
-        if global.precision != Precision::F32 {
-            arguments.extend(["--precision".to_owned(), global.precision.to_string()]);
-        }
-        if global.threads != 0 {
-            arguments.extend(["--threads".to_owned(), global.threads.to_string()]);
-        }
-        if global.quiet {
-            arguments.push("--quiet".to_owned());
-        }
-        arguments.extend((0..global.verbose).map(|_| "--verbose".to_owned()));
-        arguments.push(start.to_owned());
-        Line { arguments }
+        let line = CommandLine::new(command);
+        let line = arguments.iter().fold(line, |line, argument| line.word(argument));
+        let given = |value: String, is_usual: bool| (!is_usual).then_some(value);
+        let device = given(global.device.to_string(), global.device == DeviceRequest::Auto);
+        let precision = given(global.precision.to_string(), global.precision == Precision::F32);
+        let threads = given(global.threads.to_string(), global.threads == 0);
+        let line = line
+            .flag_if("--device", device.as_deref())
+            .flag_if("--precision", precision.as_deref())
+            .flag_if("--threads", threads.as_deref())
+            .switch("--quiet", global.quiet);
+        (0..global.verbose).fold(line, |line, _| line.word("--verbose")).word(start)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shell_reads_what_was_meant() {
-        let awkward = ["select-images", "--out", "a folder/it's $HOME"];
-        let line = Line { arguments: awkward.map(str::to_owned).to_vec() };
-        let read = shlex::split(&line.to_string());
-        assert_eq!(read, Some(line.arguments().map(str::to_owned).collect()));
-    }
 
     #[test]
     fn a_folder_is_not_mistaken_for_a_flag() {

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::lines::Line;
 use super::units::DemoUnit;
+use crate::command_line::CommandLine;
 use crate::outcome::Outcome;
 use crate::output;
 
 /// Prints the units and the commands that were run, as JSON.
-pub(super) fn print(out: &Path, units: &[DemoUnit], done: &[Line]) -> anyhow::Result<Outcome> {
-    let commands: Vec<String> = done.iter().map(Line::to_string).collect();
+pub(super) fn print(out: &Path, units: &[DemoUnit], done: &[CommandLine]) -> anyhow::Result<Outcome> {
+    let commands: Vec<String> = done.iter().map(CommandLine::to_string).collect();
     let summary = json!({ "command": "demo", "output": out.display().to_string(), "units": units, "commands": commands });
     output::print(&format!("{summary:#}\n"))?;
     Ok(Outcome::Done)

@@ -1,4 +1,4 @@
-//! Which units the demo shows: those that are most specific to a class, one for each class.
+//! Which units the demo shows: those that are most selective for a class, one for each class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn channels(units: &[DemoUnit]) -> String {
 pub(super) fn choose(table: &Path, per_class: usize, count: usize) -> anyhow::Result<Vec<DemoUnit>> {
     let lists = read(table).with_context(|| format!("cannot read {}", table.display()))?;
     let units = lists.iter().filter_map(|(channel, classes)| best_class(*channel, classes, per_class));
-    Ok(most_specific(units.collect(), count))
+    Ok(most_selective(units.collect(), count))
 }
 
 /// The class of every image in each channel's list, best first.
@@ -62,7 +62,7 @@ fn average_precision(ranked: &[String], class: &str, per_class: usize) -> f64 {
     precisions.sum::<f64>() / per_class as f64
 }
 
-fn most_specific(mut units: Vec<DemoUnit>, count: usize) -> Vec<DemoUnit> {
+fn most_selective(mut units: Vec<DemoUnit>, count: usize) -> Vec<DemoUnit> {
     units.sort_by(|a, b| b.average_precision.total_cmp(&a.average_precision).then(a.channel.cmp(&b.channel)));
     let mut classes = BTreeSet::new();
     units.retain(|unit| classes.insert(unit.class.clone()));
@@ -86,10 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn one_unit_for_each_class_the_most_specific_first() {
+    fn one_unit_for_each_class_the_most_selective_first() {
         let unit = |channel, ranking: &str| best_class(channel, &ranked(ranking), 2).unwrap();
         let units = vec![unit(0, "abba"), unit(1, "aabb"), unit(2, "aabb"), unit(3, "bbaa"), unit(4, "cabc")];
-        let chosen = most_specific(units, 2);
+        let chosen = most_selective(units, 2);
         let chosen: Vec<_> = chosen.iter().map(|unit| (unit.channel, unit.class.as_str())).collect();
         assert_eq!(chosen, [(1, "a"), (3, "b")]);
     }

@@ -134,7 +134,7 @@ impl Entries {
     /// Reads a list; an image that it names twice counts where it comes first.
     fn read(&mut self, path: &Path) -> anyhow::Result<Vec<u32>> {
         let text = neuron_data::read_list(path).with_context(|| {
-            format!("cannot read {}: run `neuron select-images` first, or check --save-dir", path.display())
+            format!("cannot read {}: run `neuron select-images` first, or check --out", path.display())
         })?;
         self.lists += 1;
         let mut list = Vec::new();
@@ -194,7 +194,7 @@ pub(super) fn channels_with_lists(channels: &Channels, folder: &Path) -> anyhow:
         return Ok(channels.clone());
     }
     let unreadable =
-        || format!("cannot read {}: run `neuron select-images` first, or check --save-dir", folder.display());
+        || format!("cannot read {}: run `neuron select-images` first, or check --out", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(unreadable)? {
         let entry = entry.with_context(unreadable)?;
@@ -206,7 +206,7 @@ pub(super) fn channels_with_lists(channels: &Channels, folder: &Path) -> anyhow:
     }
     if found.is_empty() {
         bail!(
-            "no channel in {} has a {LIST}: run `neuron select-images` first, or check --save-dir",
+            "no channel in {} has a {LIST}: run `neuron select-images` first, or check --out",
             folder.display()
         );
     }

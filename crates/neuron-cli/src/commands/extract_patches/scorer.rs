@@ -45,14 +45,14 @@ impl Scorer {
         }
     }
 
-    /// A measurement, on gray images.
+    /// A measurement, on grey images.
     pub(super) fn seconds_per_forward(&mut self) -> anyhow::Result<f64> {
         match self {
             Self::Windows(scorer) => scorer.seconds_per_forward(),
             Self::Fields(scorer) => {
                 const TIMED: usize = 8;
-                let gray = vec![128; TIMED * scorer.preprocessing.crop_bytes()];
-                Ok(seconds_of(|| scorer.best(&gray))? / TIMED as f64)
+                let grey = vec![128; TIMED * scorer.preprocessing.crop_bytes()];
+                Ok(seconds_of(|| scorer.best(&grey))? / TIMED as f64)
             }
         }
     }

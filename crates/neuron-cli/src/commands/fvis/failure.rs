@@ -1,4 +1,4 @@
-//! What went wrong in a run, in the words of the command line.
+//! What went wrong in a run, with the names of the images.
 
 use anyhow::anyhow;
 use neuron_fvis::FvisError;
@@ -6,34 +6,6 @@ use neuron_model::Cause;
 
 use super::Run;
 use crate::not_finite;
-use crate::outcome::WrongUsage;
-
-/// The flags that set what the library calls by the names of its fields.
-const FLAGS: [(&str, &str); 9] = [
-    ("jitter_px", "--jitter"),
-    ("learning_rate", "--lr"),
-    ("feature_weight", "--feat-dist"),
-    ("tv_l1", "--tv-l1"),
-    ("tv_l2", "--tv-l2"),
-    ("l2", "--l2"),
-    ("copies", "--bs"),
-    ("id", "--setting-id"),
-    ("steps", "--epochs"),
-];
-
-/// A setting that cannot be used is a flag that was typed wrong; the start has a flag as well.
-pub(super) fn told(error: FvisError) -> anyhow::Error {
-    match error {
-        FvisError::Setting { setting, value, expected } => {
-            let flag = FLAGS.iter().find(|(name, _)| *name == setting).map_or(setting, |(_, flag)| flag);
-            WrongUsage(format!("{flag} is {value}; expected {expected}")).into()
-        }
-        error @ FvisError::StartNotFinite { .. } => {
-            anyhow::Error::from(error).context("--start cannot be used")
-        }
-        error => error.into(),
-    }
-}
 
 /// Why steps could not be taken. Where no step can ever be taken from here, the checkpoint goes as well: it would only
 /// be in the way of the next run.
@@ -59,7 +31,7 @@ pub(super) fn of_run(error: anyhow::Error, run: &Run<'_>) -> anyhow::Error {
             };
             (told, true)
         }
-        Ok(error) => (told(error), false),
+        Ok(error) => (error.into(), false),
         Err(error) => (error, false),
     };
     if hopeless {
@@ -67,21 +39,4 @@ pub(super) fn of_run(error: anyhow::Error, run: &Run<'_>) -> anyhow::Error {
         let _ = results.remove_checkpoint();
     }
     told
-}
-
-#[cfg(test)]
-mod tests {
-    use neuron_fvis::Schedule;
-
-    use super::*;
-
-    #[test]
-    fn settings_are_told_by_their_flags() {
-        let told = |error: FvisError| told(error).to_string();
-        let of_schedule = |id, epochs| told(Schedule::from_setting(id, epochs, 1).unwrap_err());
-        assert_eq!(of_schedule(3, 1), "--setting-id is 3; expected 0, 1 or 2");
-        assert_eq!(of_schedule(1, 0), "--epochs is 0; expected at least 1");
-        let start = told(FvisError::StartNotFinite { place: 3, value: f32::NAN });
-        assert!(start.starts_with("--start"), "{start}");
-    }
 }

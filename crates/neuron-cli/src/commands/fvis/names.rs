@@ -33,7 +33,7 @@ impl<'a> Names<'a> {
         if self.channels.len() > 1 || self.args.exp_name.is_none() {
             name += &format!("_unit{}", self.channels[unit]);
         }
-        if self.args.bs.get() > 1 {
+        if self.args.copies.get() > 1 {
             name += &format!("_copy{copy}");
         }
         name
@@ -56,12 +56,12 @@ impl<'a> Names<'a> {
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.args.folder_name
+        &self.args.out
     }
 
     /// All pictures as (unit, copy), those of the first unit first.
     pub(super) fn pictures(&self) -> impl Iterator<Item = (usize, usize)> {
-        let copies = self.args.bs.get();
+        let copies = self.args.copies.get();
         (0..self.channels.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)))
     }
 

@@ -59,11 +59,11 @@ impl Plan<'_> {
         } else {
             output::print(&format!(
                 "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
-             forwards    {passes:.0} (or what takes as long)\nmemory      about {:.1} GB\n\
+             forward     {passes:.0} passes, or the equivalent\nmemory      about {:.1} GB\n\
              disk        about {:.1} MB in {}\ntime        about {seconds:.0} seconds\n",
                 memory / 1e9,
                 disk / 1e6,
-                args.folder_name.display(),
+                args.out.display(),
             ))?;
         }
         Ok(Outcome::Done)

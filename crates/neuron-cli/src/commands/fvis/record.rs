@@ -1,29 +1,11 @@
-//! What a run says about its pictures: the JSON record beside each, and the summary.
+//! What a run says about one picture: the JSON record beside it.
 
 use std::collections::BTreeMap;
 
-use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
-use neuron_fvis::{Achievement, Item, Optimizer, Reached, Settings, TapScores};
-use neuron_model::{ChannelsLast, Images, Network, Tap};
+use neuron_fvis::{Achievement, Reached, Settings};
 use serde::Serialize;
-use serde_json::json;
-use std::sync::Arc;
 
-use super::Args;
-use super::references::References;
-use super::results::Results;
-use crate::global::Global;
-use crate::scan::{Identity, crops};
-use crate::{not_finite, output};
-
-/// Images of the data folder that stand for images in general.
-const POPULATION: usize = 256;
-
-/// The data set of images in general, where there is one.
-pub(super) fn in_general(global: &Global) -> anyhow::Result<Option<Dataset>> {
-    let Some(data) = global.data_if_any()? else { return Ok(None) };
-    Ok(Some(Dataset::open(data, &DatasetOptions::default())?))
-}
+use crate::scan::Identity;
 
 /// The record of one picture; `docs/formats.md` describes it.
 #[derive(Serialize)]
@@ -62,176 +44,11 @@ pub(super) struct Record {
 
 impl Record {
     /// What the picture reaches, beside what its references do: a share where that says something, else their mean.
-    fn reached(&self) -> String {
+    pub(super) fn reached(&self) -> String {
         let Reached { value, references, ratio, .. } = self.activation.max;
         match ratio {
             Some(ratio) => format!("activation {value:.2} ({:.0} % of its references')", 100.0 * ratio),
             None => format!("activation {value:.2} (its references': {references:.2})"),
         }
-    }
-}
-
-/// What records are made from.
-pub(super) struct Report<'a> {
-    pub(super) args: &'a Args,
-    pub(super) global: &'a Global,
-    pub(super) network: &'a Network,
-    pub(super) target: &'a Tap,
-    pub(super) references: &'a [References],
-    /// Of each unit's pictures.
-    pub(super) identities: &'a [Identity],
-}
-
-impl Report<'_> {
-    /// One record for each picture.
-    pub(super) fn records(
-        &self,
-        optimizer: &Optimizer<'_>,
-        channels: &[usize],
-        preprocessing: &Preprocessing,
-    ) -> anyhow::Result<Vec<Record>> {
-        let (height, width) = optimizer.settings().size;
-        let pictures: Vec<f32> =
-            optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
-        let of_unit = |at: usize| format!("the picture of channel {}", channels[optimizer.items()[at].unit]);
-        let pictures = self.scores(&ChannelsLast::new(&pictures, height, width), of_unit)?;
-        let population = self.population(preprocessing)?;
-        let mut records = Vec::new();
-        for (unit, channel) in channels.iter().enumerate() {
-            let references = &self.references[unit];
-            let references = self.scores(references, |at| references.names()[at].clone())?;
-            for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
-                let general = population.as_ref().unwrap_or(&references);
-                let activation = Achievement::of((&pictures, at), *channel, &references, general);
-                let population = if population.is_some() { "data" } else { "references" };
-                records.push(self.record(optimizer, item, *channel, activation, population));
-            }
-        }
-        Ok(records)
-    }
-
-    /// What some images do to the tap; `name` gives the name of one.
-    fn scores(&self, images: &dyn Images, name: impl FnOnce(usize) -> String) -> anyhow::Result<TapScores> {
-        TapScores::of(self.network, self.target, images).map_err(|error| not_finite::named(error, name))
-    }
-
-    fn record(
-        &self,
-        optimizer: &Optimizer<'_>,
-        item: &Item,
-        channel: usize,
-        activation: Achievement,
-        population: &'static str,
-    ) -> Record {
-        let settings = optimizer.settings();
-        let activations: Vec<f64> = item.history.iter().map(|step| step.activation).collect();
-        let silent = activations.iter().filter(|activation| **activation <= 0.0).count();
-        let rectified = self.network.graph().is_non_negative(self.target.node);
-        let layers = optimizer.objective().layers().iter().map(|layer| layer.name.clone());
-        let priors = ["tv_l1", "tv_l2", "l2"].map(str::to_owned);
-        let names: Vec<String> = layers.chain(priors).collect();
-        let prior_weights = [settings.priors.tv_l1, settings.priors.tv_l2, settings.priors.l2];
-        let weights = optimizer.objective().weights().iter().copied().chain(prior_weights);
-        let terms = names.iter().enumerate().map(|(at, name)| {
-            let term = item.history.iter().map(|step| {
-                let priors = [step.priors.tv_l1, step.priors.tv_l2, step.priors.l2];
-                step.layers.iter().chain(&priors).nth(at).copied().unwrap_or(0.0)
-            });
-            (name.clone(), term.collect())
-        });
-        Record {
-            neuron_version: env!("CARGO_PKG_VERSION"),
-            arch: self.args.arch.clone(),
-            weights_sha256: self.network.weights().sha256().map(str::to_owned),
-            layer: self.target.name.clone(),
-            channel,
-            copy: item.copy,
-            seed: settings.seed,
-            settings: settings.clone(),
-            start: self.args.start.as_ref().map(|path| path.display().to_string()),
-            references: self.references[item.unit].names().to_vec(),
-            references_are: self.args.references.name(),
-            inputs: self.identities[item.unit].clone(),
-            steps: optimizer.steps_done(),
-            finished: optimizer.is_finished(),
-            activation,
-            population,
-            loss: item.history.iter().map(|step| step.loss).collect(),
-            activations,
-            silent_steps: rectified.then_some(silent),
-            terms: terms.collect(),
-            weights: names.iter().cloned().zip(weights).collect(),
-        }
-    }
-
-    /// What can be said of a picture before it is finished; its record takes the place.
-    pub(super) fn first_record(&self, settings: &Settings, item: &Item) -> serde_json::Value {
-        json!({
-            "neuron_version": env!("CARGO_PKG_VERSION"),
-            "references_are": self.args.references.name(),
-            "settings": settings,
-            "inputs": self.identities[item.unit],
-            "steps": 0,
-            "finished": false,
-        })
-    }
-
-    /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
-    fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
-        let Some(dataset) = in_general(self.global)? else { return Ok(None) };
-        let dataset = Arc::new(dataset);
-        let count = dataset.len().min(POPULATION);
-        let len = dataset.len();
-        let limits = self.global.limits();
-        let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
-        let (mut pixels, mut indices) = (Vec::new(), Vec::new());
-        let chosen = (0..count).map(move |at| at * len / count);
-        for batch in Loader::new(dataset.clone(), chosen, preprocessing, &options)? {
-            pixels.extend_from_slice(batch.pixels());
-            indices.extend_from_slice(&batch.items);
-        }
-        let images = crops(&pixels, preprocessing);
-        let name = |at: usize| dataset.path(indices[at]).display().to_string();
-        Ok(Some(self.scores(&images, name)?))
-    }
-
-    /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
-    pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
-        for (record, picture) in records.iter().zip(results.pictures()) {
-            let Record { layer, channel, steps, activation, loss, .. } = record;
-            self.global.say(0, || {
-                format!(
-                    "{layer}:{channel}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
-                    loss.last().copied().unwrap_or(0.0),
-                    record.reached(),
-                    activation.rank,
-                    activation.channels,
-                    picture.display(),
-                )
-            });
-            if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                self.global.say(0, || {
-                    format!("  in {silent} of these steps the unit was silent, and only the priors moved the picture")
-                });
-            }
-        }
-        if self.global.json {
-            let pictures = records.iter().zip(results.pictures()).map(|(record, picture)| {
-                json!({
-                    "layer": record.layer,
-                    "channel": record.channel,
-                    "copy": record.copy,
-                    "steps": record.steps,
-                    "finished": record.finished,
-                    "silent_steps": record.silent_steps,
-                    "loss": record.loss.last(),
-                    "activation": record.activation,
-                    "picture": picture.display().to_string(),
-                })
-            });
-            let summary = json!({ "command": "fvis", "pictures": pictures.collect::<Vec<_>>() });
-            output::print(&format!("{summary:#}\n"))?;
-        }
-        Ok(())
     }
 }

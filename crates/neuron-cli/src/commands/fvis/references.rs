@@ -151,8 +151,8 @@ impl<'a> Search<'a> {
         let (layer, arch) = (&self.args.layer, &self.args.arch);
         bail!(
             "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
-             `neuron extract-patches --arch {arch} --target-layer {layer} --channel {channel} --save-dir {}` or \
-             `neuron baseline --arch {arch} --target-layer {layer} --chs {channel}`, or name its folder by --topk-dir",
+             `neuron extract-patches --arch {arch} --layer {layer} --channels {channel} --out {}` or \
+             `neuron baseline --arch {arch} --layer {layer} --channels {channel}`, or name its folder by --topk-dir",
             of_patches.display(),
             folder.join("top<k>").join(LIST).display(),
             self.args.topk_dir.display(),
@@ -186,7 +186,7 @@ impl<'a> Search<'a> {
             let crops = batch.pixels().chunks_exact(self.preprocessing.crop_bytes());
             for (index, crop) in batch.items.iter().zip(crops) {
                 // The reference implementation takes only images of three channels.
-                if !(self.global.reference_compat && is_gray(crop)) {
+                if !(self.global.reference_compat && is_grey(crop)) {
                     references.push(names[*index], crop);
                 }
             }
@@ -262,7 +262,7 @@ fn longest_baseline(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Whether every pixel has three equal colours.
-fn is_gray(crop: &[u8]) -> bool {
+fn is_grey(crop: &[u8]) -> bool {
     crop.chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
 }
 

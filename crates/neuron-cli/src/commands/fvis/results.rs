@@ -25,7 +25,7 @@ pub(super) struct Results<'a> {
 }
 
 /// What an earlier run of this name left.
-pub(super) enum Leftovers {
+pub(super) enum EarlierRun {
     Nothing,
     Checkpoint(Vec<u8>),
     /// Everything is there.
@@ -56,25 +56,25 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// If it is of other settings, or would be lost.
-    pub(super) fn leftovers(
+    pub(super) fn earlier_run(
         &self,
         identities: &Identities,
         resume: bool,
         overwrite: bool,
-    ) -> anyhow::Result<Leftovers> {
+    ) -> anyhow::Result<EarlierRun> {
         let checkpoint = self.names.checkpoint();
         let unfinished = checkpoint.is_file();
         if resume && unfinished {
             let bytes = input::read(&checkpoint, MOST_CHECKPOINT_BYTES);
             let bytes = bytes.with_context(|| format!("cannot read {}", checkpoint.display()))?;
             self.check_checkpoint(&bytes, identities)?;
-            return Ok(Leftovers::Checkpoint(bytes));
+            return Ok(EarlierRun::Checkpoint(bytes));
         }
         let present: Vec<_> =
             self.names.pictures().filter(|(unit, copy)| self.picture(*unit, *copy).exists()).collect();
         if overwrite && !(resume && self.is_complete(&present, identities).unwrap_or(false)) {
             output::remove(&checkpoint)?;
-            return Ok(Leftovers::Nothing);
+            return Ok(EarlierRun::Nothing);
         }
         if unfinished {
             bail!(
@@ -83,21 +83,21 @@ impl<'a> Results<'a> {
             );
         }
         match (present.first(), resume) {
-            (Some(_), true) if self.is_complete(&present, identities)? => Ok(Leftovers::Complete),
-            // Some pictures of this very run are there: the others are made, and these to the same bytes.
-            (Some(_), true) => Ok(Leftovers::Nothing),
+            (Some(_), true) if self.is_complete(&present, identities)? => Ok(EarlierRun::Complete),
+            // Some pictures of this very run are there: the others are made, and these again, with the same bytes.
+            (Some(_), true) => Ok(EarlierRun::Nothing),
             (Some((unit, copy)), false) => bail!(
                 "{} is there already: add --overwrite to replace it, or choose another --exp-name",
                 self.picture(*unit, *copy).display()
             ),
             (None, true) => self.nothing_to_resume(),
-            (None, false) => Ok(Leftovers::Nothing),
+            (None, false) => Ok(EarlierRun::Nothing),
         }
     }
 
     /// A run that is continued for the first time simply begins: but beside the pictures of others, under a name
     /// that nobody chose, a changed flag is the likelier reason why there is nothing to continue.
-    fn nothing_to_resume(&self) -> anyhow::Result<Leftovers> {
+    fn nothing_to_resume(&self) -> anyhow::Result<EarlierRun> {
         let folder = self.names.folder();
         let is_record = |name: &str| name.ends_with("_loss.svg") || name.ends_with(".checkpoint");
         let others = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -110,7 +110,7 @@ impl<'a> Results<'a> {
                 self.names.checkpoint().display(),
                 folder.display()
             ),
-            _ => Ok(Leftovers::Nothing),
+            _ => Ok(EarlierRun::Nothing),
         }
     }
 

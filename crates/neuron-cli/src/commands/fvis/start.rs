@@ -44,18 +44,18 @@ fn picture(
     preprocessing: &Preprocessing,
 ) -> anyhow::Result<Start> {
     let values = preprocessing.load(path, &global.limits())?;
-    Ok(Start { pictures: Some(values.repeat(args.bs.get())), offsets: Vec::new() })
+    Ok(Start { pictures: Some(values.repeat(args.copies.get())), offsets: Vec::new() })
 }
 
 /// `init` `[bs, 3, H, W]` and perhaps `offsets` `[steps, 2]`.
 fn tensors(bytes: &[u8], args: &Args) -> anyhow::Result<Start> {
     let file = SafeTensors::deserialize(bytes).context("it is no safetensors file")?;
     let init = file.tensor("init").context("it has no tensor `init`")?;
-    let (copies, side) = (args.bs.get(), args.resolution.get());
+    let (copies, side) = (args.copies.get(), args.resolution.get());
     let expected = [copies, 3, side, side];
     if init.dtype() != Dtype::F32 || init.shape() != expected {
         bail!(
-            "`init` is {:?} {:?}, expected F32 {expected:?} (--bs, --resolution)",
+            "`init` is {:?} {:?}, expected F32 {expected:?} (--copies, --resolution)",
             init.dtype(),
             init.shape()
         );

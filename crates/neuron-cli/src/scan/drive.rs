@@ -63,7 +63,7 @@ impl Scan<'_> {
     ///
     /// A shard's result is its checkpoint; `write` is not called for it. Where `write` is interrupted, the
     /// checkpoint stays: nothing need be scanned again.
-    pub(crate) fn conduct<J: Job>(
+    pub(crate) fn drive<J: Job>(
         &self,
         mut job: J,
         write: impl FnOnce(J, &[SkippedImage]) -> anyhow::Result<Outcome>,

@@ -1,0 +1,229 @@
+//! How to run again what a manifest or a record describes, by today's names of the flags.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::channels;
+use crate::command_line::CommandLine;
+
+/// The line of a run whose results lie in `folder`; `None` for what is no run of a command that is known.
+///
+/// Defaults are left out where the commands have had them all along. Weights are not named: their path is not part of
+/// what decides a result, their hash is.
+pub(super) fn command_line(scan: &Value, folder: &Path) -> Option<CommandLine> {
+    let settings = scan.get("settings").unwrap_or(&Value::Null);
+    match scan.get("command").and_then(Value::as_str)? {
+        "select-images" => Some(select_images(settings, folder)),
+        "extract-patches" => Some(extract_patches(settings)),
+        "baseline" => Some(baseline(settings, folder)),
+        "fvis" => Some(fvis(scan, folder)),
+        _ => None,
+    }
+}
+
+fn select_images(settings: &Value, folder: &Path) -> CommandLine {
+    let layers = settings.get("layers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let typed: Vec<&str> =
+        layers.iter().filter_map(|layer| layer.get("typed").and_then(Value::as_str)).collect();
+    let channels = layers.first().and_then(|layer| layer.get("channels")).and_then(Value::as_array);
+    let channels = channels.map(|all| all.iter().filter_map(number).collect::<Vec<usize>>());
+    let channels = channels.map(|channels| channels::as_typed(&channels));
+    CommandLine::new("select-images")
+        .json("--arch", settings.get("arch"))
+        .json("--data", settings.get("data"))
+        .flag("--layer", &typed.join(","))
+        .json("--topk-images", settings.get("topk_images"))
+        .flag_if("--channels", channels.as_deref())
+        .split(settings)
+        .results_in(folder.parent().and_then(Path::parent))
+}
+
+fn extract_patches(settings: &Value) -> CommandLine {
+    let method = settings.get("method").filter(|method| *method != "sliding");
+    CommandLine::new("extract-patches")
+        .json("--arch", settings.get("arch"))
+        .json("--data", settings.get("data"))
+        .json("--layer", settings.get("layer"))
+        .json("--channels", settings.get("channels"))
+        .json("--method", method)
+        .json("--patch-size", settings.pointer("/boxes/size_px"))
+        .json("--topk-patches", settings.get("topk_patches"))
+        .json("--out", settings.get("save_dir"))
+        .drawing(settings)
+}
+
+fn baseline(settings: &Value, folder: &Path) -> CommandLine {
+    CommandLine::new("baseline")
+        .json("--arch", settings.get("arch"))
+        .json("--data", settings.get("data"))
+        .json("--layer", settings.get("typed_layer"))
+        .json("--channels", settings.get("channels"))
+        .json("--patch-size", settings.pointer("/boxes/size_px"))
+        .json("--topk-patches", settings.get("topk_patches"))
+        .split(settings)
+        .drawing(settings)
+        // <out>/<arch>/neuron_<layer>/<channel>/top<k>
+        .results_in(folder.ancestors().nth(4))
+}
+
+fn fvis(record: &Value, folder: &Path) -> CommandLine {
+    let at = |pointer: &str| record.pointer(pointer);
+    let phase = |key: &str| at("/settings/schedule/phases/0").and_then(|phase| phase.get(key));
+    let phases = at("/settings/schedule/phases").and_then(Value::as_array).map_or(0, Vec::len);
+    let schedule = match (phases, phase("clamp")) {
+        (2.., _) => "coarse-to-fine",
+        (_, Some(Value::Bool(false))) => "unclamped",
+        _ => "single",
+    };
+    // Of a schedule in two phases the first has half the jitter.
+    let jitter = phase("jitter_px").filter(|_| phases < 2).or(at("/settings/schedule/phases/1/jitter_px"));
+    let finished = at("/finished") == Some(&Value::Bool(true));
+    let references = at("/references").and_then(Value::as_array).map(|all| all.len().to_string());
+    let weights = at("/settings/layer_weights").and_then(Value::as_array);
+    let weights = weights.map(|all| all.iter().map(Value::to_string).collect::<Vec<_>>().join(","));
+    let line = CommandLine::new("fvis")
+        .json("--arch", at("/arch"))
+        .json("--layer", at("/layer"))
+        .json("--channels", at("/channel"))
+        .json("--method", at("/settings/method"))
+        .flag("--schedule", schedule)
+        .json("--steps", phase("steps").filter(|_| schedule == "single"))
+        .json("--stop-after", at("/steps").filter(|_| !finished))
+        .flag_if("--num-real-img", references.as_deref())
+        .json("--references", at("/references_are"))
+        .json("--resolution", at("/settings/size/0"))
+        .flag_if("--layer-weights", weights.as_deref())
+        .json("--jitter", jitter);
+    let plain = [
+        ("--lr", "/settings/learning_rate"),
+        ("--feat-dist", "/settings/feature_weight"),
+        ("--tv-l1", "/settings/priors/tv_l1"),
+        ("--tv-l2", "/settings/priors/tv_l2"),
+        ("--l2", "/settings/priors/l2"),
+        ("--copies", "/settings/copies"),
+        ("--seed", "/seed"),
+        ("--start", "/start"),
+    ];
+    let line = plain.iter().fold(line, |line, (flag, pointer)| line.json(flag, at(pointer)));
+    line.switch("--do-flip", at("/settings/mirror") == Some(&Value::Bool(true)))
+        .flag("--out", &folder.to_string_lossy())
+}
+
+fn number(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
+}
+
+impl CommandLine {
+    /// With a flag and a value of the manifest; nothing where it is absent.
+    fn json(self, flag: &str, value: Option<&Value>) -> Self {
+        match value {
+            None | Some(Value::Null) => self,
+            Some(Value::String(text)) => self.flag(flag, text),
+            Some(other) => self.flag(flag, &other.to_string()),
+        }
+    }
+
+    fn split(self, settings: &Value) -> Self {
+        let split = settings.get("split").filter(|split| *split != "train");
+        self.json("--split", split).json("--split-n", settings.get("split_n"))
+    }
+
+    fn drawing(self, settings: &Value) -> Self {
+        let is_set = |key| settings.pointer(key) == Some(&Value::Bool(true));
+        self.json("--grid-columns", settings.pointer("/drawing/columns"))
+            .switch("--captions", is_set("/drawing/captions"))
+            .switch("--save-patches", is_set("/drawing/save_patches"))
+    }
+
+    fn results_in(self, folder: Option<&Path>) -> Self {
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        self.flag_if("--out", folder.map(|folder| folder.to_string_lossy()).as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Subcommand};
+    use serde_json::json;
+
+    use super::*;
+    use crate::commands::Command;
+    use crate::global::Global;
+
+    /// The line of a run, which the command line's own parser must take.
+    fn line(scan: &Value, folder: &str) -> String {
+        let line = command_line(scan, Path::new(folder)).unwrap();
+        let parser = Global::augment_args(Command::augment_subcommands(clap::Command::new("neuron")));
+        parser.try_get_matches_from(line.words()).unwrap_or_else(|error| panic!("{line}:\n{error}"));
+        line.to_string()
+    }
+
+    #[test]
+    fn a_scan_can_be_run_again() {
+        let scan = json!({ "command": "select-images", "settings": {
+            "arch": "resnet50", "data": "my photos", "topk_images": 50, "split": "val", "split_n": null,
+            "layers": [{ "typed": "layer4_2", "channels": [0, 1, 2, 7] }],
+        }});
+        assert_eq!(
+            line(&scan, "runs/resnet50/neuron_layer4_2"),
+            "neuron select-images --arch resnet50 --data 'my photos' --layer layer4_2 --topk-images 50 \
+             --channels '0-2,7' --split val --out runs"
+        );
+    }
+
+    #[test]
+    fn patches_can_be_found_again() {
+        let drawing = json!({ "columns": 4, "at_most": null, "captions": true, "save_patches": true });
+        let of = |command: &str| {
+            json!({ "command": command, "settings": {
+                "arch": "resnet50", "data": "d", "layer": "layer4", "typed_layer": "layer4", "channels": "0-3",
+                "method": "receptive-field", "boxes": { "size_px": 32 }, "topk_patches": 9, "save_dir": "s",
+                "split": "train", "split_n": 5, "drawing": drawing,
+            }})
+        };
+        assert_eq!(
+            line(&of("extract-patches"), "s/3"),
+            "neuron extract-patches --arch resnet50 --data d --layer layer4 --channels 0-3 --method receptive-field \
+             --patch-size 32 --topk-patches 9 --out s --grid-columns 4 --captions --save-patches"
+        );
+        assert_eq!(
+            line(&of("baseline"), "o/resnet50/neuron_layer4/3/top9"),
+            "neuron baseline --arch resnet50 --data d --layer layer4 --channels 0-3 --patch-size 32 --topk-patches 9 \
+             --split-n 5 --grid-columns 4 --captions --save-patches --out o"
+        );
+    }
+
+    #[test]
+    fn a_picture_can_be_made_again() {
+        let phase = |steps: usize, jitter: usize, clamp: bool| json!({ "steps": steps, "jitter_px": jitter, "clamp": clamp });
+        let of = |phases: Value, finished: bool| {
+            json!({
+                "command": "fvis", "arch": "resnet50", "layer": "layer4.2", "channel": 7, "seed": 3, "steps": 5,
+                "finished": finished, "references_are": "patches", "references": ["a", "b"], "start": "s.png",
+                "settings": {
+                    "method": "LRP", "layer_weights": [0.1, 1.0, 1.0, 1.0, 0.0], "size": [64, 64], "copies": 2, "mirror": true,
+                    "schedule": { "phases": phases }, "learning_rate": 0.5, "feature_weight": 1.0,
+                    "priors": { "tv_l1": 0.0, "tv_l2": 3e-7, "l2": 3e-7 },
+                },
+            })
+        };
+        let single = line(&of(json!([phase(9, 4, true)]), false), "images");
+        for part in
+            ["--channels 7", "--schedule single --steps 9", "--stop-after 5", "--copies 2", "--out images"]
+        {
+            assert!(single.contains(part), "{part}: {single}");
+        }
+        let unclamped = line(&of(json!([phase(20_000, 4, false)]), true), "images");
+        assert!(unclamped.contains("--schedule unclamped") && !unclamped.contains("--steps"), "{unclamped}");
+        let two = line(&of(json!([phase(2000, 15, true), phase(1000, 30, true)]), true), "images");
+        assert!(two.contains("--schedule coarse-to-fine") && two.contains("--jitter 30"), "{two}");
+    }
+
+    #[test]
+    fn what_is_no_run_has_no_line() {
+        for scan in [json!(null), json!({}), json!({ "command": 3 }), json!({ "command": "unknown" })] {
+            assert!(command_line(&scan, Path::new("")).is_none(), "{scan}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The network that a command line names: its device, its weights, and how images become its input.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use neuron_data::Preprocessing;
+use neuron_model::{
+    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
+};
+
+use crate::global::Global;
+use crate::outcome::{WrongUsage, describe};
+use crate::preprocessing::Known;
+use crate::{hub, say};
+
+/// The small network that comes with the repository, which no hub has.
+const DEMO: &str = "resnet10_demo";
+
+impl Global {
+    /// The network `arch` with the weights that the flags, the environment or the usual places name.
+    pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
+        let architecture = Architecture::from_name(arch)?;
+        let device = self.open_device()?;
+        let path = self.weights_path(arch)?;
+        let weights = self.open_weights(&path, Some(&architecture))?;
+        self.say(1, || format!("weights: {}", path.display()));
+        let misfit = || format!("{} does not fit {arch}", path.display());
+        self.fit(&architecture, &weights).with_context(misfit)?;
+        Network::on(device, arch, weights, self.threads).with_context(misfit)
+    }
+
+    /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
+    pub(crate) fn weights_path(&self, arch: &str) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.weights {
+            return Ok(path.clone());
+        }
+        let usual = Path::new("weights").join(arch).with_extension("safetensors");
+        if usual.is_file() {
+            return Ok(usual);
+        }
+        if let Some(fetched) = hub::fetched(arch) {
+            return Ok(fetched);
+        }
+        if arch == DEMO {
+            let message = format!(
+                "no weights for {arch}: they are weights/demo.safetensors of the repository, and `neuron demo` writes them \
+                 as neuron-demo/demo.safetensors; pass them by --weights FILE"
+            );
+            return Err(WrongUsage(message).into());
+        }
+        let message = format!(
+            "no weights for {arch}: {} is not there; pass --weights FILE, set NEURON_WEIGHTS, or run `neuron weights fetch {arch}`",
+            usual.display()
+        );
+        Err(WrongUsage(message).into())
+    }
+
+    /// The preprocessing that belongs to a network's weights; says what of it is not from their own metadata.
+    ///
+    /// # Errors
+    /// Those of [`Known::of`].
+    pub(crate) fn preprocessing(&self, network: &Network) -> anyhow::Result<Preprocessing> {
+        let weights = network.weights();
+        let known = Known::of(weights)?;
+        if let Some(told) = known.told(weights.path().unwrap_or(Path::new("the weights"))) {
+            self.say(0, || told);
+        }
+        Ok(known.preprocessing)
+    }
+
+    /// Where to compute.
+    fn open_device(&self) -> anyhow::Result<Device> {
+        let wrong_usage = |error: String| WrongUsage(format!("--device {}: {error}", self.device));
+        if self.device == DeviceRequest::Cpu && self.precision != Precision::F32 {
+            let message = format!("--precision {} is for GPUs; the CPU computes in f32", self.precision);
+            return Err(wrong_usage(message).into());
+        }
+        let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
+        let observer: Observer = Arc::new(move |event| {
+            // That a build without CUDA computes on the CPU is what everybody expects of it.
+            let expected = matches!(event, DeviceEvent::FellBack { reason: DeviceError::NotBuilt, .. });
+            if !quiet && (wants_all || !expected) {
+                say::line(event);
+            }
+        });
+        let device = self.device.open(self.precision, &observer);
+        Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
+    }
+}

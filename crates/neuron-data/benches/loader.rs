@@ -75,7 +75,7 @@ impl Pillow {
             command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 runs");
         let mut orders = process.stdin.take().expect("stdin is piped");
         for index in 0..images {
-            writeln!(orders, "{}", dataset.path(index).display()).expect("the peer listens");
+            writeln!(orders, "{}", dataset.entry(index)).expect("the peer listens");
         }
         writeln!(orders).expect("the peer listens");
         let answers = BufReader::new(process.stdout.take().expect("stdout is piped"));

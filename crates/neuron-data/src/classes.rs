@@ -1,38 +1,117 @@
-use std::sync::OnceLock;
+use std::collections::HashMap;
 
-/// The 1000 classes of ILSVRC 2012: `index`, WordNet id and label, tab-separated, in the order of the index.
-const TABLE: &str = include_str!("../data/imagenet_classes.tsv");
+use crate::ImagenetClass;
 
-/// One of the 1000 classes of ImageNet (ILSVRC 2012).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImagenetClass {
-    /// Output of a classifier's last layer that stands for it, 0 to 999.
-    pub index: usize,
-    /// WordNet id, such as `n01443537`; the name of its folder.
-    pub wnid: &'static str,
-    /// Label for people, such as `goldfish`. Two pairs of classes share one.
-    pub label: &'static str,
+/// A class: a name that images share, mostly that of the folder that holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Name of the folder.
+    pub name: String,
+    /// The ImageNet class, where the folder is named by a WordNet id.
+    pub imagenet: Option<&'static ImagenetClass>,
 }
 
-impl ImagenetClass {
-    /// All 1000 classes; `all()[i].index == i`, and the WordNet ids ascend.
-    pub fn all() -> &'static [Self] {
-        static CLASSES: OnceLock<Vec<ImagenetClass>> = OnceLock::new();
-        CLASSES.get_or_init(|| {
-            let rows = TABLE.lines().skip(1).filter_map(|line| line.split_once('\t')?.1.split_once('\t'));
-            rows.enumerate().map(|(index, (wnid, label))| Self { index, wnid, label }).collect()
-        })
+impl Class {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), imagenet: ImagenetClass::of(name) }
     }
 
-    /// The class of a WordNet id, if it is one of the 1000.
+    /// What to call the class: the ImageNet label where known, else the folder's name.
+    pub fn label(&self) -> &str {
+        self.imagenet.map_or(&self.name, |class| class.label)
+    }
+}
+
+const NO_CLASS: u32 = u32::MAX;
+
+/// The class of each image of a source, and how many images of one are taken.
+#[derive(Debug)]
+pub struct Classes {
+    all: Vec<Class>,
+    /// For each image an index in `all`, or `NO_CLASS`.
+    of_images: Vec<u32>,
+    counts: Vec<Count>,
+    /// By name an index in `counts`.
+    known: HashMap<String, usize>,
+    /// The one that was counted last: most sources come class by class.
+    last: usize,
+    /// The most images of a class.
+    limit: usize,
+}
+
+/// How many images there are of a class, or of none.
+#[derive(Debug)]
+struct Count {
+    name: String,
+    /// Index in `all`, or `NO_CLASS`.
+    class: u32,
+    images: usize,
+}
+
+impl Classes {
+    /// No images; of each class there will be `limit` at most, or any number.
+    pub fn new(limit: Option<usize>) -> Self {
+        let limit = limit.unwrap_or(usize::MAX);
+        let (all, of_images, counts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { all, of_images, counts, known: HashMap::new(), last: 0, limit }
+    }
+
+    /// Gives the next image a class, by name; the empty name stands for none.
     ///
-    /// ```
-    /// use neuron_data::ImagenetClass;
-    /// assert_eq!(ImagenetClass::of("n01443537").map(|class| class.label), Some("goldfish"));
-    /// ```
-    pub fn of(wnid: &str) -> Option<&'static Self> {
-        let at = Self::all().binary_search_by(|class| class.wnid.cmp(wnid)).ok()?;
-        Some(&Self::all()[at])
+    /// Returns whether the image is to be taken: if not, its class is full, and nothing was added.
+    #[must_use]
+    pub fn push(&mut self, name: &str) -> bool {
+        if self.limit == 0 {
+            return false;
+        }
+        if self.counts.get(self.last).is_none_or(|count| count.name != name) {
+            self.last = match self.known.get(name) {
+                Some(at) => *at,
+                None => self.add(name),
+            };
+        }
+        let count = &mut self.counts[self.last];
+        let is_taken = count.images < self.limit;
+        if is_taken {
+            count.images += 1;
+            self.of_images.push(count.class);
+        }
+        is_taken
+    }
+
+    /// Index in `counts` of a new class.
+    fn add(&mut self, name: &str) -> usize {
+        let class = if name.is_empty() { NO_CLASS } else { self.all.len() as u32 };
+        if class != NO_CLASS {
+            self.all.push(Class::new(name));
+        }
+        self.counts.push(Count { name: name.to_owned(), class, images: 0 });
+        self.known.insert(name.to_owned(), self.counts.len() - 1);
+        self.counts.len() - 1
+    }
+
+    /// All classes with images, in the order in which they first appear.
+    pub fn all(&self) -> &[Class] {
+        &self.all
+    }
+
+    /// The class of an image, if it has one.
+    ///
+    /// # Panics
+    /// If there are no more than `index` images.
+    pub fn of(&self, index: usize) -> Option<&Class> {
+        self.all.get(self.of_images[index] as usize)
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.of_images.len()
+    }
+
+    /// Gives memory back that is kept for more images.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.of_images.shrink_to_fit();
+        self.all.shrink_to_fit();
     }
 }
 
@@ -41,19 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_whole_and_sorted() {
-        let all = ImagenetClass::all();
-        assert_eq!(all.len(), 1000);
-        assert!(all.is_sorted_by(|a, b| a.wnid < b.wnid));
-        assert!(all.iter().all(|class| class.wnid.len() == 9 && !class.label.is_empty()));
-        let written =
-            TABLE.lines().skip(1).map(|line| line.split('\t').next().unwrap().parse::<usize>().unwrap());
-        assert!(written.eq(0..1000));
-    }
-
-    #[test]
-    fn classes_are_found_by_wordnet_id() {
-        assert_eq!(ImagenetClass::of("n15075141").unwrap().index, 999);
-        assert_eq!(ImagenetClass::of("n00000000"), None);
+    fn a_class_that_is_full_takes_no_more() {
+        let mut classes = Classes::new(Some(2));
+        let taken: Vec<bool> =
+            ["b", "a", "b", "b", "", "", "", "a"].into_iter().map(|name| classes.push(name)).collect();
+        assert_eq!(taken, [true, true, true, false, true, true, false, true]);
+        let names: Vec<&str> = classes.all().iter().map(Class::label).collect();
+        assert_eq!((names, classes.images()), (vec!["b", "a"], 6));
+        let of = |index| classes.of(index).map(Class::label);
+        assert_eq!([of(0), of(1), of(2), of(3), of(5)], [Some("b"), Some("a"), Some("b"), None, Some("a")]);
+        assert!(!Classes::new(Some(0)).push("a"));
     }
 }

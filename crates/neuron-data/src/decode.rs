@@ -1,6 +1,5 @@
 //! From the bytes of a file to 8-bit RGB, whatever the file is called.
 
-mod file;
 mod jpeg;
 mod other;
 mod png;
@@ -10,11 +9,9 @@ mod turning;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
+use crate::ImageError;
 use crate::resize::Raster;
-use crate::{DataError, ImageError};
-pub(crate) use file::read_file;
 use sniff::Format;
 pub(crate) use sniff::describe;
 
@@ -90,17 +87,6 @@ pub fn decode_rgb8(bytes: &[u8], limits: &Limits) -> Result<Rgb8Image, ImageErro
     let (height, width) = decoded.whole;
     let colours = |&[red, green, blue, _]: &[u8; 4]| [red, green, blue];
     Ok(Rgb8Image { height, width, pixels: decoded.raster.pixels.iter().flat_map(colours).collect() })
-}
-
-/// Reads and decodes a file, see [`decode_rgb8`].
-///
-/// # Errors
-/// [`DataError::Image`] with the reason.
-pub fn read_rgb8(path: &Path, limits: &Limits) -> Result<Rgb8Image, DataError> {
-    let mut bytes = Vec::new();
-    read_file(path, limits, &mut bytes)
-        .and_then(|()| decode_rgb8(&bytes, limits))
-        .map_err(|source| DataError::Image { path: path.into(), source })
 }
 
 /// Decodes one picture after the other into the same memory.

@@ -135,10 +135,10 @@ pub enum DataError {
     },
 
     /// One image could not be used.
-    #[error("`{path}`: {source}")]
+    #[error("`{image}`: {source}")]
     Image {
-        /// The file.
-        path: PathBuf,
+        /// The file, or what a list calls the image.
+        image: String,
         /// Why.
         source: ImageError,
     },

@@ -15,7 +15,7 @@
 //! while let Some(batch) = loader.next() {
 //!     preprocessing.normalize_into(batch.pixels(), &mut input[..batch.pixels().len()]);
 //!     for skipped in &batch.skipped {
-//!         eprintln!("{}: {}", skipped.path.display(), skipped.reason);
+//!         eprintln!("{}: {}", skipped.entry, skipped.reason);
 //!     }
 //!     loader.recycle(batch);
 //! }
@@ -27,28 +27,40 @@ mod crop;
 mod dataset;
 mod decode;
 mod error;
+mod file;
 mod geometry;
+mod imagenet;
 mod listing;
 mod loader;
+mod names;
 mod notice;
+mod options;
 mod ordered;
 mod parallel;
 mod place;
 mod preprocessing;
 mod resize;
 mod simd;
+mod source;
+mod sources;
 mod text;
 mod unusable;
 
-pub use classes::ImagenetClass;
+pub use classes::{Class, Classes};
 pub use crop::CropDecoder;
-pub use dataset::{Class, Dataset, DatasetOptions, Lookup, Moved, Split};
-pub use decode::{Limits, Rgb8Image, decode_rgb8, read_rgb8};
+pub use dataset::Dataset;
+pub use decode::{Limits, Rgb8Image, decode_rgb8};
 pub use error::{DataError, ImageError, Present};
+pub use file::read_rgb8;
 pub use geometry::CropGeometry;
+pub use imagenet::ImagenetClass;
 pub use loader::{Batch, Canceller, Loader, LoaderOptions, Skipped};
+pub use names::Names;
 pub use notice::Notice;
+pub use options::{DatasetOptions, Split};
 pub use place::is_same_place;
 pub use preprocessing::Preprocessing;
 pub use resize::{Interpolation, resize_rgb8};
+pub use source::Source;
+pub use sources::lookup::{Lookup, Moved};
 pub use text::{read_list, read_text};

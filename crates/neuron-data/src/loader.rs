@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -69,8 +68,8 @@ impl Batch {
 pub struct Skipped {
     /// Index in the data set.
     pub index: usize,
-    /// The file.
-    pub path: PathBuf,
+    /// What a list calls it, see [`Dataset::entry`].
+    pub entry: String,
     /// Why.
     pub reason: ImageError,
 }
@@ -140,7 +139,9 @@ impl Loader {
                     batch.items.push(index);
                     batch.geometry.push(geometry);
                 }
-                Err(reason) => batch.skipped.push(Skipped { index, path: self.dataset.path(index), reason }),
+                Err(reason) => {
+                    batch.skipped.push(Skipped { index, entry: self.dataset.entry(index), reason })
+                }
             }
         }
         batch
@@ -170,9 +171,8 @@ impl Work for DecodeCrop {
         (Vec::new(), CropDecoder::new(self.preprocessing.clone(), self.limits))
     }
 
-    fn fill(&self, (file, decoder): &mut Self::Scratch, index: usize, slot: &mut [u8]) -> Self::Outcome {
-        self.dataset.read_file(index, &self.limits, file)?;
-        decoder.decode_crop(file, slot)
+    fn fill(&self, (buffer, decoder): &mut Self::Scratch, index: usize, slot: &mut [u8]) -> Self::Outcome {
+        decoder.decode_crop(self.dataset.read(index, &self.limits, buffer)?, slot)
     }
 }
 

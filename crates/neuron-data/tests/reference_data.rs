@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use neuron_data::{CropDecoder, Dataset, DatasetOptions, Limits, Preprocessing, decode_rgb8};
+use neuron_data::{CropDecoder, Dataset, DatasetOptions, Limits, Preprocessing};
 use safetensors::SafeTensors;
 
 fn crop(path: &Path) -> Result<Vec<u8>, neuron_data::ImageError> {
@@ -91,8 +91,8 @@ fn tier2_the_sample_is_listed_with_its_labels() {
     let shared = reference::folder();
     let dataset = Dataset::open(&shared.join("imagenet-sample"), &DatasetOptions::default()).unwrap();
     assert_eq!(dataset.len(), 800);
-    assert_eq!(dataset.relative(1), "train/n01443537/n01443537_goldfish.JPEG");
+    assert_eq!(dataset.name(1), "train/n01443537/n01443537_goldfish.JPEG");
     assert_eq!(dataset.class(1).unwrap().label(), "goldfish");
-    let image = decode_rgb8(&fs::read(dataset.path(1)).unwrap(), &Limits::default()).unwrap();
+    let image = dataset.read_rgb8(1, &Limits::default()).unwrap();
     assert_eq!(image.pixels.len(), image.height * image.width * 3);
 }

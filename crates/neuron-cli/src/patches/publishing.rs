@@ -108,7 +108,7 @@ impl Publisher<'_> {
     /// One path a line, best patch first.
     fn write_list(&self, unit: &Unit<'_>, writer: &mut impl Write) -> io::Result<()> {
         for kept in &unit.kept {
-            writeln!(writer, "{}", self.dataset.path(kept.image).display())?;
+            writeln!(writer, "{}", self.dataset.entry(kept.image))?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) fn write(path: &Path, unit: &Unit<'_>, cuts: &[Cut], dataset: &Datase
     };
     let of_image =
         |value: &dyn Fn(&Cut) -> usize| Column::Int(cuts.iter().map(|cut| value(cut) as i32).collect());
-    let image = |kept: &Kept| ByteArray::from(dataset.relative(kept.image));
+    let image = |kept: &Kept| ByteArray::from(dataset.name(kept.image));
     let rows = vec![
         of_kept(&|_| unit.channel as i64),
         Column::Int((0..unit.kept.len() as i32).collect()),

@@ -170,11 +170,11 @@ impl Scan<'_> {
     fn note_skipped(&self, batch: &Batch, skipped: &mut Vec<SkippedImage>) -> anyhow::Result<()> {
         for item in &batch.skipped {
             if self.global.strict {
-                bail!("{}: {} (leave out --strict to skip such files)", item.path.display(), item.reason);
+                bail!("{}: {} (leave out --strict to skip such files)", item.entry, item.reason);
             }
             skipped.push(SkippedImage {
                 index: item.index,
-                image: self.dataset.relative(item.index).to_owned(),
+                image: self.dataset.name(item.index).to_owned(),
                 reason: item.reason.to_string(),
             });
         }

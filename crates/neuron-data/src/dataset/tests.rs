@@ -2,6 +2,7 @@ use std::fs;
 use std::io::Cursor;
 
 use super::*;
+use crate::Split;
 
 fn tree(files: &[&str]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -18,7 +19,7 @@ fn open(root: &tempfile::TempDir) -> Dataset {
 }
 
 fn names(dataset: &Dataset) -> Vec<&str> {
-    (0..dataset.len()).map(|index| dataset.relative(index)).collect()
+    (0..dataset.len()).map(|index| dataset.name(index)).collect()
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn each_way_to_lay_out_a_folder() {
     let val = DatasetOptions { split: Some(Split::Val), ..DatasetOptions::default() };
     let dataset = Dataset::open(split.path(), &val).unwrap();
     assert_eq!(names(&dataset), ["val/a/2.png"]);
-    assert_eq!(dataset.path(0), split.path().join("val/a/2.png"));
+    assert_eq!(Path::new(&dataset.entry(0)), split.path().join("val/a/2.png"));
 
     // Loose files beside classes are not part of the set, as in ImageFolder.
     let classes = tree(&["a/1.png", "b/1.png", "loose.png", "empty/notes.txt"]);
@@ -110,7 +111,7 @@ fn a_list_keeps_its_order() {
     fs::write(&list, "# best first\ntrain/b/1.png\r\n\ntrain/a/1.png\n").unwrap();
     let dataset = Dataset::open(&list, &DatasetOptions::default()).unwrap();
     assert_eq!(names(&dataset), ["train/b/1.png", "train/a/1.png"]);
-    assert_eq!(dataset.path(0), root.path().join("train/b/1.png"));
+    assert_eq!(Path::new(&dataset.entry(0)), root.path().join("train/b/1.png"));
     assert_eq!(dataset.class(0).unwrap().name, "b");
 
     fs::write(&list, "\u{feff}train/a/1.png\ntrain/c/1.png\n").unwrap();
@@ -129,7 +130,7 @@ fn list_entries_are_found_as_they_are_or_below_the_data() {
         Dataset::from_list(Cursor::new(list), Path::new("-"), &bases, &DatasetOptions::default()).unwrap();
     // Below the data folder names are relative, whichever way they were written.
     assert_eq!(names(&dataset), ["a/1.png", "a/2.png", absolute("other/3.png").as_str()]);
-    let paths: Vec<_> = (0..3).map(|index| dataset.path(index)).collect();
+    let paths: Vec<_> = (0..3).map(|index| PathBuf::from(dataset.entry(index))).collect();
     assert_eq!(paths, [data.join("a/1.png"), data.join("a/2.png"), root.path().join("other/3.png")]);
 }
 
@@ -304,7 +305,7 @@ fn what_cannot_be_used_has_an_index_and_a_reason() {
     let dataset = open(&root);
     assert_eq!(names(&dataset), ["a/1.png", "a/two\\nlines.png", "b/0.png", "b/1.png"]);
     assert_eq!(dataset.class(1).unwrap().name, "a");
-    assert_eq!(dataset.path(1), root.path().join("a/two\nlines.png"));
+    assert_eq!(Path::new(&dataset.entry(1)), root.path().join("a/two\nlines.png"));
     let reason = |index| dataset.read_rgb8(index, &Limits::default()).unwrap_err().to_string();
     assert!(reason(1).contains("line break"), "{}", reason(1));
     assert!(reason(2).contains("cannot read the file"), "{}", reason(2));
@@ -322,10 +323,14 @@ fn a_data_folder_may_have_any_name() {
     fs::create_dir_all(root.join("a")).unwrap();
     fs::write(root.join("a/1.png"), "x").unwrap();
     let dataset = Dataset::open(&root, &DatasetOptions::default()).unwrap();
-    assert_eq!((names(&dataset), dataset.path(0)), (vec!["a/1.png"], root.join("a/1.png")));
+    assert_eq!(names(&dataset), ["a/1.png"]);
+    let is_read = |dataset: &Dataset| {
+        assert_eq!(dataset.entry(0), root.join("a/1.png").display().to_string());
+        assert_eq!(dataset.read(0, &Limits::default(), &mut Vec::new()).unwrap(), b"x");
+    };
+    is_read(&dataset);
     assert_eq!(dataset.fingerprint().len(), 64);
-    let dataset = Dataset::from_entries(&["a/1.png"], &[PathBuf::new(), root.clone()]);
-    assert_eq!(dataset.path(0), root.join("a/1.png"));
+    is_read(&Dataset::from_entries(&["a/1.png"], &[PathBuf::new(), root.clone()]));
 }
 
 fn from_list(root: &tempfile::TempDir, list: &[u8]) -> Result<Dataset, DataError> {
@@ -365,7 +370,8 @@ fn a_name_in_a_list_that_is_no_text() {
     let path = root.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.png"));
     fs::write(&path, "x").unwrap();
     let dataset = from_list(&root, b"1.png\ncaf\xe9.png\n").unwrap();
-    assert_eq!((names(&dataset), dataset.path(1)), (vec!["1.png", "caf\\xE9.png"], path));
+    assert_eq!(names(&dataset), ["1.png", "caf\\xE9.png"]);
+    assert_eq!(dataset.entry(1), path.display().to_string());
     let error = from_list(&root, b"1.png\n\xe9.png\n").unwrap_err().to_string();
     assert!(error.contains("line 2 is not UTF-8"), "{error}");
 }
@@ -400,7 +406,7 @@ fn a_list_that_names_results_leaves_them_out() {
     for list in [all.join("\n"), all.map(whole).join("\n")] {
         let dataset = from_list(&root, list.as_bytes()).unwrap();
         assert_eq!(dataset.len(), 1);
-        assert!(dataset.relative(0).ends_with("1.png"));
+        assert!(dataset.name(0).ends_with("1.png"));
         let Notice::Results { folders: 0, pictures: 5, example } = &dataset.notices()[0] else {
             panic!("{:?}", dataset.notices())
         };
@@ -413,4 +419,58 @@ fn a_list_that_names_results_leaves_them_out() {
     fs::write(&list, "0/patches.png").unwrap();
     assert_eq!(names(&Dataset::open(&list, &DatasetOptions::default()).unwrap()), ["0/patches.png"]);
     assert_eq!(Dataset::from_entries(&all, &[root.path().to_path_buf()]).len(), all.len());
+}
+
+#[test]
+fn entries_that_are_nowhere_keep_their_place() {
+    let folder = tree(&["a/there.png"]);
+    let bases = [PathBuf::new(), folder.path().to_path_buf()];
+    let whole_path = folder.path().join("a/there.png").display().to_string();
+    let dataset = Dataset::from_entries(&["b/gone.png", "a/there.png", &whole_path], &bases);
+    assert_eq!(names(&dataset), ["b/gone.png", "a/there.png", "a/there.png"]);
+    assert_eq!([dataset.entry(0), dataset.entry(1)], ["b/gone.png", &whole_path]);
+    assert!(Dataset::from_entries::<&str>(&[], &bases).is_empty());
+}
+
+/// Images that an embedder holds in memory.
+#[derive(Debug)]
+struct InMemory(Vec<(&'static str, Vec<u8>)>);
+
+impl Source for InMemory {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.0[index].0
+    }
+
+    fn entry(&self, index: usize) -> String {
+        format!("memory:{}", self.0[index].0)
+    }
+
+    fn encoded_bytes(&self, index: usize) -> u64 {
+        self.0[index].1.len() as u64
+    }
+
+    fn read<'a>(&'a self, index: usize, _: &Limits, _: &'a mut Vec<u8>) -> Result<&'a [u8], ImageError> {
+        Ok(&self.0[index].1)
+    }
+}
+
+#[test]
+fn a_source_may_be_an_embedders_own() {
+    let image = b"P6 1 1 255 abc".to_vec();
+    let source = InMemory(vec![("a/1.ppm", image.clone()), ("b/2.ppm", b"no picture".to_vec())]);
+    let mut classes = Classes::new(None);
+    assert!(classes.push("a") && classes.push("b"));
+    let dataset = Dataset::new(source, classes);
+    assert_eq!((names(&dataset), dataset.class(1).unwrap().label()), (vec!["a/1.ppm", "b/2.ppm"], "b"));
+    let mut buffer = Vec::new();
+    assert_eq!(dataset.read(0, &Limits::default(), &mut buffer).unwrap(), image);
+    assert_eq!(buffer.capacity(), 0, "nothing is copied");
+    assert_eq!(dataset.read_rgb8(0, &Limits::default()).unwrap().pixels, b"abc");
+    let error = dataset.read_rgb8(1, &Limits::default()).unwrap_err().to_string();
+    assert!(error.starts_with("`memory:b/2.ppm`: not an image"), "{error}");
+    assert_eq!(dataset.fingerprint().len(), 64);
 }

@@ -7,6 +7,7 @@
 //! Pillow.
 
 mod bits;
+mod block;
 mod colour;
 mod enlarge;
 mod header;

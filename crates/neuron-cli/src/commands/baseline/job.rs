@@ -77,7 +77,7 @@ pub(super) fn kept(best: &TopK, boxes: &Boxes) -> anyhow::Result<Vec<Vec<Kept>>>
 
 impl Job for Baseline<'_> {
     fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()> {
-        let name = |image: usize| self.dataset.path(image).display().to_string();
+        let name = |image: usize| self.dataset.entry(image);
         let windows = self.scorer.windows().len();
         let of_window = |item: usize| name(batch.items[item / windows]);
         match &mut self.lists {

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use neuron_data::Dataset;
@@ -14,7 +14,7 @@ use crate::rows::Selection;
 const COLUMNS: [&str; 4] = ["channel", "rank", "image", "score"];
 
 /// By channel and rank: the image that the list names there, and where its score is wanted.
-type Wanted<'a> = HashMap<(i32, i32), (PathBuf, &'a mut Option<f32>)>;
+type Wanted<'a> = HashMap<(i32, i32), (String, &'a mut Option<f32>)>;
 
 /// Fills in the units' scores on whole images from the table that `select-images` wrote beside the lists.
 ///
@@ -34,7 +34,7 @@ pub(super) fn fill(
     for (unit, of_unit) in units.iter_mut().enumerate() {
         for (kept, entry) in of_unit.kept.iter_mut().zip(best.channel(unit)) {
             let place = (of_unit.channel as i32, entry.index as i32);
-            wanted.insert(place, (dataset.path(kept.image), &mut kept.image_score));
+            wanted.insert(place, (dataset.entry(kept.image), &mut kept.image_score));
         }
     }
     read(&path, &mut wanted).with_context(|| format!("cannot read the scores in {}", path.display()))
@@ -48,7 +48,7 @@ fn read(path: &Path, wanted: &mut Wanted<'_>) -> anyhow::Result<()> {
     selection.read(path, |row| {
         let Some((image, score)) = wanted.get_mut(&(row.int(0)?, row.int(1)?)) else { return Ok(()) };
         // The table's names begin below the data folder, which need not be known here.
-        if image.ends_with(row.text(2)?) {
+        if Path::new(image).ends_with(row.text(2)?) {
             **score = Some(row.float(3)?);
         }
         Ok(())

@@ -34,8 +34,7 @@ impl<'a> ExtractPatches<'a> {
 impl Job for ExtractPatches<'_> {
     fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()> {
         let per_image = self.scorer.forwards_per_image();
-        let name =
-            |item: usize| self.lists.dataset().path(batch.items[item / per_image]).display().to_string();
+        let name = |item: usize| self.lists.dataset().entry(batch.items[item / per_image]);
         let places = self.scorer.best(batch.pixels()).map_err(|error| not_finite::named(error, name))?;
         for (item, image) in batch.items.iter().enumerate() {
             let (scores, places) = places.of(item);
@@ -43,7 +42,7 @@ impl Job for ExtractPatches<'_> {
                 let channel = self.lists.channel(listing.unit as usize);
                 let entry = Entry { score: scores[channel], index: listing.rank, payload: places[channel] };
                 let pushed = self.best.push_one(listing.unit as usize, entry);
-                pushed.with_context(|| self.lists.dataset().path(*image).display().to_string())?;
+                pushed.with_context(|| self.lists.dataset().entry(*image))?;
             }
         }
         Ok(())

@@ -234,7 +234,7 @@ mod tests {
         let lists = Lists::read(folder.path(), &[3, 7], &Lookup::below(None)).unwrap();
         assert_eq!((lists.units(), lists.len(0), lists.len(1), lists.dataset().len()), (2, 2, 2, 3));
         let listings = |name: &str| {
-            let image = (0..3).find(|image| lists.dataset().relative(*image) == name).unwrap();
+            let image = (0..3).find(|image| lists.dataset().name(*image) == name).unwrap();
             lists.listings_of(image).iter().map(|listing| (listing.unit, listing.rank)).collect::<Vec<_>>()
         };
         let notices = lists.notices();
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(listings("c.png"), [(0, 0), (1, 1)]);
         let named: Vec<bool> = (0..3).map(|image| lists.lists_image(1, image)).collect();
         assert_eq!(named, [true, false, true]);
-        assert_eq!(lists.image(1, 1).map(|image| lists.dataset().relative(image)), Some("c.png"));
+        assert_eq!(lists.image(1, 1).map(|image| lists.dataset().name(image)), Some("c.png"));
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Report<'_> {
             indices.extend_from_slice(&batch.items);
         }
         let images = crops(&pixels, preprocessing);
-        let name = |at: usize| dataset.path(indices[at]).display().to_string();
+        let name = |at: usize| dataset.entry(indices[at]);
         Ok(Some(self.scores(&images, name)?))
     }
 

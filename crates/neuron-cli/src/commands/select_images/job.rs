@@ -80,7 +80,7 @@ impl Job for SelectImages {
             layer.scores[scored.range()].copy_from_slice(scored.scores);
             layer.positions[scored.range()].copy_from_slice(scored.positions);
         });
-        let name = |item: usize| self.dataset.path(batch.items[item]).display().to_string();
+        let name = |item: usize| self.dataset.entry(batch.items[item]);
         scored.map_err(|error| not_finite::named(error, name))?;
         self.forwards += items as u64;
         let indices: Vec<u32> = batch.items.iter().map(|index| *index as u32).collect();

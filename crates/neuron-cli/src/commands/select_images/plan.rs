@@ -24,7 +24,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
     let Request { args, network, taps, preprocessing, settings, dataset, shard, .. } = *request;
     let kept = settings.topk_images.min(dataset.len());
     let channels: usize = settings.layers.iter().map(|layer| layer.channels.len()).sum();
-    let longest_name = (0..dataset.len().min(1000)).map(|index| dataset.path(index).as_os_str().len()).max();
+    let longest_name = (0..dataset.len().min(1000)).map(|index| dataset.entry(index).len()).max();
 
     let side = preprocessing.crop;
     let pixels = vec![0.5; TIMED * side * side * 3];

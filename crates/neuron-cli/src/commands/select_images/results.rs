@@ -104,7 +104,7 @@ impl Results<'_> {
     fn write_files(&self, folder: &Path, entries: &[Entry]) -> anyhow::Result<()> {
         output::write_atomically(&folder.join("files_all.txt"), |writer| {
             for entry in entries {
-                writeln!(writer, "{}", self.dataset.path(entry.index as usize).display())?;
+                writeln!(writer, "{}", self.dataset.entry(entry.index as usize))?;
             }
             Ok(())
         })
@@ -129,8 +129,7 @@ impl Results<'_> {
         let ints = |of: &dyn Fn(&(usize, usize, Entry)) -> usize| {
             Column::Int(rows.iter().map(|row| of(row) as i32).collect())
         };
-        let image =
-            |row: &(usize, usize, Entry)| ByteArray::from(self.dataset.relative(row.2.index as usize));
+        let image = |row: &(usize, usize, Entry)| ByteArray::from(self.dataset.name(row.2.index as usize));
         let class = |row: &(usize, usize, Entry)| {
             self.dataset.class(row.2.index as usize).map(|class| ByteArray::from(class.name.as_str()))
         };

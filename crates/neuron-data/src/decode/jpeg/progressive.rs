@@ -1,9 +1,9 @@
 use super::bits::BitReader;
+use super::block::{Place, ReadBlock};
 use super::corrupt;
 use super::header::{Scan, Tables};
 use super::huffman::HuffmanTable;
 use super::plane::Plane;
-use super::scan::{Place, ReadBlock};
 use crate::ImageError;
 
 /// Reads the blocks of a progressive scan into the planes' coefficients (T.81, G.1.2).

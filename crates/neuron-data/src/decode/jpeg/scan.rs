@@ -1,4 +1,5 @@
 use super::bits::BitReader;
+use super::block::{Place, ReadBlock};
 use super::header::{Frame, Scan, Tables};
 use super::plane::Plane;
 use super::{corrupt, progressive, sequential, truncated};
@@ -13,23 +14,6 @@ pub(super) struct Entropy<'a> {
     next_restart: u8,
     /// The data of this stretch ended early: its remaining blocks keep what they have.
     is_exhausted: bool,
-}
-
-/// Where the walk stands: one block of one component of the scan.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// Index in the scan's components.
-    pub(super) component: usize,
-    pub(super) row: usize,
-    pub(super) column: usize,
-}
-
-/// Reads the blocks of a scan, one after the other.
-pub(super) trait ReadBlock {
-    /// Forgets what was carried from block to block.
-    fn restart(&mut self);
-    /// Reads one block.
-    fn read(&mut self, bits: &mut BitReader<'_>, place: Place);
 }
 
 impl<'a> Entropy<'a> {

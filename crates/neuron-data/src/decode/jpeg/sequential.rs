@@ -1,9 +1,9 @@
 use super::bits::BitReader;
+use super::block::{Place, ReadBlock};
 use super::corrupt;
 use super::header::{Scan, Tables, ZIGZAG};
 use super::huffman::HuffmanTable;
 use super::plane::Plane;
-use super::scan::{Place, ReadBlock};
 use crate::ImageError;
 
 /// Reads the blocks of a sequential scan and transforms those that are wanted.

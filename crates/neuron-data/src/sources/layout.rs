@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{DatasetOptions, Split};
 use crate::listing::{self, Folder, LeftOut, Pending, Tally};
-use crate::{DataError, Notice, Present};
+use crate::{DataError, DatasetOptions, Notice, Present, Split};
 
 /// Names of a data set's parts; only the first two can be asked for.
 const PARTS: [&str; 5] = ["train", "val", "test", "valid", "validation"];

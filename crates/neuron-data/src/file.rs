@@ -2,7 +2,18 @@ use std::fs::{File, FileType};
 use std::io::Read;
 use std::path::Path;
 
-use crate::{ImageError, Limits};
+use crate::{DataError, ImageError, Limits, Rgb8Image, decode_rgb8};
+
+/// Reads and decodes a file, see [`decode_rgb8`].
+///
+/// # Errors
+/// [`DataError::Image`] with the reason.
+pub fn read_rgb8(path: &Path, limits: &Limits) -> Result<Rgb8Image, DataError> {
+    let mut bytes = Vec::new();
+    read_file(path, limits, &mut bytes)
+        .and_then(|()| decode_rgb8(&bytes, limits))
+        .map_err(|source| DataError::Image { image: path.display().to_string(), source })
+}
 
 /// Replaces `bytes` by the content of a file.
 ///

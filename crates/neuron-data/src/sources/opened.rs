@@ -1,0 +1,32 @@
+use std::path::Path;
+
+use crate::classes::Classes;
+use crate::listing::{self, LeftOut};
+use crate::{DataError, Notice, Source};
+
+/// A place that was opened.
+pub(crate) struct Opened {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) classes: Classes,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Opened {
+    /// Itself, if there is an image; `left_out` tells why there may be none at `place`.
+    pub(super) fn unless_empty(self, place: &Path, left_out: &LeftOut) -> Result<Self, DataError> {
+        if !self.source.is_empty() {
+            return Ok(self);
+        }
+        let results = left_out.result_folders.count + left_out.result_pictures.count;
+        Err(DataError::NoImages {
+            root: place.into(),
+            other_files: left_out.other_files,
+            results: if results > 0 {
+                ", and results of neuron, which are left out unless their own folder is named"
+            } else {
+                ""
+            },
+            endings: listing::ENDINGS.join(", "),
+        })
+    }
+}

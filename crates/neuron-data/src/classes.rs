@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use crate::ImagenetClass;
+use crate::imagenet::ImagenetClass;
 
 /// A class: a name that images share, mostly that of the folder that holds them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,13 @@
 use std::path::Path;
 
 use crate::decode::Decoder;
+use crate::error::{DataError, ImageError};
+use crate::file::read_rgb8;
+use crate::geometry::CropGeometry;
+use crate::limits::Limits;
+use crate::preprocessing::Preprocessing;
 use crate::resize::{Raster, Resize};
-use crate::{CropGeometry, DataError, ImageError, Limits, Preprocessing, Rgb8Image, read_rgb8};
+use crate::rgb8::Rgb8Image;
 
 /// Turns files into crops, one after the other, in the same memory.
 pub struct CropDecoder {

@@ -3,12 +3,17 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::classes::{Class, Classes};
+use crate::decode::decode_rgb8;
+use crate::error::{DataError, ImageError};
+use crate::limits::Limits;
+use crate::notice::Notice;
+use crate::options::DatasetOptions;
+use crate::parallel;
+use crate::rgb8::Rgb8Image;
+use crate::source::Source;
 use crate::sources::lookup::Lookup;
 use crate::sources::{self, Opened, list};
-use crate::{
-    Class, Classes, DataError, DatasetOptions, ImageError, Limits, Notice, Rgb8Image, Source, decode_rgb8,
-    parallel,
-};
 
 /// An ordered set of images: a source, and the class of each image.
 #[derive(Debug)]

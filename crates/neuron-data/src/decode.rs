@@ -10,68 +10,12 @@ mod turning;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::ImageError;
+use crate::error::ImageError;
+use crate::limits::Limits;
 use crate::resize::Raster;
+use crate::rgb8::Rgb8Image;
 use sniff::Format;
 pub(crate) use sniff::describe;
-
-/// A picture in 8-bit RGB.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rgb8Image {
-    /// Height in pixels, at least 1.
-    pub height: usize,
-    /// Width in pixels, at least 1.
-    pub width: usize,
-    /// `[height, width, 3]`, red, green, blue.
-    pub pixels: Vec<u8>,
-}
-
-impl Rgb8Image {
-    /// The pixels with a fourth byte each.
-    pub(crate) fn padded(&self) -> Vec<[u8; 4]> {
-        self.pixels.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 0]).collect()
-    }
-}
-
-/// What a single file may cost; beyond it the file is an error, found before the memory is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest file that is read. Default 1.4 GB, see [`Limits::of_pixels`].
-    pub max_file_bytes: u64,
-    /// Largest picture that is decoded, in pixels. Default 178,956,970, beyond which Pillow takes a file for a
-    /// decompression bomb. Decoding takes up to 16 bytes a pixel.
-    pub max_pixels: usize,
-}
-
-impl Limits {
-    /// Room for pictures of so many pixels, whatever their format: eight bytes a pixel, as in 16-bit RGBA that is
-    /// not compressed, and never less than 256 MiB.
-    pub fn of_pixels(max_pixels: usize) -> Self {
-        const LEAST_BYTES: u64 = 256 << 20;
-        const HEADER_BYTES: u64 = 1 << 20;
-        let bytes = (max_pixels as u64).saturating_mul(8).saturating_add(HEADER_BYTES);
-        Self { max_file_bytes: bytes.max(LEAST_BYTES), max_pixels }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::of_pixels(178_956_970)
-    }
-}
-
-impl Limits {
-    /// Checks the size that a file's header announces.
-    fn check(&self, format: &'static str, height: usize, width: usize) -> Result<(), ImageError> {
-        if height == 0 || width == 0 {
-            return Err(ImageError::Corrupt { format, reason: "the picture has no pixels".into() });
-        }
-        if height.checked_mul(width).is_none_or(|pixels| pixels > self.max_pixels) {
-            return Err(ImageError::TooManyPixels { height, width, limit: self.max_pixels });
-        }
-        Ok(())
-    }
-}
 
 /// Decodes JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or PNM, recognised by content, to 8-bit RGB.
 ///

@@ -2,7 +2,10 @@ use std::fs::{File, FileType};
 use std::io::Read;
 use std::path::Path;
 
-use crate::{DataError, ImageError, Limits, Rgb8Image, decode_rgb8};
+use crate::decode::decode_rgb8;
+use crate::error::{DataError, ImageError};
+use crate::limits::Limits;
+use crate::rgb8::Rgb8Image;
 
 /// Reads and decodes a file, see [`decode_rgb8`].
 ///

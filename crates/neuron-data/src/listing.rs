@@ -14,8 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::DataError;
+use crate::parallel;
 use crate::unusable::{Problem, Unusable, escaped, listable};
-use crate::{DataError, parallel};
 pub(crate) use ending::ENDINGS;
 use ending::Promise;
 use results::Marks;

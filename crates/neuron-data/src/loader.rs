@@ -2,8 +2,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use crate::crop::CropDecoder;
+use crate::dataset::Dataset;
+use crate::error::{DataError, ImageError};
+use crate::geometry::CropGeometry;
+use crate::limits::Limits;
 use crate::ordered::{Finished, Ordered, Shape, Stop, Work};
-use crate::{CropDecoder, CropGeometry, DataError, Dataset, ImageError, Limits, Preprocessing};
+use crate::preprocessing::Preprocessing;
 
 /// How a [`Loader`] works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +145,8 @@ impl Loader {
                     batch.geometry.push(geometry);
                 }
                 Err(reason) => {
-                    batch.skipped.push(Skipped { index, entry: self.dataset.entry(index), reason })
+                    let entry = self.dataset.entry(index);
+                    batch.skipped.push(Skipped { index, entry, reason });
                 }
             }
         }

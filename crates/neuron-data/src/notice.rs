@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::Split;
+use crate::options::Split;
 
 /// Something about a data set that its owner may not expect: mostly what was left out.
 ///

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CropGeometry, DataError, Interpolation};
+use crate::error::DataError;
+use crate::geometry::CropGeometry;
+use crate::resize::Interpolation;
 
 /// How a picture becomes the input of a network; belongs to the weights, which were trained with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub(crate) use filter::Taps;
 
 use std::ops::Range;
 
-use crate::Rgb8Image;
+use crate::rgb8::Rgb8Image;
 
 /// A rectangle of pixels cut from a larger picture, rows one after the other.
 pub(crate) struct Raster<'a> {

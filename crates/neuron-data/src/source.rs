@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use crate::{ImageError, Limits};
+use crate::error::ImageError;
+use crate::limits::Limits;
 
 /// Images by index: their names and their bytes, wherever they are kept.
 ///

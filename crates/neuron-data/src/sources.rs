@@ -9,7 +9,8 @@ mod opened;
 
 use std::path::Path;
 
-use crate::{DataError, DatasetOptions};
+use crate::error::DataError;
+use crate::options::DatasetOptions;
 pub(crate) use opened::Opened;
 
 /// Opens a place; `None` if it is not of this kind.

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::{DataError, decode};
+use crate::decode;
+use crate::error::DataError;
 
 /// What Notepad and PowerShell put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

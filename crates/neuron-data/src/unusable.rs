@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// An entry that keeps its place in the order, and fails when its turn comes.
 #[derive(Clone, Debug)]

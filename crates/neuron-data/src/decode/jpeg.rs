@@ -21,7 +21,8 @@ mod sequential;
 use std::ops::Range;
 
 use super::Extent;
-use crate::{ImageError, Limits};
+use crate::error::ImageError;
+use crate::limits::Limits;
 use bits::BitReader;
 use colour::ColourSpace;
 use header::{Frame, Scan, Segment, Tables};

@@ -7,7 +7,8 @@ use image::error::ImageError as DecoderError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::{Extent, png, tiff, turning, whole};
-use crate::{ImageError, Limits};
+use crate::error::ImageError;
+use crate::limits::Limits;
 
 /// Name of a format that is decoded here, `None` for any other.
 pub(super) fn name(format: ImageFormat) -> Option<&'static str> {

@@ -1,6 +1,6 @@
 use image::ImageFormat;
 
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// What a file's first bytes say it is.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,7 +13,8 @@ use tiff::{ColorType, TiffError};
 use self::directory::short_at;
 pub(super) use self::directory::without_missing;
 use super::{Extent, whole};
-use crate::{ImageError, Limits};
+use crate::error::ImageError;
+use crate::limits::Limits;
 
 const FORMAT: &str = "TIFF";
 /// Values of the tag that says what samples mean.

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::error::ImageError;
 use crate::file::read_file;
+use crate::limits::Limits;
 use crate::names::Names;
+use crate::source::Source;
 use crate::unusable::Unusable;
-use crate::{ImageError, Limits, Source};
 
 /// Images in files of their own, below some folders.
 #[derive(Debug)]

@@ -6,8 +6,10 @@ use super::Opened;
 use super::files::Files;
 use super::layout;
 use crate::classes::Classes;
+use crate::error::DataError;
 use crate::listing::{self, Folder, LeftOut};
-use crate::{DataError, DatasetOptions, Source, Split};
+use crate::options::{DatasetOptions, Split};
+use crate::source::Source;
 
 /// Opens a folder.
 pub(super) fn open(place: &Path, options: &DatasetOptions) -> Option<Result<Opened, DataError>> {

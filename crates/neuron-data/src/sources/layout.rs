@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::error::{DataError, Present};
 use crate::listing::{self, Folder, LeftOut, Pending, Tally};
-use crate::{DataError, DatasetOptions, Notice, Present, Split};
+use crate::notice::Notice;
+use crate::options::{DatasetOptions, Split};
 
 /// Names of a data set's parts; only the first two can be asked for.
 const PARTS: [&str; 5] = ["train", "val", "test", "valid", "validation"];

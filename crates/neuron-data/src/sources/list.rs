@@ -11,10 +11,14 @@ use super::files::Files;
 use super::lookup::{self, Lookup, Place};
 use super::{Opened, layout};
 use crate::classes::Classes;
+use crate::error::DataError;
 use crate::listing::{LeftOut, Surroundings};
+use crate::notice::Notice;
+use crate::options::DatasetOptions;
+use crate::source::Source;
 use crate::text::{self, Line};
 use crate::unusable::{Problem, Unusable, escaped};
-use crate::{DataError, DatasetOptions, Notice, Source, parallel, place};
+use crate::{parallel, place};
 
 /// Opens standard input, which is called `-`: its entries start from the current folder.
 pub(super) fn open_stdin(place: &Path, options: &DatasetOptions) -> Option<Result<Opened, DataError>> {

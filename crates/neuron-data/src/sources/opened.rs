@@ -1,8 +1,10 @@
 use std::path::Path;
 
 use crate::classes::Classes;
+use crate::error::DataError;
 use crate::listing::{self, LeftOut};
-use crate::{DataError, Notice, Source};
+use crate::notice::Notice;
+use crate::source::Source;
 
 /// A place that was opened.
 pub(crate) struct Opened {

@@ -1,4 +1,4 @@
-use crate::ImageError;
+use crate::error::ImageError;
 
 use super::truncated;
 

@@ -2,7 +2,7 @@
 
 use super::huffman::HuffmanTable;
 use super::{corrupt, truncated, unsupported};
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// Index in a block, row by row, of the k-th coefficient of the zigzag order (T.81, figure A.6).
 #[rustfmt::skip]

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use super::header::{Frame, ZIGZAG};
 use super::{corrupt, idct, unsupported};
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// The samples of one colour component, as far as they are wanted.
 pub(super) struct Plane {

@@ -4,7 +4,7 @@ use super::corrupt;
 use super::header::{Scan, Tables};
 use super::huffman::HuffmanTable;
 use super::plane::Plane;
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// Reads the blocks of a progressive scan into the planes' coefficients (T.81, G.1.2).
 pub(super) struct Reader<'a> {

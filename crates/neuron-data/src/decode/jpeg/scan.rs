@@ -3,7 +3,7 @@ use super::block::{Place, ReadBlock};
 use super::header::{Frame, Scan, Tables};
 use super::plane::Plane;
 use super::{corrupt, progressive, sequential, truncated};
-use crate::ImageError;
+use crate::error::ImageError;
 use crate::simd::by_processor;
 
 /// The entropy-coded data of one scan: the walk over its MCUs, with restarts and broken stretches.

@@ -4,7 +4,7 @@ use super::corrupt;
 use super::header::{Scan, Tables, ZIGZAG};
 use super::huffman::HuffmanTable;
 use super::plane::Plane;
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// Reads the blocks of a sequential scan and transforms those that are wanted.
 pub(super) struct Reader<'a> {

@@ -48,6 +48,7 @@ pub(crate) fn exit_code_of(error: &anyhow::Error) -> ExitCode {
                 Some(
                     ModelError::UnknownArchitecture { .. }
                         | ModelError::UnknownTap { .. }
+                        | ModelError::AmbiguousTap { .. }
                         | ModelError::AbsentTap { .. }
                         | ModelError::UnknownKey { .. }
                         | ModelError::UnknownChannel { .. }

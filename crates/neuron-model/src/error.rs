@@ -126,6 +126,14 @@ pub enum ModelError {
         /// The most similar names of the network.
         nearest: Vec<String>,
     },
+    /// Several modules have that name if dots and underscores are not told apart.
+    #[error("layer {tap} may be {}; name the one that is meant", candidates.join(" or "))]
+    AmbiguousTap {
+        /// What was asked for.
+        tap: String,
+        /// The names that may be meant.
+        candidates: Vec<String>,
+    },
     /// The weights do not hold the tensors of this layer, which others are not computed from.
     #[error(
         "layer {tap} cannot be computed: the weights hold no {}; every layer below it works",
@@ -138,9 +146,7 @@ pub enum ModelError {
         missing: Vec<String>,
     },
     /// A window of the network does not fit into so small an image.
-    #[error(
-        "an image of {height} x {width} pixels is too small at {layer}; the smallest is {smallest} x {smallest}"
-    )]
+    #[error("an image of {height} x {width} pixels is too small at {layer}; {}", Smallest(*smallest))]
     ImageTooSmall {
         /// The operation that has no output.
         layer: String,
@@ -148,8 +154,8 @@ pub enum ModelError {
         height: usize,
         /// Width of the image.
         width: usize,
-        /// Side of the smallest square image that works.
-        smallest: usize,
+        /// Side of the smallest square image that works; `None` if none of a usual size does.
+        smallest: Option<usize>,
     },
     /// The layer has fewer channels than that.
     #[error("{tap} has no channel {channel}; {}", Range(*channels))]
@@ -229,6 +235,18 @@ impl fmt::Display for Names<'_> {
             write!(f, "{comma}{name:?}")?;
         }
         Ok(())
+    }
+}
+
+/// The smallest square image that works, by its side, if there is one.
+struct Smallest(Option<usize>);
+
+impl fmt::Display for Smallest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("no square image of a usual size works"),
+            Some(side) => write!(f, "the smallest is {side} x {side}"),
+        }
     }
 }
 

@@ -16,12 +16,12 @@
 //! # }
 //! ```
 
-mod architecture;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
 mod error;
 mod executor;
+mod families;
 mod finite;
 mod graph;
 mod images;
@@ -34,12 +34,12 @@ mod reverse;
 mod session;
 pub mod weights;
 
-pub use architecture::{Architecture, Block, Fit, ResNet};
 pub use device::{
     Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
     Precision,
 };
 pub use error::ModelError;
+pub use families::{Architecture, Fit};
 pub use finite::{Cause, first_not_finite};
 pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};

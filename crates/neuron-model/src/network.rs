@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::architecture::Architecture;
 #[cfg(feature = "cuda")]
 use crate::cuda::{DeviceWeights, Gpus};
 use crate::device::Device;
 use crate::error::ModelError;
 use crate::executor::{Executor, Host};
+use crate::families::Architecture;
 use crate::graph::{Graph, Tap, TapInfo};
 use crate::images::ChannelsFirst;
 use crate::kernels::Kernels;
@@ -78,6 +78,11 @@ impl Network {
     /// The name of the architecture.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The known network of that name, which knows its usual layers; `None` for a network of one's own.
+    pub fn architecture(&self) -> Option<Architecture> {
+        Architecture::from_name(self.name()).ok()
     }
 
     /// The operations and their names.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::architecture::Architecture;
 use crate::error::ModelError;
+use crate::families::Architecture;
 use crate::weights::{self, Choice, Expected, Weights};
 
 impl Weights {
@@ -64,10 +64,7 @@ impl Architecture {
 
 /// The tensors of every known network, made when they are first asked for.
 fn known() -> &'static [Expected] {
-    static KNOWN: LazyLock<Vec<Expected>> = LazyLock::new(|| {
-        Architecture::names()
-            .filter_map(|name| Some(Architecture::from_name(name).ok()?.expected()))
-            .collect()
-    });
+    static KNOWN: LazyLock<Vec<Expected>> =
+        LazyLock::new(|| Architecture::all().map(|architecture| architecture.expected()).collect());
     &KNOWN
 }

@@ -1,4 +1,4 @@
-//! Weights from the Hugging Face Hub: `timm/<arch>.tv_in1k` holds torchvision's, with their preprocessing.
+//! Weights from the Hugging Face Hub: the network's family knows the repository, which also says their preprocessing.
 //!
 //! A fetched file lies at `<HF_HOME>/neuron/<arch>.safetensors`. It is put there only when its size and its SHA-256
 //! are those that the hub announced and its tensors are those of the architecture; what a broken download leaves
@@ -75,7 +75,7 @@ impl Hub {
         if self.offline {
             return Err(HubError::Offline { arch: arch.to_owned(), place });
         }
-        let repository = format!("timm/{arch}.tv_in1k");
+        let repository = architecture.hub_repository();
         let url = |file: &str| format!("{}/{repository}/resolve/main/{file}", self.endpoint);
         let connection = Connection::new(&self.endpoint, self.token.as_deref());
 

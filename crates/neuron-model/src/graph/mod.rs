@@ -15,6 +15,9 @@ use neuron_geometry::ReceptiveField;
 
 use crate::error::ModelError;
 
+/// Side of the largest image that is tried to name one that works: no network of today needs one as large.
+const LARGEST_TRIED: usize = 4096;
+
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(crate) usize);
@@ -130,9 +133,10 @@ impl Graph {
         Ok(shapes)
     }
 
-    /// The smallest square image for which every needed map has at least one position.
-    fn smallest_image(&self, needed: &[bool]) -> usize {
-        (1..).find(|side| self.try_shapes(needed, *side, *side).is_ok()).unwrap_or(usize::MAX)
+    /// Side of the smallest square image for which every needed map has at least one position, if one of at most
+    /// [`LARGEST_TRIED`] has.
+    fn smallest_image(&self, needed: &[bool]) -> Option<usize> {
+        (1..=LARGEST_TRIED).find(|side| self.try_shapes(needed, *side, *side).is_ok())
     }
 
     /// The receptive field of a node's positions; `None` if each position sees the whole image.
@@ -153,5 +157,31 @@ impl Graph {
     /// Names and shapes of the tensors that the weights of this network hold.
     pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
         self.nodes.iter().flat_map(|node| node.operation.tensors(&node.name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use neuron_geometry::Window;
+
+    use super::*;
+
+    /// What a network of one pool says to an image of 1 x 1.
+    fn too_small(kernel: usize) -> String {
+        let (mut graph, image) = GraphBuilder::new(3);
+        graph.max_pool("pool", Window::square(kernel, 1, 0), image);
+        graph.finish().tap_infos(1, 1).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_search_for_the_smallest_image_ends() {
+        assert_eq!(
+            too_small(4096),
+            "an image of 1 x 1 pixels is too small at pool; the smallest is 4096 x 4096"
+        );
+        assert_eq!(
+            too_small(4097),
+            "an image of 1 x 1 pixels is too small at pool; no square image of a usual size works"
+        );
     }
 }

@@ -42,18 +42,37 @@ impl Graph {
         self.modules.iter().map(|(name, node)| Tap { name: name.clone(), node: *node })
     }
 
-    /// The tap of that name, dotted (`layer4.2`) or underscored (`layer4_2`).
+    /// The tap of that name (`layer4.2`), or with underscores for dots (`layer4_2`) where only one tap can be meant.
     ///
     /// # Errors
-    /// [`ModelError::UnknownTap`] with the nearest names; [`ModelError::AbsentTap`] if the weights do not hold it.
+    /// [`ModelError::UnknownTap`] with the nearest names, [`ModelError::AmbiguousTap`] with those that may be meant;
+    /// [`ModelError::AbsentTap`] if the weights do not hold it.
     pub fn tap(&self, name: &str) -> Result<Tap, ModelError> {
-        let dotted = name.trim().replace('_', ".");
-        if let Some(absent) = self.absent.iter().find(|absent| absent.name == dotted) {
-            return Err(ModelError::AbsentTap { tap: dotted, missing: absent.missing.clone() });
+        let wanted = name.trim();
+        let names = || {
+            let absent = self.absent.iter().map(|absent| absent.name.as_str());
+            self.modules.iter().map(|(name, _)| name.as_str()).chain(absent)
+        };
+        let loose: Vec<&str> = match names().find(|known| *known == wanted) {
+            Some(exact) => vec![exact],
+            None => names().filter(|known| loosely(known) == loosely(wanted)).collect(),
+        };
+        match loose[..] {
+            [found] => self.tap_or_absent(found),
+            [] => Err(ModelError::UnknownTap { tap: name.to_owned(), nearest: self.nearest_names(wanted) }),
+            _ => Err(ModelError::AmbiguousTap {
+                tap: name.to_owned(),
+                candidates: loose.into_iter().map(str::to_owned).collect(),
+            }),
         }
-        self.taps().find(|tap| tap.name == dotted).ok_or_else(|| ModelError::UnknownTap {
-            tap: name.to_owned(),
-            nearest: self.nearest_names(&dotted),
+    }
+
+    /// The tap of exactly that name, which is known to be that of a module, there or absent.
+    fn tap_or_absent(&self, name: &str) -> Result<Tap, ModelError> {
+        self.taps().find(|tap| tap.name == name).ok_or_else(|| {
+            let absent = self.absent.iter().find(|absent| absent.name == name);
+            let missing = absent.map(|absent| absent.missing.clone()).unwrap_or_default();
+            ModelError::AbsentTap { tap: name.to_owned(), missing }
         })
     }
 
@@ -89,12 +108,18 @@ impl Graph {
         Ok(self.taps().filter_map(info).collect())
     }
 
+    /// The names that are most like `wanted`, whichever of dots and underscores it has.
     fn nearest_names(&self, wanted: &str) -> Vec<String> {
-        let mut names: Vec<_> =
-            self.modules.iter().map(|(name, _)| (edit_distance(wanted, name), name)).collect();
+        let distance = |name: &str| edit_distance(&loosely(wanted), &loosely(name));
+        let mut names: Vec<_> = self.modules.iter().map(|(name, _)| (distance(name), name)).collect();
         names.sort();
         names.into_iter().take(4).map(|(_, name)| name.clone()).collect()
     }
+}
+
+/// A name as it is compared where dots and underscores are not told apart.
+fn loosely(name: &str) -> String {
+    name.replace('_', ".")
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements that lead from `from` to `to`.
@@ -115,6 +140,57 @@ fn edit_distance(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::{GraphBuilder, Operation};
+
+    /// A graph with modules of these names, one above the other, and one that is absent.
+    fn graph(names: &[&str], absent: &str) -> Graph {
+        let (mut graph, mut value) = GraphBuilder::new(3);
+        for name in names {
+            value = graph.module(name, Operation::Relu, &[value]);
+        }
+        let head = Operation::Linear { in_features: 3, out_features: 2 };
+        graph.leave_out(absent, &head, vec![format!("{absent}.weight")]);
+        graph.finish()
+    }
+
+    #[test]
+    fn names_with_underscores_are_found_by_either_spelling() {
+        let names = ["patch_embed", "encoder_layer_0", "encoder.layers.encoder_layer_7.mlp.0", "layer4.2"];
+        let graph = graph(&names, "pre_logits.fc");
+        for name in names {
+            for typed in
+                [name.to_owned(), name.replace('.', "_"), name.replace('_', "."), format!(" {name}\n")]
+            {
+                assert_eq!(graph.tap(&typed).unwrap().name, name, "{typed}");
+            }
+        }
+        for typed in ["pre_logits.fc", "pre_logits_fc", "pre.logits.fc"] {
+            let message = graph.tap(typed).unwrap_err().to_string();
+            assert!(message.contains("the weights hold no pre_logits.fc.weight;"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_exact_name_comes_first_and_a_loose_one_must_be_unique() {
+        let graph = graph(&["conv_stem", "conv.stem", "conv_stem.bn_1", "fc"], "head");
+        assert_eq!(graph.tap("conv_stem").unwrap().name, "conv_stem");
+        assert_eq!(graph.tap("conv.stem").unwrap().name, "conv.stem");
+        assert_eq!(graph.tap("conv_stem_bn_1").unwrap().name, "conv_stem.bn_1");
+        let twice = self::graph(&["a_b.c", "a.b_c"], "a.b.c_d");
+        let message = twice.tap("a_b_c").unwrap_err().to_string();
+        assert_eq!(message, "layer a_b_c may be a_b.c or a.b_c; name the one that is meant");
+    }
+
+    #[test]
+    fn the_nearest_names_are_found_by_either_spelling() {
+        let graph = graph(&["patch_embed", "encoder.ln", "encoder.layers.encoder_layer_7.mlp.0"], "head");
+        let ModelError::UnknownTap { nearest, .. } =
+            graph.tap("encoder_layers_encoder_layer_7_mlp_1").unwrap_err()
+        else {
+            panic!("there is no such module");
+        };
+        assert_eq!(nearest[0], "encoder.layers.encoder_layer_7.mlp.0");
+    }
 
     #[test]
     fn edit_distances_by_hand() {

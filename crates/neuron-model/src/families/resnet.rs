@@ -4,13 +4,15 @@
 
 use neuron_geometry::Window;
 
+use super::classifier::classifier;
+use super::{Description, Family, Member};
 use crate::graph::{Graph, GraphBuilder, NodeId, Operation};
 use crate::weights::Weights;
 use neuron_kernels::ConvGeometry;
 
 /// The two kinds of residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Block {
+enum Block {
     /// Two 3x3 convolutions.
     Basic,
     /// 1x1 to fewer channels, 3x3 (in groups), 1x1 to four times the channels.
@@ -24,13 +26,13 @@ pub enum Block {
 
 /// The table of blocks that describes a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResNet {
+struct ResNet {
     /// Kind of all blocks.
-    pub block: Block,
+    block: Block,
     /// Number of blocks in `layer1` .. `layer4`.
-    pub depths: [usize; 4],
+    depths: [usize; 4],
     /// Channels of the stem and the width of `layer1`; it doubles with every layer. 64 in all of torchvision's.
-    pub width: usize,
+    width: usize,
 }
 
 const fn basic(depths: [usize; 4]) -> ResNet {
@@ -42,26 +44,47 @@ const fn bottleneck(depths: [usize; 4], groups: usize, width_per_group: usize) -
 }
 
 /// torchvision's residual networks, and the small one whose weights come with this project.
-pub(super) const TABLE: &[(&str, ResNet)] = &[
-    ("resnet18", basic([2, 2, 2, 2])),
-    ("resnet34", basic([3, 4, 6, 3])),
-    ("resnet50", bottleneck([3, 4, 6, 3], 1, 64)),
-    ("resnet101", bottleneck([3, 4, 23, 3], 1, 64)),
-    ("resnet152", bottleneck([3, 8, 36, 3], 1, 64)),
-    ("wide_resnet50_2", bottleneck([3, 4, 6, 3], 1, 128)),
-    ("wide_resnet101_2", bottleneck([3, 4, 23, 3], 1, 128)),
-    ("resnext50_32x4d", bottleneck([3, 4, 6, 3], 32, 4)),
-    ("resnext101_32x8d", bottleneck([3, 4, 23, 3], 32, 8)),
-    ("resnext101_64x4d", bottleneck([3, 4, 23, 3], 64, 4)),
-    ("resnet10_demo", ResNet { block: Block::Basic, depths: [1, 1, 1, 1], width: 16 }),
+const MEMBERS: &[Member] = &[
+    Member { name: "resnet18", description: &basic([2, 2, 2, 2]) },
+    Member { name: "resnet34", description: &basic([3, 4, 6, 3]) },
+    Member { name: "resnet50", description: &bottleneck([3, 4, 6, 3], 1, 64) },
+    Member { name: "resnet101", description: &bottleneck([3, 4, 23, 3], 1, 64) },
+    Member { name: "resnet152", description: &bottleneck([3, 8, 36, 3], 1, 64) },
+    Member { name: "wide_resnet50_2", description: &bottleneck([3, 4, 6, 3], 1, 128) },
+    Member { name: "wide_resnet101_2", description: &bottleneck([3, 4, 23, 3], 1, 128) },
+    Member { name: "resnext50_32x4d", description: &bottleneck([3, 4, 6, 3], 32, 4) },
+    Member { name: "resnext101_32x8d", description: &bottleneck([3, 4, 23, 3], 32, 8) },
+    Member { name: "resnext101_64x4d", description: &bottleneck([3, 4, 23, 3], 64, 4) },
+    Member {
+        name: "resnet10_demo",
+        description: &ResNet { block: Block::Basic, depths: [1, 1, 1, 1], width: 16 },
+    },
 ];
 
-const CLASSES: usize = 1000;
+/// The family of residual networks.
+#[derive(Debug)]
+pub(super) struct ResNets;
+
+impl Family for ResNets {
+    fn members(&self) -> &'static [Member] {
+        MEMBERS
+    }
+
+    fn feature_layers(&self) -> &'static [(&'static str, f64)] {
+        &[("conv1", 0.1), ("layer1", 1.0), ("layer2", 1.0), ("layer3", 1.0), ("layer4", 0.0)]
+    }
+
+    fn hub_repository(&self, name: &str) -> String {
+        format!("timm/{name}.tv_in1k")
+    }
+}
+
 const STEM_POOL: Window = Window::square(3, 2, 1);
 
-impl ResNet {
-    /// The graph; see [`super::Architecture::graph`] for what the weights decide.
-    pub(super) fn graph(&self, weights: &Weights) -> Graph {
+impl Description for ResNet {
+    /// The weights' metadata `stride_in_1x1` says whether the stride of a bottleneck sits in its first convolution,
+    /// as in the paper, or in its second, as in torchvision.
+    fn graph(&self, weights: &Weights) -> Graph {
         let stride_in_1x1 = weights.metadata().get("stride_in_1x1").is_some_and(|value| value == "true");
 
         let (mut graph, image) = GraphBuilder::new(3);
@@ -84,19 +107,21 @@ impl ResNet {
             }
             graph.name(&format!("layer{}", layer + 1), value);
         }
-        let in_features = graph.channels(value);
         let pooled = graph.module("avgpool", Operation::GlobalAveragePool, &[value]);
-        match classes(weights, in_features) {
-            Ok(out_features) => {
-                graph.module("fc", Operation::Linear { in_features, out_features }, &[pooled]);
-            }
-            Err(missing) => {
-                graph.leave_out("fc", &Operation::Linear { in_features, out_features: CLASSES }, missing);
-            }
-        }
+        classifier(&mut graph, "fc", pooled, weights);
         graph.finish()
     }
 
+    fn target_layer(&self) -> String {
+        "layer4".to_owned()
+    }
+
+    fn target_block(&self) -> String {
+        format!("layer4_{}", self.depths[3].saturating_sub(1))
+    }
+}
+
+impl ResNet {
     /// One block: its convolutions, the shortcut, their sum and the last ReLU.
     fn residual_block(
         &self,
@@ -152,32 +177,5 @@ impl ResNet {
         let output = graph.module(&format!("{name}.relu"), Operation::Relu, &[sum]);
         graph.name(name, output);
         output
-    }
-}
-
-/// Outputs of the classifier: those of the weights, torchvision's where there are no weights yet; where the weights hold
-/// no classifier of that name and form, what of it they lack ([`Absent::missing`](crate::graph::Absent::missing)).
-fn classes(weights: &Weights, in_features: usize) -> Result<usize, Vec<String>> {
-    if weights.names().next().is_none() {
-        return Ok(CLASSES);
-    }
-    let shape = |name| weights.tensor(name).map(|tensor| tensor.shape.as_slice());
-    let (weight, bias) = (shape("fc.weight"), shape("fc.bias"));
-    let classes = match weight {
-        Some(&[classes, inputs]) if classes > 0 && inputs == in_features => Some(classes),
-        _ => None,
-    };
-    let bias_fits = match bias {
-        Some(&[biases]) => classes.is_none_or(|classes| classes == biases),
-        _ => false,
-    };
-    match classes {
-        Some(classes) if bias_fits => Ok(classes),
-        _ => {
-            let tensors = [("fc.weight", weight, classes.is_some()), ("fc.bias", bias, bias_fits)];
-            let not_fitting = tensors.into_iter().filter(|(.., fits)| !fits);
-            let what = |found: Option<_>| if found.is_some() { "fitting " } else { "" };
-            Err(not_fitting.map(|(name, found, _)| format!("{}{name}", what(found))).collect())
-        }
     }
 }

@@ -31,9 +31,8 @@ impl Architecture {
             Err(ModelError::WrongWeights { problems }) => problems,
             fit => return fit,
         };
-        let others = Self::names().filter_map(|name| Some((name, Self::from_name(name).ok()?)));
-        let fitting = others.filter(|(_, other)| other != self && other.fit_only(weights).is_ok());
-        wrong.fits = fitting.map(|(name, _)| name).collect();
+        let fitting = Self::all().filter(|other| other != self && other.fit_only(weights).is_ok());
+        wrong.fits = fitting.map(|other| other.name()).collect();
         Err(ModelError::WrongWeights { problems: wrong })
     }
 

@@ -1,0 +1,153 @@
+//! The networks that are known by name. All that is said of a family of them is in one file here.
+
+mod classifier;
+mod fit;
+mod resnet;
+
+pub use fit::Fit;
+
+use std::fmt;
+
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::weights::Weights;
+
+/// Every known family. A new one is a file with a description, and a line here.
+static FAMILIES: &[&dyn Family] = &[&resnet::ResNets];
+
+/// What is said of all networks of one design.
+trait Family: fmt::Debug + Sync {
+    /// Its networks by name; the names are torchvision's, where it has the network.
+    fn members(&self) -> &'static [Member];
+
+    /// The layers whose features are matched and at which relevance is shown if nobody names others, from the
+    /// image upwards, each with the weight of its features. A weight of 0 leaves a layer out of the matching.
+    fn feature_layers(&self) -> &'static [(&'static str, f64)];
+
+    /// The repository on the Hugging Face Hub that holds the weights of one of its networks.
+    fn hub_repository(&self, name: &str) -> String;
+}
+
+/// A network of a family: its name, and how it is built.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    name: &'static str,
+    description: &'static dyn Description,
+}
+
+/// What is said of one network.
+trait Description: fmt::Debug + Sync {
+    /// The network as `weights` fill it; see [`Architecture::graph`] for what they decide.
+    fn graph(&self, weights: &Weights) -> Graph;
+
+    /// The layer whose units are looked at if nobody names another: the last one with a map.
+    fn target_layer(&self) -> String;
+
+    /// The last block of that layer by its own name: the same values.
+    fn target_block(&self) -> String;
+}
+
+/// A known network: a name, and the family to which it belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Architecture {
+    member: Member,
+    family: &'static dyn Family,
+}
+
+/// Two are the same if their names are.
+impl PartialEq for Architecture {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Architecture {}
+
+impl Architecture {
+    /// Every known network.
+    pub fn all() -> impl Iterator<Item = Self> {
+        FAMILIES.iter().flat_map(|family| {
+            family.members().iter().map(|member| Self { member: *member, family: *family })
+        })
+    }
+
+    /// The names of every known network.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::all().map(|architecture| architecture.name())
+    }
+
+    /// The network of that name (torchvision's: `resnet50`, `resnext50_32x4d`).
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownArchitecture`] with the names that are known.
+    pub fn from_name(name: &str) -> Result<Self, ModelError> {
+        Self::all().find(|known| known.name() == name).ok_or_else(|| ModelError::UnknownArchitecture {
+            name: name.to_owned(),
+            known: Self::names().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// Its name: torchvision's, where it has the network.
+    pub fn name(&self) -> &'static str {
+        self.member.name
+    }
+
+    /// The graph of this network as `weights` fill it.
+    ///
+    /// The weights decide what the name leaves open: the number of classes by the shape of the classifier, and by
+    /// their metadata what its family says (in residual networks, where a bottleneck's stride sits). Without its
+    /// classifier a network ends below it ([`Graph::absent`]).
+    pub fn graph(&self, weights: &Weights) -> Graph {
+        self.member.description.graph(weights)
+    }
+
+    /// The layers whose features are matched, and at which relevance is shown, if nobody names others: from the
+    /// image upwards, each with the usual weight of its features.
+    pub fn feature_layers(&self) -> &'static [(&'static str, f64)] {
+        self.family.feature_layers()
+    }
+
+    /// The layer whose units are looked at if nobody names another.
+    pub fn target_layer(&self) -> String {
+        self.member.description.target_layer()
+    }
+
+    /// The last block of [`Architecture::target_layer`] by its own name: the same values.
+    pub fn target_block(&self) -> String {
+        self.member.description.target_block()
+    }
+
+    /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`).
+    pub fn hub_repository(&self) -> String {
+        self.family.hub_repository(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_is_taken_twice() {
+        let names: BTreeSet<_> = Architecture::names().collect();
+        assert_eq!(names.len(), Architecture::names().count());
+    }
+
+    #[test]
+    fn what_a_family_says_of_layers_is_true_of_every_network() {
+        for architecture in Architecture::all() {
+            let graph = architecture.graph(&Weights::default());
+            let node = |layer: &str| graph.tap(layer).unwrap_or_else(|error| panic!("{error}")).node;
+            let target = node(&architecture.target_layer());
+            assert_eq!(node(&architecture.target_block()), target, "{}", architecture.name());
+            assert!(graph.receptive_field(target).is_some(), "{} has a map", architecture.name());
+
+            let features = architecture.feature_layers();
+            assert!(features.iter().all(|(_, weight)| weight.is_finite() && *weight >= 0.0));
+            let nodes: Vec<_> = features.iter().map(|(layer, _)| node(layer)).collect();
+            assert!(nodes.is_sorted() && nodes.last() <= Some(&target), "{}", architecture.name());
+        }
+    }
+}

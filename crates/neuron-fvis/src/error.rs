@@ -20,6 +20,35 @@ pub enum FvisError {
         layers: String,
     },
 
+    /// The network is none of those whose feature layers are known.
+    #[error("{network} has no usual feature layers: give the layers' names with their weights")]
+    NoFamily {
+        /// The network.
+        network: String,
+    },
+
+    /// There is not one weight for each feature layer of the network.
+    #[error(
+        "expected {} numbers, one for each of {}, or layers by name with their weights; found {found}",
+        layers.len(),
+        layers.join(", ")
+    )]
+    LayerWeights {
+        /// The layers, from the image upwards.
+        layers: Vec<String>,
+        /// How many weights were given.
+        found: usize,
+    },
+
+    /// Two names of one value have a weight.
+    #[error("{layer} and {other} are the same values: give one of them a weight")]
+    LayerTwice {
+        /// One name.
+        layer: String,
+        /// The other.
+        other: String,
+    },
+
     /// A unit has nothing to be compared with.
     #[error("unit {tap}:{channel} has no reference images: at least one is needed")]
     NoReferences {

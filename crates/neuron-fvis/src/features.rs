@@ -1,75 +1,7 @@
-use std::fmt;
-use std::str::FromStr;
-
 use neuron_model::{
     Gradient, Images, Matched, Matcher, Matching, ModelError, Network, PixelRange, RelevanceMethod, Reversal,
     Session, Tap, relevance,
 };
-use serde::Serialize;
-
-use crate::FvisError;
-
-/// How much the features of each layer count, for `conv1`, `layer1`, `layer2`, `layer3`, `layer4`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LayerWeights(pub [f64; 5]);
-
-impl LayerWeights {
-    /// The layers that features are read from.
-    pub const LAYERS: [&str; 5] = ["conv1", "layer1", "layer2", "layer3", "layer4"];
-
-    /// The layers that count and lie strictly below a tap, with their weights.
-    ///
-    /// # Errors
-    /// [`FvisError::NoFeatures`] if there is none.
-    pub fn below(&self, network: &Network, target: &Tap) -> Result<Vec<(Tap, f64)>, FvisError> {
-        let layers = Self::LAYERS.iter().zip(self.0).filter(|(_, weight)| *weight != 0.0);
-        let taps = layers.filter_map(|(name, weight)| Some((network.tap(name).ok()?, weight)));
-        let below: Vec<_> = taps.filter(|(tap, _)| network.graph().is_strictly_below(tap, target)).collect();
-        if below.is_empty() {
-            let layers = Self::LAYERS.join(", ");
-            return Err(FvisError::NoFeatures { tap: target.name.clone(), layers });
-        }
-        Ok(below)
-    }
-}
-
-impl Default for LayerWeights {
-    fn default() -> Self {
-        Self([0.1, 1.0, 1.0, 1.0, 0.0])
-    }
-}
-
-/// A text that is no [`LayerWeights`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected five numbers of at least 0, for conv1 and layer1 to layer4, such as 0.1,1,1,1,0; found {found}"
-)]
-pub struct ParseLayerWeightsError {
-    /// The text.
-    pub found: String,
-}
-
-impl FromStr for LayerWeights {
-    type Err = ParseLayerWeightsError;
-
-    fn from_str(text: &str) -> Result<Self, ParseLayerWeightsError> {
-        let weight =
-            |text: &str| text.trim().parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
-        let weights: Option<Vec<f64>> = text.split(',').map(weight).collect();
-        let weights = weights.and_then(|weights| weights.try_into().ok()).map(Self);
-        weights.ok_or_else(|| ParseLayerWeightsError { found: text.to_owned() })
-    }
-}
-
-impl fmt::Display for LayerWeights {
-    /// As the reference implementation names its pictures: `c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [conv1, layers @ ..] = self.0;
-        write!(f, "c1_{conv1:?}")?;
-        (1..).zip(layers).try_for_each(|(layer, weight)| write!(f, "_l{layer}_{weight:?}"))
-    }
-}
-
 /// The features of some images, the relevance of a unit in them, and the way back to the pixels.
 pub(crate) struct Features {
     session: Session,
@@ -199,20 +131,5 @@ impl Features {
         self.gradient = gradient;
         walked?;
         Ok(self.gradient.signal(&image).expect("every layer lies above the image"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_parse_and_name_pictures() {
-        let weights: LayerWeights = "0.1,1,1,1,0".parse().unwrap();
-        assert_eq!(weights, LayerWeights::default());
-        assert_eq!(weights.to_string(), "c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0");
-        for wrong in ["1,1,1,1", "1,1,1,1,1,1", "1,1,1,1,-1", "1,1,one,1,1", "1,1,1,1,nan"] {
-            assert!(wrong.parse::<LayerWeights>().is_err(), "{wrong}");
-        }
     }
 }

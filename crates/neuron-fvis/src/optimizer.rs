@@ -65,7 +65,7 @@ impl<'r> Optimizer<'r> {
     /// Prepares the pictures of some units of `target`; nothing is computed yet.
     ///
     /// # Errors
-    /// [`FvisError::NoFeatures`], [`FvisError::NoReferences`], [`FvisError::ReferenceSize`],
+    /// Those of [`LayerWeights::below`](crate::LayerWeights::below), [`FvisError::NoReferences`], [`FvisError::ReferenceSize`],
     /// [`FvisError::Setting`], [`FvisError::Length`] for start pictures of another size,
     /// [`FvisError::StartNotFinite`] for such that are none, and [`FvisError::Model`] for a channel that the tap
     /// has not.
@@ -77,6 +77,7 @@ impl<'r> Optimizer<'r> {
         start: Start,
     ) -> Result<Self, FvisError> {
         settings.check()?;
+        let settings = Settings { layer_weights: settings.layer_weights.resolved(network)?, ..settings };
         units.iter().try_for_each(|unit| unit.check(target, settings.size))?;
         let layers = settings.layer_weights.below(network, target)?;
         let layers =

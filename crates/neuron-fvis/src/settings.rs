@@ -8,7 +8,7 @@ use crate::{FvisError, ImagePriors, LayerWeights, Phase, Schedule};
 pub struct Settings {
     /// How relevance is found. Default: LRP.
     pub method: RelevanceMethod,
-    /// How much the features of each layer count. Default: 0.1, 1, 1, 1, 0.
+    /// How much the features of each layer count. Default: what is usual for the network's family.
     pub layer_weights: LayerWeights,
     /// Weight of all features together. Default 1.
     pub feature_weight: f64,

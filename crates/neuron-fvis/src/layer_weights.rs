@@ -1,0 +1,194 @@
+//! How much the features of each layer count.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use neuron_model::{Architecture, Network, Tap};
+use serde::Serialize;
+
+use crate::FvisError;
+
+/// How much the features of each layer count.
+///
+/// Every family of networks has layers whose features are usually matched
+/// ([`Architecture::feature_layers`]); in residual networks these are `conv1` and `layer1` to `layer4`. As text, weights
+/// are one number for each of them (`0.1,1,1,1,0`), or the names of any layers with theirs (`layer2=1,layer3.0=0.5`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LayerWeights {
+    /// What is usual for the network's family.
+    #[default]
+    Usual,
+    /// One weight for each feature layer of the network's family, from the image upwards.
+    InOrder(Vec<f64>),
+    /// Layers by name; the features of all others do not count.
+    Named(BTreeMap<String, f64>),
+}
+
+impl LayerWeights {
+    /// The same weights in the form that tells most with least: numbers in order where only feature layers of the
+    /// network's family have one, else the layers' own names.
+    ///
+    /// # Errors
+    /// [`FvisError::NoFamily`] if the weights are those of a family and the network belongs to none,
+    /// [`FvisError::LayerWeights`] for another number of weights than of layers, [`FvisError::LayerTwice`] for two
+    /// names of one layer, and [`FvisError::Model`] for a name that is none.
+    pub fn resolved(&self, network: &Network) -> Result<Self, FvisError> {
+        if let Self::Named(weights) = self {
+            return named(network, weights);
+        }
+        let no_family = || FvisError::NoFamily { network: network.name().to_owned() };
+        let layers = network.architecture().ok_or_else(no_family)?.feature_layers();
+        self.in_order(layers).map(Self::InOrder)
+    }
+
+    /// One weight for each of a family's feature layers.
+    fn in_order(&self, layers: &[(&str, f64)]) -> Result<Vec<f64>, FvisError> {
+        match self {
+            Self::InOrder(weights) if weights.len() == layers.len() => Ok(weights.clone()),
+            Self::InOrder(weights) => Err(FvisError::LayerWeights {
+                layers: layers.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                found: weights.len(),
+            }),
+            Self::Usual => Ok(layers.iter().map(|(_, weight)| *weight).collect()),
+            Self::Named(weights) => {
+                Ok(layers.iter().map(|(name, _)| weights.get(*name).copied().unwrap_or(0.0)).collect())
+            }
+        }
+    }
+
+    /// The layers that count and lie strictly below a tap, with their weights, from the image upwards.
+    ///
+    /// # Errors
+    /// [`FvisError::NoFeatures`] if there is none; those of [`LayerWeights::resolved`].
+    pub fn below(&self, network: &Network, target: &Tap) -> Result<Vec<(Tap, f64)>, FvisError> {
+        let weights: Vec<(String, f64)> = match self.resolved(network)? {
+            Self::Named(weights) => weights.into_iter().collect(),
+            in_order => {
+                let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
+                let names = layers.iter().map(|(name, _)| (*name).to_owned());
+                names.zip(in_order.in_order(layers)?).collect()
+            }
+        };
+        let taps = weights.iter().map(|(name, weight)| Ok((network.tap(name)?, *weight)));
+        let mut taps = taps.collect::<Result<Vec<_>, FvisError>>()?;
+        taps.sort_by_key(|(tap, _)| tap.node);
+        taps.retain(|(tap, weight)| *weight != 0.0 && network.graph().is_strictly_below(tap, target));
+        if taps.is_empty() {
+            let layers = weights.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+            return Err(FvisError::NoFeatures { tap: target.name.clone(), layers });
+        }
+        Ok(taps)
+    }
+
+    /// As the reference implementation names its pictures: `c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0`.
+    ///
+    /// # Errors
+    /// [`FvisError::LayerWeights`] for another number of weights than the family has feature layers.
+    pub fn label(&self, architecture: &Architecture) -> Result<String, FvisError> {
+        let layers = architecture.feature_layers();
+        let weights = self.in_order(layers)?;
+        let part = |((name, _), weight): (&(&str, f64), f64)| format!("{}_{weight:?}", abbreviated(name));
+        Ok(layers.iter().zip(weights).map(part).collect::<Vec<_>>().join("_"))
+    }
+}
+
+/// Weights by the layers' own names; in order, where all of them are feature layers of the network's family.
+fn named(network: &Network, weights: &BTreeMap<String, f64>) -> Result<LayerWeights, FvisError> {
+    let mut found: Vec<(Tap, f64)> = Vec::new();
+    for (name, weight) in weights {
+        let tap = network.tap(name)?;
+        if let Some((other, _)) = found.iter().find(|(other, _)| other.node == tap.node) {
+            return Err(FvisError::LayerTwice { layer: tap.name, other: other.name.clone() });
+        }
+        found.push((tap, *weight));
+    }
+    let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
+    let is_feature_layer = |tap: &Tap| layers.iter().any(|(layer, _)| *layer == tap.name);
+    let all = found.iter().all(|(tap, _)| is_feature_layer(tap));
+    let named = LayerWeights::Named(found.into_iter().map(|(tap, weight)| (tap.name, weight)).collect());
+    if all { named.in_order(layers).map(LayerWeights::InOrder) } else { Ok(named) }
+}
+
+/// The first letter of a name and its number: `l3` for `layer3`.
+fn abbreviated(name: &str) -> String {
+    let number = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    let is_word = number.len() < name.len() && number.bytes().all(|digit| digit.is_ascii_digit());
+    if is_word { format!("{}{number}", &name[..1]) } else { name.to_owned() }
+}
+
+/// A text that is no [`LayerWeights`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a number of at least 0 for each feature layer, such as 0.1,1,1,1,0, or layers with theirs, such as \
+     layer2=1,layer3.0=0.5; found {found}"
+)]
+pub struct ParseLayerWeightsError {
+    /// The text.
+    pub found: String,
+}
+
+impl FromStr for LayerWeights {
+    type Err = ParseLayerWeightsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLayerWeightsError> {
+        let weight =
+            |text: &str| text.trim().parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
+        let in_order = || text.split(',').map(weight).collect::<Option<Vec<f64>>>().map(Self::InOrder);
+        let by_name = || {
+            let mut weights = BTreeMap::new();
+            for part in text.split(',') {
+                let (name, number) = part.split_once('=')?;
+                // A layer that is named twice has no weight.
+                if weights.insert(name.trim().to_owned(), weight(number)?).is_some() {
+                    return None;
+                }
+            }
+            Some(Self::Named(weights))
+        };
+        in_order().or_else(by_name).ok_or_else(|| ParseLayerWeightsError { found: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(text: &str) -> LayerWeights {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn weights_parse_and_name_pictures() {
+        let resnet = Architecture::from_name("resnet50").unwrap();
+        let layers = resnet.feature_layers();
+        let in_order = |weights: &LayerWeights| weights.in_order(layers).unwrap();
+        assert_eq!(in_order(&weights("0.1,1,1,1,0")), in_order(&LayerWeights::Usual));
+        for same in [LayerWeights::Usual, weights("0.1,1,1,1,0")] {
+            assert_eq!(same.label(&resnet).unwrap(), "c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0");
+        }
+        for wrong in ["1,1,1,1", "1,1,1,1,1,1"] {
+            assert!(weights(wrong).in_order(layers).is_err(), "{wrong}");
+        }
+        for wrong in
+            ["1,1,1,1,-1", "1,1,one,1,1", "1,1,1,1,nan", "", "layer1", "layer1=-1", "a=1,a=2", "1,a=1"]
+        {
+            assert!(wrong.parse::<LayerWeights>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn weights_by_name_stand_in_any_order() {
+        let layers = Architecture::from_name("resnet50").unwrap().feature_layers();
+        let by_name = weights("layer3=1, layer1 = 0.5");
+        assert_eq!(by_name, weights("layer1=0.5,layer3=1"));
+        assert_eq!(by_name.in_order(layers).unwrap(), [0.0, 0.5, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn records_hold_numbers_in_order_or_names() {
+        let json = |weights: &LayerWeights| serde_json::to_string(weights).unwrap();
+        assert_eq!(json(&weights("0.1,1,1,1,0")), "[0.1,1.0,1.0,1.0,0.0]");
+        assert_eq!(json(&weights("layer3.0=0.5,conv1=1")), r#"{"conv1":1.0,"layer3.0":0.5}"#);
+    }
+}

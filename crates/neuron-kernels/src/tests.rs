@@ -260,6 +260,7 @@ fn check_backward(isa: &'static Isa, case: &Case, index: usize) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn convolutions_are_what_they_are_defined_to_be() {
     for isa in Isa::available() {
         for (index, case) in CASES.iter().enumerate() {
@@ -270,6 +271,7 @@ fn convolutions_are_what_they_are_defined_to_be() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn transposes_are_what_they_are_defined_to_be() {
     for isa in Isa::available() {
         for (index, case) in CASES.iter().enumerate() {
@@ -286,6 +288,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours")]
     fn layers_of_any_shape_are_what_they_are_defined_to_be(
         groups in 1usize..4, group_in in 1usize..40, group_out in 1usize..40,
         kernel in pair(1..6), stride in pair(1..4), padding in pair(0..5), dilation in pair(1..4),
@@ -304,6 +307,7 @@ proptest! {
 
 /// Every item alone, on one thread, portably; then all of them at once on two threads and every instruction set.
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn an_items_bits_depend_on_the_item_alone() {
     let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of two threads");
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
@@ -346,6 +350,7 @@ fn sees_the_first_pixel(window: Window) -> bool {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes hours")]
 fn nan_survives_to_the_output() {
     for isa in Isa::available() {
         for geometry in CASES
@@ -361,6 +366,37 @@ fn nan_survives_to_the_output() {
                 let output = forward(isa, &case, algorithm, &input, relu);
                 assert!(output[0].is_nan(), "{isa:?}, {geometry:?}");
             }
+        }
+    }
+}
+
+/// Most paths through the engine, over as little as takes each of them: what Miri can run (`scripts/miri.sh`).
+const SMALL_CASES: &[Case] = &[
+    // Pointwise: in place, gathered, of two blocks of depth.
+    case((17, 9, 1), (1, 1, 0), (2, 2, 3)),
+    case((17, 9, 1), (1, 2, 0), (2, 3, 4)),
+    case((260, 3, 1), (1, 1, 0), (2, 1, 1)),
+    // Few channels, and products scattered over the positions.
+    case((3, 9, 1), (3, 2, 1), (2, 5, 4)),
+    // Winograd's filtering in both directions, strides, maps of few positions.
+    case((17, 18, 1), (3, 1, 1), (1, 5, 6)),
+    case((17, 10, 1), (3, 2, 1), (2, 5, 4)),
+    case((20, 17, 1), (3, 1, 1), (3, 2, 2)),
+    // Rectangular and dilated, both ways.
+    sliding((17, 9, 1), window([3, 2], [2, 1], [1, 0], [1, 2]), (2, 5, 4)),
+    // Groups: narrower than a panel and wider.
+    case((12, 12, 6), (3, 1, 1), (1, 3, 4)),
+    case((34, 36, 2), (1, 2, 0), (2, 3, 4)),
+    case((8, 8, 1), (3, 1, 1), (0, 5, 5)),
+];
+
+#[test]
+fn small_layers_are_what_they_are_defined_to_be() {
+    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of two threads");
+    for isa in Isa::available() {
+        for (index, case) in SMALL_CASES.iter().enumerate() {
+            two.install(|| check_forward(isa, case, index));
+            two.install(|| (0..4).for_each(|epilogue| check_backward(isa, case, 2 * index + epilogue)));
         }
     }
 }

@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_fvis::LayerWeights;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
     Attribution, ChannelsLast, Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, Weights,
@@ -37,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, alias = "channels", value_name = "C")]
     channel: usize,
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = crate::usual::ARCH)]
     arch: String,
     /// Method of attribution: LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
@@ -131,8 +130,9 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
         return Ok(taps);
     }
     if names.is_empty() {
-        let features = LayerWeights::LAYERS.iter().filter_map(|name| network.tap(name).ok());
-        let below = features.filter(|tap| graph.is_strictly_below(tap, target));
+        let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
+        let layers = layers.iter().map(|(name, _)| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
+        let below = layers.into_iter().filter(|tap| graph.is_strictly_below(tap, target));
         return Ok(std::iter::once(image).chain(below).collect());
     }
     let mut taps = vec![image];

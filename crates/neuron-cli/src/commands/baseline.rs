@@ -17,6 +17,7 @@ use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
+use crate::usual::{ARCH, Usual};
 use job::Baseline;
 use results::Results;
 
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
     layer: String,
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = ARCH)]
     arch: String,
     /// Maximum batch size; affects results only with --reference-compat
     #[arg(long, default_value = "256", value_name = "N", value_parser = count)]

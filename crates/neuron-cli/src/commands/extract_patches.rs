@@ -22,6 +22,7 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
 use crate::place::Place;
 use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
+use crate::usual::{ARCH, Usual};
 use job::ExtractPatches;
 use lists::Lists;
 use results::Results;
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, alias = "target-layer", default_value = "layer4", value_name = "LAYER")]
     layer: String,
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = ARCH)]
     arch: String,
     /// Patch side in crop pixels, or (with --method receptive-field) `field` for the whole receptive field
     #[arg(long, default_value = "32", value_name = "PX")]

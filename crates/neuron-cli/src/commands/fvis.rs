@@ -29,6 +29,7 @@ use crate::interrupt;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::{Identity, seconds};
+use crate::usual::{ARCH, Usual};
 
 use display::Display;
 use identities::Identities;
@@ -52,7 +53,7 @@ const AT_ONCE_ON_A_GPU: usize = 16;
   neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided")]
 pub(crate) struct Args {
     /// Architecture
-    #[arg(long, default_value = "resnet50", alias = "arch_name", alias = "arch-name")]
+    #[arg(long, default_value = ARCH, alias = "arch_name", alias = "arch-name")]
     arch: String,
     /// Layer of the units; `neuron layers` lists them
     #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
@@ -195,9 +196,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
-    let settings = Settings { at_once, ..settings(args, &preprocessing)? };
+    let mut settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
-    settings.layer_weights.below(&network, &target).map_err(|error| WrongUsage(error.to_string()))?;
+    let wrong = |error: FvisError| WrongUsage(error.to_string());
+    settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
+    settings.layer_weights.below(&network, &target).map_err(wrong)?;
     let search = references::Search::new(args, global, &network, &target, &preprocessing)?;
     let plan = || {
         let listed = channels.iter().map(|channel| search.count(*channel));
@@ -366,7 +369,7 @@ fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settin
     let schedule = Schedule::preset(args.schedule.into(), args.steps, args.jitter);
     Ok(Settings {
         method: args.method,
-        layer_weights: args.layer_weights,
+        layer_weights: args.layer_weights.clone().unwrap_or_default(),
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
         schedule: schedule?,

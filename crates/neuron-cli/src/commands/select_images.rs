@@ -16,6 +16,7 @@ use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
+use crate::usual::{ARCH, Usual};
 
 pub(super) use results::write_merged;
 
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     )]
     layers: Vec<String>,
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = ARCH)]
     arch: String,
     /// Maximum batch size; does not affect results
     #[arg(long, default_value = "512", value_name = "N", value_parser = count)]

@@ -41,10 +41,10 @@ trait Description: fmt::Debug + Sync {
     fn graph(&self, weights: &Weights) -> Graph;
 
     /// The layer whose units are looked at if nobody names another: the last one with a map.
-    fn target_layer(&self) -> String;
+    fn target_layer(&self) -> &'static str;
 
     /// The last block of that layer by its own name: the same values.
-    fn target_block(&self) -> String;
+    fn target_block(&self) -> &'static str;
 }
 
 /// A known network: a name, and the family to which it belongs.
@@ -108,12 +108,12 @@ impl Architecture {
     }
 
     /// The layer whose units are looked at if nobody names another.
-    pub fn target_layer(&self) -> String {
+    pub fn target_layer(&self) -> &'static str {
         self.member.description.target_layer()
     }
 
     /// The last block of [`Architecture::target_layer`] by its own name: the same values.
-    pub fn target_block(&self) -> String {
+    pub fn target_block(&self) -> &'static str {
         self.member.description.target_block()
     }
 
@@ -140,8 +140,8 @@ mod tests {
         for architecture in Architecture::all() {
             let graph = architecture.graph(&Weights::default());
             let node = |layer: &str| graph.tap(layer).unwrap_or_else(|error| panic!("{error}")).node;
-            let target = node(&architecture.target_layer());
-            assert_eq!(node(&architecture.target_block()), target, "{}", architecture.name());
+            let target = node(architecture.target_layer());
+            assert_eq!(node(architecture.target_block()), target, "{}", architecture.name());
             assert!(graph.receptive_field(target).is_some(), "{} has a map", architecture.name());
 
             let features = architecture.feature_layers();

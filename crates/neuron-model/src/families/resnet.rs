@@ -112,12 +112,16 @@ impl Description for ResNet {
         graph.finish()
     }
 
-    fn target_layer(&self) -> String {
-        "layer4".to_owned()
+    fn target_layer(&self) -> &'static str {
+        "layer4"
     }
 
-    fn target_block(&self) -> String {
-        format!("layer4_{}", self.depths[3].saturating_sub(1))
+    fn target_block(&self) -> &'static str {
+        match self.depths[3] {
+            1 => "layer4_0",
+            2 => "layer4_1",
+            _ => "layer4_2",
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use super::Args;
 use crate::command_line::CommandLine;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
+use crate::usual::Usual;
 
 const ARCH: &str = "resnet10_demo";
-const LAYER: &str = "layer4";
 /// Images that are kept for every channel: more than any class has, so that lists show what else excites a unit.
 const TOP_IMAGES: &str = "100";
 const TOP_PATCHES: &str = "20";
@@ -44,12 +44,13 @@ impl Places {
         // Not to be mistaken for a flag.
         let out = if name.starts_with('-') { Path::new(".").join(name) } else { PathBuf::from(name) };
         let place = |below: &str| out.join(below).into_os_string().into_string().ok();
+        let layer = layer();
         let places = || {
             Some(Self {
                 out: out.to_str()?.to_owned(),
                 data: place(&format!("pictures-{pictures}"))?,
                 weights: place("demo.safetensors")?,
-                units: place(&format!("{ARCH}/neuron_{LAYER}"))?,
+                units: place(&format!("{ARCH}/neuron_{layer}"))?,
                 pictures: place("fvis")?,
                 atlas: place("atlas")?,
             })
@@ -87,7 +88,7 @@ impl Lines<'_> {
         // Named after what decides it, so that pictures of fewer steps are not taken for these.
         let name = format!("{LAYER}-{steps}-steps");
         let fvis = [
-            &["--layer", LAYER, "--channels", channels, "--topk-dir", &places.units][..],
+            &["--layer", target, "--channels", channels, "--topk-dir", &places.units][..],
             &["--num-real-img", TOP_PATCHES, "--resolution", RESOLUTION, "--jitter", JITTER],
             &["--tv-l2", SMOOTHNESS, "--steps", &steps],
             &["--out", &places.pictures, "--exp-name", &name],

@@ -34,6 +34,7 @@ mod rows;
 mod say;
 mod scan;
 mod table;
+mod usual;
 mod way_out;
 mod weights_file;
 

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     )]
     layers: Vec<String>,
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = crate::usual::ARCH)]
     arch: String,
     /// How to reduce each map
     #[arg(long, value_enum, default_value = "none")]

@@ -35,7 +35,7 @@ pub(super) use results::write_merged;
   neuron baseline --data imagenet --channels all --shard 1/8 --out shards   # one of eight machines, then `neuron merge`")]
 pub(crate) struct Args {
     /// Layer of the units; `neuron layers` lists them
-    #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
+    #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
     layer: String,
     /// Architecture
     #[arg(long, default_value = ARCH)]

@@ -47,7 +47,7 @@ const REFERENCE_DRAWS: usize = 16;
   neuron extract-patches --channels 0-63 --method receptive-field --patch-size field")]
 pub(crate) struct Args {
     /// Layer of the units; `neuron layers` lists them
-    #[arg(long, alias = "target-layer", default_value = "layer4", value_name = "LAYER")]
+    #[arg(long, alias = "target-layer", default_value = Usual::Layer.value(), default_value_ifs = Usual::Layer.values_by_arch(), value_name = "LAYER")]
     layer: String,
     /// Architecture
     #[arg(long, default_value = ARCH)]
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     topk_patches: NonZeroUsize,
     /// Folder of the layer: it holds the lists of the channels, and the results go there
-    #[arg(long, alias = "save-dir", default_value = "resnet50/neuron_layer4", value_name = "DIR")]
+    #[arg(long, alias = "save-dir", default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
     out: PathBuf,
     /// Channels, such as 162 or 0-63,162, or all that have a list
     #[arg(long, visible_alias = "channel", default_value = "162")]

@@ -56,13 +56,13 @@ pub(crate) struct Args {
     #[arg(long, default_value = ARCH, alias = "arch_name", alias = "arch-name")]
     arch: String,
     /// Layer of the units; `neuron layers` lists them
-    #[arg(long, alias = "target-layer", default_value = "layer4_2", value_name = "LAYER")]
+    #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
     layer: String,
     /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run
     #[arg(long, visible_alias = "channel", default_value = "1935")]
     channels: Channels,
     /// Folder in which `extract-patches` or `baseline` wrote the folders of the units
-    #[arg(long, default_value = "resnet50/neuron_layer4/", value_name = "DIR")]
+    #[arg(long, default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
     topk_dir: PathBuf,
     /// Number of steps of --schedule single
     #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
@@ -79,9 +79,10 @@ pub(crate) struct Args {
     /// Name of the result files [default: <arch>_<layer>_unit<channel>]
     #[arg(long, value_name = "NAME")]
     exp_name: Option<String>,
-    /// Weights of the feature layers conv1 and layer1 to layer4
-    #[arg(long, default_value = "0.1,1,1,1,0", value_name = "W,W,W,W,W")]
-    layer_weights: LayerWeights,
+    /// Weights of the feature layers from the image upwards, or LAYER=W,... [default: those of the network's family;
+    /// 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
+    #[arg(long, value_name = "W,W,...")]
+    layer_weights: Option<LayerWeights>,
     /// Side of the picture, in pixels
     #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
     resolution: NonZeroUsize,

@@ -19,7 +19,7 @@ use crate::preprocessing::Known;
 #[command(after_help = "Example:\n  neuron layers --arch resnet18")]
 pub(crate) struct Args {
     /// Architecture
-    #[arg(long, default_value = "resnet50")]
+    #[arg(long, default_value = crate::usual::ARCH)]
     arch: String,
 }
 

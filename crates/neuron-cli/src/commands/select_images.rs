@@ -37,7 +37,7 @@ pub(crate) struct Args {
         long = "layer",
         visible_alias = "layers",
         alias = "target-layer",
-        default_value = "layer4",
+        default_value = Usual::Layer.value(), default_value_ifs = Usual::Layer.values_by_arch(),
         value_name = "LAYERS",
         value_delimiter = ','
     )]

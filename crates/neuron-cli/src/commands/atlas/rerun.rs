@@ -80,8 +80,7 @@ fn fvis(record: &Value, folder: &Path) -> CommandLine {
     let jitter = phase("jitter_px").filter(|_| phases < 2).or(at("/settings/schedule/phases/1/jitter_px"));
     let finished = at("/finished") == Some(&Value::Bool(true));
     let references = at("/references").and_then(Value::as_array).map(|all| all.len().to_string());
-    let weights = at("/settings/layer_weights").and_then(Value::as_array);
-    let weights = weights.map(|all| all.iter().map(Value::to_string).collect::<Vec<_>>().join(","));
+    let weights = at("/settings/layer_weights").and_then(layer_weights);
     let line = CommandLine::new("fvis")
         .json("--arch", at("/arch"))
         .json("--layer", at("/layer"))
@@ -108,6 +107,16 @@ fn fvis(record: &Value, folder: &Path) -> CommandLine {
     let line = plain.iter().fold(line, |line, (flag, pointer)| line.json(flag, at(pointer)));
     line.switch("--do-flip", at("/settings/mirror") == Some(&Value::Bool(true)))
         .flag("--out", &folder.to_string_lossy())
+}
+
+/// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs.
+fn layer_weights(recorded: &Value) -> Option<String> {
+    let parts: Vec<String> = match recorded {
+        Value::Array(numbers) => numbers.iter().map(Value::to_string).collect(),
+        Value::Object(named) => named.iter().map(|(layer, weight)| format!("{layer}={weight}")).collect(),
+        _ => return None,
+    };
+    Some(parts.join(","))
 }
 
 fn number(value: &Value) -> Option<usize> {
@@ -157,6 +166,13 @@ mod tests {
         let parser = Global::augment_args(Command::augment_subcommands(clap::Command::new("neuron")));
         parser.try_get_matches_from(line.words()).unwrap_or_else(|error| panic!("{line}:\n{error}"));
         line.to_string()
+    }
+
+    #[test]
+    fn weights_of_layers_are_typed_as_they_were() {
+        assert_eq!(layer_weights(&json!([0.1, 1.0, 0.0])).unwrap(), "0.1,1.0,0.0");
+        assert_eq!(layer_weights(&json!({"layer3.0": 0.5, "conv1": 1.0})).unwrap(), "conv1=1.0,layer3.0=0.5");
+        assert_eq!(layer_weights(&json!(null)), None);
     }
 
     #[test]

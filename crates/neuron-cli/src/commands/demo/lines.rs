@@ -23,6 +23,11 @@ const JITTER: &str = "12";
 /// With the usual weight of total variation, which is made for larger networks and pictures, noise would stay.
 const SMOOTHNESS: &str = "1e-4";
 
+/// The layer whose units are looked at.
+fn layer() -> &'static str {
+    Usual::Layer.of(ARCH)
+}
+
 /// The folders and files of a demo, as they are typed.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -73,20 +78,20 @@ pub(super) struct Lines<'a> {
 
 impl Lines<'_> {
     pub(super) fn select_images(&self) -> CommandLine {
-        let own = ["--layer", LAYER, "--topk-images", TOP_IMAGES, "--out", &self.places.out];
+        let own = ["--layer", layer(), "--topk-images", TOP_IMAGES, "--out", &self.places.out];
         self.line("select-images", &own)
     }
 
     /// The commands that look at chosen channels, such as `3,17`.
     pub(super) fn about(&self, channels: &str) -> [CommandLine; 3] {
-        let places = self.places;
-        let layer = ["--layer", LAYER];
+        let (places, target) = (self.places, layer());
+        let layer = ["--layer", target];
         let patches = ["--patch-size", PATCH_PX, "--topk-patches", TOP_PATCHES];
         let extract_patches = [&layer[..], &patches, &["--channels", "all", "--out", &places.units]].concat();
         let baseline = [&layer[..], &patches, &["--channels", channels, "--out", &places.out]].concat();
         let steps = self.args.steps.to_string();
         // Named after what decides it, so that pictures of fewer steps are not taken for these.
-        let name = format!("{LAYER}-{steps}-steps");
+        let name = format!("{target}-{steps}-steps");
         let fvis = [
             &["--layer", target, "--channels", channels, "--topk-dir", &places.units][..],
             &["--num-real-img", TOP_PATCHES, "--resolution", RESOLUTION, "--jitter", JITTER],

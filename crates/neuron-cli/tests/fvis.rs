@@ -303,8 +303,8 @@ fn mistakes_are_named() {
         (2, &["--channel", "3", "--lr", "-1"], "--lr is -1; expected a finite number of at least 0"),
         (2, &["--channel", "3", "--lr", "nan"], "--lr is NaN; expected"),
         (2, &["--channel", "3", "--feat-dist", "inf"], "--feat-dist is inf; expected"),
-        (2, &["--channel", "3", "--epochs", "0"], "--epochs is 0; expected at least 1"),
-        (2, &["--channel", "3", "--setting-id", "7"], "--setting-id is 7; expected 0, 1 or 2"),
+        (2, &["--channel", "3", "--epochs", "0"], "--steps is 0; expected at least 1"),
+        (2, &["--channel", "3", "--setting-id", "7"], "invalid value '7' for '--schedule"),
         (1, &["--channel", "3", "--start", "none.safetensors"], "none.safetensors"),
         (1, &["--channel", "3", "--start", "random.safetensors"], "init"),
     ] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use neuron_model::{Architecture, Network, Tap};
+use neuron_model::{Network, Tap};
 use serde::Serialize;
 
 use crate::FvisError;
@@ -11,7 +11,7 @@ use crate::FvisError;
 /// How much the features of each layer count.
 ///
 /// Every family of networks has layers whose features are usually matched
-/// ([`Architecture::feature_layers`]); in residual networks these are `conv1` and `layer1` to `layer4`. As text, weights
+/// ([`feature_layers`](neuron_model::Architecture::feature_layers)); in residual networks these are `conv1` and `layer1` to `layer4`. As text, weights
 /// are one number for each of them (`0.1,1,1,1,0`), or the names of any layers with theirs (`layer2=1,layer3.0=0.5`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -80,17 +80,6 @@ impl LayerWeights {
         }
         Ok(taps)
     }
-
-    /// As the reference implementation names its pictures: `c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0`.
-    ///
-    /// # Errors
-    /// [`FvisError::LayerWeights`] for another number of weights than the family has feature layers.
-    pub fn label(&self, architecture: &Architecture) -> Result<String, FvisError> {
-        let layers = architecture.feature_layers();
-        let weights = self.in_order(layers)?;
-        let part = |((name, _), weight): (&(&str, f64), f64)| format!("{}_{weight:?}", abbreviated(name));
-        Ok(layers.iter().zip(weights).map(part).collect::<Vec<_>>().join("_"))
-    }
 }
 
 /// Weights by the layers' own names; in order, where all of them are feature layers of the network's family.
@@ -108,13 +97,6 @@ fn named(network: &Network, weights: &BTreeMap<String, f64>) -> Result<LayerWeig
     let all = found.iter().all(|(tap, _)| is_feature_layer(tap));
     let named = LayerWeights::Named(found.into_iter().map(|(tap, weight)| (tap.name, weight)).collect());
     if all { named.in_order(layers).map(LayerWeights::InOrder) } else { Ok(named) }
-}
-
-/// The first letter of a name and its number: `l3` for `layer3`.
-fn abbreviated(name: &str) -> String {
-    let number = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
-    let is_word = number.len() < name.len() && number.bytes().all(|digit| digit.is_ascii_digit());
-    if is_word { format!("{}{number}", &name[..1]) } else { name.to_owned() }
 }
 
 /// A text that is no [`LayerWeights`].
@@ -152,6 +134,8 @@ impl FromStr for LayerWeights {
 
 #[cfg(test)]
 mod tests {
+    use neuron_model::Architecture;
+
     use super::*;
 
     fn weights(text: &str) -> LayerWeights {
@@ -159,14 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn weights_parse_and_name_pictures() {
-        let resnet = Architecture::from_name("resnet50").unwrap();
-        let layers = resnet.feature_layers();
+    fn weights_parse() {
+        let layers = Architecture::from_name("resnet50").unwrap().feature_layers();
         let in_order = |weights: &LayerWeights| weights.in_order(layers).unwrap();
         assert_eq!(in_order(&weights("0.1,1,1,1,0")), in_order(&LayerWeights::Usual));
-        for same in [LayerWeights::Usual, weights("0.1,1,1,1,0")] {
-            assert_eq!(same.label(&resnet).unwrap(), "c1_0.1_l1_1.0_l2_1.0_l3_1.0_l4_0.0");
-        }
         for wrong in ["1,1,1,1", "1,1,1,1,1,1"] {
             assert!(weights(wrong).in_order(layers).is_err(), "{wrong}");
         }

@@ -26,8 +26,8 @@ pub enum Precision {
     F32,
     /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
     Tf32,
-    /// Passes that keep nothing for a walk back store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
-    /// stay f32. The other passes, and the walks, are those of [`Precision::Tf32`].
+    /// Passes that keep nothing for a backward pass store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
+    /// stay f32. The other passes, backward ones too, are those of [`Precision::Tf32`].
     Bf16,
 }
 
@@ -92,8 +92,8 @@ pub enum DeviceError {
         /// Number of the GPU.
         gpu: usize,
     },
-    /// A rule for walks back that only the CPU knows.
-    #[error("a GPU walks back by gradients, guided backpropagation and LRP only; compute on the CPU")]
+    /// A rule for backward passes that only the CPU knows.
+    #[error("the CUDA build implements gradients, guided backpropagation and LRP only; compute on the CPU")]
     UnknownRule,
     /// Windows that only the CPU's kernels know.
     #[error(

@@ -189,7 +189,7 @@ impl Session {
         self.executor.walk(rule, seeds, wanted)
     }
 
-    /// What matches the features of images on a GPU, if this session computes there and keeps what walks back need;
+    /// What matches the features of images on a GPU, if this session computes there and keeps what backward passes need;
     /// `None` on the CPU, where the values are at hand.
     pub fn matcher(&mut self) -> Option<&mut dyn Matcher> {
         if self.plan.keep() == Keep::Taps {

@@ -21,7 +21,7 @@ const BLOCK_PIXELS: usize = 128 * 224 * 224;
 
 /// A plan on one or more GPUs.
 ///
-/// Where values are kept for a walk back, the first GPU does everything: the walk needs them in one place.
+/// Where values are kept for a backward pass, the first GPU does everything: the pass needs them in one place.
 pub(crate) struct Gpus {
     /// Whose threads look at maps, as they do on the CPU.
     network: Network,

@@ -232,7 +232,7 @@ impl GpuRun {
         Ok(())
     }
 
-    /// Memory for the positions of a max-pool's maxima, if a walk back will ask for them.
+    /// Memory for the positions of a max-pool's maxima, if a backward pass will ask for them.
     fn argmax_for(
         &self,
         layout: &Layout,

@@ -1,6 +1,6 @@
 //! What runs a plan: the CPU engine, or GPUs.
 //!
-//! A [`Session`](crate::Session) and the walks back through a graph know a plan and its values by node; where the
+//! A [`Session`](crate::Session) and the backward passes through a graph know a plan and its values by node; where the
 //! values are and what computes them is an executor's business.
 
 #[cfg(any(feature = "cuda", test))]

@@ -19,9 +19,13 @@ impl GraphBuilder {
     }
 
     /// Adds an operation that is no module by itself (an addition, a ReLU that is used several times).
+    ///
+    /// # Panics
+    /// If an input comes after the node, or the inputs' maps have different strides: no position of one is a position of
+    /// the other.
     pub fn push(&mut self, name: &str, operation: Operation, inputs: &[NodeId]) -> NodeId {
         let id = NodeId(self.graph.nodes.len());
-        debug_assert!(inputs.iter().all(|input| *input < id), "inputs come before their readers");
+        assert!(inputs.iter().all(|input| *input < id), "inputs come before their readers");
         self.graph.fields.push(self.field(&operation, inputs));
         self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs: inputs.to_vec() });
         id

@@ -76,7 +76,7 @@ impl Graph {
         })
     }
 
-    /// The image itself as a tap: where a walk back down to the pixels ends.
+    /// The image itself as a tap: where a backward pass down to the pixels ends.
     pub fn image_tap(&self) -> Tap {
         Tap { name: self.node(self.input()).name.clone(), node: self.input() }
     }

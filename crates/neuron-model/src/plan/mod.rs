@@ -85,7 +85,7 @@ impl Plan {
     }
 }
 
-/// The nodes whose values a walk back through the graph reads.
+/// The nodes whose values a backward pass through the graph reads.
 fn retained(graph: &Graph, needed: &[bool], keep: Keep) -> Vec<bool> {
     let mut retained = vec![false; needed.len()];
     for id in graph.ids().filter(|id| needed[id.0]) {

@@ -4,7 +4,7 @@ use crate::graph::{Graph, NodeId, Operation};
 pub(crate) struct Route {
     active: Vec<bool>,
     wanted: Vec<bool>,
-    /// For each node, the first of its active readers in graph order: the last one that a walk back meets.
+    /// For each node, the first of its active readers in graph order: the last one that a backward pass meets.
     last_readers: Vec<Option<NodeId>>,
     /// For each batch norm, the convolution below it that nobody else reads and nobody looks at.
     folded: Vec<Option<NodeId>>,

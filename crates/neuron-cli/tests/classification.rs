@@ -35,7 +35,7 @@ fn tier2_photos_are_classified_as_by_the_peer() {
     let indices = class_indices(&reference);
     assert_eq!(dataset.len(), 800);
 
-    let mut session = network.session(&[network.tap("fc").unwrap()], Keep::Taps);
+    let mut session = network.session(&[network.tap("fc").unwrap()], Keep::Taps).unwrap();
     let options = LoaderOptions::default();
     let mut loader = Loader::new(dataset.clone(), 0..dataset.len(), &preprocessing, &options).unwrap();
     let mut right = 0;

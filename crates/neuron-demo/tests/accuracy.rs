@@ -18,7 +18,7 @@ fn predictions(network: &Network, folder: &Path) -> Vec<(usize, usize)> {
     let dataset = Arc::new(Dataset::open(folder, &DatasetOptions::default()).unwrap());
     let options = LoaderOptions::default();
     let mut loader = Loader::new(dataset.clone(), 0..dataset.len(), &preprocessing, &options).unwrap();
-    let mut session = network.session(&[network.tap("fc").unwrap()], Keep::Taps);
+    let mut session = network.session(&[network.tap("fc").unwrap()], Keep::Taps).unwrap();
     let mut pairs = Vec::new();
     while let Some(batch) = loader.next() {
         assert!(batch.skipped.is_empty());

@@ -53,7 +53,7 @@ fn forward(network: &Network, precision: Precision) {
     let pixels: Vec<u8> = noise(BATCH * SIDE * SIDE * 3).map(|value| (64.0 * value) as i8 as u8).collect();
     let value = |byte: usize| byte as f32 / 64.0 - 2.0;
     let photos = ByteImages::new(&pixels, SIDE, SIDE, [std::array::from_fn(value); 3]);
-    let mut session = network.session(std::slice::from_ref(&target), Keep::Taps);
+    let mut session = network.session(std::slice::from_ref(&target), Keep::Taps).unwrap();
     let seconds = median(|| session.scores(&photos, Reduction::Max, &mut |_| {}).expect("a forward pass"));
     println!("forward to layer4, b = {BATCH}, {precision}: {:.0} images/s", BATCH as f64 / seconds);
 }

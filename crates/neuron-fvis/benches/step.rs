@@ -23,7 +23,7 @@ fn main() {
     let target = network.tap("layer4.2").expect("a tap of a ResNet-50");
     let pixels: Vec<f32> = noise(3 * SIDE * SIDE).collect();
     let images = ChannelsLast::new(&pixels, SIDE, SIDE);
-    let mut forward = network.session(std::slice::from_ref(&target), Keep::Taps);
+    let mut forward = network.session(std::slice::from_ref(&target), Keep::Taps).unwrap();
 
     println!("ResNet-50, {SIDE} x {SIDE}, {} threads, medians of {ROUNDS}", network.threads());
     println!(

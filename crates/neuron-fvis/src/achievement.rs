@@ -25,7 +25,7 @@ impl TapScores {
         let len = images.count() * channels;
         let mut scores = Self { channels, max: vec![0.0; len], mean: vec![0.0; len] };
         let mut positions = Vec::new();
-        network.session(std::slice::from_ref(tap), Keep::Taps).run(images, &mut |tapped| {
+        network.session(std::slice::from_ref(tap), Keep::Taps)?.run(images, &mut |tapped| {
             let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
             positions.resize(range.len(), 0);
             kernels::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);

@@ -1,17 +1,16 @@
 use neuron_model::{
-    Gradient, Images, Matched, Matcher, Matching, ModelError, Network, PixelRange, RelevanceMethod, Reversal,
-    Session, Tap, relevance,
+    Attributor, BackwardPass, Composite, Images, Matched, Matcher, Matching, ModelError, Network,
+    RelevanceMethod, Session, Tap,
 };
 /// The features of some images, the relevance of a unit in them, and the way back to the pixels.
 pub(crate) struct Features {
-    session: Session,
+    attributor: Attributor,
     target: Tap,
     method: RelevanceMethod,
     layers: Vec<Tap>,
     /// Which channel of the target each item of the batch is about.
     channels: Vec<usize>,
-    relevance: Reversal,
-    gradient: Reversal,
+    gradient: BackwardPass,
 }
 
 /// One item's features and relevance at one layer, channels-last.
@@ -26,21 +25,30 @@ pub(crate) struct FeatureMap<'a> {
 }
 
 impl Features {
-    pub(crate) fn new(network: &Network, target: &Tap, method: RelevanceMethod, layers: Vec<Tap>) -> Self {
-        let taps = [&layers[..], std::slice::from_ref(target)].concat();
-        Self {
-            session: method.session(network, &taps),
+    /// # Errors
+    /// [`ModelError::Unsupported`] with what the device cannot compute.
+    pub(crate) fn new(
+        network: &Network,
+        target: &Tap,
+        method: RelevanceMethod,
+        layers: Vec<Tap>,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            attributor: Attributor::new(network, target, &layers, method)?,
             target: target.clone(),
             method,
             layers,
             channels: Vec::new(),
-            relevance: Reversal::new(),
-            gradient: Reversal::new(),
-        }
+            gradient: BackwardPass::new(),
+        })
+    }
+
+    fn session(&self) -> &Session {
+        self.attributor.session()
     }
 
     pub(crate) fn network(&self) -> &Network {
-        self.session.network()
+        self.session().network()
     }
 
     pub(crate) fn target(&self) -> &Tap {
@@ -55,15 +63,13 @@ impl Features {
     pub(crate) fn run(&mut self, images: &dyn Images, channels: &[usize]) -> Result<(), ModelError> {
         self.channels.clear();
         self.channels.extend_from_slice(channels);
-        self.session.run(images, &mut |_| {})?;
-        let unit = (&self.target, channels);
-        // No walk of this method goes down to the pixels, so that their range is never read.
-        relevance(&self.session, &mut self.relevance, self.method, unit, &self.layers, PixelRange::default())
+        self.attributor.run(images, channels)?;
+        Ok(())
     }
 
     /// What matches features where they are, if that is not the host.
     pub(crate) fn matcher(&mut self) -> Option<&mut dyn Matcher> {
-        self.session.matcher()
+        self.attributor.session_mut().matcher()
     }
 
     /// As [`Features::run`] with all that comes after it, where the features are; `None` if that is the host.
@@ -73,14 +79,14 @@ impl Features {
         channels: &[usize],
         units: &[usize],
     ) -> Option<Result<Matched, ModelError>> {
-        let Self { session, target, method, layers, .. } = self;
+        let Self { attributor, target, method, layers, .. } = self;
         let matching = Matching { images, target, channels, units, method: *method, layers };
-        Some(session.matcher()?.compare(&matching))
+        Some(attributor.session_mut().matcher()?.compare(&matching))
     }
 
     /// The greatest activation of an item's channel of the target in the last run; NaN if there is one.
     pub(crate) fn activation(&self, item: usize) -> f32 {
-        let map = self.session.map(&self.target).expect("the features' session keeps its taps");
+        let map = self.session().map(&self.target).expect("the features' session keeps its taps");
         let values = &map.data[item * map.item_len()..(item + 1) * map.item_len()];
         let channel = values.iter().skip(self.channels[item]).step_by(map.channels);
         // `f32::max` would lose a NaN.
@@ -103,8 +109,8 @@ impl Features {
     /// What the last run found for one of its items at one of the layers.
     pub(crate) fn map(&self, item: usize, layer: usize) -> FeatureMap<'_> {
         let tap = &self.layers[layer];
-        let map = self.session.map(tap).expect("the features' session keeps its taps");
-        let signal = self.relevance.signal(tap).expect("every layer lies below the target");
+        let map = self.session().map(tap).expect("the features' session keeps its taps");
+        let signal = self.attributor.last().at(tap).expect("every layer lies below the target").data;
         let range = item * map.item_len()..(item + 1) * map.item_len();
         FeatureMap { channels: map.channels, values: &map.data[range.clone()], relevance: &signal[range] }
     }
@@ -124,12 +130,12 @@ impl Features {
     ) -> Result<&[f32], ModelError> {
         let mut gradient = std::mem::take(&mut self.gradient);
         for (layer, tap) in self.layers.iter().enumerate() {
-            gradient.seed(&self.session, tap, |seed| fill(self, layer, seed));
+            gradient.seed(self.session(), tap, |seed| fill(self, layer, seed));
         }
         let image = self.network().graph().image_tap();
-        let walked = gradient.run(&self.session, &Gradient, std::slice::from_ref(&image));
+        let passed = gradient.run(self.session(), &Composite::gradient(), std::slice::from_ref(&image));
         self.gradient = gradient;
-        walked?;
+        passed?;
         Ok(self.gradient.signal(&image).expect("every layer lies above the image"))
     }
 }

@@ -71,7 +71,7 @@ impl Objective {
     ) -> Result<Self, FvisError> {
         network.check_channels(target, units)?;
         let (taps, weights) = layers.into_iter().unzip();
-        let features = Features::new(network, target, method, taps);
+        let features = Features::new(network, target, method, taps)?;
         let (targets, gradient) = (Vec::new(), Vec::new());
         Ok(Self { features, weights, units: units.to_vec(), targets, gradient })
     }

@@ -26,7 +26,7 @@ fn pictures(count: usize) -> Vec<f32> {
 
 /// The channels of a tap that are most active on a picture, and how active they are.
 fn most_active(network: &Network, tap: &Tap, picture: &[f32]) -> Vec<(usize, f32)> {
-    let mut session = network.session(std::slice::from_ref(tap), Keep::Taps);
+    let mut session = network.session(std::slice::from_ref(tap), Keep::Taps).unwrap();
     let mut maxima = vec![f32::NEG_INFINITY; network.channels(tap)];
     let visit = &mut |tapped: neuron_model::Tapped<'_>| {
         for position in tapped.map.data.chunks_exact(tapped.map.channels) {

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 const LARGE_BYTES: usize = 16 << 20;
 
 /// How sums may be arranged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// The fastest that stays within a relative error of 1e-4: Winograd's minimal filtering for 3x3 kernels of
     /// stride and dilation 1.

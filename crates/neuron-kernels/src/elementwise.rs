@@ -96,6 +96,26 @@ pub fn split_by_magnitude(main: &[f32], shortcut: &[f32], signal: &mut [f32], re
     });
 }
 
+/// Divides a signal between the two terms of a sum in proportion to their values: `term / (sum +- eps) * signal`.
+///
+/// `signal` becomes the part of `main`; that of `shortcut` is written to `other`.
+pub fn split_by_value(main: &[f32], shortcut: &[f32], eps: f32, signal: &mut [f32], other: &mut [f32]) {
+    parallel::for_each_chunk_pair(signal, other, CHUNK, |index, signal, other| {
+        let at = index * CHUNK;
+        let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
+        for ((signal, other), (main, shortcut)) in signal.iter_mut().zip(other).zip(terms) {
+            let quotient = *signal / stabilised(main + shortcut, eps);
+            *other = shortcut * quotient;
+            *signal = main * quotient;
+        }
+    });
+}
+
+/// `z + eps` above 0 (and at 0), `z - eps` below: a divisor that keeps its sign and stays off 0.
+pub fn stabilised(z: f32, eps: f32) -> f32 {
+    if z < 0.0 { z - eps } else { z + eps }
+}
+
 /// `max(value, 0)` that lets NaN through.
 fn rectified(value: f32) -> f32 {
     if value < 0.0 { 0.0 } else { value }
@@ -124,5 +144,10 @@ mod tests {
         let (mut signal, mut rest) = ([4.0, 1.0, 2.0], [0.0; 3]);
         split_by_magnitude(&[1.0, 0.0, -3.0], &[-3.0, 0.0, 0.0], &mut signal, &mut rest);
         assert_eq!((signal, rest), ([1.0, 0.5, 2.0], [3.0, 0.5, 0.0]));
+        let (mut signal, mut rest) = ([4.0, 1.0, 2.0], [0.0; 3]);
+        split_by_value(&[1.0, 0.0, -3.0], &[3.0, 0.0, 1.0], 0.0625, &mut signal, &mut rest);
+        assert_eq!((signal[1], rest[1]), (0.0, 0.0), "nothing from nothing");
+        assert!((signal[0] + rest[0] - 4.0).abs() < 0.07 && (signal[2] + rest[2] - 2.0).abs() < 0.07);
+        assert!(signal[2] > 0.0 && rest[2] < 0.0, "a term against the sum gets the other sign");
     }
 }

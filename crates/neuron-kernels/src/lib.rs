@@ -25,7 +25,8 @@ mod winograd;
 
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{
-    add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, update,
+    add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, split_by_value,
+    stabilised, update,
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use microkernel::Buffer;

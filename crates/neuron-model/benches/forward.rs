@@ -133,7 +133,7 @@ impl Ours {
         let network = Network::new(architecture, weights, case.threads).expect("random weights fit");
         let tap = network.tap("layer4").expect("a residual network has a layer4");
         let pixels = noise(case.batch * case.size_px * case.size_px * 3, 7);
-        Self { session: network.session(&[tap], Keep::Taps), pixels, size_px: case.size_px }
+        Self { session: network.session(&[tap], Keep::Taps).unwrap(), pixels, size_px: case.size_px }
     }
 
     /// Seconds of one run.

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let side = preprocessing.crop;
     let pixels = preprocessing.load(photo.as_ref(), &Limits::default())?;
 
-    network.session(&[tap], Keep::Taps).run(&ChannelsLast::new(&pixels, side, side), &mut |tapped| {
+    network.session(&[tap], Keep::Taps)?.run(&ChannelsLast::new(&pixels, side, side), &mut |tapped| {
         let largest = tapped.map.data.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         println!("{} x {} x {}, largest {largest}", tapped.map.channels, tapped.map.height, tapped.map.width);
     })?;

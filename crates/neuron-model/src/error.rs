@@ -3,8 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::composite::Unsupported;
 use crate::device::DeviceError;
 use crate::finite::Cause;
+use crate::graph::GraphError;
+use crate::ops::ShapeError;
+use crate::value::Keep;
 use crate::weights::{TorchError, WeightsProblems};
 
 /// Everything this crate can fail with.
@@ -157,6 +161,53 @@ pub enum ModelError {
         /// Side of the smallest square image that works; `None` if none of a usual size does.
         smallest: Option<usize>,
     },
+    /// Values of the network do not fit together for images of that size.
+    #[error("images of {height} x {width} pixels do not fit at {layer}")]
+    Shape {
+        /// The operation that has no output.
+        layer: String,
+        /// Height of the images.
+        height: usize,
+        /// Width of the images.
+        width: usize,
+        /// Why not.
+        source: ShapeError,
+    },
+    /// The operations of a graph do not fit together.
+    #[error("the graph is not a network")]
+    Graph {
+        /// Where.
+        #[from]
+        source: GraphError,
+    },
+    /// What cannot be computed on the device, or passed by its rule: all of it at once.
+    #[error("not everything can be computed: {}", Listed(list))]
+    Unsupported {
+        /// The operations.
+        list: Vec<Unsupported>,
+    },
+    /// A session keeps less of its forward passes than a backward pass reads.
+    #[error("the session keeps {keeps:?}, the rules read {needs:?}")]
+    NotKept {
+        /// What it keeps.
+        keeps: Keep,
+        /// What it would have to keep.
+        needs: Keep,
+    },
+    /// A layer whose values are needed is not one of the session's taps.
+    #[error("{tap} is not a tap of the session, or nothing has run yet")]
+    NotTapped {
+        /// The layer.
+        tap: String,
+    },
+    /// There is not one channel for each item of the batch.
+    #[error("{found} channels for a batch of {expected}")]
+    Items {
+        /// Items of the batch.
+        expected: usize,
+        /// How many channels were given.
+        found: usize,
+    },
     /// The layer has fewer channels than that.
     #[error("{tap} has no channel {channel}; {}", Range(*channels))]
     UnknownChannel {
@@ -210,6 +261,19 @@ impl ModelError {
     /// Whether a GPU's memory was too small: fewer items at a time may fit.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Device { source: DeviceError::OutOfMemory { .. } })
+    }
+}
+
+/// Everything that cannot be computed.
+struct Listed<'a>(&'a [Unsupported]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, unsupported) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{unsupported}")?;
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,9 @@
 //! # }
 //! ```
 
+mod activations;
+mod backward;
+mod composite;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
@@ -25,15 +28,19 @@ mod families;
 mod finite;
 mod graph;
 mod images;
-mod kernels;
 mod matching;
 mod network;
 mod opening;
+pub mod ops;
 mod plan;
-mod reverse;
+mod prepared;
+mod rule;
 mod session;
+mod value;
 pub mod weights;
 
+pub use backward::{Attributed, Attribution, Attributor, BackwardPass, RelevanceMethod, UnknownMethod};
+pub use composite::{Composite, Unsupported};
 pub use device::{
     Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
     Precision,
@@ -41,17 +48,17 @@ pub use device::{
 pub use error::ModelError;
 pub use families::{Architecture, Fit};
 pub use finite::{Cause, first_not_finite};
-pub use graph::{Absent, Graph, GraphBuilder, MapShape, Node, NodeId, Operation, Tap, TapInfo};
+pub use graph::{Absent, Graph, GraphBuilder, GraphError, Node, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
 pub use neuron_kernels::{Algorithm, ConvGeometry, View};
-pub use plan::{Keep, Plan};
-pub use reverse::{
-    Attribution, ConvolutionSite, Gradient, GuidedBackprop, KnownRule, LrpZPlus, PixelRange, RelevanceMethod,
-    Reversal, Rule, Scratch, UnknownMethod, attribute, relevance,
-};
-pub use session::{Reduction, Scored, Session, Tapped};
+pub use ops::{OpKind, Operation};
+pub use plan::Plan;
+pub use prepared::Part;
+pub use rule::{CustomRule, PixelRange, Rule, Site};
+pub use session::Session;
+pub use value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
 pub use weights::Weights;
 
 /// The README's example compiles.

@@ -3,10 +3,10 @@
 //! Relevant features are a layer's features times what of them a unit's activation rests on, scaled to 0..1 by channel;
 //! what they are matched to are the sorted ones of the unit's references, rank by rank (VITAL's objective).
 
+use crate::backward::RelevanceMethod;
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::images::Images;
-use crate::reverse::RelevanceMethod;
 
 /// Squared differences of so many neighbouring ranks are added by themselves, and then these sums: the order in which a
 /// GPU is fast, and in which the host gets the same bits.

@@ -3,21 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
 #[cfg(feature = "cuda")]
-use crate::cuda::{DeviceWeights, Gpus};
+use crate::cuda::DeviceWeights;
 use crate::device::Device;
 use crate::error::ModelError;
-use crate::executor::{Executor, Host};
 use crate::families::Architecture;
 use crate::graph::{Graph, Tap, TapInfo};
-use crate::images::ChannelsFirst;
-use crate::kernels::Kernels;
-use crate::plan::{Keep, Plan};
-use crate::session::Session;
-use crate::weights::Weights;
-use neuron_kernels::Algorithm;
+use crate::prepared::PreparedWeights;
+use crate::rule::PixelRange;
+use crate::weights::{self, Weights};
 
 /// A frozen network with named taps. Cheap to clone: clones share weights, packed kernels and threads.
 #[derive(Clone)]
@@ -28,7 +22,7 @@ pub struct Network {
 struct Inner {
     name: String,
     graph: Arc<Graph>,
-    kernels: Kernels,
+    prepared: PreparedWeights,
     threads: rayon::ThreadPool,
     device: Device,
     #[cfg(feature = "cuda")]
@@ -50,15 +44,40 @@ impl Network {
     /// # Errors
     /// Those of [`Network::new`].
     pub fn on(device: Device, name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
-        let graph = Arc::new(Architecture::from_name(name)?.fit(&weights)?.graph);
-        let kernels = Kernels::new(&graph, weights);
+        let graph = Architecture::from_name(name)?.fit(&weights)?.graph;
+        Self::start(device, name, graph, weights, threads)
+    }
+
+    /// A network of your own: a graph and its weights, on any device. `name` is for messages and records.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongWeights`] with everything that is missing or misshapen; tensors that the graph does not read
+    /// are ignored. [`ModelError::Threads`] if the system refuses the threads.
+    pub fn from_graph(
+        device: Device,
+        name: &str,
+        graph: Graph,
+        weights: Weights,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
+        weights::check_modules(&weights, &graph.expected_tensors(), &Default::default())?;
+        Self::start(device, name, graph, weights, threads)
+    }
+
+    fn start(
+        device: Device,
+        name: &str,
+        graph: Graph,
+        weights: Weights,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.thread_name(|index| format!("compute-{index}"));
         let threads = pool.build().map_err(|source| ModelError::Threads { threads, source })?;
         let inner = Inner {
             name: name.to_owned(),
-            graph,
-            kernels,
+            graph: Arc::new(graph),
+            prepared: PreparedWeights::new(weights),
             threads,
             #[cfg(feature = "cuda")]
             device_weights: device.gpus.iter().cloned().map(DeviceWeights::new).collect(),
@@ -92,7 +111,7 @@ impl Network {
 
     /// The weights.
     pub fn weights(&self) -> &Weights {
-        self.inner.kernels.weights()
+        self.inner.prepared.weights()
     }
 
     /// Number of threads that compute.
@@ -135,67 +154,24 @@ impl Network {
         self.graph().tap_infos(height, width)
     }
 
-    /// Plans a pass to `taps`, which stops at the deepest of them.
-    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Plan {
-        Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm)
-    }
-
-    /// The buffers for running a plan again and again.
-    pub fn session(&self, taps: &[Tap], keep: Keep) -> Session {
-        self.session_by(taps, keep, Algorithm::Auto)
-    }
-
-    /// As [`Network::session`], by convolutions of one algorithm.
-    pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Session {
-        let plan = self.plan(taps, keep, algorithm);
-        Session::new(self.clone(), plan.clone(), self.executor(plan))
-    }
-
-    /// The maps of some taps for a batch of images: the short way for embedders.
-    ///
-    /// # Shapes
-    /// * `images`: `[batch, 3, height, width]`, f32, normalised
-    /// * returns, for each tap: `[batch, channels, height, width]`
-    ///
-    /// # Errors
-    /// [`ModelError::UnknownTap`], [`ModelError::ImageTooSmall`], or [`ModelError::Images`] if the tensor is of
-    /// another shape or type.
-    pub fn activations(&self, images: &Tensor, taps: &[&str]) -> Result<Vec<Tensor>, ModelError> {
-        let taps = taps.iter().map(|name| self.tap(name)).collect::<Result<Vec<_>, _>>()?;
-        let invalid = |source| ModelError::Images { source };
-        let (batch, _, height, width) = images.dims4().map_err(invalid)?;
-        let data = images.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(invalid)?;
-
-        let mut maps = vec![Vec::new(); taps.len()];
-        let mut shapes = vec![(0, 0, 0); taps.len()];
-        let mut session = self.session(&taps, Keep::Taps);
-        session.run(&ChannelsFirst::new(&data, height, width), &mut |tapped| {
-            let map = tapped.map;
-            shapes[tapped.tap] = (map.height, map.width, map.channels);
-            let end = (tapped.first_item + map.batch) * map.item_len();
-            let all: &mut Vec<f32> = &mut maps[tapped.tap];
-            all.resize(all.len().max(end), 0.0);
-            all[end - map.data.len()..end].copy_from_slice(map.data);
-        })?;
-        let tensor = |(map, (height, width, channels)): (Vec<f32>, (usize, usize, usize))| {
-            Tensor::from_vec(map, (batch, height, width, channels), &candle_core::Device::Cpu)?
-                .permute((0, 3, 1, 2))?
-                .contiguous()
+    /// The values that pixels can take, by the normalisation that the weights' metadata tell (`mean` and `std`), else by
+    /// ImageNet's.
+    pub fn pixel_range(&self) -> PixelRange {
+        let metadata = self.weights().metadata();
+        let three = |key: &str| {
+            let numbers = metadata.get(key)?.trim().trim_matches(['[', ']', '(', ')']).split(',');
+            let numbers: Option<Vec<f32>> = numbers.map(|number| number.trim().parse().ok()).collect();
+            <[f32; 3]>::try_from(numbers?).ok()
         };
-        maps.into_iter().zip(shapes).map(|pair| tensor(pair).map_err(invalid)).collect()
+        match (three("mean"), three("std")) {
+            (Some(mean), Some(std)) => PixelRange::normalised(mean, std),
+            _ => PixelRange::default(),
+        }
     }
 
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.inner.device
-    }
-
-    fn executor(&self, plan: Plan) -> Box<dyn Executor> {
-        #[cfg(feature = "cuda")]
-        if !self.inner.device_weights.is_empty() {
-            return Box::new(Gpus::new(self, &plan));
-        }
-        Box::new(Host::new(self.clone(), plan))
     }
 
     /// The weights on each GPU.
@@ -204,8 +180,8 @@ impl Network {
         &self.inner.device_weights
     }
 
-    pub(crate) fn kernels(&self) -> &Kernels {
-        &self.inner.kernels
+    pub(crate) fn prepared(&self) -> &PreparedWeights {
+        &self.inner.prepared
     }
 
     /// Runs `work` on the network's threads, as the network's own passes do: what an embedder computes between them.

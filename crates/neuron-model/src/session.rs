@@ -1,57 +1,54 @@
 //! Running a plan: buffers that are made once and used for every batch.
 
+use std::sync::Arc;
+
+use neuron_kernels::{Algorithm, View};
+
+use crate::composite::Composite;
+#[cfg(feature = "cuda")]
+use crate::cuda::Gpus;
 use crate::error::ModelError;
-use crate::executor::{Executor, Signals};
+use crate::executor::{Executor, Host, Signals};
 use crate::finite::first_not_finite;
-use crate::graph::{NodeId, Tap};
+use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::matching::Matcher;
 use crate::network::Network;
-use crate::plan::{Keep, Plan};
-use crate::reverse::Rule;
-use neuron_kernels::View;
+use crate::plan::Plan;
+use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
 
-/// The value of one tap for some neighbouring items of a batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Tapped<'a> {
-    /// Which of the session's taps.
-    pub tap: usize,
-    /// Index in the batch of the map's first item.
-    pub first_item: usize,
-    /// The values, channels-last.
-    pub map: View<'a>,
-}
-
-/// How a map becomes one number for each channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// The greatest value, as [`kernels::reduce_max`](neuron_kernels::reduce_max) finds it.
-    Max,
-    /// The mean, as [`kernels::reduce_mean`](neuron_kernels::reduce_mean) computes it.
-    Mean,
-}
-
-/// The scores of one tap for some neighbouring items of a batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Scored<'a> {
-    /// Which of the session's taps.
-    pub tap: usize,
-    /// Index in the batch of the first item.
-    pub first_item: usize,
-    /// Channels of the tap.
-    pub channels: usize,
-    /// `[items, channels]`
-    pub scores: &'a [f32],
-    /// `[items, channels]`: where each maximum is first reached, `y * width + x`; 0 for means.
-    pub positions: &'a [u32],
-}
-
-impl Scored<'_> {
-    /// Where these scores belong in `[batch, channels]`.
-    pub fn range(&self) -> std::ops::Range<usize> {
-        let start = self.first_item * self.channels;
-        start..start + self.scores.len()
+impl Network {
+    /// The buffers for running a plan to some taps again and again. It stops at the deepest of them.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] with every operation below the taps that the device cannot compute.
+    pub fn session(&self, taps: &[Tap], keep: Keep) -> Result<Session, ModelError> {
+        self.session_by(taps, keep, Algorithm::Auto)
     }
+
+    /// As [`Network::session`], by convolutions of one algorithm.
+    ///
+    /// # Errors
+    /// Those of [`Network::session`].
+    pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Session, ModelError> {
+        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm);
+        let executor = executor(self, &plan)?;
+        Ok(Session { network: self.clone(), plan, executor })
+    }
+
+    /// A plan of a pass to `taps`, for looking at it.
+    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Plan {
+        Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm)
+    }
+}
+
+/// What runs a plan where the network is.
+fn executor(network: &Network, plan: &Plan) -> Result<Box<dyn Executor>, ModelError> {
+    #[cfg(feature = "cuda")]
+    if !network.device().is_cpu() {
+        return Ok(Box::new(Gpus::new(network, plan)?));
+    }
+    Ok(Box::new(Host::new(network.clone(), plan.clone())))
 }
 
 /// A score that is NaN or infinite.
@@ -88,10 +85,6 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(network: Network, plan: Plan, executor: Box<dyn Executor>) -> Self {
-        Self { network, plan, executor }
-    }
-
     /// The network that is run.
     pub fn network(&self) -> &Network {
         &self.network
@@ -153,40 +146,57 @@ impl Session {
         self.executor.kept(id)
     }
 
-    /// The values of a node that the plan says were kept.
-    pub(crate) fn kept_data(&self, id: NodeId) -> &[f32] {
-        self.kept(id).expect("the plan keeps this value").data
-    }
-
     /// The map of a tap for the whole of the last batch, channels-last; `None` unless the session keeps values.
     pub fn map(&self, tap: &Tap) -> Option<View<'_>> {
         self.kept(tap.node)
     }
 
-    /// Height and width of a node's map in the last run.
-    pub(crate) fn map_size(&self, id: NodeId) -> (usize, usize) {
-        self.executor.map_size(id)
+    /// Shape of a node's map in the last run.
+    pub(crate) fn shape(&self, id: NodeId) -> Shape {
+        self.executor.shape(id)
     }
 
-    /// Length of a node's map for the whole of the last batch.
-    pub(crate) fn map_len(&self, id: NodeId) -> usize {
-        let (height, width) = self.map_size(id);
-        self.batch() * height * width * self.network.graph().channels(id)
+    /// What runs the plan.
+    pub(crate) fn executor(&self) -> &dyn Executor {
+        &*self.executor
     }
 
-    /// The positions of a max-pool's maxima after a run that kept them.
-    pub(crate) fn kept_argmax(&self, pool: NodeId) -> &[u8] {
-        self.executor.kept_argmax(pool)
+    /// The graph that is run.
+    pub(crate) fn graph(&self) -> &Arc<Graph> {
+        self.plan.graph()
     }
 
-    /// Walks back where the values are; `None` if that is the host.
-    pub(crate) fn walk(
+    /// Checks that a signal can go from `target` to the `wanted` taps by the rules of a composite, on this device.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] with every operation on the way that cannot be passed by its rule;
+    /// [`ModelError::NotKept`] if the session keeps less than the rules read.
+    pub fn check(&self, composite: &Composite, target: &Tap, wanted: &[Tap]) -> Result<(), ModelError> {
+        let (keeps, needs) = (self.plan.keep(), composite.keep());
+        if keeps < needs {
+            return Err(ModelError::NotKept { keeps, needs });
+        }
+        let graph = self.graph();
+        let wanted = wanted.iter().map(|tap| tap.node);
+        let between = graph.between(target.node, wanted);
+        let mut list = composite.unknown(graph, between.iter().copied());
+        for id in between.into_iter().filter(|id| !self.executor.passes(composite, *id)) {
+            let unsupported = composite.unsupported(graph, id);
+            if !list.contains(&unsupported) {
+                list.push(unsupported);
+            }
+        }
+        if list.is_empty() { Ok(()) } else { Err(ModelError::Unsupported { list }) }
+    }
+
+    /// Passes the seeds back where the values are; `None` if that is the host.
+    pub(crate) fn backward(
         &self,
-        rule: &dyn Rule,
+        composite: &Composite,
         seeds: &Signals,
         wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
-        self.executor.walk(rule, seeds, wanted)
+        self.executor.backward(composite, seeds, wanted)
     }
 
     /// What matches the features of images on a GPU, if this session computes there and keeps what backward passes need;

@@ -3,7 +3,7 @@
 mod shared;
 
 use candle_core::{Device, IndexOp, Tensor};
-use neuron_model::{ChannelsFirst, Keep, PixelRange, Precision, RelevanceMethod, Reversal, Tap, relevance};
+use neuron_model::{Attributor, ChannelsFirst, Precision, RelevanceMethod, Tap};
 
 /// For maps, relative to the largest value of each, and for their sums. LRP divides by small sums, so that the first is
 /// wider than the activations'.
@@ -40,19 +40,14 @@ fn tier2_relevance_agrees_with_the_reference() {
     let target = network.tap("layer4_2").unwrap();
     let wanted: Vec<Tap> =
         ["layer3", "layer2", "layer1", "conv1"].map(|name| network.tap(name).unwrap()).to_vec();
-    let taps = [&wanted[..], std::slice::from_ref(&target)].concat();
 
-    let mut session = network.session(&taps, Keep::Relevance);
-    session.run(&ChannelsFirst::new(&image, 224, 224), &mut |_| {}).unwrap();
-    let mut reversal = Reversal::new();
     for method in RelevanceMethod::ALL {
-        relevance(&session, &mut reversal, method, (&target, &[1935]), &wanted, PixelRange::default())
-            .unwrap();
+        let mut attributor = Attributor::new(&network, &target, &wanted, method).unwrap();
+        let relevance = attributor.run(&ChannelsFirst::new(&image, 224, 224), &[1935]).unwrap();
         for tap in &wanted {
-            let side = session.map(tap).unwrap().height;
-            let channels = network.channels(tap);
-            let signal = reversal.signal(tap).expect("every wanted tap lies below the target");
-            let got = Tensor::from_slice(signal, (1, side, side, channels), &Device::Cpu).unwrap();
+            let signal = relevance.at(tap).expect("every wanted tap lies below the target");
+            let (side, channels) = (signal.height, signal.channels);
+            let got = Tensor::from_slice(signal.data, (1, side, side, channels), &Device::Cpu).unwrap();
             let got = got.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
             let flat = got.flatten_from(2).unwrap();
             let name = |what: &str| format!("{method}.{}{what}", tap.name);

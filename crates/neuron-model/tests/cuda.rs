@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use definition::{pixels, random_weights};
 use neuron_model::{
-    ByteImages, ChannelsLast, Device, DeviceEvent, DeviceRequest, Gradient, Images, Keep, Network, Observer,
-    PixelRange, Precision, Reduction, RelevanceMethod, Reversal, Session, Tap, relevance,
+    Attributor, BackwardPass, ByteImages, ChannelsLast, Composite, Device, DeviceEvent, DeviceRequest,
+    Images, Keep, Network, Observer, Precision, Reduction, RelevanceMethod, Session, Tap,
 };
 
 const HEIGHT: usize = 75;
@@ -95,8 +95,8 @@ fn check_maps(precision: Precision, tolerance: f32) {
         ];
         let pixels = pixels(5, HEIGHT, WIDTH, 1);
         for keep in [Keep::Taps, Keep::Relevance] {
-            let found = maps(&mut gpu.session(&taps(&gpu, &names), keep), &pixels);
-            let expected = maps(&mut cpu.session(&taps(&cpu, &names), keep), &pixels);
+            let found = maps(&mut gpu.session(&taps(&gpu, &names), keep).unwrap(), &pixels);
+            let expected = maps(&mut cpu.session(&taps(&cpu, &names), keep).unwrap(), &pixels);
             for (name_of_tap, (found, expected)) in names.iter().zip(found.iter().zip(&expected)) {
                 let error = error(found, expected);
                 println!("{name} {precision} {keep:?} {name_of_tap}: {error:.1e}");
@@ -146,7 +146,7 @@ impl Images for Written<'_> {
 fn bytes_give_the_bits_of_their_values() {
     let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, "resnet10_demo");
-    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
+    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps).unwrap();
     // A session takes either, and another normalisation, from one batch to the next.
     for shift in [0.5, 0.25] {
         let pixels: Vec<u8> = (0..5 * HEIGHT * WIDTH * 3).map(|at| (at * 7919 % 256) as u8).collect();
@@ -176,7 +176,7 @@ fn scores_are_those_of_the_maps() {
         // A session that keeps values reduces on the host, one that does not on the GPU.
         let scores = |keep: Keep| {
             let mut all = vec![(Vec::new(), Vec::new()); names.len()];
-            let mut session = gpu.session(&taps(&gpu, &names), keep);
+            let mut session = gpu.session(&taps(&gpu, &names), keep).unwrap();
             let mut absorb = |scored: neuron_model::Scored<'_>| {
                 all[scored.tap].0.extend_from_slice(scored.scores);
                 all[scored.tap].1.extend_from_slice(scored.positions);
@@ -194,7 +194,7 @@ fn the_same_run_gives_the_same_bits() {
     let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, networks_to_check().last().expect("a network"));
     let pixels = pixels(5, HEIGHT, WIDTH, 3);
-    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps);
+    let mut session = gpu.session(&taps(&gpu, &["layer4"]), Keep::Taps).unwrap();
     let all = maps(&mut session, &pixels);
     assert_eq!(maps(&mut session, &pixels), all);
     // The session's blocks stay as large as they were: fewer items come to the same bits.
@@ -210,7 +210,7 @@ fn two_gpus_give_the_bits_of_one() {
     let pixels = pixels(if is_quick() { 200 } else { 8000 }, 32, 32, 4);
     let scores = |device: Device| {
         let network = Network::on(device, "resnet10_demo", random_weights("resnet10_demo", 3), 2).unwrap();
-        let mut session = network.session(&taps(&network, &["layer4"]), Keep::Taps);
+        let mut session = network.session(&taps(&network, &["layer4"]), Keep::Taps).unwrap();
         let mut all = Vec::new();
         let images = ChannelsLast::new(&pixels, 32, 32);
         session.scores(&images, Reduction::Max, &mut |scored| all.extend_from_slice(scored.scores)).unwrap();
@@ -234,7 +234,7 @@ fn a_full_memory_halves_the_blocks_and_says_so() {
     let images = ChannelsLast::new(&pixels, 32, 32);
     let scores = |network: &Network| {
         let mut all = Vec::new();
-        let mut session = network.session(&taps(network, &["layer4"]), Keep::Taps);
+        let mut session = network.session(&taps(network, &["layer4"]), Keep::Taps).unwrap();
         let mut absorb = |scored: neuron_model::Scored<'_>| all.extend_from_slice(scored.scores);
         session.scores(&images, Reduction::Max, &mut absorb).unwrap();
         all
@@ -305,11 +305,9 @@ fn signals(
     let mut wanted = taps(network, &["conv1", "maxpool", "layer1", "layer3"]);
     wanted.push(network.graph().image_tap());
     wanted.retain(|tap| network.graph().is_strictly_below(tap, &target));
-    let mut session = method.session(network, &[&wanted[..], std::slice::from_ref(&target)].concat());
-    session.run(&ChannelsLast::new(pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
-    let mut reversal = Reversal::new();
-    relevance(&session, &mut reversal, method, (&target, &[3, 7]), &wanted, PixelRange::default()).unwrap();
-    let signal = |tap: &Tap| (tap.name.clone(), reversal.signal(tap).unwrap().to_vec());
+    let mut attributor = Attributor::new(network, &target, &wanted, method).unwrap();
+    let found = attributor.run(&ChannelsLast::new(pixels, HEIGHT, WIDTH), &[3, 7]).unwrap();
+    let signal = |tap: &Tap| (tap.name.clone(), found.at(tap).unwrap().data.to_vec());
     wanted.iter().map(signal).collect()
 }
 
@@ -322,19 +320,19 @@ fn gradients_from_several_seeds_are_those_of_the_cpu() {
         let pixels = pixels(2, HEIGHT, WIDTH, 6);
         let gradient = |network: &Network| {
             let seeds = taps(network, &["conv1", "layer1", "layer3", "layer4"]);
-            let mut session = network.session(&seeds, Keep::Gradient);
+            let mut session = network.session(&seeds, Keep::Gradient).unwrap();
             session.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
-            let mut reversal = Reversal::new();
+            let mut pass = BackwardPass::new();
             for tap in &seeds {
-                reversal.seed(&session, tap, |seed| {
+                pass.seed(&session, tap, |seed| {
                     seed.iter_mut()
                         .enumerate()
                         .for_each(|(at, value)| *value = (at % 19) as f32 / 10.0 - 0.9);
                 });
             }
             let image = network.graph().image_tap();
-            reversal.run(&session, &Gradient, std::slice::from_ref(&image)).unwrap();
-            reversal.signal(&image).unwrap().to_vec()
+            pass.run(&session, &Composite::gradient(), std::slice::from_ref(&image)).unwrap();
+            pass.signal(&image).unwrap().to_vec()
         };
         let distance = distance(&gradient(&gpu), &gradient(&cpu));
         println!("{name} gradient: {distance:.1e}");

@@ -32,7 +32,7 @@ fn pixels(items: usize) -> Vec<f32> {
 fn scores(network: &Network, tap: &str, reduction: Reduction, pixels: &[f32]) -> Result<usize, ModelError> {
     let tap = network.tap(tap).unwrap();
     let mut shown = 0;
-    let mut session = network.session(&[tap], Keep::Taps);
+    let mut session = network.session(&[tap], Keep::Taps).unwrap();
     session.scores(&ChannelsLast::new(pixels, SIDE, SIDE), reduction, &mut |scored| {
         assert!(scored.scores.iter().all(|score| score.is_finite()));
         shown += scored.scores.len();

@@ -6,8 +6,8 @@ mod shared;
 
 use definition::{Back, Definition, Map, pixels, random_network};
 use neuron_model::{
-    Attribution, ChannelsLast, Gradient, Keep, Network, PixelRange, RelevanceMethod, Reversal, Tap,
-    attribute, relevance,
+    Attribution, Attributor, BackwardPass, ChannelsLast, Composite, Keep, Network, PixelRange,
+    RelevanceMethod, Tap,
 };
 use proptest::prelude::*;
 
@@ -73,13 +73,10 @@ fn relevance_is_what_its_definition_says() {
                 .into_iter()
                 .filter(|tap| network.graph().is_strictly_below(tap, &target))
                 .collect();
-        let all = [&wanted[..], std::slice::from_ref(&target)].concat();
         for method in RelevanceMethod::ALL {
-            let mut session = method.session(&network, &all);
-            session.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
-            let mut reversal = Reversal::new();
-            let unit = (&target, &[channel, channel + 1][..]);
-            relevance(&session, &mut reversal, method, unit, &wanted, PixelRange::default()).unwrap();
+            let mut attributor = Attributor::new(&network, &target, &wanted, method).unwrap();
+            let images = ChannelsLast::new(&pixels, HEIGHT, WIDTH);
+            let relevance = attributor.run(&images, &[channel, channel + 1]).unwrap();
             for (item, pixels) in pixels.chunks_exact(HEIGHT * WIDTH * 3).enumerate() {
                 let definition = Definition::new(&network, &image(pixels, HEIGHT, WIDTH), &target);
                 let start = start(method, definition.map(&target), channel + item);
@@ -91,7 +88,7 @@ fn relevance_is_what_its_definition_says() {
                         Back::Guided => signals[&tap.node].data.iter().map(|value| value.max(0.0)).collect(),
                         _ => signals[&tap.node].data.clone(),
                     };
-                    let found = &reversal.signal(tap).unwrap()[item * want.len()..][..want.len()];
+                    let found = &relevance.at(tap).unwrap().data[item * want.len()..][..want.len()];
                     let error = error(found, &want);
                     assert!(error < TOLERANCE, "{method} from {} at {}: {error:e}", target.name, tap.name);
                 }
@@ -112,15 +109,15 @@ fn gradients_are_what_their_definition_says_and_finite_differences_agree() {
     (0..start.data.len()).for_each(|at| start.data[at] = weight(at));
     let signals = definition.back(Back::Gradient, &target, start);
 
-    let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient);
+    let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
     session.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
-    let mut reversal = Reversal::new();
-    reversal.seed(&session, &target, |signal| {
+    let mut pass = BackwardPass::new();
+    pass.seed(&session, &target, |signal| {
         (0..signal.len()).for_each(|at| signal[at] = weight(at) as f32);
     });
-    reversal.run(&session, &Gradient, &wanted).unwrap();
+    pass.run(&session, &Composite::gradient(), &wanted).unwrap();
     for tap in &wanted {
-        let error = error(reversal.signal(tap).unwrap(), &signals[&tap.node].data);
+        let error = error(pass.signal(tap).unwrap(), &signals[&tap.node].data);
         assert!(error < TOLERANCE, "{}: {error:e}", tap.name);
     }
 
@@ -149,7 +146,7 @@ fn relevance_is_conserved() {
         let wanted = taps(&network, &["layer2", "layer1", "conv1"]);
         let all = [&wanted[..], std::slice::from_ref(&target)].concat();
         let pixels = pixels(1, 64, 48, 3);
-        let mut session = network.session(&all, Keep::Relevance);
+        let mut session = network.session(&all, Keep::Relevance).unwrap();
         session.run(&ChannelsLast::new(&pixels, 64, 48), &mut |_| {}).unwrap();
         let map = session.map(&target).unwrap();
         // The unit with the strongest response: one that is silent has nothing to hand down.
@@ -157,12 +154,10 @@ fn relevance_is_conserved() {
             .map(|c| map.data.iter().skip(c).step_by(map.channels).map(|v| f64::from(*v)).sum())
             .collect();
         let channel = (0..sums.len()).max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap();
-        let mut reversal = Reversal::new();
-        let unit = (&target, &[channel][..]);
-        let method = RelevanceMethod::Lrp;
-        relevance(&session, &mut reversal, method, unit, &wanted, PixelRange::default()).unwrap();
+        let mut lrp = Attributor::new(&network, &target, &wanted, Attribution::LRP).unwrap();
+        let relevance = lrp.run(&ChannelsLast::new(&pixels, 64, 48), &[channel]).unwrap();
         for tap in &wanted {
-            let share = sum(reversal.signal(tap).unwrap()) / sums[channel];
+            let share = sum(relevance.at(tap).unwrap().data) / sums[channel];
             println!("{name} {}: {share}", tap.name);
             // Measured 0.9999 above the max-pool. Below it relevance takes the 2x2 windows of an average pool, and some
             // are all zeros where the 3x3 window of the max-pool was not: measured 0.97 and more.
@@ -178,7 +173,7 @@ fn attribution_at_the_pixels_follows_its_definitions() {
     let target = network.tap("layer2").unwrap();
     let image_tap = network.graph().image_tap();
     let conv1 = network.tap("conv1").unwrap();
-    let taps = [image_tap.clone(), conv1.clone(), target.clone()];
+    let wanted = [image_tap.clone(), conv1.clone()];
     let range = PixelRange::default();
     let pixels: Vec<f32> = (0..HEIGHT * WIDTH * 3)
         .map(|at| {
@@ -187,11 +182,9 @@ fn attribution_at_the_pixels_follows_its_definitions() {
         })
         .collect();
     let signals = |method: Attribution| {
-        let mut session = method.session(&network, &taps);
-        session.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &mut |_| {}).unwrap();
-        let mut reversal = Reversal::new();
-        attribute(&session, &mut reversal, method, (&target, &[4]), &taps[..2], range).unwrap();
-        let signal = |tap: &Tap| reversal.signal(tap).unwrap().to_vec();
+        let mut attributor = Attributor::new(&network, &target, &wanted, method).unwrap();
+        let found = attributor.run(&ChannelsLast::new(&pixels, HEIGHT, WIDTH), &[4]).unwrap();
+        let signal = |tap: &Tap| found.at(tap).unwrap().data.to_vec();
         (signal(&image_tap), signal(&conv1))
     };
     let definition = Definition::new(&network, &image(&pixels, HEIGHT, WIDTH), &target);
@@ -204,7 +197,7 @@ fn attribution_at_the_pixels_follows_its_definitions() {
     assert!(error(&signals(Attribution::GradientTimesInput).0, &want) < TOLERANCE);
 
     // z-B conserves too: pixels get what the first convolution got, whatever their signs.
-    let (at_pixels, at_conv1) = signals(Attribution::Relevance(RelevanceMethod::Lrp));
+    let (at_pixels, at_conv1) = signals(Attribution::LRP);
     let share = sum(&at_pixels) / sum(&at_conv1);
     assert!((share - 1.0).abs() < 1e-3, "{share} of the relevance");
     assert!(at_pixels.iter().all(|value| *value >= -1e-6), "no pixel speaks against a positive signal");
@@ -221,14 +214,10 @@ fn every_kind_of_network_and_many_taps_run() {
         assert!(targets.len() > 4, "{name}");
         for target in targets {
             for method in RelevanceMethod::ALL {
-                let all = [conv1.clone(), target.clone()];
-                let mut session = method.session(&network, &all);
-                session.run(&ChannelsLast::new(&pixels, 64, 48), &mut |_| {}).unwrap();
-                let mut reversal = Reversal::new();
                 let wanted = std::slice::from_ref(&conv1);
-                let unit = (&target, &[0, 1][..]);
-                relevance(&session, &mut reversal, method, unit, wanted, PixelRange::default()).unwrap();
-                let signal = reversal.signal(&conv1).unwrap();
+                let mut attributor = Attributor::new(&network, &target, wanted, method).unwrap();
+                let found = attributor.run(&ChannelsLast::new(&pixels, 64, 48), &[0, 1]).unwrap();
+                let signal = found.at(&conv1).unwrap().data;
                 assert!(signal.iter().all(|value| value.is_finite()), "{name} {} {method}", target.name);
             }
         }
@@ -252,20 +241,20 @@ proptest! {
         // Where a max-pool or a ReLU lets nothing through differs from image to image.
         let items = 12;
         let pixels = pixels(items, height, width, 5);
-        let mut session = network.session(std::slice::from_ref(&tap), Keep::Gradient);
+        let mut session = network.session(std::slice::from_ref(&tap), Keep::Gradient).unwrap();
         session.run(&ChannelsLast::new(&pixels, height, width), &mut |_| {}).unwrap();
         let map = session.map(&tap).unwrap();
         let (y, x) = ((place.0 * map.height as f64) as usize, (place.1 * map.width as f64) as usize);
         let (item_len, position) = (map.item_len(), (y * map.width + x) * map.channels);
         let channels = map.channels;
-        let mut reversal = Reversal::new();
-        reversal.seed(&session, &tap, |signal| {
+        let mut pass = BackwardPass::new();
+        pass.seed(&session, &tap, |signal| {
             for item in signal.chunks_exact_mut(item_len) {
                 (0..channels).for_each(|c| item[position + c] = 1.0 + c as f32 * 0.37);
             }
         });
-        reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap)).unwrap();
-        let signal = reversal.signal(&image_tap).unwrap();
+        pass.run(&session, &Composite::gradient(), std::slice::from_ref(&image_tap)).unwrap();
+        let signal = pass.signal(&image_tap).unwrap();
 
         let field = network.graph().receptive_field(tap.node).unwrap().pixels_of(y, x);
         // Winograd's transforms leave rounding errors all over a tile.
@@ -302,19 +291,19 @@ fn tier2_the_gradient_of_the_real_network_agrees_with_finite_differences() {
     let crop = crop.permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let target = network.tap("layer4.2").unwrap();
     let image_tap = network.graph().image_tap();
-    let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient);
-    let mut response = |pixels: &[f32], reversal: Option<&mut Reversal>| {
+    let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
+    let mut response = |pixels: &[f32], pass: Option<&mut BackwardPass>| {
         session.run(&ChannelsLast::new(pixels, 224, 224), &mut |_| {}).unwrap();
-        if let Some(reversal) = reversal {
-            reversal.seed(&session, &target, |signal| signal.fill(1.0 / signal.len() as f32));
-            reversal.run(&session, &Gradient, std::slice::from_ref(&image_tap)).unwrap();
+        if let Some(pass) = pass {
+            pass.seed(&session, &target, |signal| signal.fill(1.0 / signal.len() as f32));
+            pass.run(&session, &Composite::gradient(), std::slice::from_ref(&image_tap)).unwrap();
         }
         let map = session.map(&target).unwrap();
         sum(map.data) / map.data.len() as f64
     };
-    let mut reversal = Reversal::new();
-    response(&crop, Some(&mut reversal));
-    let gradient = reversal.signal(&image_tap).unwrap();
+    let mut pass = BackwardPass::new();
+    response(&crop, Some(&mut pass));
+    let gradient = pass.signal(&image_tap).unwrap();
     let norm = gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
     let step = 0.004;
     let moved = |by: f64| -> Vec<f32> {

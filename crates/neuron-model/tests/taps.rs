@@ -31,7 +31,7 @@ fn pixels(items: usize, height: usize, width: usize) -> Vec<f32> {
 fn values(network: &Network, taps: &[&str], images: &ChannelsLast<'_>, keep: Keep) -> Vec<Vec<u32>> {
     let taps: Vec<Tap> = taps.iter().map(|name| network.tap(name).unwrap()).collect();
     let mut values = vec![Vec::new(); taps.len()];
-    let mut session = network.session(&taps, keep);
+    let mut session = network.session(&taps, keep).unwrap();
     let run = session.run(images, &mut |tapped| {
         values[tapped.tap].extend(tapped.map.data.iter().map(|value| value.to_bits()));
     });

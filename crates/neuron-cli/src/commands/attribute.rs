@@ -3,8 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    Attribution, ChannelsLast, Network, PixelRange, RelevanceMethod, Reversal, Session, Tap, Weights,
-    attribute, first_not_finite,
+    Attributed, Attribution, Attributor, ChannelsLast, Network, PixelRange, Tap, Weights, first_not_finite,
 };
 use serde_json::json;
 
@@ -77,33 +76,35 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let pixels = preprocessing.normalize(&crop);
 
     let side = preprocessing.crop;
-    let taps: Vec<Tap> = wanted.iter().chain([&target]).cloned().collect();
-    let mut session = args.method.session(&network, &taps);
-    session.run(&ChannelsLast::new(&pixels, side, side), &mut |_| {})?;
-    check_unit(args, &target, &session)?;
-    let mut reversal = Reversal::new();
     let range = PixelRange::normalised(preprocessing.mean, preprocessing.std);
-    attribute(&session, &mut reversal, args.method, (&target, &[args.channel]), &wanted, range)?;
-    check_relevance(args, &target, &reversal, &wanted)?;
+    let rules = (args.method, args.method.composite(range));
+    let mut attributor = Attributor::with_composite(&network, &target, &wanted, rules)?;
+    let found = attributor.run(&ChannelsLast::new(&pixels, side, side), &[args.channel])?;
+    check_unit(args, (&network, &target), &found)?;
+    check_relevance(args, &target, &found, &wanted)?;
 
-    save(&tensors, args, &target, &session, &reversal, &wanted)?;
-    let at_pixels = reversal.signal(&network.graph().image_tap()).unwrap_or(&[]);
+    save(&tensors, args, &target, &found, &wanted)?;
+    let at_pixels = found.at(&network.graph().image_tap()).map_or(&[][..], |signal| signal.data);
     let drawn = draw(&crop, at_pixels);
     output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
-    report(args, global, &target, &session, &reversal, &wanted)
+    report((args, global), (&network, &target), &found, &wanted)
 }
 
 /// Refuses an image on which the unit's layer says what is no number.
-fn check_unit(args: &Args, target: &Tap, session: &Session) -> anyhow::Result<()> {
-    let map = session.map(target).context("the session keeps its taps")?;
-    let checked = session.network().check_finite(target, 0, 1, map.data);
+fn check_unit(
+    args: &Args,
+    (network, target): (&Network, &Tap),
+    found: &Attributed<'_>,
+) -> anyhow::Result<()> {
+    let map = found.map(target).context("the session keeps its taps")?;
+    let checked = network.check_finite(target, 0, 1, map.data);
     checked.map_err(|error| not_finite::named(error, |_| args.image.display().to_string()))
 }
 
 /// Refuses shares that are no numbers: drawn, they would look like shares of zero.
-fn check_relevance(args: &Args, target: &Tap, reversal: &Reversal, wanted: &[Tap]) -> anyhow::Result<()> {
+fn check_relevance(args: &Args, target: &Tap, found: &Attributed<'_>, wanted: &[Tap]) -> anyhow::Result<()> {
     for tap in wanted {
-        if first_not_finite(reversal.signal(tap).unwrap_or(&[])).is_some() {
+        if found.at(tap).is_some_and(|signal| first_not_finite(signal.data).is_some()) {
             let (image, unit) = (args.image.display(), format!("{}:{}", target.name, args.channel));
             bail!(
                 "{image}: what {unit} owes to {} by {} is beyond what f32 can hold; try another --method",
@@ -151,10 +152,9 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
 }
 
 /// The signal at a tap as `[1, channels, height, width]`.
-fn channels_first(session: &Session, reversal: &Reversal, tap: &Tap) -> anyhow::Result<WeightTensor> {
-    let map = session.map(tap).context("the session keeps its taps")?;
-    let signal = reversal.signal(tap).context("every wanted tap lies below the target")?;
-    let planes = (0..map.channels).flat_map(|channel| signal.iter().skip(channel).step_by(map.channels));
+fn channels_first(found: &Attributed<'_>, tap: &Tap) -> anyhow::Result<WeightTensor> {
+    let map = found.at(tap).context("every wanted tap lies below the target")?;
+    let planes = (0..map.channels).flat_map(|channel| map.data.iter().skip(channel).step_by(map.channels));
     let planes: Vec<f32> = planes.copied().collect();
     Ok(WeightTensor::new([1, map.channels, map.height, map.width], planes))
 }
@@ -163,11 +163,10 @@ fn save(
     path: &Path,
     args: &Args,
     target: &Tap,
-    session: &Session,
-    reversal: &Reversal,
+    found: &Attributed<'_>,
     wanted: &[Tap],
 ) -> anyhow::Result<()> {
-    let tensors = wanted.iter().map(|tap| Ok((tap.name.clone(), channels_first(session, reversal, tap)?)));
+    let tensors = wanted.iter().map(|tap| Ok((tap.name.clone(), channels_first(found, tap)?)));
     let tensors = tensors.collect::<anyhow::Result<Vec<_>>>()?;
     let metadata = [
         ("image", args.image.display().to_string()),
@@ -203,24 +202,22 @@ fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
 
 /// Says how strong the unit is, and how much of that arrives at each layer.
 fn report(
-    args: &Args,
-    global: &Global,
-    target: &Tap,
-    session: &Session,
-    reversal: &Reversal,
+    (args, global): (&Args, &Global),
+    (network, target): (&Network, &Tap),
+    found: &Attributed<'_>,
     wanted: &[Tap],
 ) -> anyhow::Result<Outcome> {
-    let map = session.map(target).context("the session keeps its taps")?;
+    let map = found.map(target).context("the session keeps its taps")?;
     let unit = map.data.iter().skip(args.channel).step_by(map.channels);
     let strongest = unit.copied().fold(f32::NEG_INFINITY, f32::max);
     let sum = |tap: &Tap| -> f64 {
-        reversal.signal(tap).unwrap_or(&[]).iter().map(|value| f64::from(*value)).sum()
+        found.at(tap).map_or(0.0, |signal| signal.data.iter().map(|value| f64::from(*value)).sum())
     };
     global.say(0, || {
         format!("{}:{} reaches {strongest:.3}; wrote {}", target.name, args.channel, args.out.display())
     });
     if strongest <= 0.0 {
-        global.say(0, || nothing_above_zero(session, target, args.method).to_owned());
+        global.say(0, || nothing_above_zero(network, target, args.method).to_owned());
     }
     if global.json {
         let sums: serde_json::Map<String, serde_json::Value> =
@@ -241,10 +238,10 @@ fn report(
 }
 
 /// What a unit without a value above 0 means for what was traced back from it.
-fn nothing_above_zero(session: &Session, target: &Tap, method: Attribution) -> &'static str {
-    match (session.network().graph().is_non_negative(target.node), method) {
+fn nothing_above_zero(network: &Network, target: &Tap, method: Attribution) -> &'static str {
+    match (network.graph().is_non_negative(target.node), method) {
         (true, _) => "the unit is silent on this image: what is traced back says nothing about it",
-        (false, Attribution::Relevance(RelevanceMethod::Lrp)) => {
+        (false, Attribution::LRP) => {
             "the unit is below 0 everywhere on this image: its relevance is negative, and largest where the image \
              speaks for the unit all the same (docs/fvis.md)"
         }

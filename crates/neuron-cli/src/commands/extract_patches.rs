@@ -253,7 +253,7 @@ fn scorer(
             let windows = Windows::sliding(settings.boxes.side_px(), preprocessing.crop, preprocessing.crop)?;
             Scorer::Windows(WindowScorer::new(network, tap, &input, windows, WindowInput::AsCut)?)
         }
-        Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input)),
+        Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input)?),
     })
 }
 

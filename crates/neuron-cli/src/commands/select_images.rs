@@ -127,7 +127,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if settings.topk_images > dataset.len() {
         global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));
     }
-    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings, &dataset);
+    let job = job::SelectImages::new(&network, &taps, &preprocessing, &settings, &dataset)?;
     scan.drive(job, |job, skipped| {
         results.write(job.into_lists(), skipped)?;
         Ok(Outcome::Done)

@@ -70,7 +70,7 @@ impl WindowScorer {
             WindowInput::Resized => Some(BilinearResize::new((size, size), (crop, crop))?),
         };
         let mut scorer = Self {
-            session: network.session(std::slice::from_ref(tap), Keep::Taps),
+            session: network.session(std::slice::from_ref(tap), Keep::Taps)?,
             preprocessing: preprocessing.clone(),
             windows,
             resize,

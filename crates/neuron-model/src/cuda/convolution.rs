@@ -14,8 +14,6 @@ use super::element::Element;
 use super::errors::Errors;
 use super::memory::DeviceView;
 use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
-use crate::graph::{Graph, NodeId, Operation};
-use neuron_geometry::Window;
 use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.
@@ -49,20 +47,6 @@ impl ConvolutionCall {
         let [rows, columns] = self.positions();
         self.batch * rows * columns * self.geometry.out_channels
     }
-}
-
-/// The nodes whose windows our own kernels cannot run: they know square ones without dilation and ceil mode. cuDNN
-/// knows more, but may hand any convolution back to them.
-pub(super) fn unsupported(graph: &Graph, needed: &[bool]) -> Option<String> {
-    let plain = |window: &Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
-    let slides = |id: NodeId| match &graph.node(id).operation {
-        Operation::Convolution(geometry) => Some(geometry.window),
-        Operation::MaxPool(window) => Some(*window),
-        _ => None,
-    };
-    let refused = graph.ids().filter(|id| needed[id.0] && !slides(*id).is_none_or(|window| plain(&window)));
-    let names: Vec<&str> = refused.map(|id| graph.node(id).name.as_str()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// What a call reads and writes.

@@ -5,8 +5,9 @@ use super::element::Element;
 use super::gpu::{Bytes, Gpu};
 use super::memory::DeviceView;
 use crate::device::DeviceError;
-use crate::graph::{Graph, NodeId};
-use crate::kernels::{Kernels, Part, geometry};
+use crate::graph::Graph;
+use crate::prepared::{Choice, Part, PreparedWeights};
+use crate::value::NodeId;
 use neuron_kernels::ConvGeometry;
 
 /// A form of an operation's weights.
@@ -67,7 +68,7 @@ impl DeviceWeights {
     pub(super) fn get(
         &self,
         graph: &Graph,
-        kernels: &Kernels,
+        prepared: &PreparedWeights,
         form: WeightForm,
         element: Element,
     ) -> Result<Arc<Values>, DeviceError> {
@@ -76,7 +77,7 @@ impl DeviceWeights {
         if let Some(values) = forms.get(&(form, element)) {
             return Ok(values.clone());
         }
-        let (weight, bias) = host_values(graph, kernels, form);
+        let (weight, bias) = host_values(graph, prepared, form);
         let (weight, bias) = (element.stored(&weight), element.stored(&bias));
         let (weight, bias) = (self.gpu.upload(&weight)?, self.gpu.upload(&bias)?);
         // The copies read the host's memory until they are done.
@@ -87,24 +88,26 @@ impl DeviceWeights {
     }
 }
 
-fn host_values(graph: &Graph, kernels: &Kernels, form: WeightForm) -> (Vec<f32>, Vec<f32>) {
-    match form {
+fn host_values(graph: &Graph, prepared: &PreparedWeights, form: WeightForm) -> (Vec<f32>, Vec<f32>) {
+    let (node, choice) = match form {
         WeightForm::Norm(norm) => {
-            let affine = kernels.norm(norm);
-            (affine.scale.clone(), affine.shift.clone())
+            let fold = graph.fold(norm).expect("the form is that of a batch norm");
+            let affine = prepared.affine(fold.norm, fold.eps);
+            return (affine.scale.clone(), affine.shift.clone());
         }
         WeightForm::Folded { convolution, norm } => {
-            let weight = kernels.folded_weight(graph, convolution, norm);
-            (channels_last(geometry(graph, convolution), &weight), kernels.norm(norm).shift.clone())
+            (convolution, Choice { fold: graph.fold(norm), ..Choice::part(Part::Raw) })
         }
-        WeightForm::Part(node, part) => {
-            let geometry = geometry(graph, node);
-            let bias = kernels
-                .part_bias(graph, node, part)
-                .map_or(vec![0.0; geometry.out_channels], <[f32]>::to_vec);
-            (channels_last(geometry, &kernels.part_weight(graph, node, part)), bias)
-        }
-    }
+        WeightForm::Part(node, part) => (node, Choice::part(part)),
+    };
+    let geometry = geometry(graph, node);
+    let (weight, bias) = prepared.values(graph.owner(node), &choice);
+    (channels_last(geometry, &weight), bias.unwrap_or_else(|| vec![0.0; geometry.out_channels]))
+}
+
+/// How the weights of a convolution or fully connected layer slide.
+pub(super) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
+    graph.node(node).operation.sliding().expect("only products have weights that slide")
 }
 
 /// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.

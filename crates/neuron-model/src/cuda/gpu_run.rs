@@ -13,7 +13,7 @@ use super::upload::{Input, Upload};
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
-use crate::graph::{Graph, MapShape, NodeId, Operation, Tap};
+use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::network::Network;
 use crate::plan::{Keep, Layout, Plan};
@@ -35,7 +35,7 @@ pub(super) struct Given {
     /// Which of the plan's taps.
     pub(super) tap: usize,
     pub(super) node: NodeId,
-    pub(super) shape: MapShape,
+    pub(super) shape: Shape,
     /// Maps or scores of the block's items.
     pub(super) values: Vec<f32>,
     /// Of the greatest values, if scores were wanted.
@@ -70,7 +70,7 @@ struct Memory {
 struct Coming {
     tap: usize,
     node: NodeId,
-    shape: MapShape,
+    shape: Shape,
     /// How many of the values are of items, not of what only fills the block.
     len: usize,
     values: Pinned<f32>,
@@ -116,7 +116,7 @@ impl GpuRun {
 
     /// Weights in one of their forms.
     pub(super) fn values(&self, form: WeightForm) -> Result<Arc<Values>, DeviceError> {
-        self.weights().get(self.network.graph(), self.network.kernels(), form, self.element)
+        self.weights().get(self.network.graph(), self.network.prepared(), form, self.element)
     }
 
     /// Checks that images of that size are large enough.
@@ -125,9 +125,9 @@ impl GpuRun {
     }
 
     /// Shape of a node's map in the last block.
-    pub(super) fn shape(&self, id: NodeId) -> MapShape {
+    pub(super) fn shape(&self, id: NodeId) -> Shape {
         let layout = self.memory.as_ref().map(|memory| memory.layout.shape(id));
-        layout.unwrap_or(MapShape { channels: 0, height: 0, width: 0 })
+        layout.unwrap_or(Shape::grid(0, 0, 0))
     }
 
     /// Items of the last block, with those that only fill it.
@@ -239,8 +239,8 @@ impl GpuRun {
         id: NodeId,
         room: usize,
     ) -> Result<Option<DeviceMemory<u8>>, DeviceError> {
-        let is_pool = matches!(self.plan.graph().node(id).operation, Operation::MaxPool(_));
-        let wanted = is_pool && self.plan.needed()[id.0] && self.plan.keep() != Keep::Taps;
+        let saves = self.plan.graph().node(id).operation.op().saves(self.plan.keep());
+        let wanted = saves.beside && self.plan.needed()[id.0];
         wanted.then(|| self.gpu().alloc(layout.shape(id).len() * room)).transpose()
     }
 

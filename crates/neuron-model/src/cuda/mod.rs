@@ -10,6 +10,7 @@
 
 mod algorithm;
 mod backward;
+mod capability;
 mod convolution;
 mod cudnn;
 mod device_weights;

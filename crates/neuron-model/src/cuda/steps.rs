@@ -3,16 +3,16 @@
 use neuron_geometry::Window;
 
 use super::convolution::{Computation, ConvolutionCall, Operands};
-use super::device_weights::WeightForm;
+use super::device_weights::{WeightForm, geometry};
 use super::gpu::Floats;
 use super::gpu_run::GpuRun;
 use super::kernels::Argument;
 use super::memory::DeviceMemory;
 use crate::device::DeviceError;
-use crate::graph::NodeId;
-use crate::kernels::{Part, geometry};
-use crate::plan::{Step, StepKind};
-use crate::session::Reduction;
+use crate::ops::Operation;
+use crate::plan::Step;
+use crate::prepared::Part;
+use crate::value::{NodeId, Reduction};
 use neuron_kernels::Algorithm;
 
 impl GpuRun {
@@ -67,47 +67,51 @@ impl GpuRun {
         self.launch("transposed_convolution", call.input_len(), &sliding_arguments(call, operands))
     }
 
-    /// Starts one step of the plan.
+    /// Starts one step of the plan, whose operations [are known](super::capability::forward).
     pub(super) fn step(&self, step: &Step) -> Result<(), DeviceError> {
-        let (input, output, count) = (self.value(step.input), self.value(step.output), self.len(step.output));
-        let channels = self.shape(step.output).channels;
-        match step.kind {
-            StepKind::Convolution { convolution, norm, residual, relu } => {
-                let form = match norm {
-                    Some(norm) => WeightForm::Folded { convolution, norm },
-                    None => WeightForm::Part(convolution, Part::Raw),
-                };
-                let exact = norm.is_some() && self.plan().algorithm() == Algorithm::Direct;
-                self.convolution(step, (form, self.call(convolution, exact)), residual, relu)
-            }
-            StepKind::Linear { linear } => self.convolution(
-                step,
-                (WeightForm::Part(linear, Part::Raw), self.call(linear, false)),
-                None,
-                false,
-            ),
-            StepKind::BatchNorm { norm, relu } => {
-                let affine = self.values(WeightForm::Norm(norm))?;
+        let (input, output) = (self.value(step.inputs[0]), self.value(step.output));
+        let (count, channels) = (self.len(step.output), self.shape(step.output).channels);
+        let relu = step.relu;
+        match self.graph().node(step.node).operation {
+            Operation::Convolution(_) | Operation::Linear(_) => self.product(step),
+            Operation::BatchNorm(_) => {
+                let affine = self.values(WeightForm::Norm(step.node))?;
                 let (scale, shift) = (affine.weight(), affine.bias());
                 let arguments =
                     [input.into(), scale.into(), shift.into(), output.into(), channels.into(), relu.into()];
                 self.launch("scale_shift", count, &arguments)
             }
-            StepKind::Relu => self.launch("relu", count, &[input.into(), output.into()]),
-            StepKind::Add { shortcut, relu } => {
-                let arguments = [input.into(), self.value(shortcut).into(), output.into(), relu.into()];
+            Operation::Relu(_) => self.launch("relu", count, &[input.into(), output.into()]),
+            Operation::Add(_) => {
+                let shortcut = self.value(step.inputs[1]);
+                let arguments = [input.into(), shortcut.into(), output.into(), relu.into()];
                 self.launch("add", count, &arguments)
             }
-            StepKind::MaxPool(window) => {
+            Operation::MaxPool(pool) => {
                 let pointers = [input.into(), output.into(), self.argmax(step.output).into()];
-                self.launch("max_pool", count, &[&pointers, &self.pooling(step.output, window)[..]].concat())
+                let sizes = self.pooling(step.output, pool.window);
+                self.launch("max_pool", count, &[&pointers, &sizes[..]].concat())
             }
-            StepKind::GlobalAveragePool => {
-                let positions = self.shape(step.input).positions();
+            Operation::GlobalAveragePool(_) => {
+                let positions = self.shape(step.inputs[0]).positions();
                 let arguments = [input.into(), output.into(), positions.into(), channels.into()];
                 self.launch("global_average_pool", count, &arguments)
             }
+            // The image is sent, not computed.
+            Operation::Input(_) => Ok(()),
         }
+    }
+
+    /// `relu?(product + bias + addend?)`, in one call where cuDNN has it.
+    fn product(&self, step: &Step) -> Result<(), DeviceError> {
+        let (form, exact) = match step.fold {
+            Some(norm) => {
+                let exact = self.plan().algorithm() == Algorithm::Direct;
+                (WeightForm::Folded { convolution: step.node, norm }, exact)
+            }
+            None => (WeightForm::Part(step.node, Part::Raw), false),
+        };
+        self.convolution(step, (form, self.call(step.node, exact)), step.addend, step.relu)
     }
 
     /// `relu?(convolution + bias + residual?)`, in one call where cuDNN has it.
@@ -119,7 +123,7 @@ impl GpuRun {
         relu: bool,
     ) -> Result<(), DeviceError> {
         let values = self.values(form)?;
-        let (input, weight, output) = (self.value(step.input), values.weight(), self.value(step.output));
+        let (input, weight, output) = (self.value(step.inputs[0]), values.weight(), self.value(step.output));
         let operands = Operands { input, weight, output };
         let (bias, residual) = (values.bias(), residual.map(|id| self.value(id)));
         if relu

@@ -1,16 +1,15 @@
 //! The CPU engine runs a plan.
 
+use neuron_kernels::{Buffer, View};
 use rayon::prelude::*;
 
-use super::{Executor, Visit};
+use super::interface::Executor;
 use crate::error::ModelError;
-use crate::graph::{Graph, NodeId};
 use crate::images::Images;
-use crate::kernels::{Kernels, Part};
 use crate::network::Network;
-use crate::plan::{Keep, Layout, Plan, Stage, Step, StepKind};
-use crate::session::Tapped;
-use neuron_kernels::{self as kernels, Algorithm, Buffer, Epilogue, MaxPool, View};
+use crate::ops::{Forward, Weighted};
+use crate::plan::{Layout, Plan, Stage, Step};
+use crate::value::{NodeId, Shape, Tapped, Visit};
 
 /// A plan with its buffers in main memory.
 pub(crate) struct Host {
@@ -18,8 +17,8 @@ pub(crate) struct Host {
     plan: Plan,
     layout: Option<SizedLayout>,
     buffers: Vec<Buffer>,
-    /// Positions of the maxima of each max-pool, where they are kept.
-    argmax: Vec<Vec<u8>>,
+    /// What each operation saved beside its output, where that is kept.
+    saved: Vec<Vec<u8>>,
     batch: usize,
 }
 
@@ -31,8 +30,8 @@ struct SizedLayout {
 
 impl Host {
     pub(crate) fn new(network: Network, plan: Plan) -> Self {
-        let argmax = vec![Vec::new(); network.graph().nodes().len()];
-        Self { network, plan, layout: None, buffers: Vec::new(), argmax, batch: 0 }
+        let saved = vec![Vec::new(); network.graph().nodes().len()];
+        Self { network, plan, layout: None, buffers: Vec::new(), saved, batch: 0 }
     }
 
     /// Lays out the buffers for images of `size`, unless they fit already.
@@ -54,9 +53,9 @@ impl Executor for Host {
         let batch = images.count();
         self.prepare(images.size(), batch)?;
         self.batch = batch;
-        let Self { network, plan, layout: Some(sized), buffers, argmax, .. } = self else { return Ok(()) };
+        let Self { network, plan, layout: Some(sized), buffers, saved, .. } = self else { return Ok(()) };
         let layout = &sized.layout;
-        let mut pass = Pass { network, plan, layout, buffers, argmax };
+        let mut pass = Pass { network, plan, layout, buffers, saved };
         network.install(|| {
             for first in (0..batch).step_by(layout.group.max(1)) {
                 let items = layout.group.min(batch - first);
@@ -72,9 +71,8 @@ impl Executor for Host {
         self.batch
     }
 
-    fn map_size(&self, id: NodeId) -> (usize, usize) {
-        let shape = self.layout.as_ref().map(|sized| sized.layout.shape(id));
-        shape.map_or((0, 0), |shape| (shape.height, shape.width))
+    fn shape(&self, id: NodeId) -> Shape {
+        self.layout.as_ref().map_or(Shape::grid(0, 0, 0), |sized| sized.layout.shape(id))
     }
 
     fn kept(&self, id: NodeId) -> Option<View<'_>> {
@@ -85,8 +83,8 @@ impl Executor for Host {
         Some(View::new(self.batch, shape.height, shape.width, shape.channels, data))
     }
 
-    fn kept_argmax(&self, pool: NodeId) -> &[u8] {
-        &self.argmax[pool.0]
+    fn saved(&self, id: NodeId) -> &[u8] {
+        &self.saved[id.0]
     }
 }
 
@@ -96,7 +94,7 @@ struct Pass<'a> {
     plan: &'a Plan,
     layout: &'a Layout,
     buffers: &'a mut [Buffer],
-    argmax: &'a mut [Vec<u8>],
+    saved: &'a mut [Vec<u8>],
 }
 
 /// Some items of the group that is running.
@@ -149,61 +147,33 @@ impl Pass<'_> {
         View::new(chunk.items, shape.height, shape.width, shape.channels, data)
     }
 
-    /// Runs one kernel. The output's buffer is taken out of the list meanwhile, so that the others can be read.
+    /// Calls one operation. The output's buffer is taken out of the list meanwhile, so that the others can be read.
     fn step(&mut self, step: &Step, chunk: Chunk) {
         let (buffer, start) = self.range(step.output, chunk).expect("every value that is written was placed");
         let mut owned = std::mem::take(&mut self.buffers[buffer]);
-        let mut argmax = std::mem::take(&mut self.argmax[step.output.0]);
+        let mut saved = std::mem::take(&mut self.saved[step.node.0]);
         let output = &mut owned[start..][..chunk.items * self.layout.shape(step.output).len()];
-        if matches!(step.kind, StepKind::MaxPool(_)) && self.plan.keep() != Keep::Taps {
-            argmax.resize(output.len(), 0);
+        let graph = self.plan.graph();
+        let operation = &graph.node(step.node).operation;
+        if operation.op().saves(self.plan.keep()).beside {
+            saved.resize(output.len(), 0);
         }
-        let maxima = (!argmax.is_empty()).then_some(&mut argmax[..]);
-        let residual = |id: NodeId| self.view(id, chunk).data;
-        compute(
-            (self.network.graph(), self.network.kernels(), self.plan.algorithm()),
-            step,
-            self.view(step.input, chunk),
-            &residual,
-            output,
-            maxima,
-        );
+        let others: Vec<View<'_>> = step.inputs[1..].iter().map(|input| self.view(*input, chunk)).collect();
+        let call = Forward {
+            weights: Weighted {
+                prepared: self.network.prepared(),
+                owner: graph.owner(step.node),
+                fold: step.fold.and_then(|norm| graph.fold(norm)),
+            },
+            input: self.view(step.inputs[0], chunk),
+            others: &others,
+            addend: step.addend.map(|addend| self.view(addend, chunk).data),
+            relu: step.relu,
+            algorithm: self.plan.algorithm(),
+        };
+        let beside = (!saved.is_empty()).then_some(&mut saved[..]);
+        operation.host().forward(&call, output, beside);
         self.buffers[buffer] = owned;
-        self.argmax[step.output.0] = argmax;
-    }
-}
-
-/// Dispatches a step to its kernel.
-fn compute<'v>(
-    (graph, kernels, algorithm): (&Graph, &Kernels, Algorithm),
-    step: &Step,
-    input: View<'_>,
-    value: &dyn Fn(NodeId) -> &'v [f32],
-    output: &mut [f32],
-    argmax: Option<&mut [u8]>,
-) {
-    match step.kind {
-        StepKind::Convolution { convolution, norm, residual, relu } => {
-            let kernel = match norm {
-                Some(norm) => kernels.folded(graph, convolution, norm, algorithm),
-                None => kernels.part(graph, convolution, Part::Raw),
-            };
-            kernel.forward(input, Epilogue::Activation { residual: residual.map(value), relu }, output);
-        }
-        StepKind::BatchNorm { norm, relu } => {
-            let affine = kernels.norm(norm);
-            kernels::scale_shift(input.data, &affine.scale, &affine.shift, relu, output);
-        }
-        StepKind::Relu => kernels::relu(input.data, output),
-        StepKind::Add { shortcut, relu } => kernels::add(input.data, value(shortcut), relu, output),
-        StepKind::MaxPool(window) => {
-            let pool = MaxPool::new(window).expect("a graph holds only windows that can be pooled");
-            pool.forward(input, output, argmax);
-        }
-        StepKind::GlobalAveragePool => kernels::global_average_pool(input, output),
-        StepKind::Linear { linear } => {
-            let epilogue = Epilogue::Activation { residual: None, relu: false };
-            kernels.part(graph, linear, Part::Raw).forward(input, epilogue, output);
-        }
+        self.saved[step.node.0] = saved;
     }
 }

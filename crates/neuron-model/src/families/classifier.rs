@@ -1,6 +1,8 @@
 //! The last layer of a network, which its weights decide.
 
-use crate::graph::{GraphBuilder, NodeId, Operation};
+use crate::graph::GraphBuilder;
+use crate::ops::Linear;
+use crate::value::NodeId;
 use crate::weights::Weights;
 
 /// The classes of ImageNet, for which torchvision's networks are trained.
@@ -12,10 +14,10 @@ pub(super) fn classifier(graph: &mut GraphBuilder, name: &str, input: NodeId, we
     let in_features = graph.channels(input);
     match classes(weights, name, in_features) {
         Ok(out_features) => {
-            graph.module(name, Operation::Linear { in_features, out_features }, &[input]);
+            graph.module(name, Linear { in_features, out_features }, &[input]);
         }
         Err(missing) => {
-            graph.leave_out(name, &Operation::Linear { in_features, out_features: CLASSES }, missing);
+            graph.leave_out(name, Linear { in_features, out_features: CLASSES }, missing);
         }
     }
 }

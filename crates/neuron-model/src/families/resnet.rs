@@ -6,7 +6,9 @@ use neuron_geometry::Window;
 
 use super::classifier::classifier;
 use super::{Description, Family, Member};
-use crate::graph::{Graph, GraphBuilder, NodeId, Operation};
+use crate::graph::{Graph, GraphBuilder};
+use crate::ops::{Add, GlobalAveragePool, Relu};
+use crate::value::NodeId;
 use crate::weights::Weights;
 use neuron_kernels::ConvGeometry;
 
@@ -96,7 +98,7 @@ impl Description for ResNet {
         };
         let stem = graph.convolution("conv1", stem, image);
         let stem = graph.batch_norm("bn1", stem);
-        let stem = graph.module("relu", Operation::Relu, &[stem]);
+        let stem = graph.module("relu", Relu, &[stem]);
         let mut value = graph.max_pool("maxpool", STEM_POOL, stem);
         for (layer, depth) in self.depths.into_iter().enumerate() {
             let width = self.width << layer;
@@ -107,9 +109,9 @@ impl Description for ResNet {
             }
             graph.name(&format!("layer{}", layer + 1), value);
         }
-        let pooled = graph.module("avgpool", Operation::GlobalAveragePool, &[value]);
+        let pooled = graph.module("avgpool", GlobalAveragePool, &[value]);
         classifier(&mut graph, "fc", pooled, weights);
-        graph.finish()
+        graph.finish().expect("the table describes networks that fit together")
     }
 
     fn target_layer(&self) -> &'static str {
@@ -164,7 +166,7 @@ impl ResNet {
             main = graph.convolution(&format!("{name}.conv{index}"), geometry, main);
             main = graph.batch_norm(&format!("{name}.bn{index}"), main);
             if index < last {
-                main = graph.push(&format!("{name}.relu"), Operation::Relu, &[main]);
+                main = graph.push(&format!("{name}.relu"), Relu, &[main]);
             }
         }
         let shortcut = if stride != 1 || in_channels != out_channels {
@@ -176,9 +178,9 @@ impl ResNet {
         } else {
             input
         };
-        let sum = graph.push(&format!("{name}.add"), Operation::Add, &[main, shortcut]);
+        let sum = graph.push(&format!("{name}.add"), Add, &[main, shortcut]);
         // The module `relu` of a block is called several times; its last call returns the block's output.
-        let output = graph.module(&format!("{name}.relu"), Operation::Relu, &[sum]);
+        let output = graph.module(&format!("{name}.relu"), Relu, &[sum]);
         graph.name(name, output);
         output
     }

@@ -1,38 +1,80 @@
 use neuron_geometry::{ReceptiveField, Window};
-
-use super::{Absent, Graph, Node, NodeId, Operation};
 use neuron_kernels::ConvGeometry;
 
+use super::{Absent, Graph, Node, tensors};
+use crate::ops::{BatchNorm, Convolution, Input, MaxPool, Operation, ShapeError};
+use crate::value::{NodeId, Shape};
+
 /// Builds a [`Graph`] operation by operation; the methods return the new node, to be read by later ones.
+///
+/// What does not fit is told by [`GraphBuilder::finish`].
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
+    /// Shapes for a large image, by which channels are checked.
+    probes: Vec<Option<Shape>>,
+    error: Option<GraphError>,
 }
+
+/// An operation that does not fit where it was put.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// It reads a value that does not exist yet.
+    #[error("{node} reads a value that comes after it")]
+    Order {
+        /// The node.
+        node: String,
+    },
+    /// Its inputs are not what it reads.
+    #[error("{node} cannot be computed")]
+    Shape {
+        /// The node.
+        node: String,
+        /// Why not.
+        source: ShapeError,
+    },
+    /// Values of different strides meet: no position of one is a position of the other.
+    #[error("the maps that meet in {node} have different strides")]
+    Strides {
+        /// The node.
+        node: String,
+    },
+}
+
+/// Side of the image by which channels are checked.
+const PROBE: usize = 1 << 10;
+
+/// What torch adds to the variance in a batch norm unless it is told otherwise.
+const NORM_EPS: f64 = 1e-5;
 
 impl GraphBuilder {
     /// A graph that so far holds only its input, an image of `channels` channels.
     pub fn new(channels: usize) -> (Self, NodeId) {
         let graph = Graph { nodes: Vec::new(), modules: Vec::new(), fields: Vec::new(), absent: Vec::new() };
-        let mut builder = Self { graph };
-        let input = builder.push("input", Operation::Input { channels }, &[]);
+        let mut builder = Self { graph, probes: Vec::new(), error: None };
+        let input = builder.push("input", Input { channels }, &[]);
         (builder, input)
     }
 
     /// Adds an operation that is no module by itself (an addition, a ReLU that is used several times).
-    ///
-    /// # Panics
-    /// If an input comes after the node, or the inputs' maps have different strides: no position of one is a position of
-    /// the other.
-    pub fn push(&mut self, name: &str, operation: Operation, inputs: &[NodeId]) -> NodeId {
-        let id = NodeId(self.graph.nodes.len());
-        assert!(inputs.iter().all(|input| *input < id), "inputs come before their readers");
-        self.graph.fields.push(self.field(&operation, inputs));
-        self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs: inputs.to_vec() });
+    pub fn push(&mut self, name: &str, operation: impl Into<Operation>, inputs: &[NodeId]) -> NodeId {
+        let (id, operation) = (NodeId(self.graph.nodes.len()), operation.into());
+        let found = self.check(name, &operation, inputs);
+        let (probe, field) = found.unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            (None, None)
+        });
+        // A node whose inputs are not there reads none, so that nothing behind it looks for them.
+        let inputs = inputs.iter().copied().filter(|input| *input < id).collect();
+        self.probes.push(probe);
+        self.graph.fields.push(field);
+        self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs });
         id
     }
 
     /// Adds an operation that is a module of its own.
-    pub fn module(&mut self, name: &str, operation: Operation, inputs: &[NodeId]) -> NodeId {
+    pub fn module(&mut self, name: &str, operation: impl Into<Operation>, inputs: &[NodeId]) -> NodeId {
         let id = self.push(name, operation, inputs);
         self.name(name, id);
         id
@@ -40,24 +82,24 @@ impl GraphBuilder {
 
     /// Leaves a module out whose tensors the weights do not hold, and notes what it would have needed and what of it
     /// is `missing`.
-    pub fn leave_out(&mut self, name: &str, operation: &Operation, missing: Vec<String>) {
-        let tensors = operation.tensors(name);
+    pub fn leave_out(&mut self, name: &str, operation: impl Into<Operation>, missing: Vec<String>) {
+        let tensors = tensors(name, &operation.into());
         self.graph.absent.push(Absent { name: name.to_owned(), tensors, missing });
     }
 
     /// Adds a convolution module without bias.
     pub fn convolution(&mut self, name: &str, geometry: ConvGeometry, input: NodeId) -> NodeId {
-        self.module(name, Operation::Convolution(geometry), &[input])
+        self.module(name, Convolution { geometry, bias: false }, &[input])
     }
 
-    /// Adds a batch-norm module.
+    /// Adds a batch-norm module with torch's usual epsilon.
     pub fn batch_norm(&mut self, name: &str, input: NodeId) -> NodeId {
-        self.module(name, Operation::BatchNorm { channels: self.channels(input) }, &[input])
+        self.module(name, BatchNorm { channels: self.channels(input), eps: NORM_EPS }, &[input])
     }
 
     /// Adds a max-pool module.
     pub fn max_pool(&mut self, name: &str, window: Window, input: NodeId) -> NodeId {
-        self.module(name, Operation::MaxPool(window), &[input])
+        self.module(name, MaxPool { window }, &[input])
     }
 
     /// Gives a value one more module name (a container returns what its last child returns).
@@ -71,17 +113,97 @@ impl GraphBuilder {
     }
 
     /// The finished graph.
-    pub fn finish(self) -> Graph {
-        self.graph
+    ///
+    /// # Errors
+    /// [`GraphError`] for the first operation that does not fit.
+    pub fn finish(self) -> Result<Graph, GraphError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.graph),
+        }
     }
 
-    /// The receptive field of a new node.
-    fn field(&self, operation: &Operation, inputs: &[NodeId]) -> Option<ReceptiveField> {
+    /// The shape of a new node for a large image, as far as it is known, and its receptive field.
+    fn check(
+        &self,
+        name: &str,
+        operation: &Operation,
+        inputs: &[NodeId],
+    ) -> Result<(Option<Shape>, Option<ReceptiveField>), GraphError> {
+        let node = name.to_owned();
+        if inputs.iter().any(|input| input.0 >= self.graph.nodes.len()) {
+            return Err(GraphError::Order { node });
+        }
+        if let Operation::Input(Input { channels }) = operation {
+            return Ok((Some(Shape::grid(*channels, PROBE, PROBE)), Some(ReceptiveField::INPUT)));
+        }
+        let known: Vec<Shape> = inputs.iter().filter_map(|input| self.probes[input.0]).collect();
+        let probe = match operation.shape(&known) {
+            // Of a network of one image size nothing is known at another; what it needs is told when it runs.
+            Err(ShapeError::TooSmall) => None,
+            Err(_) if known.len() < inputs.len() => None,
+            shape => Some(shape.map_err(|source| GraphError::Shape { node: node.clone(), source })?),
+        };
+        Ok((probe, self.field(operation, inputs).ok_or(GraphError::Strides { node })?))
+    }
+
+    /// The receptive field of a new node; `None` where the inputs' do not meet.
+    #[expect(
+        clippy::option_option,
+        reason = "no field is an answer, and fields that do not meet are another"
+    )]
+    fn field(&self, operation: &Operation, inputs: &[NodeId]) -> Option<Option<ReceptiveField>> {
         let mut fields = inputs.iter().map(|input| self.graph.fields[input.0]);
-        let first = fields.next().unwrap_or(Some(ReceptiveField::INPUT))?;
-        let joined = fields.try_fold(first, |joined, field| {
-            Some(joined.union(&field?).expect("branches that meet have maps of one size"))
-        })?;
-        operation.receptive_field(joined)
+        let Some(Some(mut joined)) = fields.next() else { return Some(None) };
+        for field in fields {
+            let Some(field) = field else { return Some(None) };
+            joined = joined.union(&field)?;
+        }
+        Some(operation.op().field(joined))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Add, Relu};
+
+    fn convolution(in_channels: usize, stride: usize) -> Convolution {
+        let window = Window::square(3, stride, 1);
+        let geometry = ConvGeometry { in_channels, out_channels: 8, groups: 1, window };
+        Convolution { geometry, bias: true }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_name() {
+        let built = |build: &dyn Fn(&mut GraphBuilder, NodeId)| {
+            let (mut builder, image) = GraphBuilder::new(3);
+            build(&mut builder, image);
+            builder.finish().map(|graph| graph.nodes().len())
+        };
+        let fits = built(&|graph, image| {
+            graph.push("a", convolution(3, 1), &[image]);
+        });
+        assert_eq!(fits, Ok(2));
+        let channels = built(&|graph, image| {
+            graph.push("a", convolution(4, 1), &[image]);
+        });
+        let source = ShapeError::Channels { expected: 4, found: 3 };
+        assert_eq!(channels, Err(GraphError::Shape { node: "a".into(), source }));
+        let later = built(&|graph, _| {
+            graph.push("a", Relu, &[NodeId(7)]);
+        });
+        assert_eq!(later, Err(GraphError::Order { node: "a".into() }));
+        let arity = built(&|graph, image| {
+            graph.push("sum", Add, &[image]);
+        });
+        let source = ShapeError::Arity { expected: 2, found: 1 };
+        assert_eq!(arity, Err(GraphError::Shape { node: "sum".into(), source }));
+        let shapes = built(&|graph, image| {
+            let (fine, coarse) = (convolution(3, 1), convolution(3, 2));
+            let terms = [graph.push("fine", fine, &[image]), graph.push("coarse", coarse, &[image])];
+            graph.push("sum", Add, &terms);
+        });
+        assert_eq!(shapes, Err(GraphError::Shape { node: "sum".into(), source: ShapeError::Different }));
     }
 }

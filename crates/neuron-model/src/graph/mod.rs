@@ -1,26 +1,22 @@
 //! A network as a graph of named operations: what a user lists and taps, and what plans are made from.
 
 mod builder;
-mod operation;
-mod shape;
 mod sign;
 mod tap;
 
-pub use builder::GraphBuilder;
-pub use operation::Operation;
-pub use shape::MapShape;
+pub use builder::{GraphBuilder, GraphError};
 pub use tap::{Tap, TapInfo};
 
 use neuron_geometry::ReceptiveField;
 
 use crate::error::ModelError;
 
+use crate::ops::{Operation, ShapeError};
+use crate::prepared::{Fold, Owner};
+use crate::value::{NodeId, Shape};
+
 /// Side of the largest image that is tried to name one that works: no network of today needs one as large.
 const LARGEST_TRIED: usize = 4096;
-
-/// Index of a node in its graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub(crate) usize);
 
 /// One operation and where its inputs come from.
 #[derive(Clone, Debug)]
@@ -94,21 +90,43 @@ impl Graph {
         needed
     }
 
+    /// The nodes whose operations a signal passes on its way from `target` down to the `wanted` nodes.
+    pub(crate) fn between(&self, target: NodeId, wanted: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+        let below_target = self.ancestors([target]);
+        let mut leads_down = vec![false; self.nodes.len()];
+        wanted.into_iter().for_each(|id| leads_down[id.0] = true);
+        let mut between = Vec::new();
+        for id in self.ids() {
+            if self.node(id).inputs.iter().any(|input| leads_down[input.0]) {
+                leads_down[id.0] = true;
+                if below_target[id.0] {
+                    between.push(id);
+                }
+            }
+        }
+        between
+    }
+
     /// The shape of every node's map for images of `height x width`; `None` for nodes that are not `needed`.
     ///
     /// # Errors
     /// [`ModelError::ImageTooSmall`] where a window does not fit even once; it says the smallest size that works.
+    /// [`ModelError::Shape`] where values do not fit together at that size.
     pub(crate) fn shapes(
         &self,
         needed: &[bool],
         height: usize,
         width: usize,
-    ) -> Result<Vec<Option<MapShape>>, ModelError> {
-        self.try_shapes(needed, height, width).map_err(|node| ModelError::ImageTooSmall {
-            layer: self.node(node).name.clone(),
-            height,
-            width,
-            smallest: self.smallest_image(needed),
+    ) -> Result<Vec<Option<Shape>>, ModelError> {
+        self.try_shapes(needed, height, width).map_err(|(id, source)| {
+            let layer = self.node(id).name.clone();
+            match source {
+                ShapeError::TooSmall => {
+                    let smallest = self.smallest_image(needed);
+                    ModelError::ImageTooSmall { layer, height, width, smallest }
+                }
+                source => ModelError::Shape { layer, height, width, source },
+            }
         })
     }
 
@@ -118,17 +136,17 @@ impl Graph {
         needed: &[bool],
         height: usize,
         width: usize,
-    ) -> Result<Vec<Option<MapShape>>, NodeId> {
-        let mut shapes: Vec<Option<MapShape>> = vec![None; self.nodes.len()];
+    ) -> Result<Vec<Option<Shape>>, (NodeId, ShapeError)> {
+        let image = Shape::grid(0, height, width);
+        let mut shapes: Vec<Option<Shape>> = vec![None; self.nodes.len()];
         for id in self.ids().filter(|id| needed[id.0]) {
             let node = self.node(id);
-            let input = node.inputs.first().and_then(|input| shapes[input.0]);
-            let input = input.unwrap_or(MapShape { channels: 0, height, width });
-            let shape = node.operation.output_shape(input);
-            if shape.height == 0 || shape.width == 0 {
-                return Err(id);
-            }
-            shapes[id.0] = Some(shape);
+            let inputs: Vec<Shape> = node.inputs.iter().filter_map(|input| shapes[input.0]).collect();
+            let shape = match node.operation {
+                Operation::Input(_) => node.operation.op().shape(&[image]),
+                operation => operation.shape(&inputs),
+            };
+            shapes[id.0] = Some(shape.map_err(|error| (id, error))?);
         }
         Ok(shapes)
     }
@@ -147,41 +165,58 @@ impl Graph {
     /// Channels of a node's map; known before the image size is.
     pub fn channels(&self, id: NodeId) -> usize {
         let node = self.node(id);
-        match (node.operation.channels(), node.inputs.first()) {
-            (Some(channels), _) => channels,
-            (None, Some(input)) => self.channels(*input),
-            (None, None) => 0,
-        }
+        let inputs: Vec<usize> = node.inputs.iter().map(|input| self.channels(*input)).collect();
+        node.operation.op().channels(&inputs)
     }
 
     /// Names and shapes of the tensors that the weights of this network hold.
     pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
-        self.nodes.iter().flat_map(|node| node.operation.tensors(&node.name)).collect()
+        self.nodes.iter().flat_map(|node| tensors(&node.name, &node.operation)).collect()
     }
+
+    /// A node as the owner of its weights.
+    pub(crate) fn owner(&self, node: NodeId) -> Owner<'_> {
+        Owner { node, name: &self.node(node).name }
+    }
+
+    /// A batch norm that is folded into the operation below it; `None` for any other node.
+    pub(crate) fn fold(&self, norm: NodeId) -> Option<Fold<'_>> {
+        let Operation::BatchNorm(operation) = self.node(norm).operation else { return None };
+        Some(Fold { norm: self.owner(norm), eps: operation.eps })
+    }
+}
+
+/// Names and shapes of an operation's tensors.
+fn tensors(name: &str, operation: &Operation) -> Vec<(String, Vec<usize>)> {
+    let named = |spec: crate::ops::TensorSpec| (format!("{name}.{}", spec.suffix), spec.shape);
+    operation.op().tensors().into_iter().map(named).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use neuron_geometry::Window;
+    use neuron_kernels::ConvGeometry;
 
     use super::*;
 
-    /// What a network of one pool says to an image of 1 x 1.
+    /// What a network of one convolution says to an image of 1 x 1.
     fn too_small(kernel: usize) -> String {
         let (mut graph, image) = GraphBuilder::new(3);
-        graph.max_pool("pool", Window::square(kernel, 1, 0), image);
-        graph.finish().tap_infos(1, 1).unwrap_err().to_string()
+        let window = Window::square(kernel, 1, 0);
+        let geometry = ConvGeometry { in_channels: 3, out_channels: 1, groups: 1, window };
+        graph.convolution("conv", geometry, image);
+        graph.finish().unwrap().tap_infos(1, 1).unwrap_err().to_string()
     }
 
     #[test]
     fn the_search_for_the_smallest_image_ends() {
         assert_eq!(
             too_small(4096),
-            "an image of 1 x 1 pixels is too small at pool; the smallest is 4096 x 4096"
+            "an image of 1 x 1 pixels is too small at conv; the smallest is 4096 x 4096"
         );
         assert_eq!(
             too_small(4097),
-            "an image of 1 x 1 pixels is too small at pool; no square image of a usual size works"
+            "an image of 1 x 1 pixels is too small at conv; no square image of a usual size works"
         );
     }
 }

@@ -1,4 +1,5 @@
-use super::{Graph, NodeId, Operation};
+use super::Graph;
+use crate::value::NodeId;
 
 impl Graph {
     /// Whether no value of a node can be below 0, whatever the image: the output of a ReLU, and what pools or adds
@@ -8,16 +9,8 @@ impl Graph {
     /// driven further down. What comes before a ReLU, or goes without one (logits), is below 0 like any other number.
     pub fn is_non_negative(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        match node.operation {
-            Operation::Relu => true,
-            Operation::MaxPool(_) | Operation::GlobalAveragePool | Operation::Add => {
-                node.inputs.iter().all(|input| self.is_non_negative(*input))
-            }
-            Operation::Input { .. }
-            | Operation::Convolution(_)
-            | Operation::BatchNorm { .. }
-            | Operation::Linear { .. } => false,
-        }
+        let inputs: Vec<bool> = node.inputs.iter().map(|input| self.is_non_negative(*input)).collect();
+        node.operation.op().is_non_negative(&inputs)
     }
 }
 

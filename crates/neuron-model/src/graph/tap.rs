@@ -1,8 +1,9 @@
 use neuron_geometry::per_axis;
 use serde::Serialize;
 
-use super::{Graph, MapShape, NodeId};
+use super::Graph;
 use crate::error::ModelError;
+use crate::value::{NodeId, Shape};
 
 /// A named place in a network whose value can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +94,7 @@ impl Graph {
     pub fn tap_infos(&self, height: usize, width: usize) -> Result<Vec<TapInfo>, ModelError> {
         let shapes = self.shapes(&vec![true; self.nodes.len()], height, width)?;
         let info = |tap: Tap| {
-            let MapShape { channels, height, width } = shapes[tap.node.0]?;
+            let Shape { channels, height, width, .. } = shapes[tap.node.0]?;
             let field = self.receptive_field(tap.node);
             Some(TapInfo {
                 name: tap.name,
@@ -140,17 +141,18 @@ fn edit_distance(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{GraphBuilder, Operation};
+    use crate::graph::GraphBuilder;
+    use crate::ops::{Linear, Relu};
 
     /// A graph with modules of these names, one above the other, and one that is absent.
     fn graph(names: &[&str], absent: &str) -> Graph {
         let (mut graph, mut value) = GraphBuilder::new(3);
         for name in names {
-            value = graph.module(name, Operation::Relu, &[value]);
+            value = graph.module(name, Relu, &[value]);
         }
-        let head = Operation::Linear { in_features: 3, out_features: 2 };
-        graph.leave_out(absent, &head, vec![format!("{absent}.weight")]);
-        graph.finish()
+        let head = Linear { in_features: 3, out_features: 2 };
+        graph.leave_out(absent, head, vec![format!("{absent}.weight")]);
+        graph.finish().unwrap()
     }
 
     #[test]

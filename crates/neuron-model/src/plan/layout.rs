@@ -1,8 +1,9 @@
 use std::ops::Range;
 
-use super::{Keep, Plan, Step};
+use super::{Plan, Step};
 use crate::error::ModelError;
-use crate::graph::{Graph, MapShape, NodeId};
+use crate::graph::Graph;
+use crate::value::{Keep, NodeId, Shape};
 
 /// Pixels of an image of 224 x 224, for which the sizes below were measured.
 const USUAL_PIXELS: usize = 224 * 224;
@@ -34,7 +35,7 @@ pub(crate) struct Stage {
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// Shape of each node's map; `None` where it is not computed.
-    pub(crate) shapes: Vec<Option<MapShape>>,
+    pub(crate) shapes: Vec<Option<Shape>>,
     /// Place of each node's value; `None` where it is never written.
     pub(crate) places: Vec<Option<Place>>,
     /// Length of each buffer, in values.
@@ -63,7 +64,7 @@ impl Layout {
         Ok(Self::of_stages(plan, shapes, stages, group))
     }
 
-    fn of_stages(plan: &Plan, shapes: Vec<Option<MapShape>>, stages: Vec<Stage>, group: usize) -> Self {
+    fn of_stages(plan: &Plan, shapes: Vec<Option<Shape>>, stages: Vec<Stage>, group: usize) -> Self {
         let mut allocation = Allocation::new(plan.graph(), &shapes);
         for id in plan.graph().ids().filter(|id| is_wide(plan, &stages, *id)) {
             allocation.reserve(id, true, group);
@@ -76,8 +77,8 @@ impl Layout {
     }
 
     /// Shape of a node's map.
-    pub(crate) fn shape(&self, id: NodeId) -> MapShape {
-        self.shapes[id.0].unwrap_or(MapShape { channels: 0, height: 0, width: 0 })
+    pub(crate) fn shape(&self, id: NodeId) -> Shape {
+        self.shapes[id.0].unwrap_or(Shape::grid(0, 0, 0))
     }
 }
 
@@ -87,7 +88,7 @@ fn one_stage(plan: &Plan, batch: usize) -> (Vec<Stage>, usize) {
 }
 
 /// Splits the steps into an early and a late stage.
-fn stages(steps: &[Step], shapes: &[Option<MapShape>], pixels: usize, batch: usize) -> (Vec<Stage>, usize) {
+fn stages(steps: &[Step], shapes: &[Option<Shape>], pixels: usize, batch: usize) -> (Vec<Stage>, usize) {
     let unit = (USUAL_PIXELS / pixels.max(1)).max(1);
     let group = (LATE_PER_EARLY * unit).min(batch.max(1));
     let is_late =
@@ -113,13 +114,13 @@ fn is_wide(plan: &Plan, stages: &[Stage], id: NodeId) -> bool {
 /// Hands out buffers; a buffer is reused as soon as the last reader of its value is done.
 struct Allocation<'a> {
     graph: &'a Graph,
-    shapes: &'a [Option<MapShape>],
+    shapes: &'a [Option<Shape>],
     places: Vec<Option<Place>>,
     lens: Vec<usize>,
 }
 
 impl<'a> Allocation<'a> {
-    fn new(graph: &'a Graph, shapes: &'a [Option<MapShape>]) -> Self {
+    fn new(graph: &'a Graph, shapes: &'a [Option<Shape>]) -> Self {
         Self { graph, shapes, places: vec![None; shapes.len()], lens: Vec::new() }
     }
 

@@ -4,28 +4,18 @@
 //! residual addition and the ReLU that follow it into one step wherever nobody looks at the values in between;
 //! asking for an intermediate value splits the step at that place and changes no bit of any other value.
 
+mod fuse;
 mod layout;
 mod step;
 
 pub(crate) use layout::{Layout, Stage};
-pub(crate) use step::{Step, StepKind};
+pub(crate) use step::Step;
 
 use std::sync::Arc;
 
-use crate::graph::{Graph, Operation, Tap};
+use crate::graph::{Graph, Tap};
+use crate::value::Keep;
 use neuron_kernels::Algorithm;
-
-/// What a forward pass remembers beside its taps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Keep {
-    /// Nothing: buffers are reused as soon as their last reader is done.
-    Taps,
-    /// What the gradients need: the outputs of ReLUs and the positions of maxima.
-    Gradient,
-    /// What gradients and layer-wise relevance propagation need: also the inputs of every operation and both
-    /// terms of every addition.
-    Relevance,
-}
 
 /// The steps that lead to some taps of a graph.
 #[derive(Clone, Debug)]
@@ -46,7 +36,7 @@ impl Plan {
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
-        let steps = step::steps(&graph, &needed, &visible);
+        let steps = fuse::steps(&graph, &needed, &visible);
         Self { graph, taps, keep, algorithm, needed, retained, steps }
     }
 
@@ -90,14 +80,9 @@ fn retained(graph: &Graph, needed: &[bool], keep: Keep) -> Vec<bool> {
     let mut retained = vec![false; needed.len()];
     for id in graph.ids().filter(|id| needed[id.0]) {
         let node = graph.node(id);
-        let (output, inputs) = match (keep, node.operation) {
-            (Keep::Taps, _) | (_, Operation::Input { .. } | Operation::BatchNorm { .. }) => (false, false),
-            (_, Operation::Relu) => (true, false),
-            (Keep::Gradient, _) => (false, false),
-            (Keep::Relevance, _) => (false, true),
-        };
-        retained[id.0] |= output;
-        if inputs {
+        let saves = node.operation.op().saves(keep);
+        retained[id.0] |= saves.output;
+        if saves.inputs {
             node.inputs.iter().for_each(|input| retained[input.0] = true);
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use neuron_geometry::Window;
+use neuron_model::ops::{Convolution, Linear, MaxPool};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Architecture, Graph, Network, NodeId, Operation, Tap, Weights};
 
@@ -125,19 +126,19 @@ impl Definition {
         let node = self.graph.node(id);
         let input = |index: usize| &self.maps[&node.inputs[index]];
         match node.operation {
-            Operation::Input { .. } => image.clone(),
+            Operation::Input(_) => image.clone(),
             Operation::Convolution(_) => self.convolve(id, input(0), |weight| weight),
-            Operation::BatchNorm { .. } => {
+            Operation::BatchNorm(_) => {
                 let (scale, shift) = self.scale_and_shift(&node.name);
                 input(0).with(|at, value| value * scale[at % scale.len()] + shift[at % scale.len()])
             }
-            Operation::Relu => input(0).with(|_, value| value.max(0.0)),
-            Operation::Add => input(0).with(|at, value| value + input(1).data[at]),
+            Operation::Relu(_) => input(0).with(|_, value| value.max(0.0)),
+            Operation::Add(_) => input(0).with(|at, value| value + input(1).data[at]),
             Operation::MaxPool(_) => {
                 let (map, places) = self.pooled(id);
                 map.with(|at, _| input(0).data[places[at]])
             }
-            Operation::GlobalAveragePool => {
+            Operation::GlobalAveragePool(_) => {
                 let input = input(0);
                 let positions = (input.height * input.width) as f64;
                 let mut mean = Map::zeros(1, 1, input.channels);
@@ -148,10 +149,11 @@ impl Definition {
                     .for_each(|(at, v)| mean.data[at % input.channels] += v / positions);
                 mean
             }
-            Operation::Linear { .. } => {
+            Operation::Linear(_) => {
                 let bias = self.tensor(&format!("{}.bias", node.name));
                 self.convolve(id, input(0), |weight| weight).with(|at, value| value + bias[at])
             }
+            other => panic!("{other:?} has no definition here"),
         }
     }
 
@@ -160,8 +162,8 @@ impl Definition {
         let node = self.graph.node(id);
         let weight = self.tensor(&format!("{}.weight", node.name));
         let (out_channels, window, groups) = match node.operation {
-            Operation::Convolution(g) => (g.out_channels, g.window, g.groups),
-            Operation::Linear { out_features, .. } => (out_features, Window::square(1, 1, 0), 1),
+            Operation::Convolution(Convolution { geometry: g, .. }) => (g.out_channels, g.window, g.groups),
+            Operation::Linear(Linear { out_features, .. }) => (out_features, Window::square(1, 1, 0), 1),
             other => panic!("{other:?} has no products"),
         };
         let Window { kernel, stride, padding, dilation, .. } = window;
@@ -208,7 +210,9 @@ impl Definition {
     /// The output's shape of a max-pool, and where in the input each (first) maximum lies.
     fn pooled(&self, id: NodeId) -> (Map, Vec<usize>) {
         let node = self.graph.node(id);
-        let Operation::MaxPool(window) = node.operation else { panic!("{} is no max-pool", node.name) };
+        let Operation::MaxPool(MaxPool { window }) = node.operation else {
+            panic!("{} is no max-pool", node.name)
+        };
         let input = &self.maps[&node.inputs[0]];
         let [height, width] = window.positions([input.height, input.width]);
         let output = Map::zeros(height, width, input.channels);
@@ -255,18 +259,18 @@ impl Definition {
         let input = |index: usize| &self.maps[&node.inputs[index]];
         let relevance = how == Back::Relevance;
         match node.operation {
-            Operation::Input { .. } => Vec::new(),
-            Operation::BatchNorm { .. } | Operation::Relu if relevance => vec![signal.clone()],
-            Operation::BatchNorm { .. } => {
+            Operation::Input(_) => Vec::new(),
+            Operation::BatchNorm(_) | Operation::Relu(_) if relevance => vec![signal.clone()],
+            Operation::BatchNorm(_) => {
                 let (scale, _) = self.scale_and_shift(&node.name);
                 vec![signal.with(|at, value| value * scale[at % scale.len()])]
             }
-            Operation::Relu => {
+            Operation::Relu(_) => {
                 let open = |at: usize| self.maps[&id].data[at] > 0.0;
                 let passed = |value: f64| if how == Back::Guided { value.max(0.0) } else { value };
                 vec![signal.with(|at, value| if open(at) { passed(value) } else { 0.0 })]
             }
-            Operation::Add if relevance => {
+            Operation::Add(_) if relevance => {
                 let share = |at: usize| {
                     let (main, shortcut) = (input(0).data[at].abs(), input(1).data[at].abs());
                     if main + shortcut == 0.0 { 0.5 } else { main / (main + shortcut) }
@@ -276,8 +280,8 @@ impl Definition {
                     signal.with(|at, value| (1.0 - share(at)) * value),
                 ]
             }
-            Operation::Add => vec![signal.clone(), signal.clone()],
-            Operation::Convolution(_) | Operation::Linear { .. } if relevance => {
+            Operation::Add(_) => vec![signal.clone(), signal.clone()],
+            Operation::Convolution(_) | Operation::Linear(_) if relevance => {
                 let z = self.convolve(id, input(0), |weight| weight.max(0.0));
                 let mut output = input(0).like();
                 self.products(id, input(0), &mut |out, from, weight| {
@@ -286,21 +290,23 @@ impl Definition {
                 });
                 vec![output]
             }
-            Operation::Convolution(_) | Operation::Linear { .. } => {
+            Operation::Convolution(_) | Operation::Linear(_) => {
                 let mut output = input(0).like();
                 self.products(id, input(0), &mut |out, from, weight| {
                     output.data[from] += weight * signal.data[out];
                 });
                 vec![output]
             }
-            Operation::MaxPool(window) if relevance => vec![averaged(input(0), signal, window.stride[0])],
+            Operation::MaxPool(MaxPool { window }) if relevance => {
+                vec![averaged(input(0), signal, window.stride[0])]
+            }
             Operation::MaxPool(_) => {
                 let mut output = input(0).like();
                 let (_, places) = self.pooled(id);
                 places.iter().zip(&signal.data).for_each(|(place, value)| output.data[*place] += value);
                 vec![output]
             }
-            Operation::GlobalAveragePool => {
+            Operation::GlobalAveragePool(_) => {
                 let input = input(0);
                 let positions = (input.height * input.width) as f64;
                 let spread = |at: usize| {
@@ -311,6 +317,7 @@ impl Definition {
                 };
                 vec![input.with(|at, _| spread(at))]
             }
+            other => panic!("{other:?} has no definition here"),
         }
     }
 }

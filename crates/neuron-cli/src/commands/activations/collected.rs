@@ -42,7 +42,7 @@ impl Collected {
         let side = preprocessing.crop;
         let infos = network.tap_infos(side, side)?;
         let info = infos.iter().find(|info| info.name == tap.name).context("a tap is in the list of taps")?;
-        let is_linear = matches!(network.graph().node(tap.node).operation, Operation::Linear { .. });
+        let is_linear = matches!(network.graph().node(tap.node).operation, Operation::Linear(_));
         let axes = if args.reduce == Reduce::None && !is_linear {
             vec![info.channels, info.height, info.width]
         } else {

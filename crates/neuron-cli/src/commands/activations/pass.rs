@@ -33,7 +33,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<Option<Report>> {
         let _caught = interrupt::caught();
         let mut report = Report { out: self.args.out.clone(), ..Report::default() };
-        let mut session = network.session(taps, Keep::Taps);
+        let mut session = network.session(taps, Keep::Taps)?;
         let mut progress =
             Progress::new("activations", "images", self.args.images.len(), 0, self.global.quiet);
         let mut done = 0;

@@ -67,13 +67,17 @@ pub(super) struct FieldScorer {
 }
 
 impl FieldScorer {
-    pub(super) fn new(network: &Network, tap: &Tap, preprocessing: &Preprocessing) -> Self {
-        Self {
-            session: network.session(std::slice::from_ref(tap), Keep::Taps),
+    pub(super) fn new(
+        network: &Network,
+        tap: &Tap,
+        preprocessing: &Preprocessing,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            session: network.session(std::slice::from_ref(tap), Keep::Taps)?,
             preprocessing: preprocessing.clone(),
             channels: network.channels(tap),
             forwards: 0,
-        }
+        })
     }
 
     /// The position of every channel's maximum on every image.

@@ -73,7 +73,7 @@ impl Plan<'_> {
 fn seconds_a_pass(network: &Network, target: &Tap, (height, width): (usize, usize)) -> anyhow::Result<f64> {
     let pixels = vec![0.5; 3 * height * width];
     let image = ChannelsLast::new(&pixels, height, width);
-    let mut session = network.session(std::slice::from_ref(target), Keep::Taps);
+    let mut session = network.session(std::slice::from_ref(target), Keep::Taps)?;
     // The first pass packs the kernels.
     session.run(&image, &mut |_| {})?;
     let started = Instant::now();

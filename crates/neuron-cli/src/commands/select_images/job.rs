@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use neuron_data::{Batch, Dataset, Preprocessing};
-use neuron_model::{Keep, Network, Reduction, Session, Tap};
+use neuron_model::{Keep, ModelError, Network, Reduction, Session, Tap};
 use neuron_topk::{TopK, TopkError};
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ impl SelectImages {
         preprocessing: &Preprocessing,
         settings: &Settings,
         dataset: &Arc<Dataset>,
-    ) -> Self {
+    ) -> Result<Self, ModelError> {
         let keep = NonZeroUsize::new(settings.topk_images).unwrap_or(NonZeroUsize::MIN);
         let layers = taps.iter().zip(&settings.layers).map(|(tap, layer)| {
             let width = network.channels(tap);
@@ -51,13 +51,13 @@ impl SelectImages {
                 positions: Vec::new(),
             }
         });
-        Self {
-            session: network.session(taps, Keep::Taps),
+        Ok(Self {
+            session: network.session(taps, Keep::Taps)?,
             preprocessing: preprocessing.clone(),
             dataset: dataset.clone(),
             layers: layers.collect(),
             forwards: 0,
-        }
+        })
     }
 
     /// The lists, one a layer.

@@ -28,7 +28,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
 
     let side = preprocessing.crop;
     let pixels = vec![0.5; TIMED * side * side * 3];
-    let mut session = network.session(taps, Keep::Taps);
+    let mut session = network.session(taps, Keep::Taps)?;
     let seconds = scan::seconds_of(|| session.run(&ChannelsLast::new(&pixels, side, side), &mut |_| {}))?;
     Ok(Plan {
         command: "select-images",

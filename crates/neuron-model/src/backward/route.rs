@@ -1,4 +1,7 @@
-use crate::graph::{Graph, NodeId, Operation};
+use crate::composite::Composite;
+use crate::graph::Graph;
+use crate::ops::OpKind;
+use crate::value::NodeId;
 
 /// The part of a graph that signals from some starts pass on their way to the wanted nodes.
 pub(crate) struct Route {
@@ -11,7 +14,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    pub(crate) fn new(graph: &Graph, starts: &[NodeId], wanted_nodes: &[NodeId]) -> Self {
+    pub(crate) fn new(
+        graph: &Graph,
+        composite: &Composite,
+        starts: &[NodeId],
+        wanted_nodes: &[NodeId],
+    ) -> Self {
         let len = graph.nodes().len();
         let mut wanted = vec![false; len];
         wanted_nodes.iter().for_each(|id| wanted[id.0] = true);
@@ -30,20 +38,35 @@ impl Route {
             }
         }
         let mut route = Self { active, wanted, last_readers, folded: vec![None; len] };
-        for id in graph.ids().filter(|id| route.active[id.0]) {
-            route.folded[id.0] = route.foldable(graph, starts, id);
+        if composite.merge_norms {
+            for id in graph.ids().filter(|id| route.active[id.0] && !composite.at.contains_key(id)) {
+                route.folded[id.0] = route.foldable(graph, starts, id);
+            }
         }
         route
     }
 
     /// The convolution below a batch norm, if their two steps back can be one.
     fn foldable(&self, graph: &Graph, starts: &[NodeId], id: NodeId) -> Option<NodeId> {
-        let Operation::BatchNorm { .. } = graph.node(id).operation else { return None };
+        if graph.node(id).operation.kind() != OpKind::BatchNorm {
+            return None;
+        }
         let below = graph.node(id).inputs[0];
         let alone = self.active[below.0] && !self.wanted[below.0] && !starts.contains(&below);
-        let is_convolution = matches!(graph.node(below).operation, Operation::Convolution(_));
+        let is_convolution = graph.node(below).operation.kind() == OpKind::Convolution;
         let readers = graph.ids().filter(|reader| graph.node(*reader).inputs.contains(&below)).count();
         (alone && is_convolution && readers == 1).then_some(below)
+    }
+
+    /// Whether the signal at a node goes on to one of its inputs.
+    pub(crate) fn goes_on(&self, graph: &Graph, id: NodeId) -> bool {
+        graph.node(id).inputs.iter().any(|input| self.active[input.0])
+    }
+
+    /// The nodes whose operations are passed, each by its own rule.
+    pub(crate) fn crossed<'a>(&'a self, graph: &'a Graph) -> impl Iterator<Item = NodeId> + 'a {
+        let passed = graph.ids().filter(|id| self.active[id.0] && self.goes_on(graph, *id));
+        passed.filter(|id| self.folded[id.0].is_none())
     }
 
     pub(crate) fn is_active(&self, id: NodeId) -> bool {

@@ -1,0 +1,78 @@
+//! What every place that runs a plan can do.
+
+use neuron_kernels::{self as kernels, Buffer, View};
+
+use crate::composite::Composite;
+use crate::error::ModelError;
+use crate::images::Images;
+use crate::matching::Matcher;
+use crate::value::{NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
+
+/// Signals at some nodes, channels-last on the host.
+pub(crate) type Signals = Vec<(NodeId, Buffer)>;
+
+/// A plan with the buffers for running it, somewhere.
+pub(crate) trait Executor: Send + Sync {
+    /// Runs the images through the plan and shows each tap's values in the order of the items.
+    fn run(&mut self, images: &dyn Images, visit: Visit<'_>) -> Result<(), ModelError>;
+
+    /// As [`Executor::run`], of which only the reduced maps are shown.
+    fn scores(
+        &mut self,
+        images: &dyn Images,
+        reduction: Reduction,
+        visit: VisitScores<'_>,
+    ) -> Result<(), ModelError> {
+        self.run(images, &mut reduced(reduction, visit))
+    }
+
+    /// Items of the last run.
+    fn batch(&self) -> usize;
+
+    /// Shape of a node's map in the last run; without positions where it was not computed.
+    fn shape(&self, id: NodeId) -> Shape;
+
+    /// The value of a node on the host, after a run that kept it there.
+    fn kept(&self, id: NodeId) -> Option<View<'_>>;
+
+    /// What an operation saved beside its output on the host, after a run that kept it there.
+    fn saved(&self, id: NodeId) -> &[u8];
+
+    /// Whether it can pass a signal through a node by its rule, given that the operation knows it.
+    fn passes(&self, _composite: &Composite, _id: NodeId) -> bool {
+        true
+    }
+
+    /// Passes the seeds back to the wanted nodes where the values are; `None` if they are on the host, where every
+    /// rule can be computed.
+    fn backward(
+        &self,
+        _composite: &Composite,
+        _seeds: &Signals,
+        _wanted: &[NodeId],
+    ) -> Result<Option<Signals>, ModelError> {
+        Ok(None)
+    }
+
+    /// What matches features where the values are; `None` if they are on the host.
+    fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+        None
+    }
+}
+
+/// Shows `visit` the scores of the maps that it is shown.
+pub(crate) fn reduced(
+    reduction: Reduction,
+    visit: &mut (dyn FnMut(Scored<'_>) + Send),
+) -> impl FnMut(Tapped<'_>) + Send {
+    let (mut scores, mut positions) = (Vec::new(), Vec::new());
+    move |Tapped { tap, first_item, map }| {
+        scores.resize(map.batch * map.channels, 0.0);
+        positions.resize(scores.len(), 0);
+        match reduction {
+            Reduction::Max => kernels::reduce_max(map, &mut scores, &mut positions),
+            Reduction::Mean => kernels::reduce_mean(map, &mut scores),
+        }
+        visit(Scored { tap, first_item, channels: map.channels, scores: &scores, positions: &positions });
+    }
+}

@@ -1,0 +1,84 @@
+use neuron_geometry::ReceptiveField;
+use neuron_kernels::ConvGeometry;
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves, ShapeError, TensorSpec};
+use super::product::{self, Sliding};
+use crate::prepared::Choice;
+use crate::prepared::Part;
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// A convolution, in groups and with a bias where it says so.
+///
+/// Tensors: `weight` `[out_channels, in_channels / groups, kernel, kernel]`, `bias` `[out_channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convolution {
+    /// Its channels, and how it slides.
+    pub geometry: ConvGeometry,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
+impl Op for Convolution {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let Shape { channels: found, height, width, .. } = inputs[0];
+        let (expected, window) = (self.geometry.in_channels, self.geometry.window);
+        if expected != found {
+            return Err(ShapeError::Channels { expected, found });
+        }
+        let [height, width] = window.positions([height, width]);
+        Ok(Shape::grid(self.geometry.out_channels, height, width))
+    }
+
+    fn channels(&self, _: &[usize]) -> usize {
+        self.geometry.out_channels
+    }
+
+    fn tensors(&self) -> Vec<TensorSpec> {
+        let weight = TensorSpec { suffix: "weight", shape: self.geometry.weight_shape().to_vec() };
+        let bias = TensorSpec { suffix: "bias", shape: vec![self.geometry.out_channels] };
+        [Some(weight), self.bias.then_some(bias)].into_iter().flatten().collect()
+    }
+
+    fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
+        Some(input.then(self.geometry.window))
+    }
+
+    fn is_non_negative(&self, _: &[bool]) -> bool {
+        false
+    }
+
+    fn saves(&self, keep: Keep) -> Saves {
+        product::saves(keep)
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        product::knows(rule)
+    }
+
+    fn takes_addend(&self) -> bool {
+        true
+    }
+}
+
+impl Convolution {
+    fn sliding<'a>(&self, weights: &super::Weighted<'a>) -> Sliding<'a> {
+        Sliding { weights: *weights, geometry: self.geometry }
+    }
+}
+
+impl HostOp for Convolution {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        // Without bias and norm it is a value that is looked at below its norm, and always computed alike.
+        let choice = match call.weights.fold {
+            None if !self.bias => Choice::part(Part::Raw),
+            fold => Choice { part: Part::Raw, fold, algorithm: call.algorithm },
+        };
+        self.sliding(&call.weights).forward(call, choice, output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        self.sliding(&call.weights).backward(call, signal, pool)
+    }
+}

@@ -1,0 +1,161 @@
+//! How the CPU computes an operation: what it is given, and what it gives.
+
+use std::sync::Arc;
+
+use neuron_kernels::{Algorithm, Buffer, View, copy};
+
+use super::op::Op;
+use crate::prepared::{Fold, Owner, PreparedWeights};
+use crate::rule::{Product, Rule, Site};
+
+/// An operation on the CPU. An operation without a backward pass knows no rule ([`Op::knows`]).
+pub(crate) trait HostOp: Op {
+    /// Overwrites `output`.
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], saved: Option<&mut [u8]>);
+
+    /// Passes a signal from the output to each input, in their order.
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal>;
+}
+
+/// The weights of the operation that is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Weighted<'a> {
+    pub(crate) prepared: &'a PreparedWeights,
+    pub(crate) owner: Owner<'a>,
+    /// The batch norm that is computed in the same step.
+    pub(crate) fold: Option<Fold<'a>>,
+}
+
+/// What a forward call reads.
+pub(crate) struct Forward<'a> {
+    pub(crate) weights: Weighted<'a>,
+    /// The first input.
+    pub(crate) input: View<'a>,
+    /// The other inputs of the operation.
+    pub(crate) others: &'a [View<'a>],
+    /// A value that is added to the result in the same step.
+    pub(crate) addend: Option<&'a [f32]>,
+    /// Whether a ReLU follows in the same step.
+    pub(crate) relu: bool,
+    /// How sums may be arranged.
+    pub(crate) algorithm: Algorithm,
+}
+
+/// What a backward call reads.
+pub(crate) struct Backward<'a> {
+    pub(crate) rule: &'a Rule,
+    pub(crate) weights: Weighted<'a>,
+    /// The operation's inputs, where they were kept.
+    pub(crate) inputs: &'a [Option<View<'a>>],
+    /// The size of each input.
+    pub(crate) sizes: &'a [Size],
+    /// The size of the output.
+    pub(crate) output_size: Size,
+    /// The output, where it was kept.
+    pub(crate) output: Option<View<'a>>,
+    /// What the forward call saved beside the output.
+    pub(crate) saved: &'a [u8],
+    /// What has arrived at the first input along other paths, if the operation adds it itself ([`Op::takes_addend`]).
+    pub(crate) addend: Option<Signal>,
+    /// The ReLU below that the signal passes in the same call, by its output and its rule.
+    pub(crate) gate: Option<(&'a [f32], &'a Rule)>,
+}
+
+/// The size of a batch of maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) batch: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+impl Size {
+    pub(crate) fn len(self) -> usize {
+        self.batch * self.height * self.width * self.channels
+    }
+
+    pub(crate) fn view(self, data: &[f32]) -> View<'_> {
+        View::new(self.batch, self.height, self.width, self.channels, data)
+    }
+}
+
+impl<'a> Backward<'a> {
+    /// The signal at the output with its shape.
+    pub(crate) fn signal<'s>(&self, signal: &'s Signal) -> View<'s> {
+        self.output_size.view(signal)
+    }
+
+    /// An input that the rule reads.
+    ///
+    /// # Panics
+    /// If it was not kept: a pass checks before it starts that the session keeps what its rules read.
+    pub(crate) fn input(&self, index: usize) -> View<'a> {
+        self.inputs[index].expect("a pass checks that the session keeps what its rules read")
+    }
+
+    /// Signals at the inputs by a rule of an embedder's.
+    pub(crate) fn custom(
+        &self,
+        signal: Signal,
+        product: Option<&dyn Product>,
+        pool: &mut Pool,
+    ) -> Option<Vec<Signal>> {
+        let Rule::Custom(rule) = self.rule else { return None };
+        let mut outputs: Vec<Buffer> = self.sizes.iter().map(|size| pool.take(size.len())).collect();
+        let site = Site { inputs: self.inputs, output: self.output, product };
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|output| &mut output[..]).collect();
+        rule.pass(&site, self.signal(&signal), &mut slices);
+        pool.release(signal);
+        Some(outputs.into_iter().map(Arc::new).collect())
+    }
+}
+
+/// A signal in main memory. Several places may hold the same; one that changes it makes it its own before.
+pub(crate) type Signal = Arc<Buffer>;
+
+/// Memory for the signals of backward passes, used again by the next one.
+#[derive(Default)]
+pub(crate) struct Pool {
+    buffers: Vec<Buffer>,
+    scratch: Buffer,
+}
+
+impl Pool {
+    /// A buffer of `len` arbitrary values, the smallest of the spare ones that is large enough.
+    pub(crate) fn take(&mut self, len: usize) -> Buffer {
+        let fits = self.buffers.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
+        let best = fits.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index);
+        let mut buffer = best.map(|index| self.buffers.swap_remove(index)).unwrap_or_default();
+        buffer.resize(len);
+        buffer
+    }
+
+    /// Takes back a buffer.
+    pub(crate) fn give(&mut self, buffer: Buffer) {
+        self.buffers.push(buffer);
+    }
+
+    /// Takes back a signal, unless another place holds it still.
+    pub(crate) fn release(&mut self, signal: Signal) {
+        if let Some(buffer) = Arc::into_inner(signal) {
+            self.give(buffer);
+        }
+    }
+
+    /// The signal for one place to change.
+    pub(crate) fn own<'s>(&mut self, signal: &'s mut Signal) -> &'s mut Buffer {
+        if Arc::get_mut(signal).is_none() {
+            let mut own = self.take(signal.len());
+            copy(signal, &mut own);
+            *signal = Arc::new(own);
+        }
+        Arc::get_mut(signal).expect("one holder")
+    }
+
+    /// `len` arbitrary values for an intermediate map.
+    pub(crate) fn scratch(&mut self, len: usize) -> &mut [f32] {
+        self.scratch.resize(len);
+        &mut self.scratch
+    }
+}

@@ -1,0 +1,79 @@
+use neuron_geometry::Window;
+use neuron_kernels::ConvGeometry;
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal, Weighted};
+use super::op::{Op, Saves, ShapeError, TensorSpec};
+use super::product::{self, Sliding};
+use crate::prepared::{Choice, Part};
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// A fully connected layer with bias, at every position by itself.
+///
+/// Tensors: `weight` `[out_features, in_features]`, `bias` `[out_features]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Channels of the input.
+    pub in_features: usize,
+    /// Channels of the output.
+    pub out_features: usize,
+}
+
+impl Linear {
+    /// The convolution that it is.
+    pub(crate) fn geometry(&self) -> ConvGeometry {
+        let (in_channels, out_channels) = (self.in_features, self.out_features);
+        ConvGeometry { in_channels, out_channels, groups: 1, window: Window::square(1, 1, 0) }
+    }
+
+    fn sliding<'a>(&self, weights: &Weighted<'a>) -> Sliding<'a> {
+        Sliding { weights: *weights, geometry: self.geometry() }
+    }
+}
+
+impl Op for Linear {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let (expected, found) = (self.in_features, inputs[0].channels);
+        if expected != found {
+            return Err(ShapeError::Channels { expected, found });
+        }
+        Ok(Shape { channels: self.out_features, ..inputs[0] })
+    }
+
+    fn channels(&self, _: &[usize]) -> usize {
+        self.out_features
+    }
+
+    fn tensors(&self) -> Vec<TensorSpec> {
+        vec![
+            TensorSpec { suffix: "weight", shape: vec![self.out_features, self.in_features] },
+            TensorSpec { suffix: "bias", shape: vec![self.out_features] },
+        ]
+    }
+
+    fn is_non_negative(&self, _: &[bool]) -> bool {
+        false
+    }
+
+    fn saves(&self, keep: Keep) -> Saves {
+        product::saves(keep)
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        product::knows(rule)
+    }
+
+    fn takes_addend(&self) -> bool {
+        true
+    }
+}
+
+impl HostOp for Linear {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        self.sliding(&call.weights).forward(call, Choice::part(Part::Raw), output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        self.sliding(&call.weights).backward(call, signal, pool)
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use neuron_geometry::{ReceptiveField, Window};
+use neuron_kernels::{self as kernels, AveragePool, Divisor, update};
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves, ShapeError};
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// Maximum over windows; padding never wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool {
+    /// How it slides.
+    pub window: Window,
+}
+
+impl MaxPool {
+    /// The average pool of [`Rule::AveragePool`]: windows as wide as the stride, which at the border average what they
+    /// hold.
+    pub(crate) fn averaging(&self) -> AveragePool {
+        let stride = self.window.stride;
+        let window = Window { kernel: stride, stride, ceil_mode: true, ..Window::square(1, 1, 0) };
+        AveragePool::new(window, Divisor::Inside).expect("windows as wide as their stride")
+    }
+
+    fn kernel(&self) -> kernels::MaxPool {
+        kernels::MaxPool::new(self.window).expect("a graph holds only windows that can be pooled")
+    }
+}
+
+impl Op for MaxPool {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let Shape { channels, height, width, .. } = inputs[0];
+        if let Err(source) = kernels::MaxPool::new(self.window) {
+            return Err(ShapeError::Pool { source });
+        }
+        let [height, width] = self.window.positions([height, width]);
+        Ok(Shape::grid(channels, height, width))
+    }
+
+    fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
+        Some(input.then(self.window))
+    }
+
+    fn is_non_negative(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
+
+    fn saves(&self, keep: Keep) -> Saves {
+        Saves { inputs: keep == Keep::Relevance, output: false, beside: keep != Keep::Taps }
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Gradient | Rule::AveragePool { .. } | Rule::Custom(_))
+    }
+}
+
+impl HostOp for MaxPool {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], saved: Option<&mut [u8]>) {
+        self.kernel().forward(call.input, output, saved);
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        if let Rule::Custom(_) = call.rule {
+            return call.custom(signal, None, pool).unwrap_or_default();
+        }
+        let size = call.sizes[0];
+        let mut output = pool.take(size.len());
+        if let Rule::AveragePool { eps } = call.rule {
+            let (average, input) = (self.averaging(), call.input(0));
+            let quotient = pool.scratch(signal.len());
+            average.forward(input, quotient);
+            update(quotient, &signal, |mean, signal| signal / (mean + eps));
+            average.backward(call.output_size.view(quotient), [size.height, size.width], &mut output);
+            update(&mut output, input.data, |value, input| value * input);
+        } else {
+            let signal = call.signal(&signal);
+            self.kernel().backward(signal, call.saved, [size.height, size.width], &mut output);
+        }
+        pool.release(signal);
+        vec![Arc::new(output)]
+    }
+}

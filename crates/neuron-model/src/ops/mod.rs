@@ -1,0 +1,105 @@
+//! The operations of networks, one file each: parameters, shape, tensors, receptive field, what a backward pass reads,
+//! and how the CPU computes it both ways.
+//!
+//! An operation is a value ([`Operation`]); its behaviour is behind [`Op`], and for the CPU behind `HostOp`. The list at
+//! the end of this file is the only one: everything else asks an operation.
+
+mod add;
+mod batch_norm;
+mod convolution;
+mod global_average_pool;
+mod host;
+mod input;
+mod linear;
+mod max_pool;
+mod op;
+mod product;
+mod relu;
+
+pub(crate) use host::{Backward, Forward, HostOp, Pool, Signal, Size, Weighted};
+
+pub use op::{Op, Saves, ShapeError, TensorSpec};
+
+use crate::value::Shape;
+
+/// Makes the enum, its kinds, and the one match that leads to an operation's behaviour.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $module:ident :: $name:ident,)+) => {
+        $(pub use $module::$name;)+
+
+        /// What a node computes.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Operation {
+            $($(#[$doc])* $name($name),)+
+        }
+
+        /// A kind of operation, without its parameters.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum OpKind {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl OpKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+        }
+
+        impl Operation {
+            /// Its kind.
+            pub fn kind(&self) -> OpKind {
+                match self { $(Self::$name(_) => OpKind::$name,)+ }
+            }
+
+            pub(crate) fn host(&self) -> &dyn HostOp {
+                match self { $(Self::$name(operation) => operation,)+ }
+            }
+        }
+
+        $(impl From<$name> for Operation {
+            fn from(operation: $name) -> Self {
+                Self::$name(operation)
+            }
+        })+
+    };
+}
+
+operations! {
+    /// The normalised image.
+    input::Input,
+    /// A convolution.
+    convolution::Convolution,
+    /// A frozen batch norm.
+    batch_norm::BatchNorm,
+    /// `max(x, 0)`
+    relu::Relu,
+    /// Maximum over windows.
+    max_pool::MaxPool,
+    /// Elementwise sum of two maps.
+    add::Add,
+    /// Mean over all positions.
+    global_average_pool::GlobalAveragePool,
+    /// A fully connected layer.
+    linear::Linear,
+}
+
+impl Operation {
+    /// What it is.
+    pub fn op(&self) -> &dyn Op {
+        self.host()
+    }
+
+    /// Shape of the output, with the number of inputs checked.
+    ///
+    /// # Errors
+    /// Those of [`Op::shape`].
+    pub fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let (expected, found) = (self.op().arity(), inputs.len());
+        if expected != found {
+            return Err(ShapeError::Arity { expected, found });
+        }
+        let shape = self.op().shape(inputs)?;
+        if shape.is_empty() { Err(ShapeError::TooSmall) } else { Ok(shape) }
+    }
+}

@@ -1,0 +1,105 @@
+//! What an operation is, whoever computes it.
+
+use std::fmt;
+
+use neuron_geometry::ReceptiveField;
+
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// What an operation is; knows nothing of execution.
+pub trait Op: fmt::Debug {
+    /// Shape of the output.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if the inputs do not fit, or nothing comes out.
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError>;
+
+    /// Channels of the output for those of the inputs; known before the size of the image is.
+    fn channels(&self, inputs: &[usize]) -> usize {
+        inputs.first().copied().unwrap_or(0)
+    }
+
+    /// Number of inputs.
+    fn arity(&self) -> usize {
+        1
+    }
+
+    /// The tensors that it reads from the weights.
+    fn tensors(&self) -> Vec<TensorSpec> {
+        Vec::new()
+    }
+
+    /// The receptive field of the output for that of the input; `None` once a position sees the whole image.
+    fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
+        Some(input)
+    }
+
+    /// Whether no value of the output can be below 0, given that of each input.
+    fn is_non_negative(&self, inputs: &[bool]) -> bool;
+
+    /// What outlives a forward pass that keeps so much.
+    fn saves(&self, keep: Keep) -> Saves;
+
+    /// Whether a signal can pass it by this rule.
+    fn knows(&self, rule: &Rule) -> bool;
+
+    /// Whether its backward call adds what has arrived at its input already, and can pass the ReLU below.
+    fn takes_addend(&self) -> bool {
+        false
+    }
+}
+
+/// A tensor of an operation: `<name of the node>.<suffix>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// The last part of its name.
+    pub suffix: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+/// Values that a backward pass reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saves {
+    /// All inputs.
+    pub inputs: bool,
+    /// The output.
+    pub output: bool,
+    /// One byte for each value of the output that only this operation understands, such as the place of a maximum.
+    pub beside: bool,
+}
+
+/// Why an operation has no output for some inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A window does not fit even once.
+    #[error("a window does not fit even once")]
+    TooSmall,
+    /// It has another number of inputs.
+    #[error("it has {found} inputs instead of {expected}")]
+    Arity {
+        /// How many it reads.
+        expected: usize,
+        /// How many it was given.
+        found: usize,
+    },
+    /// A pool has windows that cannot be pooled.
+    #[error("its windows cannot be pooled")]
+    Pool {
+        /// Why not.
+        source: neuron_kernels::UnsupportedPool,
+    },
+    /// Inputs that must be of one shape are not.
+    #[error("its inputs are of different shapes")]
+    Different,
+    /// The input has another number of channels.
+    #[error("its input has {found} channels instead of {expected}")]
+    Channels {
+        /// How many it reads.
+        expected: usize,
+        /// How many it was given.
+        found: usize,
+    },
+}

@@ -1,0 +1,61 @@
+use neuron_kernels::{clamp_negative, relu, update};
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves, ShapeError};
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// `max(x, 0)`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relu;
+
+impl Op for Relu {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        Ok(inputs[0])
+    }
+
+    fn is_non_negative(&self, _: &[bool]) -> bool {
+        true
+    }
+
+    /// A gradient asks of the output whether it is above 0.
+    fn saves(&self, keep: Keep) -> Saves {
+        Saves { output: keep != Keep::Taps, ..Saves::default() }
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Gradient | Rule::Guided | Rule::Deconvolution | Rule::Identity | Rule::Custom(_))
+    }
+}
+
+impl HostOp for Relu {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        relu(call.input.data, output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        let output = || call.output.expect("every pass that keeps anything keeps this").data;
+        match call.rule {
+            Rule::Identity => {}
+            Rule::Deconvolution => clamp_negative(pool.own(&mut signal)),
+            Rule::Guided => {
+                update(
+                    pool.own(&mut signal),
+                    output(),
+                    |signal, output| {
+                        if output > 0.0 { signal.max(0.0) } else { 0.0 }
+                    },
+                )
+            }
+            Rule::Custom(_) => return call.custom(signal, None, pool).unwrap_or_default(),
+            _ => update(
+                pool.own(&mut signal),
+                output(),
+                |signal, output| {
+                    if output > 0.0 { signal } else { 0.0 }
+                },
+            ),
+        }
+        vec![signal]
+    }
+}

@@ -1,0 +1,73 @@
+//! Which operations are computed in one call: patterns over the graph.
+//!
+//! Asking for a value that would stay inside a call splits it there, and changes no bit of any other value.
+
+use super::Step;
+use crate::graph::Graph;
+use crate::ops::{OpKind, Operation};
+use crate::value::NodeId;
+
+/// The steps for the `needed` nodes such that every `visible` value is written, in topological order.
+pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<Step> {
+    let absorbed = absorbed(graph, needed, visible);
+    let mut steps = Vec::new();
+    for id in graph.ids().filter(|id| needed[id.0] && *id != graph.input()) {
+        // A convolution that is looked at is computed once more by itself: its batch norm keeps the folded
+        // weights, so that looking at one value never changes the bits of another.
+        if !absorbed[id.0] || (visible[id.0] && is_convolution(graph, id)) {
+            steps.push(step(graph, &absorbed, id));
+        }
+    }
+    steps
+}
+
+fn is_convolution(graph: &Graph, id: NodeId) -> bool {
+    is(graph, id, OpKind::Convolution)
+}
+
+fn is(graph: &Graph, id: NodeId, kind: OpKind) -> bool {
+    graph.node(id).operation.kind() == kind
+}
+
+/// Which nodes are computed inside the step of their only reader.
+fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<bool> {
+    let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
+    for id in graph.ids().filter(|id| needed[id.0]) {
+        graph.node(id).inputs.iter().for_each(|input| readers[input.0].push(id));
+    }
+    let mut absorbed = vec![false; graph.nodes().len()];
+    for id in graph.ids() {
+        let [reader] = readers[id.0][..] else { continue };
+        let (node, reader) = (graph.node(id), graph.node(reader));
+        let from_convolution = || absorbed[node.inputs[0].0] && is_convolution(graph, node.inputs[0]);
+        absorbed[id.0] = match (node.operation, reader.operation) {
+            (Operation::Convolution(_), Operation::BatchNorm(_)) => true,
+            (Operation::BatchNorm(_), Operation::Add(_)) => {
+                !visible[id.0] && reader.inputs[0] == id && from_convolution()
+            }
+            (Operation::BatchNorm(_) | Operation::Add(_), Operation::Relu(_)) => !visible[id.0],
+            _ => false,
+        };
+    }
+    absorbed
+}
+
+/// The step that writes `output`, with everything that is absorbed into it.
+fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
+    // From the last operation of the call down to the first, as far as each was absorbed into its reader.
+    let inside = |id: NodeId| absorbed[graph.node(id).inputs[0].0].then(|| graph.node(id).inputs[0]);
+    let mut at = output;
+    let mut relu = false;
+    if let (true, Some(inner)) = (is(graph, at, OpKind::Relu), inside(at)) {
+        (relu, at) = (true, inner);
+    }
+    let mut addend = None;
+    if let (true, Some(inner)) = (is(graph, at, OpKind::Add), inside(at)) {
+        (addend, at) = (Some(graph.node(at).inputs[1]), inner);
+    }
+    let mut fold = None;
+    if let (true, Some(inner)) = (is(graph, at, OpKind::BatchNorm), inside(at)) {
+        (fold, at) = (Some(at), inner);
+    }
+    Step { node: at, inputs: graph.node(at).inputs.clone(), fold, addend, relu, output }
+}

@@ -1,0 +1,241 @@
+//! The frozen weights of a network in the forms that its passes need.
+//!
+//! Weights are held once. Each form (batch norm folded in, only the positive part, transposed, packed for a kernel) is
+//! made when it is first used, and kept. Precision and the arrangement of sums are properties of a form
+//! ([`Packing`]), never of an operation.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use neuron_kernels::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
+
+use crate::value::NodeId;
+use crate::weights::Weights;
+
+/// A batch norm as `scale * x + shift`.
+#[derive(Clone, Debug)]
+pub(crate) struct Affine {
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+/// Which part of an operation's weights is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The weights as they are.
+    Raw,
+    /// `max(w, 0)`
+    Positive,
+    /// `min(w, 0)`
+    Negative,
+    /// `w + gamma * max(w, 0)`, by the bits of `gamma`: [`Part::gamma`].
+    Favoured(u32),
+    /// `w * w`
+    Squared,
+    /// 1 at every weight.
+    Ones,
+}
+
+impl Part {
+    /// Positive weights counted `1 + gamma` times.
+    pub fn gamma(gamma: f32) -> Self {
+        Self::Favoured(gamma.to_bits())
+    }
+
+    fn of(self, weight: f32) -> f32 {
+        match self {
+            Self::Raw => weight,
+            Self::Positive => weight.max(0.0),
+            Self::Negative => weight.min(0.0),
+            Self::Favoured(gamma) => weight + f32::from_bits(gamma) * weight.max(0.0),
+            Self::Squared => weight * weight,
+            Self::Ones => 1.0,
+        }
+    }
+
+    /// Relevance divides by sums that may be small: it wants every output as one exact chain of products.
+    pub(crate) fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Raw => Algorithm::Auto,
+            _ => Algorithm::Direct,
+        }
+    }
+}
+
+/// How a form is laid out for a kernel: its precision, and how sums are arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Packing {
+    /// 32-bit floats on the CPU.
+    F32(Algorithm),
+}
+
+/// What decides about a form of a node's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Form {
+    pub(crate) node: NodeId,
+    /// The batch norm that is folded in.
+    pub(crate) fold: Option<NodeId>,
+    pub(crate) part: Part,
+    pub(crate) packing: Packing,
+}
+
+/// A node whose weights are asked for, under the name of its tensors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) name: &'a str,
+}
+
+/// A batch norm that is folded into the operation below it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fold<'a> {
+    pub(crate) norm: Owner<'a>,
+    pub(crate) eps: f64,
+}
+
+/// Things that are made when they are first asked for.
+struct Made<K, V>(RwLock<HashMap<K, Arc<V>>>);
+
+impl<K, V> Default for Made<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Made<K, V> {
+    /// Made under the lock: of two threads that ask at once, one waits instead of packing the same weights.
+    fn get(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+        if let Some(made) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return made.clone();
+        }
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.entry(key).or_insert_with(|| Arc::new(make())).clone()
+    }
+}
+
+/// A network's weights, and every form of them that was asked for.
+pub(crate) struct PreparedWeights {
+    weights: Weights,
+    affines: Made<NodeId, Affine>,
+    convolutions: Made<Form, Convolution>,
+    transposes: Made<Form, ConvolutionTranspose>,
+}
+
+impl PreparedWeights {
+    /// Prepares nothing yet. The weights were checked against the graph.
+    pub(crate) fn new(weights: Weights) -> Self {
+        Self { weights, affines: Made::default(), convolutions: Made::default(), transposes: Made::default() }
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// A batch norm as a scale and a shift.
+    pub(crate) fn affine(&self, norm: Owner<'_>, eps: f64) -> Arc<Affine> {
+        self.affines.get(norm.node, || Affine::from_norm(&self.weights, norm.name, eps))
+    }
+
+    /// A sliding product by its weights, or a part of them, with the batch norm above folded in.
+    ///
+    /// Only whole weights have their bias: relevance by parts leaves biases out.
+    pub(crate) fn convolution(
+        &self,
+        owner: Owner<'_>,
+        geometry: ConvGeometry,
+        choice: Choice<'_>,
+    ) -> Arc<Convolution> {
+        self.convolutions.get(choice.form(owner), || {
+            let (weight, bias) = self.values(owner, &choice);
+            Convolution::new(geometry, &weight, bias.as_deref(), choice.algorithm)
+        })
+    }
+
+    /// The transpose of [`PreparedWeights::convolution`].
+    pub(crate) fn transpose(
+        &self,
+        owner: Owner<'_>,
+        geometry: ConvGeometry,
+        choice: Choice<'_>,
+    ) -> Arc<ConvolutionTranspose> {
+        self.transposes.get(choice.form(owner), || {
+            ConvolutionTranspose::new(geometry, &self.values(owner, &choice).0, choice.algorithm)
+        })
+    }
+
+    /// Weights `[out_channels, in_channels / groups, kernel, kernel]` and bias of a form, before they are packed.
+    pub(crate) fn values(&self, owner: Owner<'_>, choice: &Choice<'_>) -> (Vec<f32>, Option<Vec<f32>>) {
+        let tensor = |name: &str| self.weights.tensor(&format!("{}.{name}", owner.name));
+        let weight = tensor("weight").expect("checked before the weights were prepared");
+        let bias = tensor("bias").map(|bias| bias.data.to_vec());
+        match choice.fold {
+            Some(fold) => {
+                let affine = self.affine(fold.norm, fold.eps);
+                let weight = affine.fold(&weight.data);
+                let weight = match choice.part {
+                    Part::Raw => weight,
+                    part => weight.into_iter().map(|w| part.of(w)).collect(),
+                };
+                let shift = match bias {
+                    None => affine.shift.clone(),
+                    Some(bias) => affine.apply(&bias),
+                };
+                (weight, (choice.part == Part::Raw).then_some(shift))
+            }
+            None => {
+                let part = weight.data.iter().map(|w| choice.part.of(*w)).collect();
+                (part, bias.filter(|_| choice.part == Part::Raw))
+            }
+        }
+    }
+}
+
+/// Which form of a node's weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice<'a> {
+    pub(crate) part: Part,
+    pub(crate) fold: Option<Fold<'a>>,
+    pub(crate) algorithm: Algorithm,
+}
+
+impl Choice<'_> {
+    /// A part by itself, as it is always computed.
+    pub(crate) fn part(part: Part) -> Self {
+        Self { part, fold: None, algorithm: part.algorithm() }
+    }
+
+    fn form(&self, owner: Owner<'_>) -> Form {
+        let fold = self.fold.map(|fold| fold.norm.node);
+        Form { node: owner.node, fold, part: self.part, packing: Packing::F32(self.algorithm) }
+    }
+}
+
+impl Affine {
+    fn from_norm(weights: &Weights, name: &str, eps: f64) -> Self {
+        let values = |tensor: &str| -> Vec<f64> {
+            let tensor = weights.tensor(&format!("{name}.{tensor}"));
+            let tensor = tensor.expect("checked before the weights were prepared");
+            tensor.data.iter().map(|v| f64::from(*v)).collect()
+        };
+        let (weight, bias) = (values("weight"), values("bias"));
+        let (mean, variance) = (values("running_mean"), values("running_var"));
+        let scale: Vec<f64> =
+            weight.iter().zip(&variance).map(|(weight, variance)| weight / (variance + eps).sqrt()).collect();
+        let shift = (0..scale.len()).map(|c| (bias[c] - mean[c] * scale[c]) as f32).collect();
+        Self { scale: scale.into_iter().map(|scale| scale as f32).collect(), shift }
+    }
+
+    /// Weights `[out_channels, ..]` with each output channel scaled.
+    fn fold(&self, weight: &[f32]) -> Vec<f32> {
+        let per_channel = weight.len() / self.scale.len();
+        let rows = weight.chunks_exact(per_channel).zip(&self.scale);
+        rows.flat_map(|(row, scale)| row.iter().map(move |w| w * scale)).collect()
+    }
+
+    /// The bias below a norm as the bias of both.
+    fn apply(&self, bias: &[f32]) -> Vec<f32> {
+        let channels = bias.iter().zip(&self.scale).zip(&self.shift);
+        channels.map(|((bias, scale), shift)| bias * scale + shift).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! What crosses every border in this crate: shapes, and the values that a pass shows.
+//!
+//! Nothing in here knows a graph, a network or a device.
+
+use std::ops::Range;
+
+use neuron_kernels::View;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) usize);
+
+/// The shape of one item's map: `[extra + height * width, channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Number of channels.
+    pub channels: usize,
+    /// Positions along the vertical axis.
+    pub height: usize,
+    /// Positions along the horizontal axis.
+    pub width: usize,
+    /// Positions before the grid, such as class and register tokens; 0 in convolutional networks.
+    pub extra: usize,
+}
+
+impl Shape {
+    /// A grid of positions without extra ones.
+    pub fn grid(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width, extra: 0 }
+    }
+
+    /// Number of values of one item's map.
+    pub fn len(&self) -> usize {
+        self.channels * self.positions()
+    }
+
+    /// Whether the map has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of positions.
+    pub fn positions(&self) -> usize {
+        self.extra + self.height * self.width
+    }
+}
+
+/// What a forward pass remembers beside its taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keep {
+    /// Nothing: buffers are reused as soon as their last reader is done.
+    Taps,
+    /// What gradients need: the outputs of ReLUs and the positions of maxima.
+    Gradient,
+    /// What gradients and layer-wise relevance propagation need: also the inputs of every operation and both
+    /// terms of every addition.
+    Relevance,
+}
+
+/// How a map becomes one number for each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// The greatest value, as [`reduce_max`](neuron_kernels::reduce_max) finds it.
+    Max,
+    /// The mean, as [`reduce_mean`](neuron_kernels::reduce_mean) computes it.
+    Mean,
+}
+
+/// The value of one tap for some neighbouring items of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Tapped<'a> {
+    /// Which of the session's taps.
+    pub tap: usize,
+    /// Index in the batch of the map's first item.
+    pub first_item: usize,
+    /// The values, channels-last.
+    pub map: View<'a>,
+}
+
+/// The scores of one tap for some neighbouring items of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored<'a> {
+    /// Which of the session's taps.
+    pub tap: usize,
+    /// Index in the batch of the first item.
+    pub first_item: usize,
+    /// Channels of the tap.
+    pub channels: usize,
+    /// `[items, channels]`
+    pub scores: &'a [f32],
+    /// `[items, channels]`: where each maximum is first reached, `y * width + x`; 0 for means.
+    pub positions: &'a [u32],
+}
+
+impl Scored<'_> {
+    /// Where these scores belong in `[batch, channels]`.
+    pub fn range(&self) -> Range<usize> {
+        let start = self.first_item * self.channels;
+        start..start + self.scores.len()
+    }
+}
+
+/// Is shown each tap's maps.
+pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Tapped<'_>) + Send);
+/// Is shown each tap's scores.
+pub(crate) type VisitScores<'a> = &'a mut (dyn FnMut(Scored<'_>) + Send);

@@ -55,10 +55,9 @@ fn of_model(error: &ModelError) -> String {
 
 fn of_device(error: &DeviceError) -> String {
     match error {
-        DeviceError::NotBuilt
-        | DeviceError::NoLibrary { .. }
-        | DeviceError::NoGpu { .. }
-        | DeviceError::UnknownRule => format!("{error} (`--device cpu`)"),
+        DeviceError::NotBuilt | DeviceError::NoLibrary { .. } | DeviceError::NoGpu { .. } => {
+            format!("{error} (`--device cpu`)")
+        }
         error => error.to_string(),
     }
 }

@@ -36,7 +36,7 @@ fn main() {
         let network = Network::on(device, "resnet50", weights(), 0).expect("weights of a ResNet-50");
         forward(&network, precision);
         if precision == Precision::Bf16 {
-            // Steps keep values for walks back, in which this is TF32.
+            // Steps keep values for backward passes, in which this is TF32.
             continue;
         }
         for (method, units) in

@@ -1,7 +1,7 @@
 //! The arithmetic that ties a position of a feature map to the pixels it sees.
 //!
 //! A network knows the chain of (kernel, stride, padding) below each of its taps; a patch extractor needs to
-//! walk it backwards. Neither should know the other, so the one type they share lives here.
+//! go back through it. Neither should know the other, so the one type they share lives here.
 //!
 //! Pairs are `[vertical, horizontal]`, everywhere.
 //!

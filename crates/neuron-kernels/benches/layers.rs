@@ -1,4 +1,4 @@
-//! The kernels one by one: each distinct layer of ResNet-50, and the layers of other networks and of the reverse walk.
+//! The kernels one by one: each distinct layer of ResNet-50, and the layers of other networks and of the backward pass.
 //!
 //! ```text
 //! cargo bench -p neuron-kernels --bench layers                          # 1 thread, batch 1

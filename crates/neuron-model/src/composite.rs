@@ -153,14 +153,18 @@ impl Composite {
         rules.chain([&self.otherwise]).map(Rule::keep).max().unwrap_or(Keep::Gradient)
     }
 
-    /// The operations among some nodes that do not know their rule, whatever the backend.
-    pub(crate) fn unknown(&self, graph: &Graph, nodes: impl Iterator<Item = NodeId>) -> Vec<Unsupported> {
-        let unknown = nodes.filter(|id| !graph.node(*id).operation.op().knows(self.rule(graph, *id)));
-        unknown.map(|id| self.unsupported(graph, id)).collect()
+    /// The operations among some nodes that do not know their rule, or that a backend does not pass by it.
+    pub(crate) fn refused(
+        &self,
+        graph: &Graph,
+        nodes: impl Iterator<Item = NodeId>,
+        passes: impl Fn(NodeId) -> bool,
+    ) -> Vec<Unsupported> {
+        let knows = |id: NodeId| graph.node(id).operation.op().knows(self.rule(graph, id));
+        nodes.filter(|id| !knows(*id) || !passes(*id)).map(|id| self.unsupported(graph, id)).collect()
     }
 
-    /// What is said of a node whose rule a backend cannot compute.
-    pub(crate) fn unsupported(&self, graph: &Graph, id: NodeId) -> Unsupported {
+    fn unsupported(&self, graph: &Graph, id: NodeId) -> Unsupported {
         let node = graph.node(id);
         Unsupported {
             node: node.name.clone(),

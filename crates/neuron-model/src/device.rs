@@ -92,17 +92,6 @@ pub enum DeviceError {
         /// Number of the GPU.
         gpu: usize,
     },
-    /// A rule for backward passes that only the CPU knows.
-    #[error("the CUDA build implements gradients, guided backpropagation and LRP only; compute on the CPU")]
-    UnknownRule,
-    /// Windows that only the CPU's kernels know.
-    #[error(
-        "a GPU takes square windows without dilation and ceil mode only, which {nodes} have not; compute on the CPU"
-    )]
-    UnsupportedWindows {
-        /// The nodes that have others.
-        nodes: String,
-    },
     /// A call failed.
     #[error("GPU {gpu} failed: {doing}")]
     Failed {

@@ -179,13 +179,8 @@ impl Session {
         let graph = self.graph();
         let wanted = wanted.iter().map(|tap| tap.node);
         let between = graph.between(target.node, wanted);
-        let mut list = composite.unknown(graph, between.iter().copied());
-        for id in between.into_iter().filter(|id| !self.executor.passes(composite, *id)) {
-            let unsupported = composite.unsupported(graph, id);
-            if !list.contains(&unsupported) {
-                list.push(unsupported);
-            }
-        }
+        let passes = |id| self.executor.passes(composite, id);
+        let list = composite.refused(graph, between.into_iter(), passes);
         if list.is_empty() { Ok(()) } else { Err(ModelError::Unsupported { list }) }
     }
 

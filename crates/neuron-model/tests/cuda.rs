@@ -247,37 +247,37 @@ fn a_full_memory_halves_the_blocks_and_says_so() {
     );
 }
 
-/// Where the stand-in's memory is limited: values that just fit leave no room for a walk over them.
+/// Where the stand-in's memory is limited: values that just fit leave no room for a pass over them.
 #[test]
 #[ignore = "needs FAKE_GPU_BYTES"]
-fn a_full_memory_leaves_no_seed_for_the_next_walk() {
+fn a_full_memory_leaves_no_seed_for_the_next_pass() {
     assert!(std::env::var_os("FAKE_GPU_BYTES").is_some(), "FAKE_GPU_BYTES is not set");
     let device = gpus("cuda", Precision::F32);
     let (gpu, _) = networks(device, "resnet10_demo");
     let (target, image) = (gpu.tap("layer3").unwrap(), gpu.graph().image_tap());
     let pixels = pixels(200, 32, 32, 9);
-    let mut session = gpu.session(std::slice::from_ref(&target), Keep::Gradient);
+    let mut session = gpu.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
     let run = |session: &mut Session, items: usize| {
         session.run(&ChannelsLast::new(&pixels[..items * 32 * 32 * 3], 32, 32), &mut |_| {})
     };
-    let walk = |session: &Session, reversal: &mut Reversal| {
-        reversal.seed(session, &target, |seed| seed.fill(0.5));
-        reversal.run(session, &Gradient, std::slice::from_ref(&image))?;
-        Ok::<Vec<f32>, neuron_model::ModelError>(reversal.signal(&image).unwrap().to_vec())
+    let gradient = |session: &Session, pass: &mut BackwardPass| {
+        pass.seed(session, &target, |seed| seed.fill(0.5));
+        pass.run(session, &Composite::gradient(), std::slice::from_ref(&image))?;
+        Ok::<Vec<f32>, neuron_model::ModelError>(pass.signal(&image).unwrap().to_vec())
     };
     let most = (2..=200).rev().find(|items| run(&mut session, *items).is_ok()).expect("some images fit");
-    let mut reversal = Reversal::new();
-    assert!(walk(&session, &mut reversal).is_err_and(|error| error.is_out_of_memory()), "{most} images");
+    let mut pass = BackwardPass::new();
+    assert!(gradient(&session, &mut pass).is_err_and(|error| error.is_out_of_memory()), "{most} images");
     run(&mut session, most / 2).unwrap();
-    let expected = walk(&session, &mut Reversal::new()).unwrap();
-    assert!(walk(&session, &mut reversal).unwrap() == expected, "{most} images");
+    let expected = gradient(&session, &mut BackwardPass::new()).unwrap();
+    assert!(gradient(&session, &mut pass).unwrap() == expected, "{most} images");
     assert!(expected.iter().any(|value| *value != 0.0));
 }
 
 /// Signals at taps and at the image, by each method.
 #[test]
 #[ignore = "needs a GPU"]
-fn walks_back_are_those_of_the_cpu() {
+fn backward_passes_are_those_of_the_cpu() {
     for name in networks_to_check() {
         let device = gpus("cuda", Precision::F32);
         let (gpu, cpu) = networks(device, name);

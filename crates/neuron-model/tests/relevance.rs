@@ -37,7 +37,7 @@ fn taps(network: &Network, names: &[&str]) -> Vec<Tap> {
     names.iter().map(|name| network.tap(name).expect("a tap of the network")).collect()
 }
 
-/// The start of a walk by each method, by its definition, for one item.
+/// The start of a pass by each method, by its definition, for one item.
 fn start(method: RelevanceMethod, activation: &Map, channel: usize) -> Map {
     let channels = activation.channels;
     let mut start = activation.like();

@@ -16,6 +16,8 @@ pub use attributor::{Attributed, Attributor};
 pub use pass::BackwardPass;
 
 #[cfg(feature = "cuda")]
+pub(crate) use attribution::Finish;
+#[cfg(feature = "cuda")]
 pub(crate) use start::Start;
 #[cfg(feature = "cuda")]
 pub(crate) use traverse::{Crossing, SignalOps, traverse};

@@ -12,6 +12,11 @@ pub(crate) trait SignalOps: Send {
     /// A map of signals.
     type Signal;
 
+    /// Whether a signal can pass a node by its rule here, given that the operation knows it.
+    fn passes(&self, _node: NodeId) -> bool {
+        true
+    }
+
     /// The same signal once more; what changes one of the two leaves the other as it is.
     fn copy(&mut self, signal: &Self::Signal) -> Result<Self::Signal, ModelError>;
 
@@ -45,7 +50,8 @@ pub(crate) struct Crossing {
 /// Passes some seeds down to the wanted nodes: the signals there.
 ///
 /// # Errors
-/// [`ModelError::Unsupported`] with every operation on the way that does not know its rule, before anything is computed.
+/// [`ModelError::Unsupported`] with every operation on the way that cannot be passed by its rule, before anything is
+/// computed.
 pub(crate) fn traverse<O: SignalOps>(
     graph: &Graph,
     composite: &Composite,
@@ -55,7 +61,7 @@ pub(crate) fn traverse<O: SignalOps>(
 ) -> Result<Vec<(NodeId, O::Signal)>, ModelError> {
     let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
     let route = Route::new(graph, composite, &starts, wanted);
-    let list = composite.unknown(graph, route.crossed(graph));
+    let list = composite.refused(graph, route.crossed(graph), |id| ops.passes(id));
     if !list.is_empty() {
         return Err(ModelError::Unsupported { list });
     }

@@ -1,57 +1,56 @@
-//! Walks back through a graph over values that a GPU keeps.
+//! Backward passes over values that a GPU keeps.
 
-use neuron_geometry::Window;
-
+use super::capability;
 use super::convolution::Operands;
 use super::device_weights::WeightForm;
 use super::gpu::Floats;
 use super::gpu_run::GpuRun;
 use super::kernels::Argument;
 use super::memory::{DeviceMemory, DeviceView};
+use crate::backward::{Crossing, SignalOps, traverse};
+use crate::composite::Composite;
 use crate::device::DeviceError;
 use crate::error::ModelError;
 use crate::executor::Signals;
-use crate::graph::NodeId;
-use crate::kernels::Part;
-use crate::reverse::{Convolved, KnownRule, Passes, Route, Rule, Walk};
+use crate::ops::{MaxPool, Operation};
+use crate::prepared::Part;
+use crate::rule::Rule;
+use crate::value::NodeId;
 use neuron_kernels::{Algorithm, Buffer};
 
-/// Walks from the seeds to the wanted nodes over the values of the run's last block.
-pub(super) fn walk(
+/// Passes the seeds to the wanted nodes over the values of the run's last block.
+pub(super) fn pass(
     run: &GpuRun,
-    rule: &dyn Rule,
+    composite: &Composite,
     seeds: &Signals,
     wanted: &[NodeId],
 ) -> Result<Signals, ModelError> {
-    let rule = rule.known().ok_or(DeviceError::UnknownRule)?;
     run.gpu().bind()?;
     let upload = |(node, seed): &(NodeId, Buffer)| run.gpu().upload(seed).map(|seed| (*node, seed));
     let on_gpu = seeds.iter().map(upload).collect::<Result<Vec<_>, _>>()?;
     // The copies read the host's memory until they are done.
     run.gpu().wait()?;
-    let results = walk_there(run, rule, on_gpu, wanted)?;
+    let results = pass_there(run, composite, on_gpu, wanted)?;
     let download = |(node, signal): (NodeId, Floats)| {
         run.gpu().download_into_buffer(&signal, run.len(node)).map(|signal| (node, signal))
     };
     Ok(results.into_iter().map(download).collect::<Result<_, _>>()?)
 }
 
-/// As [`walk`], from signals on the GPU to signals there; waits for nothing.
-pub(super) fn walk_there(
+/// As [`pass`], from signals on the GPU to signals there; waits for nothing.
+pub(super) fn pass_there(
     run: &GpuRun,
-    rule: KnownRule,
+    composite: &Composite,
     seeds: Vec<(NodeId, Floats)>,
     wanted: &[NodeId],
 ) -> Result<Vec<(NodeId, Floats)>, ModelError> {
-    let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
-    let route = Route::new(run.graph(), &starts, wanted);
-    Walk::new(run.graph(), &route, &mut DeviceSignals { run, rule }, seeds).run()
+    traverse(run.graph(), composite, &mut DeviceSignals { run, composite }, seeds, wanted)
 }
 
 /// Signals on a GPU. Memory that is dropped is free for the next signal at once: all work is on one stream.
 pub(super) struct DeviceSignals<'a> {
     pub(super) run: &'a GpuRun,
-    rule: KnownRule,
+    composite: &'a Composite,
 }
 
 /// What the kernel `gate` lets through.
@@ -80,10 +79,10 @@ impl DeviceSignals<'_> {
     /// How a signal passes a ReLU.
     fn gate_of_relu(&self, relu: NodeId) -> SignalGate<'_> {
         let output = self.run.value(relu);
-        match self.rule {
-            KnownRule::Gradient => SignalGate::Relu(output),
-            KnownRule::GuidedBackprop => SignalGate::GuidedRelu(output),
-            KnownRule::LrpZPlus(_) => SignalGate::Open,
+        match self.composite.rule(self.run.graph(), relu) {
+            Rule::Guided => SignalGate::GuidedRelu(output),
+            Rule::Identity => SignalGate::Open,
+            _ => SignalGate::Relu(output),
         }
     }
 
@@ -145,7 +144,70 @@ impl DeviceSignals<'_> {
     }
 }
 
-impl Passes<Floats> for DeviceSignals<'_> {
+impl DeviceSignals<'_> {
+    /// The gradient at the input of a convolution or fully connected layer, past the norm above and the ReLU below where
+    /// the crossing holds them.
+    fn gradient(
+        &self,
+        at: Crossing,
+        signal: &Floats,
+        addend: Option<&Floats>,
+    ) -> Result<Floats, DeviceError> {
+        let form = match at.fold {
+            Some(norm) => WeightForm::Folded { convolution: at.node, norm },
+            None => WeightForm::Part(at.node, Part::Raw),
+        };
+        let output = self.transpose(at.node, form, signal)?;
+        if addend.is_some() || at.gate.is_some() {
+            let gate = at.gate.map_or(SignalGate::Open, |relu| self.gate_of_relu(relu));
+            self.gate(&output, addend, gate)?;
+        }
+        Ok(output)
+    }
+
+    /// Relevance with what has arrived at the input already.
+    fn with_addend(&self, output: Floats, addend: Option<&Floats>) -> Result<Floats, DeviceError> {
+        if let Some(addend) = addend {
+            self.accumulate(&output, addend, 1.0)?;
+        }
+        Ok(output)
+    }
+
+    /// The gradient below a batch norm by itself.
+    fn scale(&self, norm: NodeId, signal: &Floats) -> Result<(), DeviceError> {
+        let scale = self.run.values(WeightForm::Norm(norm))?;
+        let channels = self.run.shape(norm).channels;
+        let arguments = [signal.into(), scale.weight().into(), channels.into()];
+        self.run.launch("scale_by_channel", signal.len(), &arguments)
+    }
+
+    /// What of a signal at a sum goes to its second term; the signal keeps what goes to the first.
+    fn split(&self, sum: NodeId, signal: &Floats) -> Result<Floats, DeviceError> {
+        let inputs = &self.run.graph().node(sum).inputs;
+        let rest = self.take(sum)?;
+        let terms = [self.run.value(inputs[0]).into(), self.run.value(inputs[1]).into()];
+        let signals = [signal.into(), (&rest).into()];
+        self.run.launch("split_by_magnitude", rest.len(), &[terms, signals].concat())?;
+        Ok(rest)
+    }
+
+    /// The gradient below a max-pool.
+    fn to_the_maxima(&self, at: NodeId, pool: MaxPool, signal: &Floats) -> Result<Floats, DeviceError> {
+        let output = self.take(self.input_of(at))?;
+        let pointers = [signal.into(), self.run.argmax(at).into(), (&output).into()];
+        let arguments = [&pointers, &self.run.pooling(at, pool.window)[..]].concat();
+        self.run.launch("max_pool_backward", output.len(), &arguments)?;
+        Ok(output)
+    }
+}
+
+impl SignalOps for DeviceSignals<'_> {
+    type Signal = Floats;
+
+    fn passes(&self, node: NodeId) -> bool {
+        capability::passes(self.run.graph(), self.composite, node)
+    }
+
     fn copy(&mut self, signal: &Floats) -> Result<Floats, ModelError> {
         Ok(self.run.gpu().copy(signal)?)
     }
@@ -158,82 +220,50 @@ impl Passes<Floats> for DeviceSignals<'_> {
         drop(signal);
     }
 
-    fn norm(&mut self, norm: NodeId, signal: &mut Floats) -> Result<(), ModelError> {
-        if let KnownRule::LrpZPlus(_) = self.rule {
-            return Ok(());
-        }
-        let scale = self.run.values(WeightForm::Norm(norm))?;
-        let channels = self.run.shape(norm).channels;
-        let arguments = [(&*signal).into(), scale.weight().into(), channels.into()];
-        Ok(self.run.launch("scale_by_channel", signal.len(), &arguments)?)
-    }
-
-    fn relu(&mut self, relu: NodeId, signal: &mut Floats) -> Result<(), ModelError> {
-        match self.gate_of_relu(relu) {
-            SignalGate::Open => Ok(()),
-            gate => Ok(self.gate(signal, None, gate)?),
-        }
-    }
-
-    fn split(&mut self, addition: NodeId, signal: &mut Floats) -> Result<Floats, ModelError> {
-        let KnownRule::LrpZPlus(_) = self.rule else { return self.copy(signal) };
-        let inputs = &self.run.graph().node(addition).inputs;
-        let rest = self.take(addition)?;
-        let terms = [self.run.value(inputs[0]).into(), self.run.value(inputs[1]).into()];
-        let signals = [(&*signal).into(), (&rest).into()];
-        self.run.launch("split_by_magnitude", rest.len(), &[terms, signals].concat())?;
-        Ok(rest)
-    }
-
-    fn convolution(
+    fn cross(
         &mut self,
-        at: Convolved,
+        at: Crossing,
         signal: Floats,
         addend: Option<Floats>,
-    ) -> Result<Floats, ModelError> {
-        if let KnownRule::LrpZPlus(lrp) = self.rule {
-            let reads_pixels = at.input == self.run.graph().input();
-            let output = match reads_pixels {
-                true => self.z_b(lrp, at.convolution, &signal)?,
-                false => self.z_plus(lrp, at.convolution, &signal)?,
-            };
-            if let Some(addend) = addend {
-                self.accumulate(&output, &addend, 1.0)?;
+    ) -> Result<Vec<Floats>, ModelError> {
+        let (graph, id) = (self.run.graph(), at.node);
+        let addend = addend.as_ref();
+        let output = match (graph.node(id).operation, self.composite.rule(graph, id)) {
+            (Operation::Convolution(_) | Operation::Linear(_), rule) => match *rule {
+                Rule::ZPlus { eps } => self.with_addend(self.z_plus(id, &signal, eps)?, addend)?,
+                Rule::ZBox { pixels, eps } => {
+                    self.with_addend(self.z_b(id, &signal, (pixels, eps))?, addend)?
+                }
+                _ => self.gradient(at, &signal, addend)?,
+            },
+            (Operation::BatchNorm(_), Rule::Gradient) => {
+                self.scale(id, &signal)?;
+                signal
             }
-            return Ok(output);
-        }
-        let form = match at.norm {
-            Some(norm) => WeightForm::Folded { convolution: at.convolution, norm },
-            None => WeightForm::Part(at.convolution, Part::Raw),
+            (Operation::Relu(_), _) => {
+                match self.gate_of_relu(id) {
+                    SignalGate::Open => {}
+                    gate => self.gate(&signal, None, gate)?,
+                }
+                signal
+            }
+            (Operation::Add(_), rule) => {
+                let rest = match rule {
+                    Rule::ByMagnitude => self.split(id, &signal)?,
+                    _ => self.run.gpu().copy(&signal)?,
+                };
+                return Ok(vec![signal, rest]);
+            }
+            (Operation::MaxPool(pool), rule) => match *rule {
+                Rule::AveragePool { eps } => self.average_pool_relevance((id, pool.window), &signal, eps)?,
+                _ => self.to_the_maxima(id, pool, &signal)?,
+            },
+            (Operation::GlobalAveragePool(_), rule) => match *rule {
+                Rule::ZPlus { eps } => self.mean_relevance(id, &signal, eps)?,
+                _ => self.spread(id, &signal)?,
+            },
+            (Operation::BatchNorm(_) | Operation::Input(_), _) => signal,
         };
-        let output = self.transpose(at.convolution, form, &signal)?;
-        let gate = match at.through_relu {
-            true => self.gate_of_relu(at.input),
-            false => SignalGate::Open,
-        };
-        if addend.is_some() || at.through_relu {
-            self.gate(&output, addend.as_ref(), gate)?;
-        }
-        Ok(output)
-    }
-
-    fn max_pool(&mut self, pool: NodeId, window: Window, signal: Floats) -> Result<Floats, ModelError> {
-        if let KnownRule::LrpZPlus(lrp) = self.rule {
-            return Ok(self.average_pool_relevance(lrp, (pool, window), &signal)?);
-        }
-        let output = self.take(self.input_of(pool))?;
-        let pointers = [(&signal).into(), self.run.argmax(pool).into(), (&output).into()];
-        let arguments = [&pointers, &self.run.pooling(pool, window)[..]].concat();
-        self.run.launch("max_pool_backward", output.len(), &arguments)?;
-        Ok(output)
-    }
-
-    fn global_average_pool(&mut self, pool: NodeId, signal: Floats) -> Result<Floats, ModelError> {
-        let KnownRule::LrpZPlus(lrp) = self.rule else { return Ok(self.spread(pool, &signal)?) };
-        let quotient = self.means(pool)?;
-        self.divide(&signal, &quotient, lrp.eps)?;
-        let output = self.spread(pool, &quotient)?;
-        self.gate(&output, None, SignalGate::Product(self.run.value(self.input_of(pool))))?;
-        Ok(output)
+        Ok(vec![output])
     }
 }

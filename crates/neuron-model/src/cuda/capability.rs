@@ -32,7 +32,9 @@ pub(super) fn passes(graph: &Graph, composite: &Composite, id: NodeId) -> bool {
     let (operation, rule) = (&graph.node(id).operation, composite.rule(graph, id));
     match (operation, rule) {
         (Operation::Input(_), _) | (_, Rule::Gradient) => true,
-        (Operation::Relu(_), Rule::Guided | Rule::Identity) | (Operation::BatchNorm(_), Rule::Identity) => true,
+        (Operation::Relu(_), Rule::Guided | Rule::Identity) | (Operation::BatchNorm(_), Rule::Identity) => {
+            true
+        }
         (Operation::Add(_), Rule::ByMagnitude | Rule::Identity) => true,
         (Operation::Convolution(_) | Operation::Linear(_), Rule::ZPlus { .. } | Rule::ZBox { .. }) => {
             !composite.merge_norms

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use super::gpu_run::{Given, GpuRun, Wanted};
 use super::matching::Matches;
+use super::{backward, capability};
+use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::executor::blocks::{Block, Pipeline, in_blocks};
-use crate::executor::{Executor, Signals, Visit, VisitScores, reduced};
-use crate::graph::{MapShape, NodeId};
+use crate::executor::{Executor, Signals, reduced};
 use crate::images::Images;
 use crate::matching::{Distribution, Matched, Matcher, Matching};
 use crate::network::Network;
-use crate::plan::{Keep, Plan};
-use crate::reverse::Rule;
-use crate::session::{Reduction, Scored, Tapped};
+use crate::plan::Plan;
+use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
 use neuron_kernels::View;
 
 /// Pixels of a block: those of 128 images of 224 x 224, enough to keep the largest GPUs busy.
@@ -33,18 +33,25 @@ pub(crate) struct Gpus {
     most: usize,
     batch: usize,
     /// The taps' maps of the last batch, if values are kept.
-    kept: HashMap<NodeId, (MapShape, Vec<f32>)>,
+    kept: HashMap<NodeId, (Shape, Vec<f32>)>,
     matches: Matches,
 }
 
 impl Gpus {
+    /// # Errors
+    /// [`ModelError::Unsupported`] with every operation of the plan that our kernels cannot compute.
+    ///
     /// # Panics
     /// If the network is not on GPUs.
-    pub(crate) fn new(network: &Network, plan: &Plan) -> Self {
+    pub(crate) fn new(network: &Network, plan: &Plan) -> Result<Self, ModelError> {
+        let list = capability::forward(plan.graph(), plan.needed());
+        if !list.is_empty() {
+            return Err(ModelError::Unsupported { list });
+        }
         let count = if plan.keep() == Keep::Taps { network.device_weights().len() } else { 1 };
         let runs = (0..count).map(|gpu| GpuRun::new(network.clone(), plan.clone(), gpu)).collect();
         let (network, plan) = (network.clone(), plan.clone());
-        Self {
+        Ok(Self {
             network,
             plan,
             runs,
@@ -53,7 +60,7 @@ impl Gpus {
             batch: 0,
             kept: HashMap::new(),
             matches: Matches::new(),
-        }
+        })
     }
 
     /// Runs all images in blocks and shows what they give.
@@ -162,28 +169,32 @@ impl Executor for Gpus {
         self.batch
     }
 
-    fn map_size(&self, id: NodeId) -> (usize, usize) {
-        let shape = self.runs[0].shape(id);
-        (shape.height, shape.width)
+    fn shape(&self, id: NodeId) -> Shape {
+        self.runs[0].shape(id)
     }
 
     fn kept(&self, id: NodeId) -> Option<View<'_>> {
         self.view(id)
     }
 
-    /// The positions of maxima stay on the GPU.
-    fn kept_argmax(&self, _: NodeId) -> &[u8] {
+    /// It stays on the GPU.
+    fn saved(&self, _: NodeId) -> &[u8] {
         &[]
     }
 
-    fn walk(
+    fn passes(&self, composite: &Composite, id: NodeId) -> bool {
+        capability::passes(self.plan.graph(), composite, id)
+    }
+
+    fn backward(
         &self,
-        rule: &dyn Rule,
+        composite: &Composite,
         seeds: &Signals,
         wanted: &[NodeId],
     ) -> Result<Option<Signals>, ModelError> {
-        super::backward::walk(&self.runs[0], rule, seeds, wanted).map(Some)
+        backward::pass(&self.runs[0], composite, seeds, wanted).map(Some)
     }
+
     fn matcher(&mut self) -> Option<&mut dyn Matcher> {
         Some(self)
     }

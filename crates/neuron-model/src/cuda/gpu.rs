@@ -139,7 +139,7 @@ impl Gpu {
         Ok(copied)
     }
 
-    /// As [`Gpu::download`], into memory that walks use.
+    /// As [`Gpu::download`], into memory that backward passes use.
     pub(super) fn download_into_buffer(&self, values: &Floats, len: usize) -> Result<Buffer, DeviceError> {
         let mut buffer = Buffer::zeros(len);
         let copied = self.stream.memcpy_dtoh(&values.0.slice(..len), &mut buffer[..]);

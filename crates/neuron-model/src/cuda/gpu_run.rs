@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::convolution;
 use super::device_weights::{DeviceWeights, Values, WeightForm};
 use super::element::Element;
 use super::gpu::{Bytes, Floats, Gpu};
@@ -16,8 +15,8 @@ use crate::executor::blocks::Block;
 use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::network::Network;
-use crate::plan::{Keep, Layout, Plan};
-use crate::session::Reduction;
+use crate::plan::{Layout, Plan};
+use crate::value::{NodeId, Reduction, Shape};
 
 /// What of a block goes to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,9 +217,6 @@ impl GpuRun {
         }
         if self.memory.is_some() {
             return Ok(());
-        }
-        if let Some(nodes) = convolution::unsupported(self.plan.graph(), self.plan.needed()) {
-            return Err(DeviceError::UnsupportedWindows { nodes }.into());
         }
         let layout = Layout::whole(&self.plan, size.0, size.1, room)?;
         let (gpu, bytes) = (self.gpu(), self.element.kind().bytes());

@@ -351,7 +351,7 @@ KERNEL look_up(whole count, const unsigned char *levels OF(count), const float *
     FOR_EACH(at, count) pixels[at] = table[remainder_of(at, count, 3) * 256 + levels[at]];
 }
 
-// ---- where walks back start -----------------------------------------------------------------------------------------
+// ---- where backward passes start -------------------------------------------------------------------------------------
 
 // The share of a channel in every position's vector of activations; the channel is its item's of `wanted`.
 KERNEL alignment(whole count, const float *activations OF(count * channels),

@@ -1,18 +1,20 @@
-//! Matching features on a GPU: relevance, sorting, comparison and the way back to the pixels without the host.
+//! Matching features on a GPU: relevance, sorting, comparison and the gradient at the pixels without the host.
 
-use super::backward::walk_there;
+use super::backward::pass_there;
 use super::gpu::Floats;
 use super::gpu_run::GpuRun;
 use super::kernels::Argument;
 use super::memory::{DeviceMemory, DeviceView};
 use super::pinned::Pinned;
 use super::readback::Readback;
+use crate::backward::{Finish, RelevanceMethod, Start};
+use crate::composite::Composite;
 use crate::device::DeviceError;
 use crate::error::ModelError;
-use crate::graph::{NodeId, Tap};
+use crate::graph::Tap;
 use crate::matching::{Distribution, Matched, Matching, RANKS_TOGETHER};
-use crate::reverse::{KnownRule, LrpZPlus, RelevanceMethod};
-use crate::session::Reduction;
+use crate::rule::PixelRange;
+use crate::value::{NodeId, Reduction};
 
 /// What a GPU keeps from one match to the next.
 pub(super) struct Matches {
@@ -68,7 +70,7 @@ impl Matches {
             seeds.push((layer.node, gradient));
         }
         let image = run.graph().input();
-        let gradient = walk_there(run, KnownRule::Gradient, seeds, &[image])?.swap_remove(0).1;
+        let gradient = pass_there(run, &Composite::gradient(), seeds, &[image])?.swap_remove(0).1;
         let (activations, _) = run.reduce(target.node, Reduction::Max)?;
         let coming = Coming {
             sums: sums_coming,
@@ -123,7 +125,7 @@ impl Coming {
     }
 }
 
-/// The relevance of each item's channel at some nodes, as `reverse::relevance` finds it over signals of the host.
+/// The relevance of each item's channel at some nodes, as an `Attributor` finds it over signals of the host.
 fn relevance(
     run: &GpuRun,
     matches: &mut Matches,
@@ -132,15 +134,12 @@ fn relevance(
     layers: &[Tap],
 ) -> Result<Vec<(NodeId, Floats)>, ModelError> {
     let wanted = matches.wanted(run, channels)?;
-    let seed = seed(run, target, (wanted, channels.len()), method)?;
-    let rule = match method {
-        // No walk to layers goes down to the pixels, so that their range is never read.
-        RelevanceMethod::Lrp | RelevanceMethod::LrpRestricted => KnownRule::LrpZPlus(LrpZPlus::default()),
-        RelevanceMethod::GuidedBackprop => KnownRule::GuidedBackprop,
-    };
+    let seed = seed(run, target, (wanted, channels.len()), method.start())?;
+    // No pass to layers goes down to the pixels, so that their range is never read.
+    let composite = method.composite(PixelRange::default());
     let nodes: Vec<NodeId> = layers.iter().map(|tap| tap.node).collect();
-    let relevance = walk_there(run, rule, vec![(target, seed)], &nodes)?;
-    if method == RelevanceMethod::GuidedBackprop {
+    let relevance = pass_there(run, &composite, vec![(target, seed)], &nodes)?;
+    if method.finish() == Finish::ClampNegative {
         for (_, signal) in &relevance {
             run.launch("relu", signal.len(), &[signal.into(), signal.into()])?;
         }
@@ -148,19 +147,19 @@ fn relevance(
     Ok(relevance)
 }
 
-/// The signal that a walk starts with.
+/// The signal that a pass starts with.
 fn seed(
     run: &GpuRun,
     target: NodeId,
     (wanted, items): (DeviceView<'_>, usize),
-    method: RelevanceMethod,
+    start: Start,
 ) -> Result<Floats, DeviceError> {
     let (gpu, shape, activations) = (run.gpu(), run.shape(target), run.value(target));
     let (positions, channels) = (shape.positions(), shape.channels);
     let places = gpu.alloc::<i64>(items)?;
-    let kind: usize = match method {
-        RelevanceMethod::Lrp => 0,
-        RelevanceMethod::LrpRestricted => {
+    let kind: usize = match start {
+        Start::Activations => 0,
+        Start::MostAligned => {
             let shares = gpu.alloc::<f64>(items * positions)?;
             let pointers = [activations.into(), wanted.into(), (&shares).into()];
             run.launch("alignment", shares.len(), &with_sizes(&pointers, positions, channels))?;
@@ -168,7 +167,7 @@ fn seed(
             run.launch("most_aligned", items, &arguments)?;
             1
         }
-        RelevanceMethod::GuidedBackprop => 2,
+        Start::Mean => 2,
     };
     let signal = gpu.alloc(run.len(target))?;
     let pointers = [activations.into(), wanted.into(), (&places).into(), (&signal).into()];

@@ -1,4 +1,4 @@
-//! The rules of layer-wise relevance propagation on a GPU, operation by operation as `reverse/lrp.rs` on the CPU.
+//! The rules of layer-wise relevance propagation on a GPU, operation by operation as the operations' files have them for the CPU.
 
 use neuron_geometry::Window;
 
@@ -9,9 +9,9 @@ use super::gpu::Floats;
 use super::kernels::Argument;
 use super::memory::DeviceView;
 use crate::device::DeviceError;
-use crate::graph::NodeId;
-use crate::kernels::Part;
-use crate::reverse::LrpZPlus;
+use crate::prepared::Part;
+use crate::rule::PixelRange;
+use crate::value::NodeId;
 use neuron_kernels::Algorithm;
 
 impl DeviceSignals<'_> {
@@ -33,34 +33,33 @@ impl DeviceSignals<'_> {
     /// `R_in = a * conv^T(R / (conv(a, w+) + eps), w+)`
     pub(super) fn z_plus(
         &self,
-        lrp: LrpZPlus,
         convolution: NodeId,
         signal: &Floats,
+        eps: f32,
     ) -> Result<Floats, DeviceError> {
         let input = self.run.value(self.input_of(convolution));
         let quotient = self.convolve(convolution, Part::Positive, input)?;
-        self.divide(signal, &quotient, lrp.eps)?;
+        self.divide(signal, &quotient, eps)?;
         let output = self.transpose(convolution, WeightForm::Part(convolution, Part::Positive), &quotient)?;
         self.gate(&output, None, SignalGate::Product(input))?;
         Ok(output)
     }
 
-    /// The rule for pixels, term by term as the CPU's `LrpZPlus::z_b`.
+    /// The rule for pixels, term by term as [`Rule::ZBox`](crate::Rule::ZBox) on the CPU.
     pub(super) fn z_b(
         &self,
-        lrp: LrpZPlus,
         convolution: NodeId,
         signal: &Floats,
+        (pixels, eps): (PixelRange, f32),
     ) -> Result<Floats, DeviceError> {
         let image = self.input_of(convolution);
-        let (lowest, highest) =
-            (self.pixels(image, lrp.pixels.lowest)?, self.pixels(image, lrp.pixels.highest)?);
+        let (lowest, highest) = (self.pixels(image, pixels.lowest)?, self.pixels(image, pixels.highest)?);
         let terms = [
             (Part::Raw, self.run.value(image), 1.0),
             (Part::Positive, lowest.view(), -1.0),
             (Part::Negative, highest.view(), -1.0),
         ];
-        let quotient = self.filled(convolution, lrp.eps)?;
+        let quotient = self.filled(convolution, eps)?;
         for (part, values, sign) in terms {
             self.accumulate(&quotient, &self.convolve(convolution, part, values)?, sign)?;
         }
@@ -97,15 +96,15 @@ impl DeviceSignals<'_> {
     /// As an average pool over windows as wide as the stride.
     pub(super) fn average_pool_relevance(
         &self,
-        lrp: LrpZPlus,
         (pool, window): (NodeId, Window),
         signal: &Floats,
+        eps: f32,
     ) -> Result<Floats, DeviceError> {
         let (input, sizes) = (self.input_of(pool), self.averaging(pool, window));
         let quotient = self.take(pool)?;
         let pointers = [self.run.value(input).into(), (&quotient).into()];
         self.run.launch("average_pool", quotient.len(), &[&pointers, &sizes[..]].concat())?;
-        self.divide(signal, &quotient, lrp.eps)?;
+        self.divide(signal, &quotient, eps)?;
         let output = self.take(input)?;
         let pointers = [(&quotient).into(), (&output).into()];
         self.run.launch("average_pool_backward", output.len(), &[&pointers, &sizes[..]].concat())?;
@@ -113,8 +112,22 @@ impl DeviceSignals<'_> {
         Ok(output)
     }
 
+    /// A mean over all positions by the z+ rule, as a product whose weights are all alike.
+    pub(super) fn mean_relevance(
+        &self,
+        pool: NodeId,
+        signal: &Floats,
+        eps: f32,
+    ) -> Result<Floats, DeviceError> {
+        let quotient = self.means(pool)?;
+        self.divide(signal, &quotient, eps)?;
+        let output = self.spread(pool, &quotient)?;
+        self.gate(&output, None, SignalGate::Product(self.run.value(self.input_of(pool))))?;
+        Ok(output)
+    }
+
     /// The means over all positions of a node's input.
-    pub(super) fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
+    fn means(&self, pool: NodeId) -> Result<Floats, DeviceError> {
         let (input, means) = (self.input_of(pool), self.take(pool)?);
         let shape = self.run.shape(input);
         let arguments =

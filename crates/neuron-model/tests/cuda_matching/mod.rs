@@ -1,14 +1,14 @@
-//! Matching features on a GPU against its own values and walks, with the host's sorting between them.
+//! Matching features on a GPU against its own values and backward passes, with the host's sorting between them.
 
 use neuron_model::{
-    ChannelsLast, Distribution, Gradient, Matching, PixelRange, Precision, RANKS_TOGETHER, RelevanceMethod,
-    Reversal, Tap, relevance,
+    Attributor, BackwardPass, ChannelsLast, Composite, Distribution, Matching, Precision, RANKS_TOGETHER,
+    RelevanceMethod, Tap,
 };
 
 use super::definition::pixels;
 use super::{HEIGHT, WIDTH, gpus, networks, networks_to_check, taps};
 
-/// What a matcher finds, step by step: the GPU's own values and walks, with the host's sorting between them.
+/// What a matcher finds, step by step: the GPU's own values and backward passes, with the host's sorting between them.
 #[test]
 #[ignore = "needs a GPU"]
 fn features_are_matched_as_on_the_host() {
@@ -20,15 +20,12 @@ fn features_are_matched_as_on_the_host() {
         let (target, layers) = (gpu.tap("layer4.0").unwrap(), taps(&gpu, &["conv1", "layer1", "layer3"]));
         let channels = [3, 7];
         for method in RelevanceMethod::ALL {
-            let mut session = method.session(&gpu, &[&layers[..], std::slice::from_ref(&target)].concat());
-            session.run(&images, &mut |_| {}).unwrap();
-            let mut reversal = Reversal::new();
-            let unit = (&target, &channels[..]);
-            relevance(&session, &mut reversal, method, unit, &layers, PixelRange::default()).unwrap();
+            let mut attributor = Attributor::new(&gpu, &target, &layers, method).unwrap();
+            let found = attributor.run(&images, &channels).unwrap();
 
             let unit = |unit: usize| -> Vec<(Vec<f32>, Vec<f32>)> {
                 let layer = |tap: &Tap| {
-                    let map = session.map(tap).unwrap();
+                    let map = found.map(tap).unwrap();
                     let positions = map.item_len() / map.channels;
                     let sorted = (0..map.item_len()).map(|at| (at % positions) as f32 / positions as f32);
                     let scale =
@@ -39,12 +36,12 @@ fn features_are_matched_as_on_the_host() {
             };
             let units = [unit(0), unit(1)];
             let order = [1, 0];
-            let mut gradient = Reversal::new();
+            let mut gradient = BackwardPass::new();
             let mut sums = Vec::new();
             for (index, layer) in layers.iter().enumerate() {
-                let (map, signal) = (session.map(layer).unwrap(), reversal.signal(layer).unwrap());
+                let (map, signal) = (found.map(layer).unwrap(), found.at(layer).unwrap().data);
                 let mut of_layer = Vec::new();
-                gradient.seed(&session, layer, |seed| {
+                gradient.seed(attributor.session(), layer, |seed| {
                     for (item, unit) in order.into_iter().enumerate() {
                         let part = item * map.item_len()..(item + 1) * map.item_len();
                         let (features, relevance) = (&map.data[part.clone()], &signal[part.clone()]);
@@ -66,8 +63,9 @@ fn features_are_matched_as_on_the_host() {
                 sums.push(of_layer);
             }
             let image = gpu.graph().image_tap();
-            gradient.run(&session, &Gradient, std::slice::from_ref(&image)).unwrap();
-            let map = session.map(&target).unwrap();
+            let composite = Composite::gradient();
+            gradient.run(attributor.session(), &composite, std::slice::from_ref(&image)).unwrap();
+            let map = found.map(&target).unwrap();
             let activations: Vec<f32> = map
                 .data
                 .chunks_exact(map.item_len())
@@ -81,7 +79,7 @@ fn features_are_matched_as_on_the_host() {
                 let layers = unit.iter();
                 layers.map(|(sorted, scale)| Distribution { sorted, scale: scale.clone() }).collect()
             });
-            let matcher = session.matcher().expect("the session is on a GPU");
+            let matcher = attributor.session_mut().matcher().expect("the session is on a GPU");
             matcher.set_distributions(&distributions).unwrap();
             let matching = Matching {
                 images: &images,

@@ -1,4 +1,4 @@
-//! Networks as their definitions read, in f64 and without a thought for speed: what sessions and walks are tested
+//! Networks as their definitions read, in f64 and without a thought for speed: what sessions and backward passes are tested
 //! against.
 
 use std::collections::{BTreeMap, HashMap};

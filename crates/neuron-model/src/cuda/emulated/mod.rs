@@ -1,10 +1,10 @@
 //! The kernels' source compiled for the CPU, as one thread of one block, and held against the CPU engine: what they
 //! compute can be tested without a GPU, though not how threads share it out.
 
+mod backward;
 mod maps;
 mod maps_in_bf16;
 mod matching;
-mod walks;
 
 use std::ffi::c_void;
 use std::process::Command;

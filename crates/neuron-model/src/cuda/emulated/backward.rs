@@ -34,7 +34,7 @@ fn signals_pass_gates_and_sums_as_on_the_cpu() {
 }
 
 #[test]
-fn walks_start_at_one_channel_of_each_item() {
+fn passes_start_at_one_channel_of_each_item() {
     let Some(gpu) = Emulated::new() else { return };
     let positions = HEIGHT * WIDTH;
     let mut activations: Vec<f32> = values(LEN, 15).iter().map(|value| value.max(0.0)).collect();

@@ -1,8 +1,8 @@
 //! Which rule holds where in a network: data, the same for every backend.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use crate::error::Unsupported;
 use crate::graph::Graph;
 use crate::ops::OpKind;
 use crate::rule::{PixelRange, Rule};
@@ -34,23 +34,6 @@ pub struct Composite {
     /// Whether a batch norm belongs to the convolution below it: one product with one rule, wherever nobody looks in
     /// between.
     pub merge_norms: bool,
-}
-
-/// An operation that a backend cannot pass by the rule of a composite.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsupported {
-    /// The node's name.
-    pub node: String,
-    /// Its operation.
-    pub operation: String,
-    /// What cannot be computed there.
-    pub what: String,
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.node, self.operation, self.what)
-    }
 }
 
 /// zennit's small constant in divisors.

@@ -3,9 +3,7 @@
 //! The kernels hide none of them: a ReLU and a max-pool answer NaN where they read it, sums and reductions carry it
 //! on. So that a NaN anywhere below a tap reaches the tap's values, and is found there.
 
-use std::fmt;
-
-use crate::error::ModelError;
+use crate::error::{Cause, ModelError};
 use crate::graph::Tap;
 use crate::network::Network;
 use crate::weights::Weights;
@@ -16,35 +14,6 @@ pub fn first_not_finite(values: &[f32]) -> Option<usize> {
     let clean =
         values.chunks(1 << 12).all(|part| part.iter().fold(true, |all, value| all & value.is_finite()));
     if clean { None } else { values.iter().position(|value| !value.is_finite()) }
-}
-
-/// Why a network's values are not finite, as far as its weights tell.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The weights hold what no sum survives.
-    Weight {
-        /// The tensor.
-        tensor: String,
-        /// The first such value in it: NaN, infinite, or a variance below 0.
-        value: f32,
-    },
-    /// All weights are numbers: a sum grows beyond what f32 can hold.
-    Overflow,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Weight { tensor, value } => {
-                write!(f, "the weights hold {value} in {tensor}: fetch or convert them again")
-            }
-            Self::Overflow => f.write_str(
-                "all weights are finite, so a sum overflows on the way: are these the weights of this \
-                 architecture, and did their training converge?",
-            ),
-        }
-    }
 }
 
 impl Weights {

@@ -40,18 +40,19 @@ mod value;
 pub mod weights;
 
 pub use backward::{Attributed, Attribution, Attributor, BackwardPass, RelevanceMethod, UnknownMethod};
-pub use composite::{Composite, Unsupported};
+pub use composite::Composite;
 pub use device::{
     Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
     Precision,
 };
-pub use error::ModelError;
+pub use error::{Cause, GraphError, ModelError, Unsupported};
 pub use families::{Architecture, Fit};
-pub use finite::{Cause, first_not_finite};
-pub use graph::{Absent, Graph, GraphBuilder, GraphError, Node, Tap, TapInfo};
+pub use finite::first_not_finite;
+pub use graph::{Absent, Graph, GraphBuilder, Node, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
 pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
+pub use neuron_geometry::{ReceptiveField, Window};
 pub use neuron_kernels::{Algorithm, ConvGeometry, View};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
@@ -61,7 +62,12 @@ pub use session::Session;
 pub use value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
 pub use weights::Weights;
 
-/// The README's example compiles.
+/// The README's example and the programs of `docs/embedding.md` compile.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod programs {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/embedding.md")]
+    struct Embedding;
+}

@@ -29,8 +29,10 @@ pub enum Part {
     Positive,
     /// `min(w, 0)`
     Negative,
-    /// `w + gamma * max(w, 0)`, by the bits of `gamma`: [`Part::gamma`].
+    /// `w + gamma * max(w, 0)`, by the bits of `gamma`: [`Part::favoured`].
     Favoured(u32),
+    /// `w + gamma * min(w, 0)`, by the bits of `gamma`: [`Part::opposed`].
+    Opposed(u32),
     /// `w * w`
     Squared,
     /// 1 at every weight.
@@ -39,16 +41,23 @@ pub enum Part {
 
 impl Part {
     /// Positive weights counted `1 + gamma` times.
-    pub fn gamma(gamma: f32) -> Self {
+    pub fn favoured(gamma: f32) -> Self {
         Self::Favoured(gamma.to_bits())
     }
 
-    fn of(self, weight: f32) -> f32 {
+    /// Negative weights counted `1 + gamma` times.
+    pub fn opposed(gamma: f32) -> Self {
+        Self::Opposed(gamma.to_bits())
+    }
+
+    /// The part of one weight, or of one bias.
+    pub(crate) fn of(self, weight: f32) -> f32 {
         match self {
             Self::Raw => weight,
             Self::Positive => weight.max(0.0),
             Self::Negative => weight.min(0.0),
             Self::Favoured(gamma) => weight + f32::from_bits(gamma) * weight.max(0.0),
+            Self::Opposed(gamma) => weight + f32::from_bits(gamma) * weight.min(0.0),
             Self::Squared => weight * weight,
             Self::Ones => 1.0,
         }
@@ -139,7 +148,7 @@ impl PreparedWeights {
 
     /// A sliding product by its weights, or a part of them, with the batch norm above folded in.
     ///
-    /// Only whole weights have their bias: relevance by parts leaves biases out.
+    /// Only whole weights have their bias: rules say themselves which of their parts have one.
     pub(crate) fn convolution(
         &self,
         owner: Owner<'_>,
@@ -164,30 +173,24 @@ impl PreparedWeights {
         })
     }
 
+    /// The bias of a sliding product, past the norm above if that is folded in; `None` if it has none.
+    pub(crate) fn bias(&self, owner: Owner<'_>, fold: Option<Fold<'_>>) -> Option<Vec<f32>> {
+        let bias = self.weights.tensor(&format!("{}.bias", owner.name)).map(|bias| bias.data.to_vec());
+        let Some(fold) = fold else { return bias };
+        let affine = self.affine(fold.norm, fold.eps);
+        Some(bias.map_or_else(|| affine.shift.clone(), |bias| affine.apply(&bias)))
+    }
+
     /// Weights `[out_channels, in_channels / groups, kernel, kernel]` and bias of a form, before they are packed.
     pub(crate) fn values(&self, owner: Owner<'_>, choice: &Choice<'_>) -> (Vec<f32>, Option<Vec<f32>>) {
-        let tensor = |name: &str| self.weights.tensor(&format!("{}.{name}", owner.name));
-        let weight = tensor("weight").expect("checked before the weights were prepared");
-        let bias = tensor("bias").map(|bias| bias.data.to_vec());
-        match choice.fold {
-            Some(fold) => {
-                let affine = self.affine(fold.norm, fold.eps);
-                let weight = affine.fold(&weight.data);
-                let weight = match choice.part {
-                    Part::Raw => weight,
-                    part => weight.into_iter().map(|w| part.of(w)).collect(),
-                };
-                let shift = match bias {
-                    None => affine.shift.clone(),
-                    Some(bias) => affine.apply(&bias),
-                };
-                (weight, (choice.part == Part::Raw).then_some(shift))
-            }
-            None => {
-                let part = weight.data.iter().map(|w| choice.part.of(*w)).collect();
-                (part, bias.filter(|_| choice.part == Part::Raw))
-            }
+        let tensor = self.weights.tensor(&format!("{}.weight", owner.name));
+        let weight = &tensor.expect("checked before the weights were prepared").data;
+        let folded = choice.fold.map(|fold| self.affine(fold.norm, fold.eps).fold(weight));
+        let weight = folded.as_deref().unwrap_or(weight);
+        if choice.part == Part::Raw {
+            return (weight.to_vec(), self.bias(owner, choice.fold));
         }
+        (weight.iter().map(|w| choice.part.of(*w)).collect(), None)
     }
 }
 

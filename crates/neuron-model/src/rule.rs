@@ -43,8 +43,10 @@ pub enum Rule {
         /// Keeps divisors off 0.
         eps: f32,
     },
-    /// The epsilon rule with `w + gamma w+` (Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019),
-    /// without bias.
+    /// The epsilon rule with `w + gamma w+` (Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019).
+    /// Where inputs are negative, and where the output is, the weights that make for the output's sign are the ones that
+    /// count more (Andeol et al., "Learning Domain Invariant Representations by Joint Wasserstein Distance
+    /// Minimization", 2021).
     Gamma {
         /// How much more positive weights count.
         gamma: f32,
@@ -52,7 +54,7 @@ pub enum Rule {
         eps: f32,
     },
     /// What speaks for the output counted `alpha` times, what speaks against it `beta` times less (Bach et al., PLoS ONE
-    /// 2015): with `a+`, `a-` the positive and negative inputs, `w+ a+ + w- a-` and `w- a+ + w+ a-`.
+    /// 2015): with `a+`, `a-` the positive and negative inputs, `w+ a+ + w- a- + b+` and `w- a+ + w+ a- + b-`.
     AlphaBeta {
         /// Factor of what speaks for it; `alpha - beta = 1` conserves relevance.
         alpha: f32,
@@ -61,12 +63,13 @@ pub enum Rule {
         /// Keeps divisors off 0.
         eps: f32,
     },
-    /// The epsilon rule with `w * w` and inputs of 1: the w-square rule.
+    /// The epsilon rule with `w * w` and inputs of 1: the w-square rule (Montavon et al., Pattern Recognition 2017).
     WSquare {
         /// Keeps divisors off 0.
         eps: f32,
     },
-    /// The epsilon rule with weights and inputs of 1: each input of a window alike.
+    /// The epsilon rule with weights and inputs of 1, without bias: each input of a window alike (Lapuschkin et al.,
+    /// "Unmasking Clever Hans Predictors and Assessing What Machines Really Learn", Nature Communications 2019).
     Flat {
         /// Keeps divisors off 0.
         eps: f32,

@@ -1,5 +1,6 @@
 //! Gradients and relevance on networks of random weights, against their definitions.
 
+#[allow(dead_code, reason = "other tests use the rest")]
 mod definition;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod shared;

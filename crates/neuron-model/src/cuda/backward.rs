@@ -262,7 +262,8 @@ impl SignalOps for DeviceSignals<'_> {
                 Rule::ZPlus { eps } => self.mean_relevance(id, &signal, eps)?,
                 _ => self.spread(id, &signal)?,
             },
-            (Operation::BatchNorm(_) | Operation::Input(_), _) => signal,
+            // A batch norm that is passed over; nothing else comes here.
+            _ => signal,
         };
         Ok(vec![output])
     }

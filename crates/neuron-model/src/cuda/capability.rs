@@ -4,27 +4,45 @@ use neuron_geometry::Window;
 
 use crate::composite::{Composite, Unsupported};
 use crate::graph::Graph;
-use crate::ops::Operation;
+use crate::ops::{OpKind, Operation};
 use crate::rule::Rule;
 use crate::value::NodeId;
+
+/// What our kernels compute.
+const KNOWN: [OpKind; 8] = [
+    OpKind::Input,
+    OpKind::Convolution,
+    OpKind::BatchNorm,
+    OpKind::Relu,
+    OpKind::MaxPool,
+    OpKind::Add,
+    OpKind::GlobalAveragePool,
+    OpKind::Linear,
+];
 
 /// The needed operations that cannot be computed forward.
 ///
 /// Our own kernels know square windows without dilation and ceil mode. cuDNN knows more, but may hand any convolution back
 /// to them.
 pub(super) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
-    let plain = |window: &Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
-    let window = |id: NodeId| match &graph.node(id).operation {
-        Operation::MaxPool(pool) => Some(pool.window),
-        operation => operation.sliding().map(|geometry| geometry.window),
+    let what = |operation: &Operation| {
+        let plain = |window: Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
+        let window = match operation {
+            Operation::MaxPool(pool) => Some(pool.window),
+            operation => operation.sliding().map(|geometry| geometry.window),
+        };
+        if !KNOWN.contains(&operation.kind()) {
+            return Some("no kernel for GPUs");
+        }
+        (!window.is_none_or(plain))
+            .then_some("on a GPU, windows that are not square, are dilated or in ceil mode")
     };
-    let refused = graph.ids().filter(|id| needed[id.0] && !window(*id).is_none_or(|window| plain(&window)));
-    let unsupported = |id: NodeId| Unsupported {
-        node: graph.node(id).name.clone(),
-        operation: format!("{:?}", graph.node(id).operation.kind()),
-        what: "on a GPU, windows that are not square, are dilated or in ceil mode".to_owned(),
-    };
-    refused.map(unsupported).collect()
+    let refused = graph.ids().filter(|id| needed[id.0]).filter_map(|id| {
+        let node = graph.node(id);
+        let what = what(&node.operation)?.to_owned();
+        Some(Unsupported { node: node.name.clone(), operation: format!("{:?}", node.operation.kind()), what })
+    });
+    refused.collect()
 }
 
 /// Whether a signal can pass a node by its rule.

@@ -97,8 +97,8 @@ impl GpuRun {
                 let arguments = [input.into(), output.into(), positions.into(), channels.into()];
                 self.launch("global_average_pool", count, &arguments)
             }
-            // The image is sent, not computed.
-            Operation::Input(_) => Ok(()),
+            // The image is sent, not computed, and nothing else is in a plan that was taken.
+            _ => Ok(()),
         }
     }
 

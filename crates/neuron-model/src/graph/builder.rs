@@ -2,7 +2,8 @@ use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::ConvGeometry;
 
 use super::{Absent, Graph, Node, tensors};
-use crate::ops::{BatchNorm, Convolution, Input, MaxPool, Operation, ShapeError};
+use crate::error::{GraphError, ShapeError};
+use crate::ops::{BatchNorm, Convolution, Input, MaxPool, Operation};
 use crate::value::{NodeId, Shape};
 
 /// Builds a [`Graph`] operation by operation; the methods return the new node, to be read by later ones.
@@ -16,32 +17,6 @@ pub struct GraphBuilder {
     error: Option<GraphError>,
 }
 
-/// An operation that does not fit where it was put.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GraphError {
-    /// It reads a value that does not exist yet.
-    #[error("{node} reads a value that comes after it")]
-    Order {
-        /// The node.
-        node: String,
-    },
-    /// Its inputs are not what it reads.
-    #[error("{node} cannot be computed")]
-    Shape {
-        /// The node.
-        node: String,
-        /// Why not.
-        source: ShapeError,
-    },
-    /// Values of different strides meet: no position of one is a position of the other.
-    #[error("the maps that meet in {node} have different strides")]
-    Strides {
-        /// The node.
-        node: String,
-    },
-}
-
 /// Side of the image by which channels are checked.
 const PROBE: usize = 1 << 10;
 
@@ -51,7 +26,13 @@ const NORM_EPS: f64 = 1e-5;
 impl GraphBuilder {
     /// A graph that so far holds only its input, an image of `channels` channels.
     pub fn new(channels: usize) -> (Self, NodeId) {
-        let graph = Graph { nodes: Vec::new(), modules: Vec::new(), fields: Vec::new(), absent: Vec::new() };
+        let graph = Graph {
+            nodes: Vec::new(),
+            modules: Vec::new(),
+            fields: Vec::new(),
+            channels: Vec::new(),
+            absent: Vec::new(),
+        };
         let mut builder = Self { graph, probes: Vec::new(), error: None };
         let input = builder.push("input", Input { channels }, &[]);
         (builder, input)
@@ -66,7 +47,9 @@ impl GraphBuilder {
             (None, None)
         });
         // A node whose inputs are not there reads none, so that nothing behind it looks for them.
-        let inputs = inputs.iter().copied().filter(|input| *input < id).collect();
+        let inputs: Vec<NodeId> = inputs.iter().copied().filter(|input| *input < id).collect();
+        let channels: Vec<usize> = inputs.iter().map(|input| self.channels(*input)).collect();
+        self.graph.channels.push(operation.op().channels(&channels));
         self.probes.push(probe);
         self.graph.fields.push(field);
         self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs });
@@ -172,6 +155,20 @@ mod tests {
         let window = Window::square(3, stride, 1);
         let geometry = ConvGeometry { in_channels, out_channels: 8, groups: 1, window };
         Convolution { geometry, bias: true }
+    }
+
+    /// Whoever asks each of its two inputs again and again never comes to an end here.
+    #[test]
+    fn a_deep_graph_of_sums_is_built_and_asked_in_time() {
+        let (mut graph, mut value) = GraphBuilder::new(3);
+        for _ in 0..200 {
+            value = graph.push("sum", Add, &[value, value]);
+        }
+        graph.name("last", value);
+        let graph = graph.finish().unwrap();
+        assert_eq!(graph.channels(value), 3);
+        assert!(!graph.is_non_negative(value));
+        assert_eq!(graph.tap_infos(8, 8).unwrap().len(), 1);
     }
 
     #[test]

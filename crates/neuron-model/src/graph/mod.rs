@@ -4,14 +4,13 @@ mod builder;
 mod sign;
 mod tap;
 
-pub use builder::{GraphBuilder, GraphError};
+pub use builder::GraphBuilder;
 pub use tap::{Tap, TapInfo};
 
 use neuron_geometry::ReceptiveField;
 
-use crate::error::ModelError;
-
-use crate::ops::{Operation, ShapeError};
+use crate::error::{ModelError, ShapeError};
+use crate::ops::Operation;
 use crate::prepared::{Fold, Owner};
 use crate::value::{NodeId, Shape};
 
@@ -36,6 +35,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     modules: Vec<(String, NodeId)>,
     fields: Vec<Option<ReceptiveField>>,
+    channels: Vec<usize>,
     absent: Vec<Absent>,
 }
 
@@ -164,9 +164,7 @@ impl Graph {
 
     /// Channels of a node's map; known before the image size is.
     pub fn channels(&self, id: NodeId) -> usize {
-        let node = self.node(id);
-        let inputs: Vec<usize> = node.inputs.iter().map(|input| self.channels(*input)).collect();
-        node.operation.op().channels(&inputs)
+        self.channels[id.0]
     }
 
     /// Names and shapes of the tensors that the weights of this network hold.

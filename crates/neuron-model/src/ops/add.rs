@@ -3,7 +3,8 @@ use std::sync::Arc;
 use neuron_kernels::{add, split_by_magnitude, split_by_value};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 

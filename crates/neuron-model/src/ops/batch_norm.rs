@@ -1,7 +1,8 @@
 use neuron_kernels::{scale_by_channel, scale_shift};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError, TensorSpec};
+use super::op::{Op, Saves, TensorSpec};
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 

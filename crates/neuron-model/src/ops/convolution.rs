@@ -2,8 +2,9 @@ use neuron_geometry::ReceptiveField;
 use neuron_kernels::ConvGeometry;
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError, TensorSpec};
+use super::op::{Op, Saves, TensorSpec};
 use super::product::{self, Sliding};
+use crate::error::ShapeError;
 use crate::prepared::Choice;
 use crate::prepared::Part;
 use crate::rule::Rule;

@@ -4,7 +4,8 @@ use neuron_geometry::ReceptiveField;
 use neuron_kernels::{View, global_average_pool, stabilised, update};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 

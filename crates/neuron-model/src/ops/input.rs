@@ -1,5 +1,6 @@
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 

@@ -2,8 +2,9 @@ use neuron_geometry::Window;
 use neuron_kernels::ConvGeometry;
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal, Weighted};
-use super::op::{Op, Saves, ShapeError, TensorSpec};
+use super::op::{Op, Saves, TensorSpec};
 use super::product::{self, Sliding};
+use crate::error::ShapeError;
 use crate::prepared::{Choice, Part};
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};

@@ -4,7 +4,8 @@ use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, AveragePool, Divisor, update};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, ShapeError};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 

@@ -15,10 +15,12 @@ mod max_pool;
 mod op;
 mod product;
 mod relu;
+mod sums;
 
 pub(crate) use host::{Backward, Forward, HostOp, Pool, Signal, Size, Weighted};
 
-pub use op::{Op, Saves, ShapeError, TensorSpec};
+pub use crate::error::ShapeError;
+pub use op::{Op, Saves, TensorSpec};
 
 use crate::value::Shape;
 

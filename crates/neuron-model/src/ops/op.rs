@@ -4,6 +4,7 @@ use std::fmt;
 
 use neuron_geometry::ReceptiveField;
 
+use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
@@ -68,38 +69,4 @@ pub struct Saves {
     pub output: bool,
     /// One byte for each value of the output that only this operation understands, such as the place of a maximum.
     pub beside: bool,
-}
-
-/// Why an operation has no output for some inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShapeError {
-    /// A window does not fit even once.
-    #[error("a window does not fit even once")]
-    TooSmall,
-    /// It has another number of inputs.
-    #[error("it has {found} inputs instead of {expected}")]
-    Arity {
-        /// How many it reads.
-        expected: usize,
-        /// How many it was given.
-        found: usize,
-    },
-    /// A pool has windows that cannot be pooled.
-    #[error("its windows cannot be pooled")]
-    Pool {
-        /// Why not.
-        source: neuron_kernels::UnsupportedPool,
-    },
-    /// Inputs that must be of one shape are not.
-    #[error("its inputs are of different shapes")]
-    Different,
-    /// The input has another number of channels.
-    #[error("its input has {found} channels instead of {expected}")]
-    Channels {
-        /// How many it reads.
-        expected: usize,
-        /// How many it was given.
-        found: usize,
-    },
 }

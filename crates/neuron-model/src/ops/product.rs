@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use neuron_kernels::{Algorithm, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, stabilised, update};
+use neuron_kernels::{Algorithm, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update};
 
 #[cfg(feature = "cuda")]
 use super::Operation;
 use super::host::{Backward, Forward, Pool, Signal, Weighted};
 use super::op::Saves;
+use super::sums::{Divisor, Sum, Where, sums};
 use crate::prepared::{Choice, Part};
 use crate::rule::{Product, Rule};
 use crate::value::Keep;
@@ -48,43 +49,6 @@ impl Operation {
 pub(super) struct Sliding<'a> {
     pub(super) weights: Weighted<'a>,
     pub(super) geometry: ConvGeometry,
-}
-
-/// One product of a rule that is a sum of products.
-struct Term {
-    values: Values,
-    part: Part,
-    /// Whether it is subtracted.
-    minus: bool,
-}
-
-/// What weights are multiplied with.
-#[derive(Clone, Copy)]
-enum Values {
-    Input,
-    /// `max(a, 0)`
-    Positive,
-    /// `min(a, 0)`
-    Negative,
-    Ones,
-    /// The same pixel everywhere.
-    Pixel([f32; 3]),
-}
-
-/// `sum of +- v * w^T (factor * R / z)` with `z = sum of +- w v`.
-struct Sum {
-    terms: Vec<Term>,
-    factor: f32,
-    divisor: Divisor,
-}
-
-/// How a divisor is kept off 0.
-#[derive(Clone, Copy)]
-enum Divisor {
-    /// `z + eps`
-    Plus(f32),
-    /// `z +- eps`, away from 0.
-    Stabilised(f32),
 }
 
 impl<'a> Sliding<'a> {
@@ -176,24 +140,18 @@ impl<'a> Sliding<'a> {
     ) {
         let input = call.input(0);
         let values: Vec<Vec<f32>> = sum.terms.iter().map(|term| term.values.of(input)).collect();
-        let Weighted { prepared, owner, .. } = self.weights;
-
-        let mut term_of = vec![0.0; signal.len()];
+        let mut product = vec![0.0; signal.len()];
         let quotient = pool.scratch(signal.len());
         quotient.fill(if let Divisor::Plus(eps) = sum.divisor { eps } else { 0.0 });
         for (term, values) in sum.terms.iter().zip(&values) {
-            let epilogue = Epilogue::Activation { residual: None, relu: false };
-            let values = View { data: values, ..input };
-            let convolution = prepared.convolution(owner, self.geometry, self.choice(term.part));
-            convolution.forward(values, epilogue, &mut term_of);
-            update(quotient, &term_of, |z, product| z + term.sign() * product);
+            self.product(term.part, View { data: values, ..input }, &mut product);
+            update(quotient, &product, |z, product| z + term.sign() * product);
+            self.add_bias(term.bias().map(|part| (part, term.sign())), quotient);
         }
-        let factor = sum.factor;
-        match sum.divisor {
-            Divisor::Plus(_) => update(quotient, signal, |z, signal| factor * signal / z),
-            Divisor::Stabilised(eps) => {
-                update(quotient, signal, |z, signal| factor * signal / stabilised(z, eps));
-            }
+        sum.divisor.divide(sum.factor, signal, quotient);
+        if sum.at != Where::Everywhere {
+            self.product(Part::Raw, input, &mut product);
+            update(quotient, &product, |quotient, z| if sum.at.holds(z) { quotient } else { 0.0 });
         }
 
         if is_first {
@@ -207,70 +165,25 @@ impl<'a> Sliding<'a> {
         }
     }
 
+    /// The product of any input of its shape and a part of the weights; whole weights come with their bias.
+    fn product(&self, part: Part, input: View<'_>, output: &mut [f32]) {
+        let Weighted { prepared, owner, .. } = self.weights;
+        let epilogue = Epilogue::Activation { residual: None, relu: false };
+        prepared.convolution(owner, self.geometry, self.choice(part)).forward(input, epilogue, output);
+    }
+
+    /// Adds a part of the bias, with its sign, to every position.
+    fn add_bias(&self, part: Option<(Part, f32)>, output: &mut [f32]) {
+        let Weighted { prepared, owner, fold } = self.weights;
+        let Some(((part, sign), bias)) = part.zip(prepared.bias(owner, fold)) else { return };
+        for position in output.chunks_exact_mut(bias.len()) {
+            position.iter_mut().zip(&bias).for_each(|(value, bias)| *value += sign * part.of(*bias));
+        }
+    }
+
     /// A part of the weights, past the norm above if that is computed in the same step.
     fn choice(&self, part: Part) -> Choice<'a> {
         Choice { fold: self.weights.fold, ..Choice::part(part) }
-    }
-}
-
-/// What a rule says of products of inputs and weights.
-fn sums(rule: &Rule) -> Vec<Sum> {
-    let term = |values, part| Term { values, part, minus: false };
-    let one = |values, part, eps| Sum {
-        terms: vec![term(values, part)],
-        factor: 1.0,
-        divisor: Divisor::Stabilised(eps),
-    };
-    match *rule {
-        Rule::Epsilon { eps } => vec![one(Values::Input, Part::Raw, eps)],
-        Rule::Gamma { gamma, eps } => vec![one(Values::Input, Part::gamma(gamma), eps)],
-        Rule::WSquare { eps } => vec![one(Values::Ones, Part::Squared, eps)],
-        Rule::Flat { eps } => vec![one(Values::Ones, Part::Ones, eps)],
-        Rule::AlphaBeta { alpha, beta, eps } => {
-            let branch = |same, other, factor| Sum {
-                terms: vec![term(Values::Positive, same), term(Values::Negative, other)],
-                factor,
-                divisor: Divisor::Stabilised(eps),
-            };
-            let for_and_against = [
-                branch(Part::Positive, Part::Negative, alpha),
-                branch(Part::Negative, Part::Positive, -beta),
-            ];
-            for_and_against.into_iter().filter(|sum| sum.factor != 0.0).collect()
-        }
-        // `z = conv(x, w) - conv(l, w+) - conv(h, w-) + eps` for the lowest and highest pixels l and h.
-        Rule::ZBox { pixels, eps } => {
-            let less = |pixel, part| Term { values: Values::Pixel(pixel), part, minus: true };
-            vec![Sum {
-                terms: vec![
-                    term(Values::Input, Part::Raw),
-                    less(pixels.lowest, Part::Positive),
-                    less(pixels.highest, Part::Negative),
-                ],
-                factor: 1.0,
-                divisor: Divisor::Plus(eps),
-            }]
-        }
-        _ => Vec::new(),
-    }
-}
-
-impl Term {
-    fn sign(&self) -> f32 {
-        if self.minus { -1.0 } else { 1.0 }
-    }
-}
-
-impl Values {
-    fn of(self, input: View<'_>) -> Vec<f32> {
-        let changed = |change: fn(f32) -> f32| input.data.iter().map(|value| change(*value)).collect();
-        match self {
-            Self::Input => input.data.to_vec(),
-            Self::Positive => changed(|value| value.max(0.0)),
-            Self::Negative => changed(|value| value.min(0.0)),
-            Self::Ones => vec![1.0; input.data.len()],
-            Self::Pixel(pixel) => pixel.repeat(input.data.len() / 3),
-        }
     }
 }
 
@@ -282,11 +195,8 @@ struct Crossed<'a, 'b> {
 
 impl Product for Crossed<'_, '_> {
     fn forward(&self, part: Part, input: View<'_>) -> Vec<f32> {
-        let Weighted { prepared, owner, .. } = self.sliding.weights;
         let mut output = vec![0.0; self.call.output_size.len()];
-        let epilogue = Epilogue::Activation { residual: None, relu: false };
-        let convolution = prepared.convolution(owner, self.sliding.geometry, self.sliding.choice(part));
-        convolution.forward(input, epilogue, &mut output);
+        self.sliding.product(part, input, &mut output);
         output
     }
 

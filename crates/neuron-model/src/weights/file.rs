@@ -11,7 +11,7 @@ use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
 use super::{Contents, Inner, Weights, folder, foreign, hex, safetensors_file, torch, wrappers};
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.
 const MAX_FILE_BYTES: u64 = 16 << 30;

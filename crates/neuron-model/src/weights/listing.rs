@@ -1,7 +1,7 @@
 //! What a file holds by name, before any number of it is decoded.
 
 use super::WeightTensor;
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// A file whose tensors are known by name and are decoded when they are wanted.
 pub(super) trait Source<'a> {

@@ -22,14 +22,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use check::{WeightsProblem, WeightsProblems, check};
+pub use check::check;
 pub(crate) use check::{check_modules, outermost};
 pub(crate) use file::{from_bytes, open};
 pub use origin::Origin;
 pub(crate) use place::{Choice, Expected};
-pub use torch::TorchError;
 
-use crate::ModelError;
+use crate::error::ModelError;
+pub use crate::error::{TorchError, WeightsProblem, WeightsProblems};
 
 /// One tensor of a checkpoint.
 #[derive(Clone, PartialEq)]

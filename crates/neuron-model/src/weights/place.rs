@@ -10,7 +10,7 @@ use std::path::Path;
 use super::listing::{Dictionary, Source};
 use super::origin::Origin;
 use super::wrappers;
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// Names and shapes of a network's tensors.
 pub(crate) type Expected = Vec<(String, Vec<usize>)>;

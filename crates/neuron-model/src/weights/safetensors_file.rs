@@ -12,7 +12,7 @@ use serde::ser::{SerializeMap, Serializer};
 use super::WeightTensor;
 use super::element::Float;
 use super::listing::{Dictionary, Entry, Source};
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// A file begins with the header's length in this many bytes; then comes the header, a JSON object.
 const HEADER_START: usize = 8;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::WeightTensor;
 use super::listing::{Dictionary, Entry, Source};
-use crate::ModelError;
+use crate::error::ModelError;
 
 /// More files than any model is split into.
 const MAX_SHARDS: usize = 1024;

@@ -10,7 +10,11 @@ use neuron_model::{Architecture, Graph, Network, NodeId, Operation, Tap, Weights
 
 /// Weights that keep activations of about one size, the same for every run.
 pub(crate) fn random_weights(name: &str, seed: u64) -> Weights {
-    let graph = Architecture::from_name(name).expect("a known network").graph(&Weights::default());
+    weights_of(&Architecture::from_name(name).expect("a known network").graph(&Weights::default()), seed)
+}
+
+/// As [`random_weights`], for any graph.
+pub(crate) fn weights_of(graph: &Graph, seed: u64) -> Weights {
     let mut state = seed | 1;
     let mut noise = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -66,7 +70,7 @@ impl Map {
         (y * self.width + x) * self.channels + c
     }
 
-    fn with(&self, change: impl Fn(usize, f64) -> f64) -> Self {
+    pub(crate) fn with(&self, change: impl Fn(usize, f64) -> f64) -> Self {
         let data = self.data.iter().enumerate().map(|(at, value)| change(at, *value)).collect();
         Self { data, ..*self }
     }
@@ -109,7 +113,16 @@ impl Definition {
         &self.maps[&tap.node]
     }
 
-    fn tensor(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What a node reads.
+    pub(crate) fn input(&self, id: NodeId, index: usize) -> &Map {
+        &self.maps[&self.graph.node(id).inputs[index]]
+    }
+
+    pub(crate) fn tensor(&self, name: &str) -> Vec<f64> {
         let tensor = self.weights.tensor(name).expect("the network has this tensor");
         tensor.data.iter().map(|value| f64::from(*value)).collect()
     }
@@ -127,7 +140,12 @@ impl Definition {
         let input = |index: usize| &self.maps[&node.inputs[index]];
         match node.operation {
             Operation::Input(_) => image.clone(),
-            Operation::Convolution(_) => self.convolve(id, input(0), |weight| weight),
+            Operation::Convolution(_) | Operation::Linear(_) => {
+                let sums = self.convolve(id, input(0), |weight| weight);
+                let bias = self.weights.tensor(&format!("{}.bias", node.name));
+                let bias = |at: usize| bias.map_or(0.0, |bias| f64::from(bias.data[at % sums.channels]));
+                sums.with(|at, value| value + bias(at))
+            }
             Operation::BatchNorm(_) => {
                 let (scale, shift) = self.scale_and_shift(&node.name);
                 input(0).with(|at, value| value * scale[at % scale.len()] + shift[at % scale.len()])
@@ -149,16 +167,12 @@ impl Definition {
                     .for_each(|(at, v)| mean.data[at % input.channels] += v / positions);
                 mean
             }
-            Operation::Linear(_) => {
-                let bias = self.tensor(&format!("{}.bias", node.name));
-                self.convolve(id, input(0), |weight| weight).with(|at, value| value + bias[at])
-            }
             other => panic!("{other:?} has no definition here"),
         }
     }
 
     /// Visits every product of a convolution: index of the output, of the input, and the weight.
-    fn products(&self, id: NodeId, input: &Map, visit: &mut dyn FnMut(usize, usize, f64)) -> Map {
+    pub(crate) fn products(&self, id: NodeId, input: &Map, visit: &mut dyn FnMut(usize, usize, f64)) -> Map {
         let node = self.graph.node(id);
         let weight = self.tensor(&format!("{}.weight", node.name));
         let (out_channels, window, groups) = match node.operation {
@@ -241,11 +255,21 @@ impl Definition {
 
     /// The signal at every value for one that starts at `target`.
     pub(crate) fn back(&self, how: Back, target: &Tap, start: Map) -> HashMap<NodeId, Map> {
+        self.back_by(target, start, &|id, signal| self.through(how, id, signal))
+    }
+
+    /// As [`Definition::back`], by what `through` says of each node.
+    pub(crate) fn back_by(
+        &self,
+        target: &Tap,
+        start: Map,
+        through: &dyn Fn(NodeId, &Map) -> Vec<Map>,
+    ) -> HashMap<NodeId, Map> {
         let mut signals = HashMap::from([(target.node, start)]);
         for id in self.graph.ids().rev() {
             let Some(signal) = signals.get(&id).cloned() else { continue };
             let inputs = self.graph.node(id).inputs.clone();
-            for (input, part) in inputs.into_iter().zip(self.through(how, id, &signal)) {
+            for (input, part) in inputs.into_iter().zip(through(id, &signal)) {
                 let sum = signals.entry(input).or_insert_with(|| self.maps[&input].like());
                 sum.data.iter_mut().zip(&part.data).for_each(|(sum, part)| *sum += part);
             }
@@ -254,7 +278,7 @@ impl Definition {
     }
 
     /// The signal at each input of a node.
-    fn through(&self, how: Back, id: NodeId, signal: &Map) -> Vec<Map> {
+    pub(crate) fn through(&self, how: Back, id: NodeId, signal: &Map) -> Vec<Map> {
         let node = self.graph.node(id);
         let input = |index: usize| &self.maps[&node.inputs[index]];
         let relevance = how == Back::Relevance;

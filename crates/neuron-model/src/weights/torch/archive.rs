@@ -8,11 +8,11 @@ use zip::CompressionMethod;
 use zip::read::{ArchiveOffset, Config, ZipArchive};
 use zip::result::ZipError;
 
-use super::TorchError;
 use super::contents;
 use super::pickle::Pickle;
 use super::tensors::Storages;
 use super::value::Value;
+use crate::error::TorchError;
 
 /// A zip archive's first entry.
 pub(super) const ZIP_START: &[u8] = b"PK\x03\x04";

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::TorchError;
+use crate::error::TorchError;
 
 /// The name of the entry that holds a checkpoint's objects.
 ///

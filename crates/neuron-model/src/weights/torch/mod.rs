@@ -7,14 +7,11 @@
 mod archive;
 mod contents;
 mod dictionaries;
-mod error;
 mod pickle;
 mod tensors;
 mod value;
 
 use std::path::{Path, PathBuf};
-
-pub use error::TorchError;
 
 use self::archive::Parts;
 pub(super) use self::archive::Unpacked;
@@ -24,7 +21,7 @@ use self::tensors::Gather;
 use self::value::{Id, Value};
 use super::WeightTensor;
 use super::listing::{Dictionary, Entry, Source};
-use crate::ModelError;
+use crate::error::{ModelError, TorchError};
 
 /// A pickle of protocol 2 or later: the operation that names the protocol.
 const PICKLE_START: u8 = 0x80;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::TorchError;
 use super::pickle::Pickle;
 use super::value::{Element, Id, Value};
+use crate::error::TorchError;
 use crate::weights::WeightTensor;
 use crate::weights::element::Float;
 

@@ -1,7 +1,7 @@
 //! Where a pickle names a Python object or calls one: the value that the call would make, or an opaque one.
 
 use super::{Global, Id, MAX_VALUES, Machine, op, too_many};
-use crate::weights::torch::TorchError;
+use crate::error::TorchError;
 use crate::weights::torch::value::{Name, Object, Storage, Value, View};
 
 impl<'a> Machine<'a> {

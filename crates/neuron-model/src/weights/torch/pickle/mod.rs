@@ -12,8 +12,8 @@ mod operations;
 use std::collections::HashMap;
 
 use self::opcode as op;
-use super::TorchError;
 use super::value::{Global, Id, Value};
+use crate::error::TorchError;
 
 /// The values one pickle may make: a ResNet-152 needs some ten thousand, its optimiser and a log of its training more.
 const MAX_VALUES: usize = 1 << 21;

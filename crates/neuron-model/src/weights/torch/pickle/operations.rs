@@ -1,7 +1,7 @@
 //! The operations that make plain data and move it about.
 
 use super::{Machine, op};
-use crate::weights::torch::TorchError;
+use crate::error::TorchError;
 use crate::weights::torch::value::Value;
 
 impl<'a> Machine<'a> {

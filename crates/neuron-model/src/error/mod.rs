@@ -1,15 +1,24 @@
 //! What can go wrong in this crate.
 
+mod cause;
+mod graph;
+mod shape;
+mod torch;
+mod unsupported;
+mod weights;
+
+pub use cause::Cause;
+pub use graph::GraphError;
+pub use shape::ShapeError;
+pub use torch::TorchError;
+pub use unsupported::Unsupported;
+pub use weights::{WeightsProblem, WeightsProblems};
+
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::composite::Unsupported;
 use crate::device::DeviceError;
-use crate::finite::Cause;
-use crate::graph::GraphError;
-use crate::ops::ShapeError;
 use crate::value::Keep;
-use crate::weights::{TorchError, WeightsProblems};
 
 /// Everything this crate can fail with.
 ///

@@ -1,5 +1,5 @@
 /// Why an operation has no output for some inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShapeError {
     /// A window does not fit even once.
@@ -17,7 +17,7 @@ pub enum ShapeError {
     #[error("its windows cannot be pooled")]
     Pool {
         /// Why not.
-        source: neuron_kernels::UnsupportedPool,
+        source: Box<neuron_kernels::UnsupportedPool>,
     },
     /// Inputs that must be of one shape are not.
     #[error("its inputs are of different shapes")]

@@ -34,7 +34,7 @@ impl Op for MaxPool {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let Shape { channels, height, width, .. } = inputs[0];
         if let Err(source) = kernels::MaxPool::new(self.window) {
-            return Err(ShapeError::Pool { source });
+            return Err(ShapeError::Pool { source: Box::new(source) });
         }
         let [height, width] = self.window.positions([height, width]);
         Ok(Shape::grid(channels, height, width))

@@ -39,24 +39,20 @@ impl HostOp for Relu {
         match call.rule {
             Rule::Identity => {}
             Rule::Deconvolution => clamp_negative(pool.own(&mut signal)),
-            Rule::Guided => {
-                update(
-                    pool.own(&mut signal),
-                    output(),
-                    |signal, output| {
-                        if output > 0.0 { signal.max(0.0) } else { 0.0 }
-                    },
-                )
-            }
             Rule::Custom(_) => return call.custom(signal, None, pool).unwrap_or_default(),
-            _ => update(
-                pool.own(&mut signal),
-                output(),
-                |signal, output| {
-                    if output > 0.0 { signal } else { 0.0 }
-                },
-            ),
+            Rule::Guided => update(pool.own(&mut signal), output(), guided),
+            _ => update(pool.own(&mut signal), output(), gated),
         }
         vec![signal]
     }
+}
+
+/// The gradient: what arrives where the ReLU was open.
+fn gated(signal: f32, output: f32) -> f32 {
+    if output > 0.0 { signal } else { 0.0 }
+}
+
+/// Of that, what is not negative.
+fn guided(signal: f32, output: f32) -> f32 {
+    if output > 0.0 { signal.max(0.0) } else { 0.0 }
 }

@@ -2,7 +2,8 @@
 
 use neuron_geometry::Window;
 
-use crate::composite::{Composite, Unsupported};
+use crate::composite::Composite;
+use crate::error::Unsupported;
 use crate::graph::Graph;
 use crate::ops::{OpKind, Operation};
 use crate::rule::Rule;

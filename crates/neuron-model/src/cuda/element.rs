@@ -3,7 +3,7 @@ use half::bf16;
 
 use super::memory::Kind;
 use crate::device::Precision;
-use crate::plan::Keep;
+use crate::value::Keep;
 
 /// What the values of maps, weights and biases are stored as; sums are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -21,7 +21,8 @@ fn features_are_matched_as_on_the_host() {
         let channels = [3, 7];
         for method in RelevanceMethod::ALL {
             let mut attributor = Attributor::new(&gpu, &target, &layers, method).unwrap();
-            let found = attributor.run(&images, &channels).unwrap();
+            attributor.run(&images, &channels).unwrap();
+            let found = attributor.last();
 
             let unit = |unit: usize| -> Vec<(Vec<f32>, Vec<f32>)> {
                 let layer = |tap: &Tap| {

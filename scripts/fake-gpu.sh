@@ -14,7 +14,7 @@ folder=${CARGO_TARGET_DIR:-target}/fake-gpu
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-sed -n 's/^KERNEL \([a-z0-9_]*\)(.*/NAMED(\1)/p' crates/neuron-model/src/cuda/kernels.cu >"$folder/kernel_names.inc"
+sed -n 's/^KERNEL \([a-z0-9_]*\)(.*/NAMED(\1)/p' crates/neuron-{model,fvis}/src/cuda/kernels.cu >"$folder/kernel_names.inc"
 "${CXX:-c++}" -std=c++17 -O3 -march=native -ffp-contract=off -fopenmp -Wall -Wno-unknown-pragmas -shared -fPIC -I "$folder" \
   crates/neuron-model/tests/fake_gpu/fake_gpu.cpp -o "$folder/libcuda.so.1"
 for library in libcudnn.so.9 libnvrtc.so.13; do

@@ -29,7 +29,8 @@ cp "$(built attributions test --release --no-run -p neuron-model --features cuda
   "$folder/attributions"
 cp "$(built reference test --release --no-run -p neuron-fvis --features cuda --test reference)" "$folder/fvis"
 cp "$(built cuda test --release --no-run -p neuron-fvis --features cuda --test cuda)" "$folder/steps"
+cp "$(built neuron_fvis test --release --no-run -p neuron-fvis --features cuda --lib)" "$folder/matching"
 cp "$(built gpu bench --no-run -p neuron-fvis --features cuda --bench gpu)" "$folder/bench"
 cp crates/neuron-fvis/benches/peers/torch_forward.py scripts/gpu-check.sh weights/demo.safetensors "$folder/"
-strip "$folder"/{neuron,parity,steps,activations,attributions,fvis,bench}
+strip "$folder"/{neuron,parity,steps,matching,activations,attributions,fvis,bench}
 ls -l "$folder"

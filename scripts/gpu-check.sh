@@ -39,8 +39,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader ||
 
 for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu maps_in_bf16_are_near_those_of_the_cpu \
   scores_are_those_of_the_maps bytes_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
-  walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu \
-  cuda_matching::features_are_matched_as_on_the_host; do
+  walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu; do
   check "$test" 20 "$folder/parity" --ignored --exact "$test" --nocapture
 done
 if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then
@@ -48,6 +47,8 @@ if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then
 else
   rows+=("two_gpus|left out|there is one GPU")
 fi
+check features_are_matched_as_on_the_host 20 "$folder/matching" --ignored --exact \
+  cuda::against_host::features_are_matched_as_on_the_host --nocapture
 check steps_are_those_of_the_cpu 20 "$folder/steps" --ignored --exact steps_are_those_of_the_cpu --nocapture
 export NEURON_TEST_DEVICE=cuda
 if [ -n "${NEURON_SHARED:-}" ]; then

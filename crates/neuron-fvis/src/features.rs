@@ -1,16 +1,22 @@
 use neuron_model::{
-    Attributor, BackwardPass, Composite, Images, Matched, Matcher, Matching, ModelError, Network,
-    RelevanceMethod, Session, Tap,
+    Attributor, BackwardPass, Composite, Images, ModelError, Network, RelevanceMethod, Session, Tap,
 };
+
+#[cfg(feature = "cuda")]
+use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
+
 /// The features of some images, the relevance of a unit in them, and the way back to the pixels.
 pub(crate) struct Features {
     attributor: Attributor,
     target: Tap,
-    method: RelevanceMethod,
     layers: Vec<Tap>,
     /// Which channel of the target each item of the batch is about.
     channels: Vec<usize>,
     gradient: BackwardPass,
+    #[cfg(feature = "cuda")]
+    method: RelevanceMethod,
+    #[cfg(feature = "cuda")]
+    on_device: DeviceMatching,
 }
 
 /// One item's features and relevance at one layer, channels-last.
@@ -36,10 +42,13 @@ impl Features {
         Ok(Self {
             attributor: Attributor::new(network, target, &layers, method)?,
             target: target.clone(),
-            method,
             layers,
             channels: Vec::new(),
             gradient: BackwardPass::new(),
+            #[cfg(feature = "cuda")]
+            method,
+            #[cfg(feature = "cuda")]
+            on_device: DeviceMatching::default(),
         })
     }
 
@@ -67,21 +76,25 @@ impl Features {
         Ok(())
     }
 
-    /// What matches features where they are, if that is not the host.
-    pub(crate) fn matcher(&mut self) -> Option<&mut dyn Matcher> {
-        self.attributor.session_mut().matcher()
+    /// Brings what features are matched to, by unit and layer, to where they are, unless that is the host.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn bring(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
+        let Self { attributor, on_device, .. } = self;
+        let Some(device) = attributor.session_mut().on_device() else { return Ok(()) };
+        Ok(on_device.set_distributions(&device, units)?)
     }
 
     /// As [`Features::run`] with all that comes after it, where the features are; `None` if that is the host.
+    #[cfg(feature = "cuda")]
     pub(crate) fn matched(
         &mut self,
         images: &dyn Images,
         channels: &[usize],
         units: &[usize],
     ) -> Option<Result<Matched, ModelError>> {
-        let Self { attributor, target, method, layers, .. } = self;
-        let matching = Matching { images, target, channels, units, method: *method, layers };
-        Some(attributor.session_mut().matcher()?.compare(&matching))
+        let Self { attributor, target, method, layers, on_device, .. } = self;
+        let comparison = Comparison { images, target, channels, units, method: *method, layers };
+        Some(on_device.compare(&mut attributor.session_mut().on_device()?, &comparison))
     }
 
     /// The greatest activation of an item's channel of the target in the last run; NaN if there is one.

@@ -3,6 +3,8 @@
 mod achievement;
 mod adam;
 mod checkpoint;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod error;
 mod features;
 mod item;

@@ -1,8 +1,10 @@
 //! Matching the distribution of a channel's relevant features to that of its references.
 
-use neuron_model::RANKS_TOGETHER;
-
 use crate::ranking::Ranking;
+
+/// Squared differences of so many neighbouring ranks are added by themselves, and then these sums: the order in which a
+/// GPU is fast, and in which the host gets the same bits.
+pub(crate) const RANKS_TOGETHER: usize = 128;
 
 /// Keeps the divisor off zero where relevance is the same everywhere.
 const EPSILON: f32 = 1e-6;

@@ -1,9 +1,11 @@
 use std::ops::ControlFlow;
 
-use neuron_model::{ByteImages, ChannelsLast, Distribution, Images, Matched, Network, RelevanceMethod, Tap};
+use neuron_model::{ByteImages, ChannelsLast, Images, Network, RelevanceMethod, Tap};
 use rayon::prelude::*;
 
 use crate::FvisError;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Distribution, Matched};
 use crate::features::{FeatureMap, Features};
 use crate::matching::{self, Matching};
 use crate::planes::{self, BLOCK};
@@ -26,6 +28,7 @@ pub struct Objective {
     /// For each unit, what its references have at each layer.
     targets: Vec<Vec<LayerTarget>>,
     /// With respect to the pictures that a GPU compared last.
+    #[cfg(feature = "cuda")]
     gradient: Vec<f32>,
 }
 
@@ -72,8 +75,14 @@ impl Objective {
         network.check_channels(target, units)?;
         let (taps, weights) = layers.into_iter().unzip();
         let features = Features::new(network, target, method, taps)?;
-        let (targets, gradient) = (Vec::new(), Vec::new());
-        Ok(Self { features, weights, units: units.to_vec(), targets, gradient })
+        Ok(Self {
+            features,
+            weights,
+            units: units.to_vec(),
+            targets: Vec::new(),
+            #[cfg(feature = "cuda")]
+            gradient: Vec::new(),
+        })
     }
 
     /// The network that is looked into.
@@ -136,19 +145,9 @@ impl Objective {
             before += count;
             self.targets.push(sums.into_iter().map(|sum: Sum| sum.mean(count)).collect());
         }
-        self.bring_targets()
-    }
-
-    /// Brings the targets to where features are compared, if that is not the host.
-    fn bring_targets(&mut self) -> Result<(), FvisError> {
-        let Self { features, weights, targets, .. } = self;
-        let Some(matcher) = features.matcher() else { return Ok(()) };
-        let mut units = Vec::new();
-        for layers in &*targets {
-            let weighted = layers.iter().zip(&*weights);
-            units.push(weighted.map(|(target, weight)| target.distribution(*weight)).collect());
-        }
-        Ok(matcher.set_distributions(&units)?)
+        #[cfg(feature = "cuda")]
+        self.bring_targets()?;
+        Ok(())
     }
 
     /// Refuses references of the last run, from `first` on, on which the unit says what is no number.
@@ -191,14 +190,15 @@ impl Objective {
     ) -> Result<Distance<'_>, FvisError> {
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
         let pictures = ChannelsLast::new(pictures, height, width);
-        match self.features.matched(&pictures, &channels, units) {
-            Some(matched) => Ok(self.distance(matched?, units)),
-            None => self.compare_here(&pictures, &channels, units),
+        #[cfg(feature = "cuda")]
+        if let Some(matched) = self.features.matched(&pictures, &channels, units) {
+            return Ok(self.distance(matched?, units));
         }
+        self.compare_here(&pictures, &channels, units)
     }
 
     /// Compares pictures on the host.
-    fn compare_here(
+    pub(crate) fn compare_here(
         &mut self,
         pictures: &dyn Images,
         channels: &[usize],
@@ -224,6 +224,20 @@ impl Objective {
         let items = losses.into_iter().zip(activations);
         let items = items.map(|(layers, activation)| ItemDistance::new(layers, weights, activation));
         Ok(Distance { items: items.collect(), gradient })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Objective {
+    /// Brings the targets to where features are compared, if that is not the host.
+    fn bring_targets(&mut self) -> Result<(), FvisError> {
+        let Self { features, weights, targets, .. } = self;
+        let mut units = Vec::new();
+        for layers in &*targets {
+            let weighted = layers.iter().zip(&*weights);
+            units.push(weighted.map(|(target, weight)| target.distribution(*weight)).collect());
+        }
+        Ok(features.bring(&units)?)
     }
 
     /// What a GPU's comparison says of each picture.
@@ -273,7 +287,8 @@ impl LayerTarget {
         self.loss(&sums)
     }
 
-    /// What a layer's features are matched to where its loss counts `weight`.
+    /// What a layer's features are matched to on a GPU where its loss counts `weight`.
+    #[cfg(feature = "cuda")]
     fn distribution(&self, weight: f64) -> Distribution<'_> {
         Distribution { sorted: &self.sorted, scale: self.scales(weight) }
     }

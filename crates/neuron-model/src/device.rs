@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+#[cfg(feature = "cuda")]
 use std::sync::Arc;
 
 #[cfg(feature = "cuda")]
 use crate::cuda::Gpu;
+use crate::device_event::{DeviceEvent, Observer};
+use crate::error::DeviceError;
+use crate::precision::Precision;
 
 /// A wish for a place to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,92 +20,6 @@ pub enum DeviceRequest {
     Cpu,
     /// The GPUs of these numbers, each once and at least one.
     Cuda(Vec<usize>),
-}
-
-/// How a GPU multiplies; the CPU engine computes in f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Products and sums in f32.
-    #[default]
-    F32,
-    /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
-    Tf32,
-    /// Passes that keep nothing for a backward pass store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
-    /// stay f32. The other passes, backward ones too, are those of [`Precision::Tf32`].
-    Bf16,
-}
-
-/// Something that happens to a device and that a user should know.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum DeviceEvent {
-    /// No GPU could be used: the CPU computes.
-    FellBack {
-        /// Why.
-        reason: DeviceError,
-    },
-    /// A batch did not fit into a GPU's memory: it goes on with half of it at a time.
-    BatchHalved {
-        /// Number of the GPU.
-        gpu: usize,
-        /// Items at a time that did not fit.
-        from: usize,
-        /// Items at a time from now on.
-        to: usize,
-    },
-    /// cuDNN has no way to compute a convolution: a kernel of our own does, which is slower.
-    NoAlgorithm {
-        /// Number of the GPU.
-        gpu: usize,
-        /// Forward or backward.
-        direction: &'static str,
-        /// Its shape.
-        convolution: String,
-    },
-}
-
-/// Is told of events.
-pub type Observer = Arc<dyn Fn(&DeviceEvent) + Send + Sync>;
-
-/// What can go wrong with a GPU.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeviceError {
-    /// This program was built without CUDA.
-    #[error("this build has no CUDA; build with `--features cuda`, or compute on the CPU")]
-    NotBuilt,
-    /// A library of NVIDIA's is not there.
-    #[error("{library} is not there: {way_out}, or compute on the CPU")]
-    NoLibrary {
-        /// The library.
-        library: &'static str,
-        /// What to install or set.
-        way_out: &'static str,
-    },
-    /// The machine has no GPU of that number.
-    #[error("there is no GPU {gpu}: the driver finds {count}; compute on another, or on the CPU")]
-    NoGpu {
-        /// The number that was asked for.
-        gpu: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// A GPU's memory is full.
-    #[error("the memory of GPU {gpu} is full; take fewer images at a time, or close what else uses it")]
-    OutOfMemory {
-        /// Number of the GPU.
-        gpu: usize,
-    },
-    /// A call failed.
-    #[error("GPU {gpu} failed: {doing}")]
-    Failed {
-        /// Number of the GPU.
-        gpu: usize,
-        /// What was being done.
-        doing: &'static str,
-        /// What the library said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
 }
 
 /// A place to compute: the CPU, or one or more GPUs.
@@ -220,50 +138,10 @@ impl fmt::Display for DeviceRequest {
     }
 }
 
-/// A text that names no precision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected f32, tf32 or bf16")]
-pub struct ParsePrecisionError;
-
-impl FromStr for Precision {
-    type Err = ParsePrecisionError;
-
-    fn from_str(text: &str) -> Result<Self, ParsePrecisionError> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "tf32" => Ok(Self::Tf32),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(ParsePrecisionError),
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl fmt::Display for DeviceEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
-            Self::BatchHalved { gpu, from, to } => {
-                write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")
-            }
-            Self::NoAlgorithm { gpu, direction, convolution } => {
-                write!(f, "GPU {gpu}: cuDNN has no {direction} {convolution}: a slower kernel computes it")
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

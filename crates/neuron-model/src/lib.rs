@@ -22,40 +22,44 @@ mod composite;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
+mod device_event;
 mod error;
 mod executor;
 mod families;
 mod finite;
 mod graph;
 mod images;
-mod matching;
 mod network;
 mod opening;
 pub mod ops;
 mod plan;
+mod precision;
 mod prepared;
 mod rule;
 mod session;
+mod traversal;
 mod value;
 pub mod weights;
 
 pub use backward::{Attributed, Attribution, Attributor, BackwardPass, RelevanceMethod, UnknownMethod};
+#[cfg(feature = "cuda")]
+pub use backward::{DeviceSignal, OnDevice};
 pub use composite::Composite;
-pub use device::{
-    Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
-    Precision,
-};
-pub use error::{Cause, GraphError, ModelError, Unsupported};
+#[cfg(feature = "cuda")]
+pub use cuda::{Argument, Arriving, DeviceMemory, DeviceView, KernelSource, Readback, Scalar};
+pub use device::{Device, DeviceRequest, ParseDeviceError};
+pub use device_event::{DeviceEvent, Observer};
+pub use error::{Cause, DeviceError, GraphError, ModelError, Unsupported};
 pub use families::{Architecture, Fit};
 pub use finite::first_not_finite;
 pub use graph::{Absent, Graph, GraphBuilder, Node, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
-pub use matching::{Distribution, Matched, Matcher, Matching, RANKS_TOGETHER};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};
 pub use neuron_kernels::{Algorithm, ConvGeometry, View};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
+pub use precision::{ParsePrecisionError, Precision};
 pub use prepared::Part;
 pub use rule::{CustomRule, PixelRange, Rule, Site};
 pub use session::Session;

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use neuron_kernels::{Algorithm, View};
 
 use crate::composite::Composite;
-#[cfg(feature = "cuda")]
-use crate::cuda::Gpus;
 use crate::error::ModelError;
+#[cfg(feature = "cuda")]
+use crate::executor::cuda::Gpus;
 use crate::executor::{Executor, Host, Signals};
 use crate::finite::first_not_finite;
 use crate::graph::{Graph, Tap};
 use crate::images::Images;
-use crate::matching::Matcher;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
@@ -194,13 +193,10 @@ impl Session {
         self.executor.backward(composite, seeds, wanted)
     }
 
-    /// What matches the features of images on a GPU, if this session computes there and keeps what backward passes need;
-    /// `None` on the CPU, where the values are at hand.
-    pub fn matcher(&mut self) -> Option<&mut dyn Matcher> {
-        if self.plan.keep() == Keep::Taps {
-            return None;
-        }
-        self.executor.matcher()
+    /// What runs the plan, to be changed.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn executor_mut(&mut self) -> &mut dyn Executor {
+        &mut *self.executor
     }
 
     /// Items of the last run.

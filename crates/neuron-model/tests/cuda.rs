@@ -4,7 +4,6 @@
 //! tested anywhere.
 #![cfg(feature = "cuda")]
 
-mod cuda_matching;
 #[allow(dead_code, reason = "the definitions are the CPU's tests'")]
 mod definition;
 

@@ -6,13 +6,13 @@ use std::str::FromStr;
 use neuron_kernels::Algorithm;
 use serde::Serialize;
 
-use super::start::Start;
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::network::Network;
 use crate::rule::PixelRange;
 use crate::session::Session;
+use crate::traversal::Start;
 use crate::value::Keep;
 
 /// How the relevance of a unit is found in the layers below it.

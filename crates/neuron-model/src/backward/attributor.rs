@@ -2,13 +2,14 @@ use neuron_kernels::{View, clamp_negative, update};
 
 use super::BackwardPass;
 use super::attribution::{Attribution, Finish};
-use super::start::{Start, Units, seed};
+use super::seed::{Units, seed};
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::images::Images;
 use crate::network::Network;
 use crate::session::Session;
+use crate::traversal::Start;
 use crate::value::Keep;
 
 /// Attributes the response of units to the values below them, batch after batch: the short way to gradients and

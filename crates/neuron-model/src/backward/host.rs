@@ -1,12 +1,12 @@
 use neuron_kernels::{View, update};
 
-use super::traverse::{Crossing, SignalOps};
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::ops::{Backward, Pool, Signal, Size, Weighted};
 use crate::prepared::PreparedWeights;
+use crate::traversal::{Crossing, SignalOps};
 use crate::value::NodeId;
 
 /// Signals in main memory, which pass every operation by any rule that it knows.

@@ -6,18 +6,13 @@
 mod attribution;
 mod attributor;
 mod host;
+#[cfg(feature = "cuda")]
+mod on_device;
 mod pass;
-mod route;
-mod start;
-mod traverse;
+mod seed;
 
 pub use attribution::{Attribution, RelevanceMethod, UnknownMethod};
 pub use attributor::{Attributed, Attributor};
+#[cfg(feature = "cuda")]
+pub use on_device::{DeviceSignal, OnDevice};
 pub use pass::BackwardPass;
-
-#[cfg(feature = "cuda")]
-pub(crate) use attribution::Finish;
-#[cfg(feature = "cuda")]
-pub(crate) use start::Start;
-#[cfg(feature = "cuda")]
-pub(crate) use traverse::{Crossing, SignalOps, traverse};

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use neuron_kernels::{Buffer, View};
 
 use super::host::OnHost;
-use super::traverse::traverse;
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::graph::Tap;
 use crate::ops::Pool;
 use crate::session::Session;
+use crate::traversal::traverse;
 use crate::value::NodeId;
 
 /// The buffers of a backward pass, used again by the next one.

@@ -7,22 +7,28 @@ use cudarc::cudnn::sys::{
     self, cudnnConvolutionBwdDataAlgo_t as Backward, cudnnConvolutionFwdAlgo_t as Forward,
 };
 
-use super::convolution::Direction;
 use super::cudnn::{Described, Handle};
 
 /// The largest scratch memory that an algorithm may take.
 const MOST_WORKSPACE_BYTES: usize = 1 << 30;
 
+/// Which way signals pass a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
 /// One of cuDNN's algorithms.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     Forward(Forward),
     Backward(Backward),
 }
 
 /// cuDNN's first choice among the algorithms that give the same bits every time, and the scratch memory that it takes,
 /// in bytes. `exact`: none that transforms its input.
-pub(super) fn find_algorithm(
+pub(crate) fn find_algorithm(
     direction: Direction,
     described: &Described,
     handle: &Handle,

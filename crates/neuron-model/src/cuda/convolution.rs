@@ -8,42 +8,44 @@ use std::sync::Arc;
 use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
-use super::algorithm::{Algorithm, find_algorithm};
+use super::algorithm::{Algorithm, Direction, find_algorithm};
 use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
 use super::errors::Errors;
 use super::memory::DeviceView;
-use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
+use crate::device_event::{DeviceEvent, Observer};
+use crate::error::DeviceError;
+use crate::precision::Precision;
 use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ConvolutionCall {
-    pub(super) geometry: ConvGeometry,
+pub(crate) struct ConvolutionCall {
+    pub(crate) geometry: ConvGeometry,
     /// Of maps, weights and biases.
-    pub(super) element: Element,
-    pub(super) batch: usize,
+    pub(crate) element: Element,
+    pub(crate) batch: usize,
     /// Of the convolution's input.
-    pub(super) height: usize,
+    pub(crate) height: usize,
     /// Of the convolution's input.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     /// Whether every value must be one sum of products, without a transform's rounding.
-    pub(super) exact: bool,
+    pub(crate) exact: bool,
 }
 
 impl ConvolutionCall {
     /// Height and width of the convolution's output.
-    pub(super) fn positions(&self) -> [usize; 2] {
+    pub(crate) fn positions(&self) -> [usize; 2] {
         self.geometry.positions([self.height, self.width])
     }
 
     /// Values of the maps that the convolution reads.
-    pub(super) fn input_len(&self) -> usize {
+    pub(crate) fn input_len(&self) -> usize {
         self.batch * self.height * self.width * self.geometry.in_channels
     }
 
     /// Values of the maps that it writes.
-    pub(super) fn output_len(&self) -> usize {
+    pub(crate) fn output_len(&self) -> usize {
         let [rows, columns] = self.positions();
         self.batch * rows * columns * self.geometry.out_channels
     }
@@ -51,30 +53,23 @@ impl ConvolutionCall {
 
 /// What a call reads and writes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operands<'m> {
+pub(crate) struct Operands<'m> {
     /// The convolution's input; for its transpose the signal at its output.
-    pub(super) input: DeviceView<'m>,
-    pub(super) weight: DeviceView<'m>,
+    pub(crate) input: DeviceView<'m>,
+    pub(crate) weight: DeviceView<'m>,
     /// Is overwritten.
-    pub(super) output: DeviceView<'m>,
+    pub(crate) output: DeviceView<'m>,
 }
 
 /// What is computed from the operands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Computation<'m> {
+pub(crate) enum Computation<'m> {
     /// The sums alone.
     Sums,
     /// `relu(sums + bias + residual?)`
     Activation { bias: DeviceView<'m>, residual: Option<DeviceView<'m>> },
     /// The gradient with respect to the convolution's input.
     Transpose,
-}
-
-/// Which way signals pass a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Direction {
-    Forward,
-    Backward,
 }
 
 impl Computation<'_> {
@@ -115,7 +110,7 @@ impl Computation<'_> {
 }
 
 /// cuDNN on one GPU.
-pub(super) struct Convolutions {
+pub(crate) struct Convolutions {
     // Dropped in this order: what belongs to the handle before it.
     /// `None`: cuDNN has no algorithm.
     planned: HashMap<(ConvolutionCall, Direction), Option<Planned>>,
@@ -141,7 +136,7 @@ struct Planned {
 }
 
 impl Convolutions {
-    pub(super) fn new(
+    pub(crate) fn new(
         errors: Errors,
         stream: &Arc<CudaStream>,
         precision: Precision,
@@ -157,7 +152,7 @@ impl Convolutions {
     ///
     /// # Panics
     /// If the memory is not of this GPU, or shorter than the call says.
-    pub(super) fn run(
+    pub(crate) fn run(
         &mut self,
         call: ConvolutionCall,
         computation: Computation<'_>,

@@ -4,7 +4,7 @@ use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::cudnn::sys;
 
 use super::element::Element;
-use crate::device::Precision;
+use crate::precision::Precision;
 use neuron_kernels::ConvGeometry;
 
 const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;
@@ -12,13 +12,13 @@ const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_
 const SUMS: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
 
 /// Something of cuDNN's that must be freed.
-pub(super) struct Owned<T: Copy> {
+pub(crate) struct Owned<T: Copy> {
     raw: T,
     free: unsafe fn(T) -> Result<(), CudnnError>,
 }
 
 impl<T: Copy> Owned<T> {
-    pub(super) fn raw(&self) -> T {
+    pub(crate) fn raw(&self) -> T {
         self.raw
     }
 }
@@ -30,23 +30,23 @@ impl<T: Copy> Drop for Owned<T> {
     }
 }
 
-pub(super) type Handle = Owned<sys::cudnnHandle_t>;
-pub(super) type Map = Owned<sys::cudnnTensorDescriptor_t>;
-pub(super) type Filter = Owned<sys::cudnnFilterDescriptor_t>;
-pub(super) type Sliding = Owned<sys::cudnnConvolutionDescriptor_t>;
-pub(super) type Activation = Owned<sys::cudnnActivationDescriptor_t>;
+pub(crate) type Handle = Owned<sys::cudnnHandle_t>;
+pub(crate) type Map = Owned<sys::cudnnTensorDescriptor_t>;
+pub(crate) type Filter = Owned<sys::cudnnFilterDescriptor_t>;
+pub(crate) type Sliding = Owned<sys::cudnnConvolutionDescriptor_t>;
+pub(crate) type Activation = Owned<sys::cudnnActivationDescriptor_t>;
 
 /// A convolution as cuDNN wants it described.
-pub(super) struct Described {
-    pub(super) input: Map,
-    pub(super) output: Map,
-    pub(super) bias: Map,
-    pub(super) filter: Filter,
-    pub(super) sliding: Sliding,
+pub(crate) struct Described {
+    pub(crate) input: Map,
+    pub(crate) output: Map,
+    pub(crate) bias: Map,
+    pub(crate) filter: Filter,
+    pub(crate) sliding: Sliding,
 }
 
 /// cuDNN's state for one GPU, which works on `stream`.
-pub(super) fn handle(stream: sys::cudaStream_t) -> Result<Handle, CudnnError> {
+pub(crate) fn handle(stream: sys::cudaStream_t) -> Result<Handle, CudnnError> {
     let handle = Owned { raw: result::create_handle()?, free: result::destroy_handle };
     // SAFETY: the handle was just created; the stream outlives it in the same `Gpu`.
     unsafe { result::set_stream(handle.raw, stream) }?;
@@ -54,7 +54,7 @@ pub(super) fn handle(stream: sys::cudaStream_t) -> Result<Handle, CudnnError> {
 }
 
 /// A map of `batch` items.
-pub(super) fn map(element: Element, [batch, channels, height, width]: [usize; 4]) -> Result<Map, CudnnError> {
+pub(crate) fn map(element: Element, [batch, channels, height, width]: [usize; 4]) -> Result<Map, CudnnError> {
     let map = Owned { raw: result::create_tensor_descriptor()?, free: result::destroy_tensor_descriptor };
     let sizes = [batch, channels, height, width].map(size);
     // SAFETY: the descriptor was just created.
@@ -63,7 +63,7 @@ pub(super) fn map(element: Element, [batch, channels, height, width]: [usize; 4]
 }
 
 /// The weights of a convolution, `[out_channels, kernel, kernel, in_channels / groups]`.
-pub(super) fn filter(element: Element, geometry: ConvGeometry) -> Result<Filter, CudnnError> {
+pub(crate) fn filter(element: Element, geometry: ConvGeometry) -> Result<Filter, CudnnError> {
     let filter = Owned { raw: result::create_filter_descriptor()?, free: result::destroy_filter_descriptor };
     let sizes = geometry.weight_shape().map(size);
     // SAFETY: the descriptor was just created.
@@ -72,7 +72,7 @@ pub(super) fn filter(element: Element, geometry: ConvGeometry) -> Result<Filter,
 }
 
 /// How a convolution slides, and how exactly it multiplies.
-pub(super) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sliding, CudnnError> {
+pub(crate) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sliding, CudnnError> {
     let raw = result::create_convolution_descriptor()?;
     let sliding = Owned { raw, free: result::destroy_convolution_descriptor };
     let [padding, stride, dilation] =
@@ -103,7 +103,7 @@ pub(super) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sl
 }
 
 /// A ReLU that lets NaN through.
-pub(super) fn relu() -> Result<Activation, CudnnError> {
+pub(crate) fn relu() -> Result<Activation, CudnnError> {
     let raw = result::create_activation_descriptor()?;
     let relu = Owned { raw, free: free_activation };
     let mode = sys::cudnnActivationMode_t::CUDNN_ACTIVATION_RELU;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::element::Element;
 use super::gpu::{Bytes, Gpu};
 use super::memory::DeviceView;
-use crate::device::DeviceError;
+use crate::error::DeviceError;
 use crate::graph::Graph;
 use crate::prepared::{Choice, Part, PreparedWeights};
 use crate::value::NodeId;
@@ -12,7 +12,7 @@ use neuron_kernels::ConvGeometry;
 
 /// A form of an operation's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum WeightForm {
+pub(crate) enum WeightForm {
     /// A convolution with the batch norm that follows folded into it.
     Folded { convolution: NodeId, norm: NodeId },
     /// A convolution or fully connected layer by itself, or by a part of its weights.
@@ -22,7 +22,7 @@ pub(super) enum WeightForm {
 }
 
 /// Weights of an operation on a GPU, in one form.
-pub(super) struct Values {
+pub(crate) struct Values {
     /// Of a batch norm it is always f32.
     element: Element,
     weight: Bytes,
@@ -31,12 +31,12 @@ pub(super) struct Values {
 
 impl Values {
     /// `[out_channels, kernel, kernel, in_channels / groups]`; the scale of a batch norm.
-    pub(super) fn weight(&self) -> DeviceView<'_> {
+    pub(crate) fn weight(&self) -> DeviceView<'_> {
         self.view(&self.weight)
     }
 
     /// The bias, zeros where there is none; the shift of a batch norm.
-    pub(super) fn bias(&self) -> DeviceView<'_> {
+    pub(crate) fn bias(&self) -> DeviceView<'_> {
         self.view(&self.bias)
     }
 
@@ -57,15 +57,15 @@ impl DeviceWeights {
         Self { gpu, forms: Mutex::default() }
     }
 
-    pub(super) fn gpu(&self) -> &Gpu {
+    pub(crate) fn gpu(&self) -> &Gpu {
         &self.gpu
     }
 
-    pub(super) fn gpu_handle(&self) -> Arc<Gpu> {
+    pub(crate) fn gpu_handle(&self) -> Arc<Gpu> {
         self.gpu.clone()
     }
 
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         graph: &Graph,
         prepared: &PreparedWeights,
@@ -106,12 +106,12 @@ fn host_values(graph: &Graph, prepared: &PreparedWeights, form: WeightForm) -> (
 }
 
 /// How the weights of a convolution or fully connected layer slide.
-pub(super) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
+pub(crate) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
     graph.node(node).operation.sliding().expect("only products have weights that slide")
 }
 
 /// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.
-pub(super) fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
+pub(crate) fn channels_last(geometry: ConvGeometry, weight: &[f32]) -> Vec<f32> {
     let (channels, taps) = (geometry.in_channels / geometry.groups, geometry.window.places());
     let filters = weight.chunks_exact((channels * taps).max(1));
     let turned = |filter: &[f32]| -> Vec<f32> {

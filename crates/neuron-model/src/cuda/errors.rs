@@ -5,14 +5,14 @@ use cudarc::cudnn::sys::cudnnStatus_t;
 use cudarc::driver::result::DriverError;
 use cudarc::driver::sys::CUresult;
 
-use crate::device::DeviceError;
+use crate::error::DeviceError;
 
 /// Makes the errors of one GPU, which is named by its number.
 #[derive(Clone, Copy)]
-pub(super) struct Errors(pub(super) usize);
+pub(crate) struct Errors(pub(crate) usize);
 
 impl Errors {
-    pub(super) fn driver<T>(
+    pub(crate) fn driver<T>(
         self,
         doing: &'static str,
         result: Result<T, DriverError>,
@@ -23,7 +23,7 @@ impl Errors {
         })
     }
 
-    pub(super) fn cudnn<T>(
+    pub(crate) fn cudnn<T>(
         self,
         doing: &'static str,
         result: Result<T, CudnnError>,
@@ -36,7 +36,7 @@ impl Errors {
         })
     }
 
-    pub(super) fn failed(
+    pub(crate) fn failed(
         self,
         doing: &'static str,
         source: impl std::error::Error + Send + Sync + 'static,

@@ -5,19 +5,22 @@ use cudarc::driver::sys::{CUmemPool_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
 use cudarc::{cudnn, driver, nvrtc};
 
+use super::argument::Argument;
 use super::convolution::Convolutions;
 use super::element::Element;
 use super::errors::Errors;
-use super::kernels::{Argument, Kernels, SOURCE};
+use super::kernels::{KernelSource, Kernels, SOURCE};
 use super::memory::{DeviceMemory, Scalar};
-use crate::device::{DeviceError, DeviceEvent, Observer, Precision};
+use crate::device_event::{DeviceEvent, Observer};
+use crate::error::DeviceError;
+use crate::precision::Precision;
 use neuron_kernels::Buffer;
 
 /// Values on a GPU.
-pub(super) type Floats = DeviceMemory<f32>;
+pub(crate) type Floats = DeviceMemory<f32>;
 
 /// Values on a GPU that are stored as some [`Element`].
-pub(super) type Bytes = DeviceMemory<u8>;
+pub(crate) type Bytes = DeviceMemory<u8>;
 
 /// An open GPU: its streams, our own kernels and cuDNN.
 pub(crate) struct Gpu {
@@ -30,6 +33,8 @@ pub(crate) struct Gpu {
     kernels: Kernels,
     /// For maps in bf16, if there may be some.
     kernels_in_bf16: Option<Kernels>,
+    /// Those of other sources, compiled when they were first asked for.
+    others: Mutex<Vec<(KernelSource, Arc<Kernels>)>>,
     convolutions: Mutex<Convolutions>,
     observer: Observer,
 }
@@ -51,30 +56,40 @@ impl Gpu {
         // Not the default stream, which is that of whatever GPU the calling thread used last.
         let stream = errors.driver("opening it", context.new_stream())?;
         let arrivals = errors.driver("opening it", context.new_stream())?;
-        // SAFETY: the kernels touch what their lengths say, as the tests find that run them on the CPU.
-        let compile = |element| unsafe { Kernels::compile(errors, &context, SOURCE, element) };
+        let compile = |element| Kernels::compile(errors, &context, SOURCE, element);
         let kernels = compile(Element::F32)?;
         let kernels_in_bf16 = match precision {
             Precision::Bf16 => Some(compile(Element::Bf16)?),
             Precision::F32 | Precision::Tf32 => None,
         };
         let convolutions = Mutex::new(Convolutions::new(errors, &stream, precision, observer.clone())?);
-        Ok(Self { number, precision, stream, arrivals, kernels, kernels_in_bf16, convolutions, observer })
+        let others = Mutex::default();
+        Ok(Self {
+            number,
+            precision,
+            stream,
+            arrivals,
+            kernels,
+            kernels_in_bf16,
+            others,
+            convolutions,
+            observer,
+        })
     }
 
-    pub(super) fn errors(&self) -> Errors {
+    pub(crate) fn errors(&self) -> Errors {
         Errors(self.number)
     }
 
-    pub(super) fn stream(&self) -> &Arc<CudaStream> {
+    pub(crate) fn stream(&self) -> &Arc<CudaStream> {
         &self.stream
     }
 
-    pub(super) fn arrivals(&self) -> &Arc<CudaStream> {
+    pub(crate) fn arrivals(&self) -> &Arc<CudaStream> {
         &self.arrivals
     }
 
-    pub(super) fn precision(&self) -> Precision {
+    pub(crate) fn precision(&self) -> Precision {
         self.precision
     }
 
@@ -82,7 +97,7 @@ impl Gpu {
     ///
     /// # Panics
     /// If the arguments are not such as the kernel takes.
-    pub(super) fn launch(
+    pub(crate) fn launch(
         &self,
         element: Element,
         name: &str,
@@ -96,8 +111,30 @@ impl Gpu {
         kernels.launch(&self.stream, name, count, arguments)
     }
 
+    /// As [`Gpu::launch`], of kernels of another source.
+    pub(crate) fn launch_from(
+        &self,
+        source: KernelSource,
+        name: &str,
+        count: usize,
+        arguments: &[Argument<'_>],
+    ) -> Result<(), DeviceError> {
+        self.compiled(source)?.launch(&self.stream, name, count, arguments)
+    }
+
+    fn compiled(&self, source: KernelSource) -> Result<Arc<Kernels>, DeviceError> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kernels)) = others.iter().find(|(known, _)| *known == source) {
+            return Ok(kernels.clone());
+        }
+        let context = self.stream.context();
+        let kernels = Arc::new(Kernels::compile(self.errors(), context, source, Element::F32)?);
+        others.push((source, kernels.clone()));
+        Ok(kernels)
+    }
+
     /// cuDNN, which serves one caller at a time.
-    pub(super) fn convolutions(&self) -> MutexGuard<'_, Convolutions> {
+    pub(crate) fn convolutions(&self) -> MutexGuard<'_, Convolutions> {
         self.convolutions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,29 +143,29 @@ impl Gpu {
     }
 
     /// `len` arbitrary values.
-    pub(super) fn alloc<T: Scalar>(&self, len: usize) -> Result<DeviceMemory<T>, DeviceError> {
+    pub(crate) fn alloc<T: Scalar>(&self, len: usize) -> Result<DeviceMemory<T>, DeviceError> {
         // SAFETY: whatever it holds is a value of such a type.
         let memory = unsafe { self.stream.alloc(len.max(1)) };
         self.errors().driver("taking memory", memory).map(DeviceMemory)
     }
 
     /// An event that nothing has been recorded in yet.
-    pub(super) fn event(&self) -> Result<CudaEvent, DeviceError> {
+    pub(crate) fn event(&self) -> Result<CudaEvent, DeviceError> {
         self.errors().driver("ordering its streams", self.stream.context().new_event(None))
     }
 
     /// The same values once more.
-    pub(super) fn copy(&self, values: &Floats) -> Result<Floats, DeviceError> {
+    pub(crate) fn copy(&self, values: &Floats) -> Result<Floats, DeviceError> {
         self.errors().driver("copying on it", self.stream.clone_dtod(&values.0)).map(DeviceMemory)
     }
 
     /// A copy of `values` on the GPU.
-    pub(super) fn upload<T: Scalar>(&self, values: &[T]) -> Result<DeviceMemory<T>, DeviceError> {
+    pub(crate) fn upload<T: Scalar>(&self, values: &[T]) -> Result<DeviceMemory<T>, DeviceError> {
         self.errors().driver("copying to it", self.stream.clone_htod(values)).map(DeviceMemory)
     }
 
     /// Waits for everything that was started, and copies the first `len` values to the host.
-    pub(super) fn download<T: Scalar>(
+    pub(crate) fn download<T: Scalar>(
         &self,
         values: &DeviceMemory<T>,
         len: usize,
@@ -140,7 +177,7 @@ impl Gpu {
     }
 
     /// As [`Gpu::download`], into memory that backward passes use.
-    pub(super) fn download_into_buffer(&self, values: &Floats, len: usize) -> Result<Buffer, DeviceError> {
+    pub(crate) fn download_into_buffer(&self, values: &Floats, len: usize) -> Result<Buffer, DeviceError> {
         let mut buffer = Buffer::zeros(len);
         let copied = self.stream.memcpy_dtoh(&values.0.slice(..len), &mut buffer[..]);
         self.errors().driver("copying from it", copied)?;
@@ -149,12 +186,12 @@ impl Gpu {
     }
 
     /// Waits for everything that was started.
-    pub(super) fn wait(&self) -> Result<(), DeviceError> {
+    pub(crate) fn wait(&self) -> Result<(), DeviceError> {
         self.errors().driver("computing", self.stream.synchronize())
     }
 
     /// Makes the GPU the calling thread's.
-    pub(super) fn bind(&self) -> Result<(), DeviceError> {
+    pub(crate) fn bind(&self) -> Result<(), DeviceError> {
         self.errors().driver("turning to it", self.stream.context().bind_to_thread())
     }
 }

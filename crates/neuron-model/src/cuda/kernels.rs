@@ -4,76 +4,48 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
+use super::argument::Argument;
 use super::element::Element;
 use super::errors::Errors;
-use super::memory::{DeviceMemory, DeviceView, Scalar};
 use super::signature::Signature;
-use crate::device::DeviceError;
+use crate::error::DeviceError;
 
-/// What every source of kernels begins with.
-pub(super) const PRELUDE: &str = include_str!("prelude.cu");
 /// The kernels of passes through networks.
-pub(super) const SOURCE: &str = include_str!("kernels.cu");
+// SAFETY: they touch what their lengths say, as the tests find that run them on the CPU.
+pub(crate) const SOURCE: KernelSource = unsafe { KernelSource::new(include_str!("kernels.cu")) };
 /// What the source is compiled with for maps of bf16.
-pub(super) const MAPS_IN_BF16: &str = "MAPS_IN_BF16";
+pub(crate) const MAPS_IN_BF16: &str = "MAPS_IN_BF16";
 
 /// Threads of a block.
 const BLOCK: u32 = 256;
 /// Blocks of a launch at most: several for each multiprocessor of the largest GPUs; each thread then loops.
 const MOST_BLOCKS: u64 = 132 * 32;
 
-/// An argument of a kernel, behind the count.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Argument<'m> {
-    /// Values on the GPU.
-    Memory(DeviceView<'m>),
-    /// No values, where the kernel takes them or none.
-    Nothing,
-    /// A number of things.
-    Whole(i64),
-    /// A factor or a summand.
-    Real(f32),
-}
+/// Source of kernels of one's own, in CUDA's C++, behind what `prelude.cu` declares: every kernel is defined by `KERNEL` and
+/// says behind each pointer, by `OF` or `MAYBE`, how many values it touches there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelSource(&'static str);
 
-impl<'m> From<DeviceView<'m>> for Argument<'m> {
-    fn from(view: DeviceView<'m>) -> Self {
-        Self::Memory(view)
+impl KernelSource {
+    /// What every source begins with: declarations that kernels can use.
+    pub const PRELUDE: &'static str = include_str!("prelude.cu");
+
+    /// Wraps a source.
+    ///
+    /// # Safety
+    /// No kernel may touch other memory than the lengths behind its pointers say, whatever the values there are.
+    pub const unsafe fn new(source: &'static str) -> Self {
+        Self(source)
     }
-}
 
-impl<'m> From<Option<DeviceView<'m>>> for Argument<'m> {
-    fn from(view: Option<DeviceView<'m>>) -> Self {
-        view.map_or(Self::Nothing, Self::Memory)
-    }
-}
-
-impl<'m, T: Scalar> From<&'m DeviceMemory<T>> for Argument<'m> {
-    fn from(memory: &'m DeviceMemory<T>) -> Self {
-        Self::Memory(memory.view())
-    }
-}
-
-impl From<usize> for Argument<'_> {
-    fn from(count: usize) -> Self {
-        // Lengths of what is in memory fit.
-        Self::Whole(count as i64)
-    }
-}
-
-impl From<bool> for Argument<'_> {
-    fn from(flag: bool) -> Self {
-        Self::Whole(i64::from(flag))
-    }
-}
-
-impl From<f32> for Argument<'_> {
-    fn from(value: f32) -> Self {
-        Self::Real(value)
+    #[cfg(test)]
+    pub(crate) fn text(self) -> &'static str {
+        self.0
     }
 }
 
 /// Kernels compiled for one GPU and maps of one element.
-pub(super) struct Kernels {
+pub(crate) struct Kernels {
     errors: Errors,
     element: Element,
     kernels: HashMap<String, (Signature, CudaFunction)>,
@@ -81,18 +53,16 @@ pub(super) struct Kernels {
 
 impl Kernels {
     /// Those of a source, which is written as [`Signature`] says.
-    ///
-    /// # Safety
-    /// No kernel may touch memory other than the lengths behind its pointers say, whatever their values are.
-    pub(super) unsafe fn compile(
+    pub(crate) fn compile(
         errors: Errors,
         context: &Arc<CudaContext>,
-        source: &str,
+        KernelSource(source): KernelSource,
         element: Element,
     ) -> Result<Self, DeviceError> {
         let (major, minor) = errors.driver("asking what it can do", context.compute_capability())?;
-        let program = compile_ptx_with_opts([PRELUDE, source].concat(), options(major, minor, element))
-            .map_err(|error| errors.failed("compiling its kernels", error))?;
+        let program =
+            compile_ptx_with_opts([KernelSource::PRELUDE, source].concat(), options(major, minor, element))
+                .map_err(|error| errors.failed("compiling its kernels", error))?;
         let module = errors.driver("loading its kernels", context.load_module(program))?;
         let load = |signature: Signature| {
             let function = errors.driver("loading its kernels", module.load_function(&signature.name))?;
@@ -107,7 +77,7 @@ impl Kernels {
     /// # Panics
     /// If the arguments are not such as the kernel takes, or their memory is that of another GPU, or shorter than what
     /// the kernel touches.
-    pub(super) fn launch(
+    pub(crate) fn launch(
         &self,
         stream: &Arc<CudaStream>,
         name: &str,
@@ -139,8 +109,8 @@ impl Kernels {
         let blocks = (count as u64).div_ceil(u64::from(BLOCK)).min(MOST_BLOCKS) as u32;
         let shape = LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (BLOCK, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the arguments are of the kernel's types, and the memory is this GPU's and at least as long as what the
-        // kernel touches: both were checked above against what the source says, for which the caller of `compile`
-        // stands. The memory is borrowed until the kernel is on the stream, behind which it is freed.
+        // kernel touches: both were checked above against what the source says, for which whoever made the
+        // `KernelSource` stands. The memory is borrowed until the kernel is on the stream, behind which it is freed.
         self.errors.driver("starting a kernel", unsafe { launch.launch(shape) }.map(|_| ()))
     }
 }
@@ -165,19 +135,19 @@ fn options(major: i32, minor: i32, element: Element) -> CompileOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cuda::memory::Kind;
+    use crate::cuda::memory::{DeviceView, Kind};
 
     #[test]
     fn every_kernel_says_what_it_touches() {
-        let signatures = Signature::all(SOURCE);
-        assert_eq!(signatures.len(), SOURCE.matches("\nKERNEL ").count());
+        let signatures = Signature::all(SOURCE.text());
+        assert_eq!(signatures.len(), SOURCE.text().matches("\nKERNEL ").count());
         assert!(signatures.iter().any(|signature| signature.name == "most_aligned"));
     }
 
     #[test]
     #[should_panic(expected = "argument 1 of relu")]
     fn a_wrong_argument_does_not_reach_the_gpu() {
-        let signatures = Signature::all(SOURCE);
+        let signatures = Signature::all(SOURCE.text());
         let relu = signatures.iter().find(|signature| signature.name == "relu").unwrap();
         let values = [0f32; 2];
         relu.check(Element::F32, 2, &[DeviceView::on_host(&values, Kind::F32).into(), Argument::Whole(2)]);
@@ -192,10 +162,10 @@ mod tests {
             return;
         }
         for element in [Element::F32, Element::Bf16] {
-            let source = [PRELUDE, SOURCE].concat();
+            let source = [KernelSource::PRELUDE, SOURCE.text()].concat();
             let program = compile_ptx_with_opts(source, options(9, 0, element)).expect("the kernels compile");
             let program = program.to_src();
-            for Signature { name, .. } in Signature::all(SOURCE) {
+            for Signature { name, .. } in Signature::all(SOURCE.text()) {
                 assert!(program.contains(&format!(".entry {name}(")), "{name}");
             }
         }

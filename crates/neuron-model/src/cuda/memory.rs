@@ -8,7 +8,7 @@ use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
 
 /// What values in memory are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub enum Kind {
     F32,
     F64,
     Bf16,
@@ -19,12 +19,12 @@ pub(crate) enum Kind {
 }
 
 /// A type whose values kernels read and write.
-pub(crate) trait Scalar: sealed::Stored {}
+pub trait Scalar: sealed::Stored {}
 
 mod sealed {
     use super::{DeviceRepr, Kind, ValidAsZeroBits};
 
-    pub(crate) trait Stored: DeviceRepr + ValidAsZeroBits + Clone {
+    pub trait Stored: DeviceRepr + ValidAsZeroBits + Clone {
         const KIND: Kind;
     }
 }
@@ -43,16 +43,21 @@ macro_rules! scalars {
 scalars!(f32 => F32, f64 => F64, u8 => U8, u32 => U32, u64 => U64, i64 => I64);
 
 /// Values in the memory of one GPU. Freed memory is free for the next who asks at once, as all work is in one order.
-pub(crate) struct DeviceMemory<T>(pub(super) CudaSlice<T>);
+pub struct DeviceMemory<T>(pub(crate) CudaSlice<T>);
 
 impl<T: Scalar> DeviceMemory<T> {
     /// Number of values.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All of the values.
-    pub(crate) fn view(&self) -> DeviceView<'_> {
+    pub fn view(&self) -> DeviceView<'_> {
         self.view_as(T::KIND, self.len())
     }
 
@@ -60,7 +65,7 @@ impl<T: Scalar> DeviceMemory<T> {
     ///
     /// # Panics
     /// If it is shorter.
-    pub(super) fn view_as(&self, kind: Kind, len: usize) -> DeviceView<'_> {
+    pub(crate) fn view_as(&self, kind: Kind, len: usize) -> DeviceView<'_> {
         let bytes = self.0.num_bytes();
         assert!(len * kind.bytes() <= bytes, "{len} values of {kind:?} in {bytes} bytes");
         let (address, _) = self.0.device_ptr(self.0.stream());
@@ -79,7 +84,7 @@ impl<T> fmt::Debug for DeviceMemory<T> {
 /// All that reads, writes and frees memory of a GPU is ordered by that stream, so that the memory may be freed as soon as
 /// the call has returned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DeviceView<'m> {
+pub struct DeviceView<'m> {
     /// `None`: of the host.
     gpu: Option<usize>,
     address: CUdeviceptr,
@@ -91,14 +96,14 @@ pub(crate) struct DeviceView<'m> {
 impl<'m> DeviceView<'m> {
     /// Memory of the host, for kernels that run there.
     #[cfg(test)]
-    pub(super) fn on_host<T>(values: &'m [T], kind: Kind) -> Self {
+    pub(crate) fn on_host<T>(values: &'m [T], kind: Kind) -> Self {
         let (address, len) = (values.as_ptr() as CUdeviceptr, values.len());
         Self { gpu: None, address, len, kind, memory: PhantomData }
     }
 
     /// As [`DeviceView::on_host`], for kernels that write there.
     #[cfg(test)]
-    pub(super) fn on_host_mut<T>(values: &'m mut [T], kind: Kind) -> Self {
+    pub(crate) fn on_host_mut<T>(values: &'m mut [T], kind: Kind) -> Self {
         let (address, len) = (values.as_mut_ptr() as CUdeviceptr, values.len());
         Self { gpu: None, address, len, kind, memory: PhantomData }
     }
@@ -107,32 +112,37 @@ impl<'m> DeviceView<'m> {
     ///
     /// # Panics
     /// If there are not so many.
-    pub(crate) fn part(self, start: usize, len: usize) -> Self {
+    pub fn part(self, start: usize, len: usize) -> Self {
         assert!(start <= self.len && len <= self.len - start, "{start} and {len} more of {self:?}");
         Self { address: self.address + (start * self.kind.bytes()) as CUdeviceptr, len, ..self }
     }
 
     /// The number of the GPU that it is memory of.
-    pub(super) fn gpu(self) -> Option<usize> {
+    pub(crate) fn gpu(self) -> Option<usize> {
         self.gpu
     }
 
     /// Number of values.
-    pub(crate) fn len(self) -> usize {
+    pub fn len(self) -> usize {
         self.len
     }
 
-    pub(super) fn kind(self) -> Kind {
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn kind(self) -> Kind {
         self.kind
     }
 
-    pub(super) fn address(self) -> CUdeviceptr {
+    pub(crate) fn address(self) -> CUdeviceptr {
         self.address
     }
 }
 
 impl Kind {
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::U8 => 1,
             Self::Bf16 => 2,

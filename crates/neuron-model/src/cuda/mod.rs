@@ -9,28 +9,24 @@
 //! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
 
 mod algorithm;
-mod backward;
-mod capability;
-mod convolution;
+pub(crate) mod argument;
+pub(crate) mod convolution;
 mod cudnn;
-mod device_weights;
-mod element;
+pub(crate) mod device_weights;
+pub(crate) mod element;
 #[cfg(test)]
 mod emulated;
 mod errors;
-mod executor;
-mod gpu;
-mod gpu_run;
-mod kernels;
-mod matching;
-mod memory;
-mod pinned;
-mod readback;
-mod relevance;
+pub(crate) mod gpu;
+pub(crate) mod kernels;
+pub(crate) mod memory;
+pub(crate) mod pinned;
+pub(crate) mod readback;
 mod signature;
-mod steps;
-mod upload;
 
+pub use argument::Argument;
 pub(crate) use device_weights::DeviceWeights;
-pub(crate) use executor::Gpus;
 pub(crate) use gpu::Gpu;
+pub use kernels::KernelSource;
+pub use memory::{DeviceMemory, DeviceView, Scalar};
+pub use readback::{Arriving, Readback};

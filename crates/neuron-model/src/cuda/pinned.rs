@@ -6,10 +6,10 @@ use cudarc::driver::{CudaEvent, CudaStream, PinnedHostSlice};
 
 use super::gpu::Gpu;
 use super::memory::{DeviceMemory, Scalar};
-use crate::device::DeviceError;
+use crate::error::DeviceError;
 
 /// Pages that stay in place. Whoever looks at them, changes them or frees them waits for the last copy.
-pub(super) struct Pinned<T> {
+pub(crate) struct Pinned<T> {
     memory: PinnedHostSlice<T>,
     /// When the last copy is done. The event in `memory` is not recorded, as the context does not track uses.
     copied: CudaEvent,
@@ -17,7 +17,7 @@ pub(super) struct Pinned<T> {
 
 impl<T: Scalar> Pinned<T> {
     /// `len` arbitrary values.
-    pub(super) fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
+    pub(crate) fn new(gpu: &Gpu, len: usize) -> Result<Self, DeviceError> {
         let context = gpu.stream().context();
         // The host's caches stay in use: some images are written in several passes, and results are read.
         let flags = 0;
@@ -27,29 +27,29 @@ impl<T: Scalar> Pinned<T> {
         Ok(Self { memory, copied: gpu.event()? })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.memory.len()
     }
 
     /// When the last copy is done.
-    pub(super) fn copied(&self) -> &CudaEvent {
+    pub(crate) fn copied(&self) -> &CudaEvent {
         &self.copied
     }
 
     /// Waits for the last copy, and shows what it brought.
-    pub(super) fn read(&self, gpu: &Gpu) -> Result<&[T], DeviceError> {
+    pub(crate) fn read(&self, gpu: &Gpu) -> Result<&[T], DeviceError> {
         gpu.errors().driver("computing", self.copied.synchronize())?;
         gpu.errors().driver("computing", self.memory.as_slice())
     }
 
     /// Waits for the last copy, after which the values may change.
-    pub(super) fn write(&mut self, gpu: &Gpu) -> Result<&mut [T], DeviceError> {
+    pub(crate) fn write(&mut self, gpu: &Gpu) -> Result<&mut [T], DeviceError> {
         gpu.errors().driver("waiting for a copy", self.copied.synchronize())?;
         gpu.errors().driver("waiting for a copy", self.memory.as_mut_slice())
     }
 
     /// Starts a copy of the first `len` values to the GPU.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         gpu: &Gpu,
         stream: &Arc<CudaStream>,
@@ -62,7 +62,7 @@ impl<T: Scalar> Pinned<T> {
     }
 
     /// Starts a copy from the GPU, of as many values.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         gpu: &Gpu,
         stream: &Arc<CudaStream>,

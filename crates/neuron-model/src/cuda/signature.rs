@@ -2,20 +2,20 @@
 //! a product of the numbers that it gets; `MAYBE(length)` that there may be none. A quotient is rounded up: a loop of
 //! `count` values over items of `len` touches `count / len` items.
 
+use super::argument::Argument;
 use super::element::Element;
-use super::kernels::Argument;
 use super::memory::Kind;
 
 /// A kernel of some source, and its parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Signature {
-    pub(super) name: String,
+pub(crate) struct Signature {
+    pub(crate) name: String,
     /// Without the first, which is the count.
-    pub(super) parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parameter {
+pub(crate) enum Parameter {
     /// Values in memory.
     Pointer { pointee: Pointee, length: Length, optional: bool },
     /// A number of things.
@@ -25,7 +25,7 @@ pub(super) enum Parameter {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pointee {
+pub(crate) enum Pointee {
     /// The element of maps for which the source is compiled.
     Map,
     Of(Kind),
@@ -33,7 +33,7 @@ pub(super) enum Pointee {
 
 /// How many values.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     Number(usize),
     /// What the kernel gets as the parameter of this index, counted with the count.
     Parameter(usize),
@@ -47,7 +47,7 @@ impl Signature {
     ///
     /// # Panics
     /// If the source is not written as this module says.
-    pub(super) fn all(source: &str) -> Vec<Self> {
+    pub(crate) fn all(source: &str) -> Vec<Self> {
         source.split("\nKERNEL ").skip(1).map(Self::parse).collect()
     }
 
@@ -65,7 +65,7 @@ impl Signature {
     /// # Panics
     /// If these are not such arguments as the kernel takes: in another number, of another type, or memory of fewer values
     /// than it touches when it writes `count` of them.
-    pub(super) fn check(&self, element: Element, count: usize, arguments: &[Argument<'_>]) {
+    pub(crate) fn check(&self, element: Element, count: usize, arguments: &[Argument<'_>]) {
         let name = &self.name;
         assert_eq!(self.parameters.len(), arguments.len(), "the number of arguments of {name}");
         let numbers: Vec<Option<usize>> = std::iter::once(Some(count))

@@ -1,6 +1,7 @@
 //! What can go wrong in this crate.
 
 mod cause;
+mod device;
 mod graph;
 mod shape;
 mod torch;
@@ -8,6 +9,7 @@ mod unsupported;
 mod weights;
 
 pub use cause::Cause;
+pub use device::DeviceError;
 pub use graph::GraphError;
 pub use shape::ShapeError;
 pub use torch::TorchError;
@@ -17,7 +19,6 @@ pub use weights::{WeightsProblem, WeightsProblems};
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::device::DeviceError;
 use crate::value::Keep;
 
 /// Everything this crate can fail with.

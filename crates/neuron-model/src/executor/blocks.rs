@@ -115,7 +115,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::device::DeviceError;
+    use crate::error::DeviceError;
 
     /// A place that computes the squares of the items, with memory for some of them.
     #[derive(Default)]

@@ -2,10 +2,11 @@
 
 use neuron_kernels::{self as kernels, Buffer, View};
 
+#[cfg(feature = "cuda")]
+use super::cuda::DeviceRun;
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::images::Images;
-use crate::matching::Matcher;
 use crate::value::{NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
 
 /// Signals at some nodes, channels-last on the host.
@@ -54,8 +55,9 @@ pub(crate) trait Executor: Send + Sync {
         Ok(None)
     }
 
-    /// What matches features where the values are; `None` if they are on the host.
-    fn matcher(&mut self) -> Option<&mut dyn Matcher> {
+    /// The run whose values a GPU keeps; `None` if it keeps none, or they are on the host.
+    #[cfg(feature = "cuda")]
+    fn on_device(&mut self) -> Option<DeviceRun<'_>> {
         None
     }
 }

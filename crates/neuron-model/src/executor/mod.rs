@@ -4,11 +4,11 @@
 //! values are and what computes them is an executor's business.
 
 #[cfg(any(feature = "cuda", test))]
-pub(crate) mod blocks;
+mod blocks;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod host;
 mod interface;
 
 pub(crate) use host::Host;
-#[cfg(feature = "cuda")]
-pub(crate) use interface::reduced;
 pub(crate) use interface::{Executor, Signals};

@@ -50,6 +50,7 @@ typedef std::map<std::string, Kernel> Kernels;
 
 namespace in_f32 {
 #include "../../src/cuda/kernels.cu"
+#include "../../../neuron-fvis/src/cuda/kernels.cu"
 static const Kernels KERNELS = {
 #include "kernel_names.inc"
 };
@@ -58,6 +59,7 @@ static const Kernels KERNELS = {
 #define MAPS_IN_BF16
 namespace in_bf16 {
 #include "../../src/cuda/kernels.cu"
+#include "../../../neuron-fvis/src/cuda/kernels.cu"
 static const Kernels KERNELS = {
 #include "kernel_names.inc"
 };

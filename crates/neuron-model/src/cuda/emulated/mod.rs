@@ -1,55 +1,25 @@
-//! The kernels' source compiled for the CPU, as one thread of one block, and held against the CPU engine: what they
-//! compute can be tested without a GPU, though not how threads share it out.
+//! The kernels' source compiled for the CPU, and held against the CPU engine: what they compute can be tested without a
+//! GPU, though not how threads share it out.
 
 mod backward;
+mod host;
 mod maps;
 mod maps_in_bf16;
-mod matching;
 
-use std::ffi::c_void;
-use std::process::Command;
-
+use super::argument::Argument;
 use super::element::Element;
-use super::kernels::{Argument, MAPS_IN_BF16, PRELUDE, SOURCE};
+use super::kernels::{KernelSource, MAPS_IN_BF16, SOURCE};
 use super::memory::{DeviceView, Kind};
 use super::signature::Signature;
 use half::bf16;
+use host::{Host, Raw};
 use neuron_kernels::{self as kernels, View};
 
-/// What the compiler of a GPU's kernels knows by itself.
-const BUILT_IN: &str = "
-#include <cmath>
-#define __global__
-#define __device__
-struct Axis { unsigned x, y, z; };
-static const Axis blockIdx = {0, 0, 0}, threadIdx = {0, 0, 0}, blockDim = {1, 1, 1}, gridDim = {1, 1, 1};
-";
-
-/// Hands arguments of any type to any kernel.
-const ARGUMENT: &str = "
-union Argument {
-    void *pointer; whole count; float value;
-    template <class T> operator T *() const { return (T *)pointer; }
-    operator whole() const { return count; }
-    operator float() const { return value; }
-};
-";
-
-/// The kernels as a library of the CPU's.
+/// The kernels for maps of an element.
 struct Emulated {
     element: Element,
     signatures: Vec<Signature>,
-    library: libloading::Library,
-    /// Where the library is while it is used.
-    _folder: tempfile::TempDir,
-}
-
-/// An argument as `ARGUMENT` declares it.
-#[repr(C)]
-union Raw {
-    pointer: u64,
-    count: i64,
-    value: f32,
+    host: Host,
 }
 
 impl Emulated {
@@ -59,33 +29,9 @@ impl Emulated {
     }
 
     fn of(element: Element) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (source, library) = (folder.path().join("kernels.cpp"), folder.path().join("kernels.so"));
-        let signatures = Signature::all(SOURCE);
-        let call = |Signature { name, parameters }: &Signature| {
-            let arguments: String = (0..parameters.len()).map(|at| format!(", a[{at}]")).collect();
-            format!("extern \"C\" void call_{name}(whole n, const Argument *a) {{ {name}(n{arguments}); }}\n")
-        };
-        let calls: String = signatures.iter().map(call).collect();
-        std::fs::write(&source, [BUILT_IN, PRELUDE, SOURCE, ARGUMENT, &calls].concat())
-            .expect("the source is written");
-        let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-        let mut compile = Command::new(compiler);
-        if element == Element::Bf16 {
-            compile.arg(format!("-D{MAPS_IN_BF16}"));
-        }
-        compile
-            .args(["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-o"])
-            .arg(&library)
-            .arg(&source);
-        let Ok(output) = compile.output() else {
-            println!("left out: there is no C++ compiler");
-            return None;
-        };
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // SAFETY: the library was just made and runs nothing when it is opened.
-        let library = unsafe { libloading::Library::new(&library) }.expect("the library opens");
-        Some(Self { element, signatures, library, _folder: folder })
+        let defined = (element == Element::Bf16).then_some(MAPS_IN_BF16);
+        let host = Host::compile(KernelSource::PRELUDE, SOURCE.text(), defined)?;
+        Some(Self { element, signatures: Signature::all(SOURCE.text()), host })
     }
 
     /// Runs a kernel over memory of the host.
@@ -99,12 +45,8 @@ impl Emulated {
             Argument::Real(value) => Raw { value },
         };
         let arguments: Vec<Raw> = arguments.iter().map(raw).collect();
-        // SAFETY: every kernel has such a function (see `new`), and its arguments' types were checked.
-        unsafe {
-            let call: libloading::Symbol<'_, unsafe extern "C" fn(i64, *const c_void)> =
-                self.library.get(format!("call_{name}").as_bytes()).expect("the kernel is there");
-            call(count as i64, arguments.as_ptr().cast());
-        }
+        // SAFETY: types and lengths were checked against what the source says.
+        unsafe { self.host.run(name, count, &arguments) };
     }
 }
 

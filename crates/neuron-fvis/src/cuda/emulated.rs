@@ -1,13 +1,61 @@
-//! Relevant features in order, and how far they are from a target.
+//! The kernels' source compiled for the CPU: relevant features in order, and how far they are from a target.
 
-use super::*;
+use neuron_model::KernelSource;
+
 use crate::matching::RANKS_TOGETHER;
+
+#[path = "../../../neuron-model/src/cuda/emulated/host.rs"]
+mod host;
+
+use host::{Host, Raw};
+
+fn emulated() -> Option<Host> {
+    Host::compile(KernelSource::PRELUDE, include_str!("kernels.cu"), None)
+}
+
+fn read<T>(values: &[T]) -> Raw {
+    Raw { pointer: values.as_ptr() as u64 }
+}
+
+fn write<T>(values: &mut [T]) -> Raw {
+    Raw { pointer: values.as_mut_ptr() as u64 }
+}
+
+fn whole(value: usize) -> Raw {
+    Raw { count: value as i64 }
+}
+
+/// Runs a kernel over memory of the host.
+fn run(host: &Host, name: &str, count: usize, arguments: &[Raw]) {
+    // SAFETY: the arguments are those of the kernel, and their memory is as long as the tests' maps.
+    unsafe { host.run(name, count, arguments) };
+}
+
+/// Values of a few sizes, with ties, zeros of both signs, negatives, infinities and NaN.
+fn values(len: usize, seed: usize) -> Vec<f32> {
+    let value = |at: usize| match ((at + 13) * (seed + 7919)) % 47 {
+        0 => f32::NAN,
+        1 => -0.0,
+        2 => f32::INFINITY,
+        other => other as f32 % 11.0 - 5.0 + (other as f32).sin() * 0.001,
+    };
+    (0..len).map(value).collect()
+}
+
+/// Equal bits, apart from those of NaNs.
+fn assert_same(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
+        assert!(same, "{what} at {at}: {found} for {expected}");
+    }
+}
 
 /// Relevant features in order, and how far they are from a target, for rows of every length up to the longest that
 /// networks have.
 #[test]
 fn relevant_features_are_matched_in_stable_order() {
-    let Some(gpu) = Emulated::new() else { return };
+    let Some(gpu) = emulated() else { return };
     for positions in [1, 2, 3, 35, 64, 196, 12_544] {
         let (channels, len) = (2, 2 * positions);
         // Ties, and zeros of both signs.
@@ -20,20 +68,20 @@ fn relevant_features_are_matched_in_stable_order() {
         let parts = [write(&mut lows), write(&mut highs)];
         let in_parts = [&sizes[..], &[whole(RANKS_TOGETHER)]].concat();
         let arguments = [&[read(&relevance), read(&relevance)], &parts[..], &in_parts].concat();
-        gpu.run("extremes", channels * segments, &arguments);
+        run(&gpu, "extremes", channels * segments, &arguments);
         let (mut lowest, mut highest) = ([0.5f32; 2], [0.5f32; 2]);
         let bounds = [write(&mut lowest), write(&mut highest)];
         let of_parts = [segments, channels, segments].map(whole);
-        gpu.run("extremes", channels, &[&parts[..], &bounds, &of_parts].concat());
+        run(&gpu, "extremes", channels, &[&parts[..], &bounds, &of_parts].concat());
 
         let (mut keys, mut merged) = (vec![0u64; len], vec![0u64; len]);
         let maps = [read(&features), read(&relevance)];
         let pointers = [&maps[..], &bounds[..], &[write(&mut keys)]].concat();
-        gpu.run("sort_keys", len, &[&pointers[..], &sizes].concat());
+        run(&gpu, "sort_keys", len, &[&pointers[..], &sizes].concat());
         let mut run = 1;
         while run < positions {
             let pointers = [read(&keys), write(&mut merged)];
-            gpu.run("merge_runs", len, &[&pointers[..], &[positions, run].map(whole)].concat());
+            run(&gpu, "merge_runs", len, &[&pointers[..], &[positions, run].map(whole)].concat());
             std::mem::swap(&mut keys, &mut merged);
             run *= 2;
         }
@@ -48,12 +96,12 @@ fn relevant_features_are_matched_in_stable_order() {
             &[read(&target), read(&scale)],
             &[write(&mut differences), write(&mut gradient)],
         ];
-        gpu.run("match_sorted", len, &[&pointers.concat()[..], &sizes].concat());
+        run(&gpu, "match_sorted", len, &[&pointers.concat()[..], &sizes].concat());
         let (mut of_parts, mut sums) = (vec![0.5f64; 2 * segments], [0.5f64; 2]);
         let arguments = [&[read(&differences), write(&mut of_parts)], &in_parts[..]].concat();
-        gpu.run("sum_squares", channels * segments, &arguments);
+        run(&gpu, "sum_squares", channels * segments, &arguments);
         let arguments = [read(&of_parts), write(&mut sums), whole(segments), whole(channels)];
-        gpu.run("sum_segments", channels, &arguments);
+        run(&gpu, "sum_segments", channels, &arguments);
 
         for channel in 0..channels {
             let plane =
@@ -89,14 +137,14 @@ fn relevant_features_are_matched_in_stable_order() {
 
 #[test]
 fn keys_order_infinities_and_nan_at_the_ends() {
-    let Some(gpu) = Emulated::new() else { return };
+    let Some(gpu) = emulated() else { return };
     let features = [f32::NAN, 1.0, f32::INFINITY, -0.0, f32::NEG_INFINITY, 0.0, -1.0, -f32::NAN];
     // So high that the summand of the divisor vanishes: the attention is 1.
     let (lowest, highest) = ([0.0f32], [2.0f32.powi(20)]);
     let relevance = [highest[0]; 8];
     let mut keys = [0u64; 8];
     let pointers = [read(&features), read(&relevance), read(&lowest), read(&highest), write(&mut keys)];
-    gpu.run("sort_keys", 8, &[&pointers[..], &[8, 1].map(whole)].concat());
+    run(&gpu, "sort_keys", 8, &[&pointers[..], &[8, 1].map(whole)].concat());
     keys.sort_unstable();
     assert_eq!(keys.map(|key| key as u32), [7, 4, 6, 3, 5, 1, 2, 0]);
 }

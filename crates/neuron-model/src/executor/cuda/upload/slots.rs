@@ -5,7 +5,7 @@ use cudarc::driver::CudaEvent;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::memory::{DeviceMemory, DeviceView, Scalar};
 use crate::cuda::pinned::Pinned;
-use crate::device::DeviceError;
+use crate::error::DeviceError;
 
 /// Room for two blocks of images: while the GPU computes with one, the other is filled and sent.
 pub(super) enum ImageSlots {

@@ -4,11 +4,11 @@ mod slots;
 
 use rayon::prelude::*;
 
-use super::element::Element;
-use super::gpu::{Floats, Gpu};
-use super::kernels::Argument;
-use super::memory::DeviceView;
-use crate::device::DeviceError;
+use crate::cuda::argument::Argument;
+use crate::cuda::element::Element;
+use crate::cuda::gpu::{Floats, Gpu};
+use crate::cuda::memory::DeviceView;
+use crate::error::DeviceError;
 use crate::executor::blocks::Block;
 use crate::images::Images;
 use crate::network::Network;

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::gpu_run::{Given, GpuRun, Wanted};
-use super::matching::Matches;
+use super::run::{Given, GpuRun, Wanted};
+use super::start::Channels;
 use super::{backward, capability};
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::executor::blocks::{Block, Pipeline, in_blocks};
-use crate::executor::{Executor, Signals, reduced};
+use crate::executor::interface::{Executor, Signals, reduced};
 use crate::images::Images;
-use crate::matching::{Distribution, Matched, Matcher, Matching};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
@@ -34,7 +33,8 @@ pub(crate) struct Gpus {
     batch: usize,
     /// The taps' maps of the last batch, if values are kept.
     kept: HashMap<NodeId, (Shape, Vec<f32>)>,
-    matches: Matches,
+    /// Those that relevance started from last.
+    channels: Channels,
 }
 
 impl Gpus {
@@ -59,7 +59,7 @@ impl Gpus {
             most: usize::MAX,
             batch: 0,
             kept: HashMap::new(),
-            matches: Matches::new(),
+            channels: Channels::new(),
         })
     }
 
@@ -89,17 +89,32 @@ impl Gpus {
     fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
         self.batch = images.count();
         self.kept.clear();
-        let (height, width) = images.size();
-        self.runs[0].check(height, width)?;
-        let block = Block { first: 0, items: self.batch, room: self.batch };
-        self.runs[0].start(images, block, Wanted::Nothing)?;
-        self.runs[0].finish()?;
-        Ok(())
+        self.runs[0].keep(images)
     }
 
     fn view(&self, id: NodeId) -> Option<View<'_>> {
         let (shape, values) = self.kept.get(&id)?;
         Some(View::new(self.batch, shape.height, shape.width, shape.channels, values))
+    }
+}
+
+/// The run of a plan whose values one GPU keeps.
+pub(crate) struct DeviceRun<'s> {
+    pub(crate) run: &'s mut GpuRun,
+    /// Items of the last run.
+    pub(crate) batch: &'s mut usize,
+    /// What the last run brought to the host.
+    on_host: &'s mut HashMap<NodeId, (Shape, Vec<f32>)>,
+    /// Those that a pass started from last.
+    pub(crate) channels: &'s mut Channels,
+}
+
+impl DeviceRun<'_> {
+    /// Runs images; what they give stays on the GPU.
+    pub(crate) fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
+        *self.batch = images.count();
+        self.on_host.clear();
+        self.run.keep(images)
     }
 }
 
@@ -195,21 +210,8 @@ impl Executor for Gpus {
         backward::pass(&self.runs[0], composite, seeds, wanted).map(Some)
     }
 
-    fn matcher(&mut self) -> Option<&mut dyn Matcher> {
-        Some(self)
-    }
-}
-
-impl Matcher for Gpus {
-    fn set_distributions(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
-        Ok(self.matches.set_distributions(&self.runs[0], units)?)
-    }
-
-    fn compare(&mut self, matching: &Matching<'_>) -> Result<Matched, ModelError> {
-        let (items, channels) = (matching.images.count(), matching.channels);
-        assert_eq!(channels.len(), items, "one channel for each item");
-        self.network.check_channels(matching.target, channels)?;
-        self.keep(matching.images)?;
-        self.matches.compare(&self.runs[0], matching)
+    fn on_device(&mut self) -> Option<DeviceRun<'_>> {
+        let Self { plan, runs, batch, kept, channels, .. } = self;
+        (plan.keep() != Keep::Taps).then(|| DeviceRun { run: &mut runs[0], batch, on_host: kept, channels })
     }
 }

@@ -2,13 +2,13 @@
 
 use neuron_geometry::Window;
 
-use super::convolution::{Computation, ConvolutionCall, Operands};
-use super::device_weights::{WeightForm, geometry};
-use super::gpu::Floats;
-use super::gpu_run::GpuRun;
-use super::kernels::Argument;
-use super::memory::DeviceMemory;
-use crate::device::DeviceError;
+use super::run::GpuRun;
+use crate::cuda::argument::Argument;
+use crate::cuda::convolution::{Computation, ConvolutionCall, Operands};
+use crate::cuda::device_weights::{WeightForm, geometry};
+use crate::cuda::gpu::Floats;
+use crate::cuda::memory::DeviceMemory;
+use crate::error::DeviceError;
 use crate::ops::Operation;
 use crate::plan::Step;
 use crate::prepared::Part;

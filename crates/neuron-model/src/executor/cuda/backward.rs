@@ -1,20 +1,20 @@
 //! Backward passes over values that a GPU keeps.
 
 use super::capability;
-use super::convolution::Operands;
-use super::device_weights::WeightForm;
-use super::gpu::Floats;
-use super::gpu_run::GpuRun;
-use super::kernels::Argument;
-use super::memory::{DeviceMemory, DeviceView};
-use crate::backward::{Crossing, SignalOps, traverse};
+use super::run::GpuRun;
 use crate::composite::Composite;
-use crate::device::DeviceError;
+use crate::cuda::argument::Argument;
+use crate::cuda::convolution::Operands;
+use crate::cuda::device_weights::WeightForm;
+use crate::cuda::gpu::Floats;
+use crate::cuda::memory::{DeviceMemory, DeviceView};
+use crate::error::DeviceError;
 use crate::error::ModelError;
-use crate::executor::Signals;
+use crate::executor::interface::Signals;
 use crate::ops::{MaxPool, Operation};
 use crate::prepared::Part;
 use crate::rule::Rule;
+use crate::traversal::{Crossing, SignalOps, traverse};
 use crate::value::NodeId;
 use neuron_kernels::{Algorithm, Buffer};
 
@@ -38,7 +38,7 @@ pub(super) fn pass(
 }
 
 /// As [`pass`], from signals on the GPU to signals there; waits for nothing.
-pub(super) fn pass_there(
+pub(crate) fn pass_there(
     run: &GpuRun,
     composite: &Composite,
     seeds: Vec<(NodeId, Floats)>,

@@ -1,15 +1,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::device_weights::{DeviceWeights, Values, WeightForm};
-use super::element::Element;
-use super::gpu::{Bytes, Floats, Gpu};
-use super::kernels::Argument;
-use super::memory::{DeviceMemory, DeviceView};
-use super::pinned::Pinned;
-use super::readback::Readback;
 use super::upload::{Input, Upload};
-use crate::device::DeviceError;
+use crate::cuda::argument::Argument;
+use crate::cuda::device_weights::{DeviceWeights, Values, WeightForm};
+use crate::cuda::element::Element;
+use crate::cuda::gpu::{Bytes, Floats, Gpu};
+use crate::cuda::memory::{DeviceMemory, DeviceView};
+use crate::cuda::readback::{Arriving, Readback};
+use crate::error::DeviceError;
 use crate::error::ModelError;
 use crate::executor::blocks::Block;
 use crate::graph::{Graph, Tap};
@@ -42,7 +41,7 @@ pub(super) struct Given {
 }
 
 /// A plan with its buffers on one GPU.
-pub(super) struct GpuRun {
+pub(crate) struct GpuRun {
     network: Network,
     plan: Plan,
     gpu: usize,
@@ -72,8 +71,8 @@ struct Coming {
     shape: Shape,
     /// How many of the values are of items, not of what only fills the block.
     len: usize,
-    values: Pinned<f32>,
-    positions: Option<Pinned<u32>>,
+    values: Arriving<f32>,
+    positions: Option<Arriving<u32>>,
 }
 
 impl Memory {
@@ -95,8 +94,8 @@ impl GpuRun {
             element,
             memory: None,
             upload: None,
-            values: Readback::new(),
-            positions: Readback::new(),
+            values: Readback::default(),
+            positions: Readback::default(),
             under_way: VecDeque::new(),
         }
     }
@@ -168,6 +167,15 @@ impl GpuRun {
             coming.push(Coming { tap, node, shape, len: block.items * values_of_item, values, positions });
         }
         self.under_way.push_back(coming);
+        Ok(())
+    }
+
+    /// Runs all images as one block, whose values stay on the GPU.
+    pub(super) fn keep(&mut self, images: &dyn Images) -> Result<(), ModelError> {
+        let ((height, width), items) = (images.size(), images.count());
+        self.check(height, width)?;
+        self.start(images, Block { first: 0, items, room: items }, Wanted::Nothing)?;
+        self.finish()?;
         Ok(())
     }
 
@@ -295,6 +303,10 @@ impl GpuRun {
 
     pub(super) fn element(&self) -> Element {
         self.element
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.network
     }
 
     pub(super) fn plan(&self) -> &Plan {

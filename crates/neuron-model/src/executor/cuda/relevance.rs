@@ -3,12 +3,12 @@
 use neuron_geometry::Window;
 
 use super::backward::{DeviceSignals, SignalGate};
-use super::convolution::Operands;
-use super::device_weights::WeightForm;
-use super::gpu::Floats;
-use super::kernels::Argument;
-use super::memory::DeviceView;
-use crate::device::DeviceError;
+use crate::cuda::argument::Argument;
+use crate::cuda::convolution::Operands;
+use crate::cuda::device_weights::WeightForm;
+use crate::cuda::gpu::Floats;
+use crate::cuda::memory::DeviceView;
+use crate::error::DeviceError;
 use crate::prepared::Part;
 use crate::rule::PixelRange;
 use crate::value::NodeId;

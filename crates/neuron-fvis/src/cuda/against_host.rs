@@ -1,0 +1,64 @@
+//! Pictures compared on a GPU against its own values and backward passes, with the host's sorting between them: the same
+//! bits. Ignored unless asked for.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use neuron_model::{
+    ChannelsLast, Device, DeviceEvent, DeviceRequest, Images, Network, Observer, Precision, RelevanceMethod,
+    Tap, Weights,
+};
+
+use crate::Objective;
+
+const SIZE: (usize, usize) = (75, 62);
+
+fn gpu() -> Device {
+    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+    DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// With the repository's weights, or `$NEURON_DEMO_WEIGHTS` where the test was carried to another machine.
+fn network(device: Device) -> Network {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+    let weights = std::env::var_os("NEURON_DEMO_WEIGHTS").map_or(repository, PathBuf::from);
+    Network::on(device, "resnet10_demo", Weights::open(&weights).unwrap(), 2).unwrap()
+}
+
+/// Pictures of waves, each of another length.
+fn waves(count: usize, seed: usize) -> Vec<f32> {
+    let len = 3 * SIZE.0 * SIZE.1;
+    let pixel = |at: usize| ((at % len) as f32 / (5.0 + (at / len + seed) as f32)).sin() * 1.5;
+    (0..count * len).map(pixel).collect()
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn features_are_matched_as_on_the_host() {
+    let references = waves(3, 4);
+    let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
+    let pictures = waves(3, 0);
+    let (channels, units) = ([3, 7], [1, 0, 1]);
+    for method in RelevanceMethod::ALL {
+        let network = network(gpu());
+        let target = network.tap("layer4.0").unwrap();
+        let layer = |name: &&str| -> (Tap, f64) { (network.tap(name).unwrap(), 0.5 + name.len() as f64) };
+        let layers = ["conv1", "layer1", "layer3"].iter().map(layer).collect();
+        let mut objective = Objective::new(&network, &target, &channels, method, layers).unwrap();
+        let of_units: [&dyn Images; 2] = [&references, &references];
+        objective.measure(&of_units, 2, &mut |_| ControlFlow::Continue(())).unwrap();
+
+        let images = ChannelsLast::new(&pictures, SIZE.0, SIZE.1);
+        let of_pictures = units.map(|unit| channels[unit]);
+        let here = objective.compare_here(&images, &of_pictures, &units).unwrap();
+        let (items, gradient) = (here.items, here.gradient.to_vec());
+        assert!(gradient.iter().any(|value| *value != 0.0), "{method}");
+        // Twice: memory that is used again changes nothing.
+        for _ in 0..2 {
+            let there = objective.compare(&pictures, SIZE, &units).unwrap();
+            assert_eq!(there.items, items, "{method}");
+            assert_eq!(there.gradient, gradient, "{method}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::DeviceError;
+
+/// Something that happens to a device and that a user should know.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeviceEvent {
+    /// No GPU could be used: the CPU computes.
+    FellBack {
+        /// Why.
+        reason: DeviceError,
+    },
+    /// A batch did not fit into a GPU's memory: it goes on with half of it at a time.
+    BatchHalved {
+        /// Number of the GPU.
+        gpu: usize,
+        /// Items at a time that did not fit.
+        from: usize,
+        /// Items at a time from now on.
+        to: usize,
+    },
+    /// cuDNN has no way to compute a convolution: a kernel of our own does, which is slower.
+    NoAlgorithm {
+        /// Number of the GPU.
+        gpu: usize,
+        /// Forward or backward.
+        direction: &'static str,
+        /// Its shape.
+        convolution: String,
+    },
+}
+
+/// Is told of events.
+pub type Observer = Arc<dyn Fn(&DeviceEvent) + Send + Sync>;
+
+impl fmt::Display for DeviceEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
+            Self::BatchHalved { gpu, from, to } => {
+                write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")
+            }
+            Self::NoAlgorithm { gpu, direction, convolution } => {
+                write!(f, "GPU {gpu}: cuDNN has no {direction} {convolution}: a slower kernel computes it")
+            }
+        }
+    }
+}

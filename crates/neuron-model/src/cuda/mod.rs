@@ -1,12 +1,12 @@
-//! The engine on NVIDIA GPUs: the same plans, with values that stay on the device.
+//! NVIDIA GPUs: their memory, cuDNN's convolutions, and kernels of our own.
 //!
-//! Convolutions are cuDNN's, channels-last; everything else is a small kernel of our own (`kernels.cu`), compiled by
+//! Convolutions are channels-last; everything that cuDNN does not compute is a small kernel (`kernels.cu`), compiled by
 //! NVRTC when a GPU is opened. The libraries are opened at run time: building needs none, and a program starts
-//! without them.
+//! without them. What runs a plan on this is `executor::cuda`.
 //!
-//! Each GPU computes on one stream, so that every kernel sees what the one before it wrote; images come on another
-//! ([`upload`]), and results leave ([`readback`]) while the next are computed. **None of this has run on
-//! a GPU yet**: `docs/gpu.md` lists what is unchecked, and the command that checks it.
+//! Each GPU computes on one stream, so that every kernel sees what the one before it wrote; images come on another, and
+//! results leave ([`readback`]) while the next are computed. **None of this has run on a GPU yet**: `docs/gpu.md` lists
+//! what is unchecked, and the command that checks it.
 
 mod algorithm;
 pub(crate) mod argument;

@@ -78,12 +78,12 @@ fn relevant_features_are_matched_in_stable_order() {
         let maps = [read(&features), read(&relevance)];
         let pointers = [&maps[..], &bounds[..], &[write(&mut keys)]].concat();
         run(&gpu, "sort_keys", len, &[&pointers[..], &sizes].concat());
-        let mut run = 1;
-        while run < positions {
+        let mut sorted = 1;
+        while sorted < positions {
             let pointers = [read(&keys), write(&mut merged)];
-            run(&gpu, "merge_runs", len, &[&pointers[..], &[positions, run].map(whole)].concat());
+            run(&gpu, "merge_runs", len, &[&pointers[..], &[positions, sorted].map(whole)].concat());
             std::mem::swap(&mut keys, &mut merged);
-            run *= 2;
+            sorted *= 2;
         }
 
         let target: Vec<f32> = (0..len).map(|at| (at % positions) as f32 / 7.0 - 1.0).collect();

@@ -104,7 +104,7 @@ impl GpuRun {
         &self.network.device_weights()[self.gpu]
     }
 
-    pub(super) fn gpu(&self) -> &Gpu {
+    pub(crate) fn gpu(&self) -> &Gpu {
         self.weights().gpu()
     }
 
@@ -123,7 +123,7 @@ impl GpuRun {
     }
 
     /// Shape of a node's map in the last block.
-    pub(super) fn shape(&self, id: NodeId) -> Shape {
+    pub(crate) fn shape(&self, id: NodeId) -> Shape {
         let layout = self.memory.as_ref().map(|memory| memory.layout.shape(id));
         layout.unwrap_or(Shape::grid(0, 0, 0))
     }
@@ -274,7 +274,7 @@ impl GpuRun {
     }
 
     /// A node's maps of the last block, with what only fills it.
-    pub(super) fn value(&self, id: NodeId) -> DeviceView<'_> {
+    pub(crate) fn value(&self, id: NodeId) -> DeviceView<'_> {
         self.memory.as_ref().expect("a block was prepared").maps(id, self.element)
     }
 
@@ -292,7 +292,7 @@ impl GpuRun {
     ///
     /// # Panics
     /// If the arguments are not such as the kernel takes.
-    pub(super) fn launch(
+    pub(crate) fn launch(
         &self,
         name: &'static str,
         count: usize,
@@ -305,7 +305,7 @@ impl GpuRun {
         self.element
     }
 
-    pub(super) fn network(&self) -> &Network {
+    pub(crate) fn network(&self) -> &Network {
         &self.network
     }
 

@@ -17,7 +17,7 @@ use neuron_kernels::Algorithm;
 
 impl GpuRun {
     /// The maps of a node reduced for each channel, and where their maxima are.
-    pub(super) fn reduce(
+    pub(crate) fn reduce(
         &self,
         node: NodeId,
         reduction: Reduction,

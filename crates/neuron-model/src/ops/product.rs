@@ -19,18 +19,7 @@ pub(super) fn saves(keep: Keep) -> Saves {
 }
 
 pub(super) fn knows(rule: &Rule) -> bool {
-    matches!(
-        rule,
-        Rule::Gradient
-            | Rule::ZPlus { .. }
-            | Rule::Epsilon { .. }
-            | Rule::Gamma { .. }
-            | Rule::AlphaBeta { .. }
-            | Rule::WSquare { .. }
-            | Rule::Flat { .. }
-            | Rule::ZBox { .. }
-            | Rule::Custom(_)
-    )
+    matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::Custom(_)) || !sums(rule).is_empty()
 }
 
 #[cfg(feature = "cuda")]

@@ -128,6 +128,9 @@ impl Network {
     }
 
     /// Channels of a tap.
+    ///
+    /// # Panics
+    /// If it is a tap of a larger network.
     pub fn channels(&self, tap: &Tap) -> usize {
         self.graph().channels(tap.node)
     }
@@ -135,8 +138,9 @@ impl Network {
     /// Checks that a tap has all of these channels.
     ///
     /// # Errors
-    /// [`ModelError::UnknownChannel`] for the first that it has not.
+    /// [`ModelError::UnknownChannel`] for the first that it has not; [`ModelError::ForeignTap`].
     pub fn check_channels(&self, tap: &Tap, channels: &[usize]) -> Result<(), ModelError> {
+        self.graph().check_taps([tap])?;
         let count = self.channels(tap);
         match channels.iter().find(|channel| **channel >= count) {
             None => Ok(()),

@@ -20,7 +20,8 @@ impl Network {
     /// The buffers for running a plan to some taps again and again. It stops at the deepest of them.
     ///
     /// # Errors
-    /// [`ModelError::Unsupported`] with every operation below the taps that the device cannot compute.
+    /// [`ModelError::Unsupported`] with every operation below the taps that the device cannot compute;
+    /// [`ModelError::ForeignTap`] for a tap of another network.
     pub fn session(&self, taps: &[Tap], keep: Keep) -> Result<Session, ModelError> {
         self.session_by(taps, keep, Algorithm::Auto)
     }
@@ -30,14 +31,18 @@ impl Network {
     /// # Errors
     /// Those of [`Network::session`].
     pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Session, ModelError> {
-        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm);
+        let plan = self.plan(taps, keep, algorithm)?;
         let executor = executor(self, &plan)?;
         Ok(Session { network: self.clone(), plan, executor })
     }
 
     /// A plan of a pass to `taps`, for looking at it.
-    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Plan {
-        Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm)
+    ///
+    /// # Errors
+    /// [`ModelError::ForeignTap`] for a tap of another network.
+    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Plan, ModelError> {
+        self.graph().check_taps(taps)?;
+        Ok(Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm))
     }
 }
 
@@ -169,13 +174,14 @@ impl Session {
     ///
     /// # Errors
     /// [`ModelError::Unsupported`] with every operation on the way that cannot be passed by its rule;
-    /// [`ModelError::NotKept`] if the session keeps less than the rules read.
+    /// [`ModelError::NotKept`] if the session keeps less than the rules read; [`ModelError::ForeignTap`].
     pub fn check(&self, composite: &Composite, target: &Tap, wanted: &[Tap]) -> Result<(), ModelError> {
         let (keeps, needs) = (self.plan.keep(), composite.keep());
         if keeps < needs {
             return Err(ModelError::NotKept { keeps, needs });
         }
         let graph = self.graph();
+        graph.check_taps(wanted.iter().chain([target]))?;
         let wanted = wanted.iter().map(|tap| tap.node);
         let between = graph.between(target.node, wanted);
         let passes = |id| self.executor.passes(composite, id);

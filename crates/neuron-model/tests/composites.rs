@@ -11,8 +11,9 @@ use neuron_geometry::Window;
 use neuron_model::ops::{Add, BatchNorm, Convolution, GlobalAveragePool, Linear, MaxPool, Relu};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    BackwardPass, ChannelsLast, Composite, ConvGeometry, CustomRule, Device, Graph, GraphBuilder, Keep,
-    ModelError, Network, NodeId, OpKind, Part, PixelRange, Rule, Site, Tap, View, Weights,
+    Attribution, Attributor, BackwardPass, ChannelsLast, Composite, ConvGeometry, CustomRule, Device, Graph,
+    GraphBuilder, Keep, ModelError, Network, NodeId, OpKind, Part, PixelRange, Rule, Site, Tap, View,
+    Weights,
 };
 
 const HEIGHT: usize = 13;
@@ -201,7 +202,7 @@ fn wanted(network: &Network) -> Vec<Tap> {
 }
 
 /// Pixels of a normalised image.
-fn image() -> Vec<f32> {
+fn image_pixels() -> Vec<f32> {
     let range = PixelRange::default();
     let share = pixels(1, HEIGHT, WIDTH, 4).into_iter().map(|value| (value + 2.0) / 4.0);
     let at = |(at, share): (usize, f32)| {
@@ -221,7 +222,7 @@ fn error(found: &[f32], want: &[f64]) -> f64 {
 #[test]
 fn composites_are_what_their_formulas_say() {
     let (with_norm, merged) = networks();
-    let pixels = image();
+    let pixels = image_pixels();
     let map = Map {
         height: HEIGHT,
         width: WIDTH,
@@ -288,7 +289,7 @@ impl CustomRule for OwnEpsilon {
 #[test]
 fn a_rule_of_ones_own_does_what_the_same_rule_here_does() {
     let (network, _) = networks();
-    let pixels = image();
+    let pixels = image_pixels();
     let with = |rule: Rule| {
         let composite =
             Composite::epsilon_plus().with(OpKind::Convolution, rule.clone()).with(OpKind::Linear, rule);
@@ -304,7 +305,7 @@ fn a_rule_of_ones_own_does_what_the_same_rule_here_does() {
 #[test]
 fn an_override_holds_at_its_node_alone() {
     let (network, _) = networks();
-    let (pixels, node) = (image(), network.tap("conv3").unwrap().node);
+    let (pixels, node) = (image_pixels(), network.tap("conv3").unwrap().node);
     let plain = signals(&network, &Composite::epsilon_plus(), &pixels).unwrap();
     let mut composite = Composite::epsilon_plus();
     composite.at.insert(node, Rule::Epsilon { eps: 1e-6 });
@@ -317,7 +318,7 @@ fn an_override_holds_at_its_node_alone() {
 fn every_operation_that_does_not_know_its_rule_is_named_at_once() {
     let (network, _) = networks();
     let composite = Composite::of(Rule::ByMagnitude).with(OpKind::Relu, Rule::Flat { eps: 1e-6 });
-    let refused = signals(&network, &composite, &image()).unwrap_err();
+    let refused = signals(&network, &composite, &image_pixels()).unwrap_err();
     let ModelError::Unsupported { list } = &refused else { panic!("{refused}") };
     let mut names: Vec<&str> = list.iter().map(|refused| refused.node.as_str()).collect();
     names.sort_unstable();
@@ -325,12 +326,50 @@ fn every_operation_that_does_not_know_its_rule_is_named_at_once() {
     assert!(refused.to_string().contains("relu1 (Relu): rule Flat"), "{refused}");
 }
 
+/// Whatever is asked of the wrong network, too early or at the wrong place is an error that names it.
+#[test]
+fn misuse_is_an_error() {
+    let (network, _) = networks();
+    let other = definition::random_network("resnet10_demo", 3);
+    let (foreign, fc, conv1) =
+        (other.tap("layer4").unwrap(), network.tap("fc").unwrap(), network.tap("conv1").unwrap());
+    let is_foreign = |error: ModelError| matches!(error, ModelError::ForeignTap { .. });
+    assert!(network.session(std::slice::from_ref(&foreign), Keep::Taps).is_err_and(is_foreign));
+    assert!(network.check_channels(&foreign, &[0]).is_err_and(is_foreign));
+    assert!(!network.graph().is_strictly_below(&foreign, &fc));
+
+    let mut session = network.session(std::slice::from_ref(&conv1), Keep::Gradient).unwrap();
+    let (mut pass, composite) = (BackwardPass::new(), Composite::gradient());
+    let image = [network.graph().image_tap()];
+    pass.seed(&session, &conv1, |signal| signal.fill(1.0));
+    let early = pass.run(&session, &composite, &image).unwrap_err();
+    assert!(matches!(early, ModelError::NotTapped { .. }), "{early}");
+
+    session.run(&ChannelsLast::new(&image_pixels(), HEIGHT, WIDTH), &mut |_| {}).unwrap();
+    pass.seed(&session, &fc, |signal| signal.fill(1.0));
+    let above = pass.run(&session, &composite, &image).unwrap_err();
+    assert!(matches!(&above, ModelError::NotTapped { tap } if tap == "fc"), "{above}");
+
+    pass.seed(&session, &conv1, |signal| signal.fill(1.0));
+    assert!(pass.run(&session, &composite, std::slice::from_ref(&foreign)).is_err_and(is_foreign));
+    pass.seed(&session, &foreign, |_| {});
+    assert!(pass.run(&session, &composite, &image).is_err_and(is_foreign));
+    assert!(session.map(&foreign).is_none() && pass.view(&session, &foreign).is_none());
+
+    let mut lrp = Attributor::new(&network, &fc, &image, Attribution::LRP).unwrap();
+    let pixels = image_pixels();
+    let images = ChannelsLast::new(&pixels, HEIGHT, WIDTH);
+    assert!(matches!(lrp.run(&images, &[0, 1]), Err(ModelError::Items { expected: 1, found: 2 })));
+    assert!(matches!(lrp.run(&images, &[5]), Err(ModelError::UnknownChannel { .. })));
+    assert!(Attributor::new(&network, &foreign, &image, Attribution::LRP).is_err_and(is_foreign));
+}
+
 #[test]
 fn a_session_that_keeps_too_little_says_so() {
     let (network, _) = networks();
     let target = network.tap("fc").unwrap();
     let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
-    session.run(&ChannelsLast::new(&image(), HEIGHT, WIDTH), &mut |_| {}).unwrap();
+    session.run(&ChannelsLast::new(&image_pixels(), HEIGHT, WIDTH), &mut |_| {}).unwrap();
     let mut pass = BackwardPass::new();
     pass.seed(&session, &target, |signal| signal.fill(1.0));
     let refused = pass.run(&session, &Composite::epsilon_plus(), &wanted(&network)).unwrap_err();

@@ -16,7 +16,7 @@ use crate::value::NodeId;
 /// A pass starts from one or more [seeds](BackwardPass::seed) and ends with a signal at every wanted tap.
 #[derive(Default)]
 pub struct BackwardPass {
-    seeds: Vec<(NodeId, Buffer)>,
+    seeds: Vec<(Tap, Buffer)>,
     results: Vec<(NodeId, Buffer)>,
     pool: Pool,
 }
@@ -35,7 +35,7 @@ impl BackwardPass {
         let mut signal = self.pool.take(session.batch() * session.shape(tap.node).len());
         signal.fill(0.0);
         fill(&mut signal);
-        self.seeds.push((tap.node, signal));
+        self.seeds.push((tap.clone(), signal));
     }
 
     /// Passes the seeds down to the `wanted` taps, over the values that the session's last run kept. Whether it succeeds
@@ -43,7 +43,9 @@ impl BackwardPass {
     ///
     /// # Errors
     /// [`ModelError::NotKept`] if the session keeps less than the rules read; [`ModelError::Unsupported`] with every
-    /// operation on the way that cannot be passed by its rule; [`ModelError::Device`] if a GPU fails.
+    /// operation on the way that cannot be passed by its rule; [`ModelError::ForeignTap`];
+    /// [`ModelError::NotTapped`] if the session's last run, of as many items, did not compute the value of a seed's tap;
+    /// [`ModelError::Device`] if a GPU fails.
     pub fn run(
         &mut self,
         session: &Session,
@@ -57,6 +59,14 @@ impl BackwardPass {
         if keeps < needs {
             return Err(ModelError::NotKept { keeps, needs });
         }
+        session.graph().check_taps(wanted.iter().chain(seeds.iter().map(|(tap, _)| tap)))?;
+        let fits = |tap: &Tap, seed: &Buffer| {
+            !seed.is_empty() && seed.len() == session.batch() * session.shape(tap.node).len()
+        };
+        if let Some((tap, _)) = seeds.iter().find(|(tap, seed)| !fits(tap, seed)) {
+            return Err(ModelError::NotTapped { tap: tap.name.clone() });
+        }
+        let seeds: Vec<(NodeId, Buffer)> = seeds.into_iter().map(|(tap, seed)| (tap.node, seed)).collect();
         let wanted: Vec<NodeId> = wanted.iter().map(|tap| tap.node).collect();
         self.results = match session.backward(composite, &seeds, &wanted)? {
             Some(results) => {

@@ -204,6 +204,12 @@ pub enum ModelError {
         /// What it would have to keep.
         needs: Keep,
     },
+    /// A tap that another network gave.
+    #[error("{tap} is a tap of another network; ask this one for its own by that name")]
+    ForeignTap {
+        /// Its name.
+        tap: String,
+    },
     /// A layer whose values are needed is not one of the session's taps.
     #[error("{tap} is not a tap of the session, or nothing has run yet")]
     NotTapped {

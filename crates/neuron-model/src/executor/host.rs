@@ -77,7 +77,7 @@ impl Executor for Host {
 
     fn kept(&self, id: NodeId) -> Option<View<'_>> {
         let layout = &self.layout.as_ref()?.layout;
-        let place = layout.places[id.0].filter(|place| place.wide)?;
+        let place = layout.places.get(id.0).copied().flatten().filter(|place| place.wide)?;
         let shape = layout.shape(id);
         let data = &self.buffers[place.buffer][..self.batch * shape.len()];
         Some(View::new(self.batch, shape.height, shape.width, shape.channels, data))

@@ -62,6 +62,9 @@ impl Graph {
     }
 
     /// One node.
+    ///
+    /// # Panics
+    /// As all methods that take an index: if it is that of a larger graph.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }

@@ -77,14 +77,27 @@ impl Graph {
         })
     }
 
+    /// Checks that taps are this graph's own.
+    pub(crate) fn check_taps<'t>(&self, taps: impl IntoIterator<Item = &'t Tap>) -> Result<(), ModelError> {
+        let is_own = |tap: &Tap| {
+            let own = |(name, node): &(String, NodeId)| *node == tap.node && *name == tap.name;
+            self.modules.iter().any(own) || *tap == self.image_tap()
+        };
+        match taps.into_iter().find(|tap| !is_own(tap)) {
+            None => Ok(()),
+            Some(tap) => Err(ModelError::ForeignTap { tap: tap.name.clone() }),
+        }
+    }
+
     /// The image itself as a tap: where a backward pass down to the pixels ends.
     pub fn image_tap(&self) -> Tap {
         Tap { name: self.node(self.input()).name.clone(), node: self.input() }
     }
 
-    /// Whether `below` is needed to compute `tap` and is another value than it.
+    /// Whether `below` is needed to compute `tap` and is another value than it; taps of other graphs are not.
     pub fn is_strictly_below(&self, below: &Tap, tap: &Tap) -> bool {
-        below.node != tap.node && self.ancestors([tap.node])[below.node.0]
+        let own = self.check_taps([below, tap]).is_ok();
+        own && below.node != tap.node && self.ancestors([tap.node])[below.node.0]
     }
 
     /// Channels, map size, stride and receptive field of every tap for images of `height x width`.

@@ -78,7 +78,7 @@ impl Layout {
 
     /// Shape of a node's map.
     pub(crate) fn shape(&self, id: NodeId) -> Shape {
-        self.shapes[id.0].unwrap_or(Shape::grid(0, 0, 0))
+        self.shapes.get(id.0).copied().flatten().unwrap_or(Shape::grid(0, 0, 0))
     }
 }
 

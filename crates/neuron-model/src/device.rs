@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use crate::arithmetic::{Arithmetic, Engine, ParsePrecisionError, Precision};
 #[cfg(feature = "cuda")]
 use crate::cuda::Gpu;
 
@@ -16,19 +17,6 @@ pub enum DeviceRequest {
     Cpu,
     /// The GPUs of these numbers, each once and at least one.
     Cuda(Vec<usize>),
-}
-
-/// How a GPU multiplies; the CPU engine computes in f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Products and sums in f32.
-    #[default]
-    F32,
-    /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
-    Tf32,
-    /// Passes that keep nothing for a backward pass store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
-    /// stay f32. The other passes, backward ones too, are those of [`Precision::Tf32`].
-    Bf16,
 }
 
 /// Something that happens to a device and that a user should know.
@@ -155,10 +143,10 @@ impl Device {
         0
     }
 
-    /// What decides the bits of a result beside the inputs: `None` for the CPU, whose results have the same bits
-    /// everywhere, else the kind of device and its precision.
-    pub fn arithmetic(&self) -> Option<String> {
-        (!self.is_cpu()).then(|| format!("cuda {}", self.precision))
+    /// What decides the bits of a result beside its inputs.
+    pub fn arithmetic(&self) -> Arithmetic {
+        let engine = if self.is_cpu() { Engine::Cpu } else { Engine::Cuda };
+        Arithmetic { engine, precision: self.precision }
     }
 
     #[cfg(feature = "cuda")]
@@ -231,34 +219,6 @@ impl fmt::Display for DeviceRequest {
     }
 }
 
-/// A text that names no precision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected f32, tf32 or bf16")]
-pub struct ParsePrecisionError;
-
-impl FromStr for Precision {
-    type Err = ParsePrecisionError;
-
-    fn from_str(text: &str) -> Result<Self, ParsePrecisionError> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "tf32" => Ok(Self::Tf32),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(ParsePrecisionError),
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
 impl fmt::Display for DeviceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -283,9 +243,6 @@ mod tests {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(vec![0])));
-        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
-            assert_eq!(precision.to_string().parse(), Ok(precision));
-        }
     }
 
     #[test]
@@ -294,14 +251,13 @@ mod tests {
             assert!(text.parse::<DeviceRequest>().is_err(), "{text}");
         }
         assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err(ParseDeviceError::Twice { gpu: 1 }));
-        assert!("f16".parse::<Precision>().is_err());
     }
 
     #[test]
     fn the_cpu_needs_nothing_and_says_nothing() {
         let observer: Observer = Arc::new(|event| panic!("{event}"));
         let device = DeviceRequest::Cpu.open(Precision::F32, &observer).unwrap();
-        assert!(device.is_cpu() && device.arithmetic().is_none());
+        assert!(device.is_cpu() && device.arithmetic() == Arithmetic::default());
     }
 
     /// Holds where there is no GPU of that number, that is: everywhere.

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod arithmetic;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod device;
@@ -35,8 +36,8 @@ mod session;
 pub mod weights;
 
 pub use device::{
-    Device, DeviceError, DeviceEvent, DeviceRequest, Observer, ParseDeviceError, ParsePrecisionError,
-    Precision,
+    Arithmetic, Device, DeviceError, DeviceEvent, DeviceRequest, Engine, Observer, ParseDeviceError,
+    ParsePrecisionError, Precision,
 };
 pub use error::ModelError;
 pub use families::{Architecture, Fit};

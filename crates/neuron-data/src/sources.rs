@@ -1,5 +1,8 @@
 //! The kinds of places that images are read from, a file each.
 
+#[cfg(test)]
+pub(crate) mod album;
+mod archives;
 mod files;
 mod folder;
 mod layout;
@@ -11,16 +14,14 @@ use std::path::Path;
 
 use crate::error::DataError;
 use crate::options::DatasetOptions;
+use opened::Open;
 pub(crate) use opened::Opened;
 
-/// Opens a place; `None` if it is not of this kind.
-type Open = fn(&Path, &DatasetOptions) -> Option<Result<Opened, DataError>>;
-
-/// Every kind but lists, in the order in which they are asked.
+/// Every kind but archives and lists, in the order in which they are asked.
 const SOURCES: [Open; 2] = [list::open_stdin, folder::open];
 
 /// Opens a place as the first kind that calls it its own; what none of them wants is a list.
 pub(crate) fn open(place: &Path, options: &DatasetOptions) -> Result<Opened, DataError> {
-    let opened = SOURCES.iter().find_map(|open| open(place, options));
+    let opened = SOURCES.iter().chain(archives::KINDS).find_map(|open| open(place, options));
     opened.unwrap_or_else(|| list::open(place, options))
 }

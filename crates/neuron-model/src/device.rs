@@ -5,11 +5,11 @@ use std::str::FromStr;
 #[cfg(feature = "cuda")]
 use std::sync::Arc;
 
+use crate::arithmetic::{Arithmetic, Engine, Precision};
 #[cfg(feature = "cuda")]
 use crate::cuda::Gpu;
 use crate::device_event::{DeviceEvent, Observer};
 use crate::error::DeviceError;
-use crate::precision::Precision;
 
 /// A wish for a place to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ impl Device {
         0
     }
 
-    /// What decides the bits of a result beside the inputs: `None` for the CPU, whose results have the same bits
-    /// everywhere, else the kind of device and its precision.
-    pub fn arithmetic(&self) -> Option<String> {
-        (!self.is_cpu()).then(|| format!("cuda {}", self.precision))
+    /// What decides the bits of a result beside its inputs.
+    pub fn arithmetic(&self) -> Arithmetic {
+        let engine = if self.is_cpu() { Engine::Cpu } else { Engine::Cuda };
+        Arithmetic { engine, precision: self.precision }
     }
 
     #[cfg(feature = "cuda")]
@@ -150,9 +150,6 @@ mod tests {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(DeviceRequest::Cuda(vec![0])));
-        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
-            assert_eq!(precision.to_string().parse(), Ok(precision));
-        }
     }
 
     #[test]
@@ -161,14 +158,13 @@ mod tests {
             assert!(text.parse::<DeviceRequest>().is_err(), "{text}");
         }
         assert_eq!("cuda:1,1".parse::<DeviceRequest>(), Err(ParseDeviceError::Twice { gpu: 1 }));
-        assert!("f16".parse::<Precision>().is_err());
     }
 
     #[test]
     fn the_cpu_needs_nothing_and_says_nothing() {
         let observer: Observer = Arc::new(|event| panic!("{event}"));
         let device = DeviceRequest::Cpu.open(Precision::F32, &observer).unwrap();
-        assert!(device.is_cpu() && device.arithmetic().is_none());
+        assert!(device.is_cpu() && device.arithmetic() == Arithmetic::default());
     }
 
     /// Holds where there is no GPU of that number, that is: everywhere.

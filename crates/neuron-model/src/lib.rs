@@ -17,6 +17,7 @@
 //! ```
 
 mod activations;
+mod arithmetic;
 mod backward;
 mod composite;
 #[cfg(feature = "cuda")]
@@ -33,7 +34,6 @@ mod network;
 mod opening;
 pub mod ops;
 mod plan;
-mod precision;
 mod prepared;
 mod rule;
 mod session;
@@ -41,6 +41,7 @@ mod traversal;
 mod value;
 pub mod weights;
 
+pub use arithmetic::{Arithmetic, Engine, ParsePrecisionError, Precision};
 pub use backward::{Attributed, Attribution, Attributor, BackwardPass, RelevanceMethod, UnknownMethod};
 #[cfg(feature = "cuda")]
 pub use backward::{DeviceSignal, OnDevice};
@@ -59,7 +60,6 @@ pub use neuron_geometry::{ReceptiveField, Window};
 pub use neuron_kernels::{Algorithm, ConvGeometry, View};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
-pub use precision::{ParsePrecisionError, Precision};
 pub use prepared::Part;
 pub use rule::{CustomRule, PixelRange, Rule, Site};
 pub use session::Session;

@@ -1,6 +1,7 @@
 //! The pictures of a site: which there are, and how they are made.
 
 mod encode;
+mod images;
 mod plan;
 mod render;
 

@@ -1,11 +1,12 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::images::{ImageId, Images};
 use crate::Settings;
 use crate::read::Atlas;
 use crate::run::RunId;
 use crate::slug::Slugs;
-use crate::unit::{Unit, Window};
+use crate::unit::{Patch, PatchSet, Unit, Window};
 
 /// Index of a source image in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +15,7 @@ pub(crate) struct SourceId(pub(crate) usize);
 /// An image of the data set of which something is shown.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) path: PathBuf,
+    pub(crate) image: ImageId,
     /// Where the whole image goes, below the site.
     pub(crate) file: String,
     pub(crate) cuts: Vec<Cut>,
@@ -62,6 +63,7 @@ pub(crate) struct PlannedUnit {
 /// All pictures of a site.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    pub(crate) images: Images,
     pub(crate) sources: Vec<Source>,
     pub(crate) results: Vec<ResultPicture>,
     pub(crate) units: Vec<PlannedUnit>,
@@ -70,8 +72,9 @@ pub(crate) struct Plan {
 impl Plan {
     /// Plans the pictures of all units, in their order.
     pub(crate) fn new(atlas: &Atlas, settings: &Settings, slugs: &Slugs) -> Self {
-        let (named, found) = (HashMap::new(), HashMap::new());
-        let mut planning = Planning { atlas, settings, plan: Self::default(), named, found };
+        let data = Data { atlas, settings };
+        let plan = Self { images: Images::look_up(data.shown()), ..Self::default() };
+        let mut planning = Planning { data, plan, named: HashMap::new(), found: HashMap::new() };
         for (id, unit) in &atlas.units {
             let planned = planning.unit(unit, &slugs.unit(id));
             planning.plan.units.push(planned);
@@ -85,9 +88,47 @@ impl Plan {
     }
 }
 
-struct Planning<'a> {
+/// Which images of the data are shown, and where the data are.
+#[derive(Clone, Copy)]
+struct Data<'a> {
     atlas: &'a Atlas,
     settings: &'a Settings,
+}
+
+impl<'a> Data<'a> {
+    /// The names of all images that are shown, by the place of their data.
+    fn shown(self) -> BTreeMap<Option<PathBuf>, BTreeSet<&'a str>> {
+        let mut named: BTreeMap<Option<PathBuf>, BTreeSet<&str>> = BTreeMap::new();
+        for (_, unit) in &self.atlas.units {
+            let cut = unit.patches.iter().flat_map(|set| self.cut(set).map(|patch| (set.run, &*patch.image)));
+            for (run, name) in self.listed(unit).chain(cut) {
+                named.entry(self.place(run)).or_default().insert(name);
+            }
+        }
+        named
+    }
+
+    /// The images of a unit's list that are shown: whose list it is, and their names.
+    fn listed(self, unit: &'a Unit) -> impl Iterator<Item = (Option<RunId>, &'a str)> {
+        let all =
+            unit.images.iter().flat_map(|list| list.best.iter().map(|listed| (list.run, &*listed.image)));
+        all.take(self.settings.images)
+    }
+
+    /// The patches of a set that are shown.
+    fn cut(self, set: &'a PatchSet) -> impl Iterator<Item = &'a Patch> {
+        set.best.iter().take(self.settings.patches)
+    }
+
+    /// The data that were given, else those of the run.
+    fn place(self, run: Option<RunId>) -> Option<PathBuf> {
+        let given = self.settings.data.clone();
+        given.or_else(|| self.atlas.runs.get(run?).data())
+    }
+}
+
+struct Planning<'a> {
+    data: Data<'a>,
     plan: Plan,
     /// By the run that names the image, and the name.
     named: HashMap<(Option<RunId>, String), SourceId>,
@@ -95,16 +136,13 @@ struct Planning<'a> {
     found: HashMap<PathBuf, SourceId>,
 }
 
-impl Planning<'_> {
-    fn unit(&mut self, unit: &Unit, slug: &str) -> PlannedUnit {
+impl<'a> Planning<'a> {
+    fn unit(&mut self, unit: &'a Unit, slug: &str) -> PlannedUnit {
         let mut planned = PlannedUnit::default();
-        if let Some(list) = &unit.images {
-            let shown = list.best.iter().take(self.settings.images);
-            planned.images = shown.map(|listed| self.source(list.run, &listed.image)).collect();
-        }
+        let data = self.data;
+        planned.images = data.listed(unit).map(|(run, name)| self.source(run, name)).collect();
         for (set, patches) in unit.patches.iter().enumerate() {
-            let shown = patches.best.iter().take(self.settings.patches).enumerate();
-            let cuts = shown.map(|(rank, patch)| {
+            let cuts = data.cut(patches).enumerate().map(|(rank, patch)| {
                 let source = self.source(patches.run, &patch.image);
                 let file = format!("patches/{slug}/{set}-{rank}.jpg");
                 let cuts = &mut self.plan.sources[source.0].cuts;
@@ -145,26 +183,14 @@ impl Planning<'_> {
         if let Some(id) = self.named.get(&key) {
             return *id;
         }
-        let path = self.find(run, name);
+        let image = self.plan.images.id(&self.data.place(run), name);
         let sources = &mut self.plan.sources;
-        let id = *self.found.entry(path.clone()).or_insert_with(|| {
+        let id = *self.found.entry(self.plan.images.place(image)).or_insert_with(|| {
             let file = format!("images/{}.jpg", sources.len());
-            sources.push(Source { path, file, cuts: Vec::new() });
+            sources.push(Source { image, file, cuts: Vec::new() });
             SourceId(sources.len() - 1)
         });
         self.named.insert(key, id);
         id
-    }
-
-    /// Where an image lies: below the data folder that was given, else below that of the run, beside the run's list
-    /// of images, or where its name says.
-    fn find(&self, run: Option<RunId>, name: &str) -> PathBuf {
-        let recorded = run.and_then(|run| self.atlas.runs.get(run).data());
-        let data = self.settings.data.as_deref().or(recorded.as_deref());
-        let beside = data.and_then(Path::parent);
-        let places = [data, beside].into_iter().flatten().map(|folder| folder.join(name));
-        let mut places = places.chain([PathBuf::from(name)]);
-        let first = places.next().unwrap_or_else(|| PathBuf::from(name));
-        if first.is_file() { first } else { places.find(|place| place.is_file()).unwrap_or(first) }
     }
 }

@@ -9,6 +9,7 @@ use neuron_patches::Picture;
 use rayon::prelude::*;
 
 use super::encode::{fit, jpeg, webp};
+use super::images::Images;
 use super::{Plan, ResultPicture, Source};
 use crate::skipped::Skipped;
 use crate::staging::Staging;
@@ -78,7 +79,7 @@ pub(crate) fn render(
     };
     let sources = plan.sources.par_iter().map(|source| {
         tell()?;
-        match draw_source(source, reading.limits, staging)? {
+        match draw_source(source, &plan.images, reading.limits, staging)? {
             Err(Skipped { path, reason }) if reading.strict => Err(AtlasError::Skipped { path, reason }),
             drawn => Ok(drawn),
         }
@@ -101,11 +102,12 @@ pub(crate) fn render(
 /// Writes an image and its cuts; the inner error is an image that cannot be shown.
 fn draw_source(
     source: &Source,
+    images: &Images,
     limits: Limits,
     staging: &Staging,
 ) -> Result<Result<RenderedSource, Skipped>, AtlasError> {
-    let skipped = |reason: String| Ok(Err(Skipped { path: source.path.clone(), reason }));
-    let image = match read_rgb8(&source.path, &limits) {
+    let skipped = |reason: String| Ok(Err(Skipped { path: images.place(source.image), reason }));
+    let image = match images.read(source.image, &limits) {
         Ok(image) => image,
         Err(DataError::Image { source, .. }) => return skipped(reason(&source)),
         Err(other) => return skipped(other.to_string()),

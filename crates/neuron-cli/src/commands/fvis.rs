@@ -34,7 +34,7 @@ use crate::usual::{ARCH, Usual};
 use display::Display;
 use identities::Identities;
 use references::References;
-use results::{EarlierRun, Results};
+use results::{EarlierRun, Results, Unfinished};
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
@@ -238,7 +238,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let run = Run { report: &report, channels: &channels, results: &results, inputs: identities.inputs() };
     let _claim = results.claim()?;
-    let checkpoint = match results.earlier_run(&identities, args.resume, global.overwrite)? {
+    let unfinished = match results.earlier_run(&identities, args.resume, global.overwrite)? {
         EarlierRun::Complete => {
             global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
             if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
@@ -247,14 +247,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             }
             return Ok(outcome(&references));
         }
-        EarlierRun::Checkpoint(bytes) => Some(bytes),
+        EarlierRun::Unfinished(unfinished) => Some(unfinished),
         EarlierRun::Nothing => None,
     };
-    if global.overwrite && checkpoint.is_none() {
+    if global.overwrite && unfinished.is_none() {
         results.remove_stale()?;
     }
     let _caught = interrupt::caught();
-    let mut optimizer = run.optimizer(settings, start.start, checkpoint)?;
+    let mut optimizer = run.optimizer(settings, start.start, unfinished)?;
     let ended = run.optimize(&mut optimizer)?;
     run.finish(&mut optimizer, ended, &weights_preprocessing)
 }
@@ -285,19 +285,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The optimiser, where an earlier run left off if there is a checkpoint.
+    /// The optimiser, where an earlier run left off if there is one.
     fn optimizer(
         &self,
         settings: Settings,
         start: Start,
-        checkpoint: Option<Vec<u8>>,
+        unfinished: Option<Unfinished>,
     ) -> anyhow::Result<Optimizer<'_>> {
         let report::Report { global, network, target, references, .. } = *self.report;
         let units = self.channels.iter().zip(references);
         let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
         let mut optimizer = Optimizer::new(network, target, units, settings, start)?;
-        if let Some(bytes) = checkpoint {
-            optimizer.restore(&bytes, &self.inputs)?;
+        if let Some(Unfinished { bytes, inputs }) = unfinished {
+            optimizer.restore(&bytes, &inputs)?;
             global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
         }
         Ok(optimizer)

@@ -163,7 +163,8 @@ fn join(sum: &mut Checkpoint, part: Checkpoint, path: &Path) -> anyhow::Result<(
     let differences = sum.identity.differences(&part.identity);
     if !differences.is_empty() {
         bail!(
-            "{} was made with other weights, data or settings than the first shard:\n  {}",
+            "{} was made with other weights, data or settings than the first shard:\n  {}\nmake it again with those of the \
+             first, or merge it with shards of its own kind",
             path.display(),
             differences.join("\n  ")
         );

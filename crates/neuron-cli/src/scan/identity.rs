@@ -1,17 +1,20 @@
 use anyhow::Context;
 use neuron_data::{Limits, Preprocessing};
-use neuron_model::{Device, Network};
+use neuron_model::{Arithmetic, Network};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::differences;
 
+/// Whose arithmetic it was, such as `cpu f32`. Runs on the CPU did not always say it: who does not is of the default one.
+const ARITHMETIC: &str = "device";
+
 /// Everything that decides a scan's result: two scans with equal identities give equal bytes.
 ///
 /// Threads, batch size and shards are left out: they change nothing. It is also the body of `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Map<String, Value>", into = "Map<String, Value>")]
 pub(crate) struct Identity(Map<String, Value>);
 
 impl Identity {
@@ -19,7 +22,7 @@ impl Identity {
     /// [`Identity::with`].
     pub(crate) fn of(command: &str, network: &Network, preprocessing: &Preprocessing) -> Self {
         Self::new(command)
-            .on(network.device())
+            .with(ARITHMETIC, network.device().arithmetic().to_string())
             .with("weights_sha256", network.weights().sha256())
             .with("weights_metadata", network.weights().metadata())
             .with("preprocessing", preprocessing)
@@ -35,21 +38,13 @@ impl Identity {
     }
 
     pub(crate) fn new(command: &str) -> Self {
-        Self(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
+        Self::from(Map::new()).with("command", command).with("neuron_version", env!("CARGO_PKG_VERSION"))
     }
 
     /// Adds what decides the result. Paths belong into a [`Place`](crate::place::Place): not all are text.
     pub(crate) fn with(mut self, key: &str, value: impl Serialize) -> Self {
         self.0.insert(key.to_owned(), json!(value));
         self
-    }
-
-    /// Adds where it was computed, if other devices compute other bits.
-    fn on(self, device: &Device) -> Self {
-        match device.arithmetic() {
-            Some(arithmetic) => self.with("device", arithmetic),
-            None => self,
-        }
     }
 
     /// Adds the largest picture that is read, where it is not the usual one: larger ones are left out.
@@ -81,9 +76,34 @@ impl Identity {
     }
 }
 
+impl From<Map<String, Value>> for Identity {
+    /// What was recorded, perhaps by an older version.
+    fn from(mut recorded: Map<String, Value>) -> Self {
+        recorded.entry(ARITHMETIC).or_insert_with(|| Arithmetic::default().to_string().into());
+        Self(recorded)
+    }
+}
+
+impl From<Identity> for Map<String, Value> {
+    fn from(identity: Identity) -> Self {
+        identity.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arithmetic_that_was_not_recorded_is_the_cpus_in_f32() {
+        let now = Identity::new("baseline");
+        let mut recorded = json!(now);
+        recorded.as_object_mut().unwrap().remove(ARITHMETIC).unwrap();
+        let old: Identity = serde_json::from_value(recorded).unwrap();
+        assert_eq!(old, now);
+        let other = now.clone().with(ARITHMETIC, "cuda tf32");
+        assert_eq!(old.differences(&other), ["device: cpu f32 -> cuda tf32"]);
+    }
 
     #[test]
     fn differences_name_both_sides_and_nothing_else() {

@@ -2,7 +2,8 @@ use std::fs;
 use std::io::Cursor;
 
 use super::*;
-use crate::Split;
+use crate::sources::album::write_album;
+use crate::{Moved, Split};
 
 fn tree(files: &[&str]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -430,6 +431,48 @@ fn entries_that_are_nowhere_keep_their_place() {
     assert_eq!(names(&dataset), ["b/gone.png", "a/there.png", "a/there.png"]);
     assert_eq!([dataset.entry(0), dataset.entry(1)], ["b/gone.png", &whole_path]);
     assert!(Dataset::from_entries::<&str>(&[], &bases).is_empty());
+}
+
+/// An archive is a source as a folder is one: its images are found again by their entries, wherever lists are read.
+#[test]
+fn images_of_an_archive_are_looked_up_as_files_are() {
+    let folder = tree(&["there/1.png"]);
+    let at = |name: &str| folder.path().join(name);
+    write_album(&at("photos.album"), &[("b/2.ppm", "P6 1 1 255 abc"), ("a/1.ppm", "P6 1 1 255 def")]);
+    let album = Dataset::open(&at("photos.album"), &DatasetOptions::default()).unwrap();
+    assert_eq!(names(&album), ["b/2.ppm", "a/1.ppm"]);
+    let of_album = [album.entry(0), album.entry(1)];
+    let entries = [&*of_album[1], "there/1.png", &*of_album[0], "photos.album/gone.ppm"];
+    let pixels = |dataset: &Dataset, index| dataset.read_rgb8(index, &Limits::default()).unwrap().pixels;
+
+    // By their entries; by their names where the archive is the data; and where it lies now if it was moved.
+    let data = Lookup::below(Some(&at("photos.album")));
+    let moved = Some(Moved { from: "old.album".into(), to: at("photos.album") });
+    let beside = Lookup { bases: vec![folder.path().into()], moved: None };
+    for (entries, lookup, name) in [
+        (&entries[..1], &data, "a/1.ppm"),
+        (&["a/1.ppm"][..], &data, "a/1.ppm"),
+        (&["old.album/a/1.ppm"][..], &Lookup { moved, ..data.clone() }, "a/1.ppm"),
+        (&["photos.album/a/1.ppm"][..], &beside, "photos.album/a/1.ppm"),
+    ] {
+        let found = Dataset::look_up(entries, lookup);
+        assert_eq!((names(&found), found.entry(0)), (vec![name], album.entry(1)), "{entries:?}");
+        assert_eq!(pixels(&found, 0), b"def", "{entries:?}");
+    }
+
+    // A list may name files and images of archives, one beside the other.
+    let found = Dataset::look_up(&entries, &beside);
+    assert_eq!((pixels(&found, 0), pixels(&found, 2)), (b"def".to_vec(), b"abc".to_vec()));
+    assert!(found.read_rgb8(3, &Limits::default()).is_err());
+    let listed = from_list(&folder, entries[..3].join("\n").as_bytes()).unwrap();
+    assert_eq!((listed.len(), pixels(&listed, 2)), (3, b"abc".to_vec()));
+    assert_eq!(listed.class(0).unwrap().label(), "a");
+    let changed = || from_list(&folder, entries[..3].join("\n").as_bytes()).unwrap().fingerprint();
+    assert_eq!(changed(), listed.fingerprint());
+    write_album(&at("photos.album"), &[("b/2.ppm", "P6 1 1 255 abc "), ("a/1.ppm", "P6 1 1 255 def")]);
+    assert_ne!(changed(), listed.fingerprint());
+    let error = from_list(&folder, entries[3].as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("photos.album/gone.ppm"), "{error}");
 }
 
 /// Images that an embedder holds in memory.

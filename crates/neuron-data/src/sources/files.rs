@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::archives::{Archived, Archives};
 use crate::error::ImageError;
 use crate::file::read_file;
 use crate::limits::Limits;
@@ -8,7 +9,7 @@ use crate::names::Names;
 use crate::source::Source;
 use crate::unusable::Unusable;
 
-/// Images in files of their own, below some folders.
+/// Images in files below some folders: in one of their own each, or in an archive with others.
 #[derive(Debug)]
 pub(super) struct Files {
     /// The folders that relative names start from.
@@ -18,12 +19,22 @@ pub(super) struct Files {
     base_of: Vec<u16>,
     /// By index, what is known to give no picture.
     unusable: BTreeMap<usize, Unusable>,
+    /// By index, what lies in one of `archives`.
+    archived: BTreeMap<usize, Archived>,
+    archives: Vec<Box<dyn Source>>,
 }
 
 impl Files {
     /// No files yet.
     pub(super) fn below(bases: Vec<PathBuf>) -> Self {
-        Self { bases, names: Names::new(), base_of: Vec::new(), unusable: BTreeMap::new() }
+        Self {
+            bases,
+            names: Names::new(),
+            base_of: Vec::new(),
+            unusable: BTreeMap::new(),
+            archived: BTreeMap::new(),
+            archives: Vec::new(),
+        }
     }
 
     pub(super) fn bases(&self) -> &[PathBuf] {
@@ -39,6 +50,16 @@ impl Files {
     /// Says of the file that was added last that it gives no picture.
     pub(super) fn last_is_unusable(&mut self, unusable: Unusable) {
         self.unusable.insert(self.names.len() - 1, unusable);
+    }
+
+    /// Says of the file that was added last that it lies in an archive.
+    pub(super) fn last_is_archived(&mut self, archived: Archived) {
+        self.archived.insert(self.names.len() - 1, archived);
+    }
+
+    /// Takes over the archives in which files lie.
+    pub(super) fn hold(&mut self, archives: Archives) {
+        self.archives = archives.into_sources();
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
@@ -68,6 +89,9 @@ impl Source for Files {
     }
 
     fn encoded_bytes(&self, index: usize) -> u64 {
+        if let Some(Archived { archive, index }) = self.archived.get(&index) {
+            return self.archives[*archive].encoded_bytes(*index);
+        }
         match self.unusable.contains_key(&index) {
             true => u64::MAX,
             false => std::fs::metadata(self.path(index)).map_or(u64::MAX, |file| file.len()),
@@ -80,6 +104,9 @@ impl Source for Files {
         limits: &Limits,
         buffer: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ImageError> {
+        if let Some(Archived { archive, index }) = self.archived.get(&index) {
+            return self.archives[*archive].read(*index, limits, buffer);
+        }
         match self.unusable.get(&index) {
             Some(unusable) => Err(unusable.reason()),
             None => {

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use super::archives::Archives;
 use super::files::Files;
 use super::lookup::{self, Lookup, Place};
 use super::{Opened, layout};
@@ -43,9 +44,10 @@ pub(crate) fn read(
 ) -> Result<Opened, DataError> {
     let lines = text::lines(list, name)?;
     let entries: Vec<Cow<'_, str>> = lines.iter().map(shown).collect();
-    let mut listed = Listed::new(bases.to_vec(), options.split_n);
+    let archives = Archives::default();
+    let found = lookup::find_all(&entries, bases, &archives);
+    let mut listed = Listed::new(bases.to_vec(), options.split_n, archives);
     let mut left_out = LeftOut::default();
-    let found = lookup::find_all(&entries, bases);
     let are_results = are_results(&found, bases);
     for (((line, entry), place), is_result) in lines.iter().zip(&entries).zip(found).zip(are_results) {
         match place {
@@ -62,8 +64,10 @@ pub(crate) fn read(
 
 /// The images that some entries name, in that order, whether or not they are there.
 pub(crate) fn look_up<S: AsRef<str> + Sync>(entries: &[S], lookup: &Lookup) -> Opened {
-    let mut listed = Listed::new(lookup.all_bases(), None);
-    for (entry, place) in entries.iter().zip(lookup::place_all(entries, lookup)) {
+    let archives = Archives::default();
+    let places = lookup::place_all(entries, lookup, &archives);
+    let mut listed = Listed::new(lookup.all_bases(&archives), None, archives);
+    for (entry, place) in entries.iter().zip(places) {
         listed.push(entry.as_ref(), &place);
     }
     listed.opened(Vec::new())
@@ -73,11 +77,13 @@ pub(crate) fn look_up<S: AsRef<str> + Sync>(entries: &[S], lookup: &Lookup) -> O
 struct Listed {
     files: Files,
     classes: Classes,
+    /// Those that entries were found in.
+    archives: Archives,
 }
 
 impl Listed {
-    fn new(bases: Vec<PathBuf>, limit: Option<usize>) -> Self {
-        Self { files: Files::below(bases), classes: Classes::new(limit) }
+    fn new(bases: Vec<PathBuf>, limit: Option<usize>, archives: Archives) -> Self {
+        Self { files: Files::below(bases), classes: Classes::new(limit), archives }
     }
 
     /// Adds an entry, unless its class is full; whether it was added.
@@ -86,6 +92,11 @@ impl Listed {
         let is_taken = self.classes.push(folder.unwrap_or_default());
         if is_taken {
             self.files.push(place.base, &[place.relative]);
+            if !self.archives.is_empty()
+                && let Some(archived) = self.archives.find(&self.files.path(self.files.len() - 1))
+            {
+                self.files.last_is_archived(archived);
+            }
         }
         is_taken
     }
@@ -94,10 +105,10 @@ impl Listed {
     fn push_unlistable(&mut self, list: &Path, line: &Line, shown: &str) -> Result<(), DataError> {
         let bases = self.files.bases();
         if str::from_utf8(&line.bytes).is_ok() {
-            return Err(missing(list, line.number, shown, bases));
+            return Err(self.missing(list, line.number, shown));
         }
         let found = raw(line).map(PathBuf::from);
-        let found = found.and_then(|path| Some((lookup::first_base(&path, bases)?, path)));
+        let found = found.and_then(|path| Some((lookup::first_base(&path, bases, &self.archives)?, path)));
         let Some((base, path)) = found else {
             let problem = "is not UTF-8 and names no file";
             return Err(DataError::ListLine { list: list.into(), line: line.number, problem });
@@ -109,8 +120,19 @@ impl Listed {
         Ok(())
     }
 
+    fn missing(&self, list: &Path, line: usize, entry: &str) -> DataError {
+        let name = |base: &PathBuf| match base.as_os_str().is_empty() {
+            true => "the current folder".to_owned(),
+            false => format!("`{}`", base.display()),
+        };
+        let hint = hint(entry, self.files.bases(), &self.archives);
+        let bases = self.files.bases().iter().map(name).collect::<Vec<_>>().join(" or ");
+        DataError::MissingFile { list: list.into(), line, entry: entry.into(), bases, hint }
+    }
+
     fn opened(mut self, notices: Vec<Notice>) -> Opened {
         self.files.shrink_to_fit();
+        self.files.hold(self.archives);
         Opened { source: Box::new(self.files), classes: self.classes, notices }
     }
 }
@@ -154,18 +176,8 @@ fn repeated(files: &Files) -> Option<Notice> {
     Some(Notice::Repeated { count: again.count(), example })
 }
 
-fn missing(list: &Path, line: usize, entry: &str, bases: &[PathBuf]) -> DataError {
-    let name = |base: &PathBuf| match base.as_os_str().is_empty() {
-        true => "the current folder".to_owned(),
-        false => format!("`{}`", base.display()),
-    };
-    let hint = hint(entry, bases);
-    let bases = bases.iter().map(name).collect::<Vec<_>>().join(" or ");
-    DataError::MissingFile { list: list.into(), line, entry: entry.into(), bases, hint }
-}
-
 /// What is there and could be meant: people write labels, quotes and blanks beside paths.
-fn hint(entry: &str, bases: &[PathBuf]) -> String {
+fn hint(entry: &str, bases: &[PathBuf], archives: &Archives) -> String {
     let slashes = entry.replace('\\', "/");
     let quotes =
         |text: char| text.is_whitespace() || matches!(text, '"' | '\'' | '`' | ',' | ';' | '<' | '>');
@@ -177,7 +189,8 @@ fn hint(entry: &str, bases: &[PathBuf]) -> String {
         entry.trim_start_matches("file://"),
         &slashes,
     ];
-    let is_there = |path: &&&str| !path.is_empty() && lookup::first_base(Path::new(path), bases).is_some();
+    let is_there =
+        |path: &&&str| !path.is_empty() && lookup::first_base(Path::new(path), bases, archives).is_some();
     let found = candidates.iter().find(is_there);
     found
         .map_or_else(String::new, |path| format!("; `{path}` is there: a line holds a path and nothing else"))

@@ -1,9 +1,10 @@
-//! Where the files are that lists name.
+//! Where the images are that lists name: files, or parts of archives.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::archives::Archives;
 use crate::{parallel, place};
 
 /// Entries that are looked up together.
@@ -14,14 +15,15 @@ pub(super) const CHUNK: usize = 1024;
 pub struct Moved {
     /// The folder that entries begin with, in any spelling; or the list of images in it that was used as data.
     pub from: PathBuf,
-    /// Where the images lie now: their folder, or a list in it.
+    /// Where the images lie now: their folder, a list in it, or a file that holds them.
     pub to: PathBuf,
 }
 
 impl Moved {
-    /// The folder where the images lie now.
-    fn new_folder(&self) -> PathBuf {
-        if self.to.is_file() { folder_of(&self.to) } else { self.to.clone() }
+    /// The folder where the images lie now, or the archive.
+    fn new_folder(&self, archives: &Archives) -> PathBuf {
+        let is_list = self.to.is_file() && !archives.is_at(&self.to);
+        if is_list { folder_of(&self.to) } else { self.to.clone() }
     }
 
     /// The folder of the list that was used as data, if `from` may have been a list: what is gone cannot be asked.
@@ -59,9 +61,10 @@ impl Lookup {
     }
 
     /// The bases, with the new place of a moved folder among them.
-    pub(super) fn all_bases(&self) -> Vec<PathBuf> {
+    pub(super) fn all_bases(&self, archives: &Archives) -> Vec<PathBuf> {
         let mut bases = self.bases.clone();
-        let to = self.moved.as_ref().map(Moved::new_folder).filter(|to| !bases.contains(to));
+        let to = self.moved.as_ref().map(|moved| moved.new_folder(archives));
+        let to = to.filter(|to| !bases.contains(to));
         bases.extend(to);
         bases
     }
@@ -71,28 +74,36 @@ impl Lookup {
 pub(super) fn find_all<'a, S: AsRef<str> + Sync>(
     entries: &'a [S],
     bases: &[PathBuf],
+    archives: &Archives,
 ) -> Vec<Option<Place<'a>>> {
-    map_all(entries, |entry| find(entry, bases))
+    map_all(entries, |entry| find(entry, bases, archives))
 }
 
 /// Looks up every entry; those that are nowhere get the place where they would be.
-pub(super) fn place_all<'a, S: AsRef<str> + Sync>(entries: &'a [S], lookup: &Lookup) -> Vec<Place<'a>> {
+pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
+    entries: &'a [S],
+    lookup: &Lookup,
+    archives: &Archives,
+) -> Vec<Place<'a>> {
+    let find = |entry| find(entry, &lookup.bases, archives);
     let Some(moved @ Moved { from, to }) = &lookup.moved else {
         let nowhere = |entry| Place { base: 0, relative: entry };
-        return map_all(entries, |entry| find(entry, &lookup.bases).unwrap_or_else(|| nowhere(entry)));
+        return map_all(entries, |entry| find(entry).unwrap_or_else(|| nowhere(entry)));
     };
-    let folder = moved.new_folder();
-    let new = lookup.all_bases().iter().position(|base| *base == folder).unwrap_or_default() as u16;
+    let folder = moved.new_folder(archives);
+    let new = lookup.all_bases(archives).iter().position(|base| *base == folder).unwrap_or_default() as u16;
     let is_spelling = place::is_same_place(from, to);
     let of_list = moved.folder_of_list();
     // What was a list's folder is a guess, unlike a folder that was named: the file has to be there.
     let beside_list = |entry| {
         let relative = place::below(of_list.as_deref()?, entry)?;
-        folder.join(relative).is_file().then_some(Place { base: new, relative })
+        let path = folder.join(relative);
+        let is_there = path.is_file() || archives.find(&path).is_some();
+        is_there.then_some(Place { base: new, relative })
     };
     map_all(entries, |entry| {
         let below = place::below(from, entry).map(|relative| Place { base: new, relative });
-        match find(entry, &lookup.bases) {
+        match find(entry) {
             Some(found) if is_spelling => below.unwrap_or(found),
             // `./train/a.png` of the new folder is called as it always was.
             Some(found) if found.base == new => Place { relative: place::plain(found.relative), ..found },
@@ -109,8 +120,8 @@ fn map_all<'a, S: AsRef<str> + Sync, R: Send>(entries: &'a [S], f: impl Fn(&'a s
     found.into_iter().flatten().collect()
 }
 
-fn find<'a>(entry: &'a str, bases: &[PathBuf]) -> Option<Place<'a>> {
-    let found = first_base(Path::new(entry), bases)?;
+fn find<'a>(entry: &'a str, bases: &[PathBuf], archives: &Archives) -> Option<Place<'a>> {
+    let found = first_base(Path::new(entry), bases, archives)?;
     let place = |base: usize, relative| Place { base: base as u16, relative };
     // An entry that was written with a later base in front belongs below that one: `data/train/a.png` is
     // `train/a.png` of `data`.
@@ -122,14 +133,19 @@ fn find<'a>(entry: &'a str, bases: &[PathBuf]) -> Option<Place<'a>> {
     Some(below.unwrap_or_else(|| place(found, entry)))
 }
 
-/// The first base below which an entry is a file; or else the first below which there is something, of which reading
-/// will tell what it is.
-pub(super) fn first_base(entry: &Path, bases: &[PathBuf]) -> Option<usize> {
+/// The first base below which an entry is a file, or part of an archive; or else the first below which there is
+/// something, of which reading will tell what it is.
+pub(super) fn first_base(entry: &Path, bases: &[PathBuf], archives: &Archives) -> Option<usize> {
     let mut something = None;
     for (at, base) in bases.iter().enumerate() {
-        match fs::metadata(base.join(entry)) {
+        let path = base.join(entry);
+        match fs::metadata(&path) {
             Ok(file) if file.is_file() => return Some(at),
-            Err(error) if is_missing(error.kind()) => {}
+            Err(error) if is_missing(error.kind()) => {
+                if archives.find(&path).is_some() {
+                    return Some(at);
+                }
+            }
             _ => something = something.or(Some(at)),
         }
     }
@@ -147,9 +163,10 @@ mod tests {
 
     /// The names of entries, as they are looked up.
     fn named(entries: &[&str], lookup: &Lookup) -> Vec<(PathBuf, String)> {
-        let bases = lookup.all_bases();
+        let archives = Archives::default();
+        let bases = lookup.all_bases(&archives);
         let name = |place: Place<'_>| (bases[usize::from(place.base)].clone(), place.relative.to_owned());
-        place_all(entries, lookup).into_iter().map(name).collect()
+        place_all(entries, lookup, &archives).into_iter().map(name).collect()
     }
 
     #[test]

@@ -4,7 +4,11 @@ use crate::classes::Classes;
 use crate::error::DataError;
 use crate::listing::{self, LeftOut};
 use crate::notice::Notice;
+use crate::options::DatasetOptions;
 use crate::source::Source;
+
+/// Opens a place; `None` if it is not of this kind.
+pub(super) type Open = fn(&Path, &DatasetOptions) -> Option<Result<Opened, DataError>>;
 
 /// A place that was opened.
 pub(crate) struct Opened {

@@ -13,9 +13,9 @@ use super::cudnn::{self, Activation, Described, Handle};
 use super::element::Element;
 use super::errors::Errors;
 use super::memory::DeviceView;
+use crate::arithmetic::Precision;
 use crate::device_event::{DeviceEvent, Observer};
 use crate::error::DeviceError;
-use crate::precision::Precision;
 use neuron_kernels::ConvGeometry;
 
 /// A convolution of maps of one size.

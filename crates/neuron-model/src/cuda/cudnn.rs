@@ -4,7 +4,7 @@ use cudarc::cudnn::result::{self, CudnnError};
 use cudarc::cudnn::sys;
 
 use super::element::Element;
-use crate::precision::Precision;
+use crate::arithmetic::Precision;
 use neuron_kernels::ConvGeometry;
 
 const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC;

@@ -2,7 +2,7 @@ use cudarc::cudnn::sys::cudnnDataType_t;
 use half::bf16;
 
 use super::memory::Kind;
-use crate::precision::Precision;
+use crate::arithmetic::Precision;
 use crate::value::Keep;
 
 /// What the values of maps, weights and biases are stored as; sums are always f32.

@@ -11,9 +11,9 @@ use super::element::Element;
 use super::errors::Errors;
 use super::kernels::{KernelSource, Kernels, SOURCE};
 use super::memory::{DeviceMemory, Scalar};
+use crate::arithmetic::Precision;
 use crate::device_event::{DeviceEvent, Observer};
 use crate::error::DeviceError;
-use crate::precision::Precision;
 use neuron_kernels::Buffer;
 
 /// Values on a GPU.

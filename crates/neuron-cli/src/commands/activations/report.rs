@@ -45,6 +45,7 @@ impl Report {
         let images: Vec<&str> = self.images.iter().map(|report| report.image.as_str()).collect();
         let mut metadata: BTreeMap<String, String> = [
             ("arch", args.arch.clone()),
+            ("device", network.device().arithmetic().to_string()),
             ("images", serde_json::to_string(&images)?),
             ("reduce", args.reduce.name().to_owned()),
         ]

@@ -1,6 +1,7 @@
 //! What makes a run's pictures what they are: by it a run knows its checkpoint and its finished pictures again.
 
 use neuron_fvis::Settings;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::references::References;
@@ -59,7 +60,9 @@ impl Identities {
     }
 
     fn differences(&self, now: &Identity, inputs: &Value, settings: &Value) -> Vec<String> {
-        let mut lines = differences_between(inputs, &json!(now), &|| false);
+        // As this version would have recorded them, unless they are damaged.
+        let then = Identity::deserialize(inputs).map_or_else(|_| inputs.clone(), |then| json!(then));
+        let mut lines = differences_between(&then, &json!(now), &|| false);
         lines.extend(differences_between(settings, &self.settings, &|| false));
         lines
     }

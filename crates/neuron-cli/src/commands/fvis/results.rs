@@ -27,9 +27,16 @@ pub(super) struct Results<'a> {
 /// What an earlier run of this name left.
 pub(super) enum EarlierRun {
     Nothing,
-    Checkpoint(Vec<u8>),
+    Unfinished(Unfinished),
     /// Everything is there.
     Complete,
+}
+
+/// The checkpoint of this very run.
+pub(super) struct Unfinished {
+    pub(super) bytes: Vec<u8>,
+    /// What it says of the run beside the settings: the same as this run, in the words of the version that wrote it.
+    pub(super) inputs: String,
 }
 
 impl<'a> Results<'a> {
@@ -67,8 +74,8 @@ impl<'a> Results<'a> {
         if resume && unfinished {
             let bytes = input::read(&checkpoint, MOST_CHECKPOINT_BYTES);
             let bytes = bytes.with_context(|| format!("cannot read {}", checkpoint.display()))?;
-            self.check_checkpoint(&bytes, identities)?;
-            return Ok(EarlierRun::Checkpoint(bytes));
+            let inputs = self.check_checkpoint(&bytes, identities)?;
+            return Ok(EarlierRun::Unfinished(Unfinished { bytes, inputs }));
         }
         let present: Vec<_> =
             self.names.pictures().filter(|(unit, copy)| self.picture(*unit, *copy).exists()).collect();
@@ -114,7 +121,8 @@ impl<'a> Results<'a> {
         }
     }
 
-    fn check_checkpoint(&self, bytes: &[u8], identities: &Identities) -> anyhow::Result<()> {
+    /// Checks that a checkpoint is of this run, and returns its inputs as it has them.
+    fn check_checkpoint(&self, bytes: &[u8], identities: &Identities) -> anyhow::Result<String> {
         let place = self.names.checkpoint();
         let damaged = || {
             format!("{} cannot be used; add --overwrite (without --resume) to start over", place.display())
@@ -124,7 +132,7 @@ impl<'a> Results<'a> {
         let settings = serde_json::from_str::<Value>(&state.settings).with_context(damaged)?;
         let differences = identities.differences_of_run(&inputs, &settings);
         if differences.is_empty() {
-            return Ok(());
+            return Ok(state.inputs);
         }
         bail!(
             "{} belongs to a run of other settings:\n  {}\nrepeat those settings, choose another --exp-name, or add \

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use neuron_model::{ByteImages, ChannelsLast, Distribution, Images, Matched, Network, RelevanceMethod, Tap};
 use rayon::prelude::*;
 
-use crate::FvisError;
+use crate::error::FvisError;
 use crate::features::{FeatureMap, Features};
 use crate::matching::{self, Matching};
 use crate::planes::{self, BLOCK};

@@ -17,11 +17,13 @@
 
 mod classes;
 mod error;
+mod event;
 mod maker;
 mod pages;
 mod pictures;
 mod read;
 mod run;
+mod settings;
 mod site;
 mod skipped;
 mod slug;
@@ -29,7 +31,9 @@ mod staging;
 mod unit;
 
 pub use error::AtlasError;
+pub use event::{Event, Observer};
 pub use maker::Maker;
 pub use read::Atlas;
-pub use site::{Event, Observer, Settings, Site, Written};
+pub use settings::Settings;
+pub use site::{Site, Written};
 pub use skipped::Skipped;

@@ -1,53 +1,16 @@
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use neuron_data::Limits;
 use serde_json::json;
 
-use crate::AtlasError;
+use crate::error::AtlasError;
+use crate::event::Observer;
 use crate::pages::{self, Pages};
 use crate::pictures::{self, Plan, Reading};
 use crate::read::Atlas;
+use crate::settings::Settings;
 use crate::skipped::Skipped;
 use crate::slug::Slugs;
 use crate::staging::{self, MARKER, Staging};
-
-/// What is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Patches on a unit's page, for each command that found some. Default 24.
-    pub patches: usize,
-    /// Images on a unit's page. Default 12.
-    pub images: usize,
-    /// Where the images lie, if no longer where the results say. Default: where they say.
-    pub data: Option<PathBuf>,
-    /// Whether an image or a file of results that cannot be shown is fatal. Default: it is left out.
-    pub strict: bool,
-    /// What reading an image may cost.
-    pub limits: Limits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { patches: 24, images: 12, data: None, strict: false, limits: Limits::default() }
-    }
-}
-
-/// Something that happens while a site is written.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// So many of all pictures have been taken up.
-    Picture {
-        /// Pictures taken up so far.
-        done: usize,
-        /// All pictures.
-        total: usize,
-    },
-}
-
-/// Is told what happens, on any thread, and says whether to go on.
-pub type Observer<'a> = &'a (dyn Fn(Event) -> ControlFlow<()> + Sync);
 
 /// A site that is about to be written.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::AtlasError;
+use crate::error::AtlasError;
 
 /// The file by which an atlas is known: only what holds it is ever replaced, and none is read as results.
 pub(crate) const MARKER: &str = "atlas.json";

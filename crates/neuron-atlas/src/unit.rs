@@ -21,10 +21,13 @@ pub(crate) struct Unit {
     pub(crate) heat_maps: Vec<HeatMap>,
 }
 
+/// Images of a list that are kept; what is further down is only counted.
+pub(crate) const LISTED: usize = 100;
+
 /// The images that excite a unit most.
 #[derive(Debug, Default)]
 pub(crate) struct ImageList {
-    /// Best first, no more than [`crate::read::LISTED`].
+    /// Best first, no more than [`LISTED`].
     pub(crate) best: Vec<Listed>,
     /// How many the list has in all.
     pub(crate) total: usize,

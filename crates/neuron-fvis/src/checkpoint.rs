@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{FvisError, Item, Optimizer, PriorLoss, Step};
+use crate::error::FvisError;
+use crate::item::{Item, Step};
+use crate::optimizer::Optimizer;
+use crate::prior::PriorLoss;
 
 const FORMAT: &str = "neuron-fvis-checkpoint-2";
 

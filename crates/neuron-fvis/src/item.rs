@@ -1,8 +1,11 @@
 use serde::Serialize;
 
 use crate::adam::Adam;
+use crate::objective::ItemDistance;
+use crate::prior::PriorLoss;
+use crate::schedule::Phase;
+use crate::settings::Settings;
 use crate::view::View;
-use crate::{ItemDistance, Phase, PriorLoss, Settings};
 
 /// One picture in the making.
 #[derive(Clone, Debug, PartialEq)]

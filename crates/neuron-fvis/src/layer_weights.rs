@@ -6,7 +6,7 @@ use std::str::FromStr;
 use neuron_model::{Network, Tap};
 use serde::Serialize;
 
-use crate::FvisError;
+use crate::error::FvisError;
 
 /// How much the features of each layer count.
 ///

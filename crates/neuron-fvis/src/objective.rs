@@ -3,9 +3,9 @@ use std::ops::ControlFlow;
 use neuron_model::{ByteImages, ChannelsLast, Images, Network, RelevanceMethod, Tap};
 use rayon::prelude::*;
 
-use crate::FvisError;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Distribution, Matched};
+use crate::error::FvisError;
 use crate::features::{FeatureMap, Features};
 use crate::matching::{self, Matching};
 use crate::planes::{self, BLOCK};

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
 use rayon::prelude::*;
 
-use crate::item::FeatureStep;
+use crate::error::FvisError;
+use crate::item::{FeatureStep, Item};
+use crate::objective::Objective;
 use crate::random;
-use crate::settings::Unit;
-use crate::view::View;
-use crate::{FvisError, Item, Objective, Phase, Settings, Shift, Start};
+use crate::schedule::Phase;
+use crate::settings::{Settings, Start, Unit};
+use crate::view::{Shift, View};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::FvisError;
+use crate::error::FvisError;
 
 /// Steps over which the learning rate grows to its full value, in every phase.
 const WARM_UP_STEPS: usize = 100;

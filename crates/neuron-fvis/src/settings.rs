@@ -1,7 +1,10 @@
 use neuron_model::{Images, PixelRange, RelevanceMethod, Tap};
 use serde::Serialize;
 
-use crate::{FvisError, ImagePriors, LayerWeights, Phase, Schedule};
+use crate::error::FvisError;
+use crate::layer_weights::LayerWeights;
+use crate::prior::ImagePriors;
+use crate::schedule::{Phase, Schedule};
 
 /// How pictures are optimised.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,6 +1,8 @@
 use image::{Rgb, RgbImage};
 
-use crate::{PatchError, Picture, caption, picture::COLOURS};
+use crate::caption;
+use crate::error::PatchError;
+use crate::picture::{COLOURS, Picture};
 
 /// Black pixels around every patch.
 const PADDING: u32 = 2;

@@ -1,6 +1,6 @@
 use neuron_geometry::PixelBox;
 
-use crate::PatchError;
+use crate::error::PatchError;
 
 /// Colours of a pixel: red, green, blue.
 pub(crate) const COLOURS: usize = 3;

@@ -1,4 +1,5 @@
-use crate::{PatchError, Picture, picture::COLOURS};
+use crate::error::PatchError;
+use crate::picture::{COLOURS, Picture};
 
 /// Bilinear resizing of float pictures from one size to another, without antialiasing.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::PatchError;
+use crate::error::PatchError;
 
 /// The best window of one image, for every channel.
 ///

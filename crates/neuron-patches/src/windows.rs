@@ -1,6 +1,6 @@
 use neuron_geometry::PixelBox;
 
-use crate::PatchError;
+use crate::error::PatchError;
 
 /// The square windows of a crop, in rows from the top left.
 ///

@@ -2,7 +2,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use crate::{TopK, TopkError};
+use crate::error::TopkError;
+use crate::top_k::TopK;
 
 impl TopK {
     /// Writes the state to a file, atomically: under `path` there is the old file or the new one, never a part.

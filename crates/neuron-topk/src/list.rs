@@ -115,7 +115,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Entry;
+    use crate::entry::Entry;
 
     fn ranked(index: u32) -> Ranked {
         // A permutation of 0..997 as scores.

@@ -5,7 +5,10 @@ use std::{
     num::NonZeroUsize,
 };
 
-use crate::{Entry, TopK, TopkError, entry::Ranked, list::List};
+use crate::entry::{Entry, Ranked};
+use crate::error::TopkError;
+use crate::list::List;
+use crate::top_k::TopK;
 
 const MAGIC: [u8; 8] = *b"neurtopk";
 const VERSION: u32 = 1;

@@ -1,10 +1,8 @@
 use std::num::NonZeroUsize;
 
-use crate::{
-    Entry, TopkError,
-    entry::Ranked,
-    list::{Bounds, List, Scratch},
-};
+use crate::entry::{Entry, Ranked};
+use crate::error::TopkError;
+use crate::list::{Bounds, List, Scratch};
 
 /// Scores compared at once; two registers of the widest vector units, eight of the narrowest.
 const LANES: usize = 32;

@@ -1,4 +1,4 @@
-use super::Pages;
+use super::content::Pages;
 use crate::pictures::{PlannedPatch, Size, SourceId};
 use crate::unit::Window;
 

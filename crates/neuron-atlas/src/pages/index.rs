@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use serde_json::{Value, json};
 
-use super::Pages;
+use super::content::Pages;
 use super::figures::Shown;
 use super::numbers::score;
 use crate::classes::{self, Composition};

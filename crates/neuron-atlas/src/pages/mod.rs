@@ -1,5 +1,6 @@
 //! The pages of a site, and the few files that they share.
 
+mod content;
 mod figures;
 mod index;
 mod made;
@@ -10,10 +11,9 @@ mod unit;
 use askama::Template;
 use rayon::prelude::*;
 
-use crate::AtlasError;
-use crate::pictures::{Plan, Rendered};
-use crate::read::Atlas;
-use crate::slug::Slugs;
+pub(crate) use content::Pages;
+
+use crate::error::AtlasError;
 use crate::staging::Staging;
 
 /// Files that are the same on every site.
@@ -23,14 +23,6 @@ const ASSETS: [(&str, &str); 4] = [
     ("assets/keys.js", include_str!("../../templates/keys.js")),
     ("assets/index.js", include_str!("../../templates/index.js")),
 ];
-
-/// What pages are made from.
-pub(crate) struct Pages<'a> {
-    pub(crate) atlas: &'a Atlas,
-    pub(crate) slugs: &'a Slugs,
-    pub(crate) plan: &'a Plan,
-    pub(crate) rendered: &'a Rendered,
-}
 
 /// Writes the index, a page for each unit, and what they need.
 pub(crate) fn write(pages: &Pages<'_>, staging: &Staging) -> Result<(), AtlasError> {

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use super::Pages;
+use super::content::Pages;
 use super::figures::Shown;
 use super::index::best_score;
 use super::made::{self, Made};

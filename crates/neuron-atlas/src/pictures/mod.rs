@@ -6,5 +6,4 @@ mod plan;
 mod render;
 
 pub(crate) use plan::{Plan, PlannedPatch, PlannedUnit, SourceId};
-use plan::{ResultPicture, Source};
 pub(crate) use render::{Reading, Rendered, Size, render};

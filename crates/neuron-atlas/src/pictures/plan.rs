@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::images::{ImageId, Images};
-use crate::Settings;
 use crate::read::Atlas;
 use crate::run::RunId;
+use crate::settings::Settings;
 use crate::slug::Slugs;
 use crate::unit::{Patch, PatchSet, Unit, Window};
 

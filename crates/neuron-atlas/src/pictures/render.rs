@@ -10,11 +10,12 @@ use rayon::prelude::*;
 
 use super::encode::{fit, jpeg, webp};
 use super::images::Images;
-use super::{Plan, ResultPicture, Source};
+use super::plan::{Plan, ResultPicture, Source};
+use crate::error::AtlasError;
+use crate::event::{Event, Observer};
 use crate::skipped::Skipped;
 use crate::staging::Staging;
 use crate::unit::Window;
-use crate::{AtlasError, Event, Observer};
 
 /// Longest side of a source image, in pixels: shown at up to 200, on screens with two pixels for each.
 const IMAGE_SIDE: usize = 360;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::AtlasError;
+use crate::error::AtlasError;
 
 /// The largest list that is read: one of every image of ImageNet has a third of it.
 const MOST_TEXT_BYTES: usize = 256 << 20;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::AtlasError;
+use crate::error::AtlasError;
 use crate::staging::MARKER;
 
 /// The files below a folder that an atlas shows, each kind in the order of paths.

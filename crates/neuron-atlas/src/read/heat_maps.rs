@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Place, Reading};
-use crate::AtlasError;
+use super::reading::{Place, Reading};
+use crate::error::AtlasError;
 use crate::unit::HeatMap;
 
 /// The largest header that is read: far more than any network's layers need.

@@ -3,11 +3,12 @@ use std::path::Path;
 
 use parquet::data_type::ByteArray;
 
+use super::files;
+use super::reading::{Place, Reading};
 use super::table::Table;
-use super::{LISTED, Place, Reading, files};
-use crate::AtlasError;
 use crate::classes;
-use crate::unit::{ImageList, Listed};
+use crate::error::AtlasError;
+use crate::unit::{ImageList, LISTED, Listed};
 
 /// The most units of one table: no network has so many channels.
 const MOST_UNITS: usize = 1 << 18;

@@ -1,8 +1,8 @@
 use std::path::Path;
 
+use super::reading::{Place, Reading};
 use super::table::Table;
-use super::{Place, Reading};
-use crate::AtlasError;
+use crate::error::AtlasError;
 use crate::unit::{Patch, PatchSet, Window};
 
 /// Patches of a unit that are kept: no page shows more.

@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
-use crate::AtlasError;
+use crate::error::AtlasError;
 
 /// Rows that are in memory at once: no number in a file decides how much is taken.
 const TOGETHER: usize = 1 << 14;

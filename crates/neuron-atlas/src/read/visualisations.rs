@@ -3,8 +3,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Place, Reading, files};
-use crate::AtlasError;
+use super::files;
+use super::reading::{Place, Reading};
+use crate::error::AtlasError;
 use crate::unit::{Reached, Visualisation};
 
 /// A mean activation up to here is rounding.

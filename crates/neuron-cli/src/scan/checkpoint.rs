@@ -6,7 +6,9 @@ use neuron_topk::TopK;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Identity, Shard, SkippedImage};
+use super::identity::Identity;
+use super::shard::Shard;
+use super::skipped::SkippedImage;
 use crate::{input, output};
 
 const MAGIC: [u8; 8] = *b"neurscan";

@@ -5,209 +5,28 @@
 
 mod checkpoint;
 mod crops;
+mod destination;
 mod differences;
 mod drive;
 mod identity;
+mod job;
 mod plan;
+mod run;
 mod shard;
 mod skipped;
 mod source;
 mod start;
-
-use std::sync::Arc;
-use std::time::Instant;
-
-use anyhow::{Context, bail};
-use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
-use neuron_model::Device;
-use neuron_topk::TopK;
-use serde::Serialize;
-use serde_json::Value;
+mod timing;
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use crops::crops;
+pub(crate) use destination::{Destination, Overwrite};
 pub(crate) use differences::between as differences_between;
-pub(crate) use drive::{Destination, Overwrite};
 pub(crate) use identity::Identity;
+pub(crate) use job::Job;
 pub(crate) use plan::{Plan, seconds_of};
-pub(crate) use shard::{Shard, ShardFlag, scanned_range};
+pub(crate) use run::{Scan, loaded_together};
+pub(crate) use shard::{Shard, scanned_range};
 pub(crate) use skipped::{SkippedImage, write_skipped};
 pub(crate) use source::{Source, SourceFlags};
 pub(crate) use start::{Leftovers, ScanFlags, seconds};
-
-use crate::global::Global;
-use crate::interrupt;
-use crate::output;
-use crate::progress::Progress;
-
-/// The most images that are worth loading together; more only adds latency and memory.
-pub(crate) fn loaded_together(device: &Device) -> usize {
-    match device.gpus() {
-        0 => 32,
-        gpus => 128 * gpus,
-    }
-}
-
-/// What a scan computes, and the lists that it fills.
-pub(crate) trait Job {
-    /// Absorbs a batch of crops.
-    fn absorb(&mut self, batch: &Batch) -> anyhow::Result<()>;
-
-    /// The lists so far, in an order of the job's own.
-    fn lists(&self) -> Vec<&TopK>;
-
-    /// What a checkpoint must hold beside the lists.
-    fn rest(&self) -> Value {
-        Value::Null
-    }
-
-    /// Takes up what a checkpoint held.
-    fn restore(&mut self, lists: Vec<TopK>, rest: Value) -> anyhow::Result<()>;
-
-    /// Images that went through the network (a window is an image) since the command started.
-    fn forwards(&self) -> u64;
-}
-
-/// How a data set is gone through.
-pub(crate) struct Scan<'a> {
-    pub(crate) label: &'static str,
-    pub(crate) dataset: Arc<Dataset>,
-    pub(crate) preprocessing: Preprocessing,
-    pub(crate) shard: Option<Shard>,
-    pub(crate) identity: Identity,
-    pub(crate) destination: Destination,
-    /// Images that the job gets at once; at least 1.
-    pub(crate) batch_size: usize,
-    /// Threads that decode; they sleep while enough images are waiting, so that the network has the cores.
-    pub(crate) threads: usize,
-    pub(crate) flags: &'a ScanFlags,
-    pub(crate) global: &'a Global,
-}
-
-/// How far a scan came.
-pub(crate) struct Scanned {
-    /// False if a signal stopped the scan; the checkpoint then holds what was done.
-    pub(crate) complete: bool,
-    pub(crate) skipped: Vec<SkippedImage>,
-    pub(crate) timing: Timing,
-}
-
-/// Where the time of this run of the command went.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Timing {
-    /// Images that this run took up (those of a resumed one not counted).
-    pub(crate) images: usize,
-    pub(crate) seconds: f64,
-    /// Seconds in which the network waited for images.
-    pub(crate) waited_for_images: f64,
-}
-
-impl Timing {
-    pub(crate) fn images_per_second(&self) -> f64 {
-        self.images as f64 / self.seconds.max(1e-9)
-    }
-
-    /// What more of would make the scan faster.
-    pub(crate) fn bound_by(&self) -> &'static str {
-        if self.waited_for_images > 0.5 * self.seconds { "loading" } else { "computing" }
-    }
-}
-
-impl Scan<'_> {
-    /// Goes through the images that are left after `resume`, or all.
-    fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
-        let range = scanned_range(self.shard, self.dataset.len());
-        let (mut next, mut skipped) = (range.start, Vec::new());
-        if let Some(checkpoint) = resume {
-            (next, skipped) = (checkpoint.next, checkpoint.skipped);
-            job.restore(checkpoint.lists, checkpoint.rest)?;
-        }
-        let started = Instant::now();
-        let mut timing = Timing::default();
-        let mut saved = Instant::now();
-        let mut progress =
-            Progress::new(self.label, "images", range.len(), next - range.start, self.global.quiet);
-        let mut loader = self.loader(next..range.end)?;
-        while next < range.end && !interrupt::requested() {
-            let waiting = Instant::now();
-            let Some(batch) = loader.next() else { break };
-            timing.waited_for_images += waiting.elapsed().as_secs_f64();
-            self.note_skipped(&batch, &mut skipped)?;
-            job.absorb(&batch)?;
-            let taken = batch.items.len() + batch.skipped.len();
-            loader.recycle(batch);
-            next += taken;
-            timing.images += taken;
-            progress.update(next - range.start, "");
-            if saved.elapsed() >= self.flags.checkpoint_every() && next < range.end {
-                self.save(job, next, false, &skipped)?;
-                saved = Instant::now();
-            }
-        }
-        progress.finish();
-        let complete = next == range.end;
-        if complete && self.shard.is_none() {
-            self.check_any_was_read(range.len(), &skipped)?;
-        }
-        // Written also when all is done: if writing the results is interrupted, the scan need not run again.
-        self.save(job, next, complete, &skipped)?;
-        timing.seconds = started.elapsed().as_secs_f64();
-        Ok(Scanned { complete, skipped, timing })
-    }
-
-    fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
-        let limits = self.global.limits();
-        let options = LoaderOptions {
-            batch_size: self.batch_size,
-            threads: self.threads,
-            limits,
-            ..LoaderOptions::default()
-        };
-        let loader = Loader::new(self.dataset.clone(), items, &self.preprocessing, &options);
-        loader.context("cannot start loading images")
-    }
-
-    fn note_skipped(&self, batch: &Batch, skipped: &mut Vec<SkippedImage>) -> anyhow::Result<()> {
-        for item in &batch.skipped {
-            if self.global.strict {
-                bail!("{}: {} (leave out --strict to skip such files)", item.entry, item.reason);
-            }
-            skipped.push(SkippedImage {
-                index: item.index,
-                image: self.dataset.name(item.index).to_owned(),
-                reason: item.reason.to_string(),
-            });
-        }
-        Ok(())
-    }
-
-    /// A scan of which no image could be read has no result, and leaves nothing that the next run could stumble on.
-    fn check_any_was_read(&self, images: usize, skipped: &[SkippedImage]) -> anyhow::Result<()> {
-        let Some(first) = skipped.first().filter(|_| skipped.len() == images) else { return Ok(()) };
-        output::remove(&self.destination.checkpoint)?;
-        bail!(
-            "none of the {images} images could be read, so there is no result; the first is {}: {}; if they have moved, \
-             pass --data",
-            first.image,
-            first.reason
-        );
-    }
-
-    fn save(
-        &self,
-        job: &dyn Job,
-        next: usize,
-        complete: bool,
-        skipped: &[SkippedImage],
-    ) -> anyhow::Result<()> {
-        let header = checkpoint::Header {
-            identity: self.identity.clone(),
-            shard: self.shard,
-            next,
-            complete,
-            skipped: skipped.to_vec(),
-            rest: job.rest(),
-        };
-        checkpoint::save(&self.destination.checkpoint, &header, &job.lists())
-    }
-}

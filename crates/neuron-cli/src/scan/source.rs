@@ -9,7 +9,7 @@ use neuron_data::{Dataset, DatasetOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Identity;
+use super::identity::Identity;
 use crate::numbers::count;
 use crate::place::Place;
 

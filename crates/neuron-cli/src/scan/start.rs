@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
-use super::{Checkpoint, Identity, Shard, ShardFlag};
+use super::checkpoint::Checkpoint;
+use super::identity::Identity;
+use super::shard::{Shard, ShardFlag};
 use crate::input;
 
 /// Flags of every command that scans.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Opened;
+use super::opened::Opened;
 use crate::classes::Classes;
 use crate::error::{DataError, ImageError};
 use crate::limits::Limits;

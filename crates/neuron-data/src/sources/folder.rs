@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Opened;
 use super::files::Files;
 use super::layout;
+use super::opened::Opened;
 use crate::classes::Classes;
 use crate::error::DataError;
 use crate::listing::{self, Folder, LeftOut};

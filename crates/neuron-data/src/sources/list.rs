@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::archives::Archives;
 use super::files::Files;
+use super::layout;
 use super::lookup::{self, Lookup, Place};
-use super::{Opened, layout};
+use super::opened::Opened;
 use crate::classes::Classes;
 use crate::error::DataError;
 use crate::listing::{LeftOut, Surroundings};

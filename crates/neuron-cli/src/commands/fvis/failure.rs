@@ -4,13 +4,18 @@ use anyhow::anyhow;
 use neuron_fvis::FvisError;
 use neuron_model::Cause;
 
-use super::Run;
+use super::report::Report;
+use super::results::Results;
 use crate::not_finite;
 
 /// Why steps could not be taken. Where no step can ever be taken from here, the checkpoint goes as well: it would only
 /// be in the way of the next run.
-pub(super) fn of_run(error: anyhow::Error, run: &Run<'_>) -> anyhow::Error {
-    let Run { channels, results, report, .. } = *run;
+pub(super) fn of_run(
+    error: anyhow::Error,
+    report: &Report<'_>,
+    channels: &[usize],
+    results: &Results<'_>,
+) -> anyhow::Error {
     let (told, hopeless) = match error.downcast::<FvisError>() {
         Ok(FvisError::Reference { channel, reference, source }) => {
             let name = |_| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Args;
+use super::flags::Args;
 use crate::channels;
 
 /// What a picture's files end in, and the ending of one after some steps.

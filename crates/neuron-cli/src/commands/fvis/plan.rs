@@ -6,7 +6,7 @@ use neuron_fvis::Settings;
 use neuron_model::{ChannelsLast, Keep, Network, Tap};
 use serde_json::json;
 
-use super::Args;
+use super::flags::Args;
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;

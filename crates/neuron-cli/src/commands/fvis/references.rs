@@ -9,7 +9,8 @@ use anyhow::{anyhow, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{ByteImages, Images, Network, Tap};
 
-use super::{Args, Kind, patches};
+use super::flags::{Args, Kind};
+use super::patches;
 use crate::global::Global;
 use crate::origin::Origin;
 use crate::scan::{SkippedImage, crops};

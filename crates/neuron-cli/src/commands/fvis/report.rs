@@ -7,7 +7,7 @@ use neuron_fvis::{Achievement, Item, Optimizer, Settings, TapScores};
 use neuron_model::{ChannelsLast, Images, Network, Tap};
 use serde_json::json;
 
-use super::Args;
+use super::flags::Args;
 use super::record::Record;
 use super::references::References;
 use super::results::Results;

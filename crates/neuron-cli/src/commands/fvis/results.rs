@@ -9,10 +9,11 @@ use neuron_files::Claim;
 use neuron_fvis::{CheckpointState, Item, Optimizer, Rendering};
 use serde_json::Value;
 
+use super::curve;
+use super::flags::Args;
 use super::identities::Identities;
 use super::names::Names;
 use super::record::Record;
-use super::{Args, curve};
 use crate::{claim, input, output};
 
 /// The state of a thousand large pictures.

@@ -8,7 +8,7 @@ use neuron_fvis::Start;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use super::Args;
+use super::flags::Args;
 use crate::global::Global;
 use crate::input;
 

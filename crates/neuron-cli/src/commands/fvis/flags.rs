@@ -1,0 +1,203 @@
+//! The flags of `fvis`, and what they say of the pictures.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use neuron_data::Preprocessing;
+use neuron_fvis::{ImagePriors, LayerWeights, Preset, Schedule, Settings};
+use neuron_model::{PixelRange, RelevanceMethod};
+
+use crate::channels::Channels;
+use crate::numbers::count;
+use crate::scan::seconds;
+use crate::usual::{ARCH, Usual};
+
+/// Optimise a picture whose features are distributed like those of a unit's images
+///
+/// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
+/// propagation or guided backpropagation) are sorted within each channel and moved towards the sorted features of
+/// the unit's reference images, which `extract-patches` or `baseline` listed. Several units are optimised side by
+/// side, each as if it were alone. Ctrl-C writes the picture so far and a checkpoint; --resume continues, and the
+/// results are byte-identical.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4
+  neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
+  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided")]
+pub(crate) struct Args {
+    /// Architecture
+    #[arg(long, default_value = ARCH, alias = "arch_name", alias = "arch-name")]
+    pub(super) arch: String,
+    /// Layer of the units; `neuron layers` lists them
+    #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
+    pub(super) layer: String,
+    /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run
+    #[arg(long, visible_alias = "channel", default_value = "1935")]
+    pub(super) channels: Channels,
+    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units
+    #[arg(long, default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
+    pub(super) topk_dir: PathBuf,
+    /// Number of steps of --schedule single
+    #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
+    pub(super) steps: usize,
+    /// Method of attribution: LRP, LRPRestricted or GuidedBackprop
+    #[arg(long, default_value = "LRP", value_name = "METHOD")]
+    pub(super) method: RelevanceMethod,
+    /// Number of reference images per unit
+    #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
+    pub(super) num_real_img: NonZeroUsize,
+    /// Folder for the results
+    #[arg(long, alias = "folder-name", default_value = "images", value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Name of the result files [default: <arch>_<layer>_unit<channel>]
+    #[arg(long, value_name = "NAME")]
+    pub(super) exp_name: Option<String>,
+    /// Weights of the feature layers from the image upwards, or LAYER=W,... [default: those of the network's family;
+    /// 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
+    #[arg(long, value_name = "W,W,...")]
+    pub(super) layer_weights: Option<LayerWeights>,
+    /// Side of the picture, in pixels
+    #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
+    pub(super) resolution: NonZeroUsize,
+    /// Pictures per unit, each from its own start
+    #[arg(long, alias = "bs", default_value = "1", value_name = "N", value_parser = copies)]
+    pub(super) copies: NonZeroUsize,
+    /// Largest shift of the picture in a step, in pixels
+    #[arg(long, default_value_t = 30, value_name = "PIXELS")]
+    pub(super) jitter: usize,
+    /// Mirror the picture in half of the steps, at random
+    #[arg(long)]
+    pub(super) do_flip: bool,
+    /// Schedule of the steps
+    #[arg(long, alias = "setting-id", value_enum, default_value = "single")]
+    pub(super) schedule: ScheduleFlag,
+    /// Learning rate
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
+    pub(super) lr: f64,
+    /// Weight of the feature loss
+    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
+    pub(super) feat_dist: f64,
+    /// Weight of the total variation (L1: sum of absolute differences)
+    #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
+    pub(super) tv_l1: f64,
+    /// Weight of the total variation (L2: sum of gradient norms)
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
+    pub(super) tv_l2: f64,
+    /// Weight of the L2 norm of the picture
+    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
+    pub(super) l2: f64,
+    /// Seed of the start picture and of the jitter
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) seed: u64,
+    /// Start from a file: a picture, or safetensors with `init` and optionally `offsets`
+    #[arg(long, value_name = "FILE")]
+    pub(super) start: Option<PathBuf>,
+    /// Stop after N steps of the schedule; --resume continues
+    #[arg(long, value_name = "N")]
+    pub(super) stop_after: Option<usize>,
+    /// What the picture is compared with: the listed images as a whole, or the patches cut from them
+    #[arg(long, value_enum, default_value = "images")]
+    pub(super) references: Kind,
+    /// Also write the picture every N steps
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(super) save_every: Option<NonZeroUsize>,
+    /// Continue an interrupted run
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// Seconds between checkpoints: a killed run loses at most that much work
+    #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
+    pub(super) checkpoint_every: f64,
+}
+
+/// The value of `--resolution`: a larger picture would not fit into any machine's memory with its maps.
+fn side(text: &str) -> Result<NonZeroUsize, String> {
+    const LARGEST: usize = 4096;
+    let side = text.parse().ok().filter(|side: &NonZeroUsize| side.get() <= LARGEST);
+    side.ok_or_else(|| format!("expected a number of pixels, 1 to {LARGEST}"))
+}
+
+/// The value of `--copies`: all of them are in memory together.
+fn copies(text: &str) -> Result<NonZeroUsize, String> {
+    const MOST: usize = 1024;
+    let copies = text.parse().ok().filter(|copies: &NonZeroUsize| copies.get() <= MOST);
+    copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
+}
+
+/// The value of `--schedule`; the reference implementation numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScheduleFlag {
+    /// 2000 steps at half size, then 1000 at full size
+    #[value(alias = "0")]
+    CoarseToFine,
+    /// --steps steps at full size
+    #[value(alias = "1")]
+    Single,
+    /// 20,000 steps at full size, with no limit on the pixels' values
+    #[value(alias = "2")]
+    Unclamped,
+}
+
+impl From<ScheduleFlag> for Preset {
+    fn from(flag: ScheduleFlag) -> Self {
+        match flag {
+            ScheduleFlag::CoarseToFine => Self::CoarseToFine,
+            ScheduleFlag::Single => Self::Single,
+            ScheduleFlag::Unclamped => Self::Unclamped,
+        }
+    }
+}
+
+/// What references are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    Images,
+    Patches,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Patches => "patches",
+        }
+    }
+}
+
+/// What the flags say of the pictures.
+pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
+    let schedule = Schedule::preset(args.schedule.into(), args.steps, args.jitter);
+    Ok(Settings {
+        method: args.method,
+        layer_weights: args.layer_weights.clone().unwrap_or_default(),
+        feature_weight: args.feat_dist,
+        priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
+        schedule: schedule?,
+        learning_rate: args.lr,
+        mirror: args.do_flip,
+        seed: args.seed,
+        copies: args.copies.get(),
+        size: (args.resolution.get(), args.resolution.get()),
+        pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
+        ..Settings::default()
+    })
+}
+
+/// The preprocessing of the weights for another side of the crop: the same part of every picture.
+pub(super) fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
+    let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;
+    Preprocessing { resize: resize.max(side), crop: side, ..preprocessing.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_resolution_sees_the_same_part_of_a_picture() {
+        let usual = Preprocessing::default();
+        assert_eq!(at_resolution(&usual, 224), usual);
+        let small = at_resolution(&usual, 112);
+        assert_eq!((small.resize, small.crop), (128, 112));
+    }
+}

@@ -1,5 +1,4 @@
-use neuron_kernels as kernels;
-use neuron_model::{Images, Keep, ModelError, Network, Tap};
+use neuron_model::{Images, Keep, ModelError, Network, Reduction, Tap};
 use serde::Serialize;
 
 /// A mean activation up to here is rounding: a ratio to it would be any number.
@@ -28,8 +27,8 @@ impl TapScores {
         network.session(std::slice::from_ref(tap), Keep::Taps)?.run(images, &mut |tapped| {
             let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
             positions.resize(range.len(), 0);
-            kernels::reduce_max(tapped.map, &mut scores.max[range.clone()], &mut positions);
-            kernels::reduce_mean(tapped.map, &mut scores.mean[range]);
+            Reduction::Max.reduce(tapped.map, &mut scores.max[range.clone()], &mut positions);
+            Reduction::Mean.reduce(tapped.map, &mut scores.mean[range], &mut positions);
         })?;
         for values in [&scores.max, &scores.mean] {
             network.check_finite(tap, 0, images.count(), values)?;

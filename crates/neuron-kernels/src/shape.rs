@@ -31,6 +31,15 @@ impl<'a> View<'a> {
         self.height * self.width * self.channels
     }
 
+    /// The values in torch's order, `[batch, channels, height, width]`.
+    pub fn channels_first(&self) -> impl Iterator<Item = f32> + 'a {
+        let (channels, item_len) = (self.channels, self.item_len());
+        let items = self.data.chunks_exact(item_len.max(1));
+        items.flat_map(move |item| {
+            (0..channels).flat_map(move |channel| item.iter().skip(channel).step_by(channels).copied())
+        })
+    }
+
     /// Height and width of a map.
     pub fn size(&self) -> [usize; 2] {
         [self.height, self.width]

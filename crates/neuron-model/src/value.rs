@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use neuron_kernels::View;
+use neuron_kernels::{self as kernels, View};
 
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,22 @@ pub enum Reduction {
     Max,
     /// The mean, as [`reduce_mean`](neuron_kernels::reduce_mean) computes it.
     Mean,
+}
+
+impl Reduction {
+    /// Reduces some maps; positions of means are left as they are.
+    ///
+    /// # Shapes
+    /// * `scores`, `positions`: `[batch, channels]`
+    ///
+    /// # Panics
+    /// If they are of another length.
+    pub fn reduce(self, maps: View<'_>, scores: &mut [f32], positions: &mut [u32]) {
+        match self {
+            Self::Max => kernels::reduce_max(maps, scores, positions),
+            Self::Mean => kernels::reduce_mean(maps, scores),
+        }
+    }
 }
 
 /// The value of one tap for some neighbouring items of a batch.

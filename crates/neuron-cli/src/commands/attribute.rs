@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    Attributed, Attribution, Attributor, ChannelsLast, Network, PixelRange, Tap, Weights, first_not_finite,
+    Arithmetic, Attributed, Attribution, Attributor, ChannelsLast, Network, PixelRange, Tap, Weights,
+    first_not_finite,
 };
 use serde_json::json;
 
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check_unit(args, (&network, &target), &found)?;
     check_relevance(args, &target, &found, &wanted)?;
 
-    save(&tensors, args, &target, &found, &wanted)?;
+    save(&tensors, (args, network.device().arithmetic()), &target, &found, &wanted)?;
     let at_pixels = found.at(&network.graph().image_tap()).map_or(&[][..], |signal| signal.data);
     let drawn = draw(&crop, at_pixels);
     output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
@@ -154,14 +155,13 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
 /// The signal at a tap as `[1, channels, height, width]`.
 fn channels_first(found: &Attributed<'_>, tap: &Tap) -> anyhow::Result<WeightTensor> {
     let map = found.at(tap).context("every wanted tap lies below the target")?;
-    let planes = (0..map.channels).flat_map(|channel| map.data.iter().skip(channel).step_by(map.channels));
-    let planes: Vec<f32> = planes.copied().collect();
+    let planes: Vec<f32> = map.channels_first().collect();
     Ok(WeightTensor::new([1, map.channels, map.height, map.width], planes))
 }
 
 fn save(
     path: &Path,
-    args: &Args,
+    (args, arithmetic): (&Args, Arithmetic),
     target: &Tap,
     found: &Attributed<'_>,
     wanted: &[Tap],
@@ -174,6 +174,7 @@ fn save(
         ("layer", target.name.clone()),
         ("channel", args.channel.to_string()),
         ("method", args.method.to_string()),
+        ("device", arithmetic.to_string()),
     ];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Ok(Weights::from_tensors(tensors, metadata).save(path)?)

@@ -1,6 +1,6 @@
 //! What every place that runs a plan can do.
 
-use neuron_kernels::{self as kernels, Buffer, View};
+use neuron_kernels::{Buffer, View};
 
 #[cfg(feature = "cuda")]
 use super::cuda::DeviceRun;
@@ -71,10 +71,7 @@ pub(crate) fn reduced(
     move |Tapped { tap, first_item, map }| {
         scores.resize(map.batch * map.channels, 0.0);
         positions.resize(scores.len(), 0);
-        match reduction {
-            Reduction::Max => kernels::reduce_max(map, &mut scores, &mut positions),
-            Reduction::Mean => kernels::reduce_mean(map, &mut scores),
-        }
+        reduction.reduce(map, &mut scores, &mut positions);
         visit(Scored { tap, first_item, channels: map.channels, scores: &scores, positions: &positions });
     }
 }

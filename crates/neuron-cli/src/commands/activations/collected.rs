@@ -2,9 +2,8 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, bail};
 use neuron_data::{ImagenetClass, Preprocessing};
-use neuron_kernels::{self as kernels, View};
 use neuron_model::weights::WeightTensor;
-use neuron_model::{Network, Operation, Tap, Weights};
+use neuron_model::{Network, Operation, Reduction, Tap, View, Weights};
 use serde::Serialize;
 
 use super::{Args, Reduce};
@@ -91,13 +90,10 @@ impl Collected {
         if self.top_k > 0 {
             let mut scores = vec![0.0; maps.batch * maps.channels];
             let mut positions = vec![0; scores.len()];
-            kernels::reduce_max(maps, &mut scores, &mut positions);
+            Reduction::Max.reduce(maps, &mut scores, &mut positions);
             self.rank(&scores);
         }
-        for item in maps.data.chunks_exact(maps.item_len()) {
-            let channel = |channel| item.iter().skip(channel).step_by(maps.channels);
-            self.values.extend((0..maps.channels).flat_map(channel));
-        }
+        self.values.extend(maps.channels_first());
     }
 
     fn rank(&mut self, scores: &[f32]) {

@@ -130,7 +130,7 @@ fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
             );
         }
         if let Some((_, first)) = seen.iter().find(|(other, _)| *other == shard) {
-            bail!("shard {shard} is there twice: {} and {}", first.display(), path.display());
+            bail!("shard {shard} was given twice: {} and {}", first.display(), path.display());
         }
         seen.push((shard, path));
         match &mut merged {
@@ -150,7 +150,7 @@ fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
         .collect();
     if !missing.is_empty() {
         bail!(
-            "not all shards are there: {} is missing among those named; run it, or name the folder that holds it",
+            "not all shards were given: {} is missing; run it, or name the folder that holds it",
             missing.join(", ")
         );
     }
@@ -169,7 +169,7 @@ fn join(sum: &mut Checkpoint, part: Checkpoint, path: &Path) -> anyhow::Result<(
         );
     }
     if sum.lists.len() != part.lists.len() {
-        bail!("{} holds another number of lists than the first shard: make it again", path.display());
+        bail!("{} holds a different number of lists than the first shard: make it again", path.display());
     }
     for (list, more) in sum.lists.iter_mut().zip(part.lists) {
         list.merge(more).with_context(|| path.display().to_string())?;

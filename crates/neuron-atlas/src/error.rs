@@ -79,7 +79,7 @@ pub enum AtlasError {
     },
 
     /// The place for the site is taken.
-    #[error("{} is there already", path.display())]
+    #[error("{} already exists", path.display())]
     Present {
         /// The place.
         path: PathBuf,

@@ -78,7 +78,7 @@ pub(crate) enum ParseChannelsError {
     NotAChannel { found: String },
     #[error("the range {range} is backwards")]
     Backwards { range: String },
-    #[error("more than {MOST} channels are listed; all stands for every channel of a layer")]
+    #[error("more than {MOST} channels are listed; use all for every channel of a layer")]
     TooMany,
 }
 

@@ -12,7 +12,7 @@ use neuron_files::{Claim, ClaimError, Target};
 pub(crate) fn take(folder: &Path, command: &str, names: &[String]) -> anyhow::Result<Claim> {
     Claim::take(folder, command, names).map_err(|error| match error {
         taken @ ClaimError::Taken { .. } => {
-            anyhow::anyhow!("{taken}; wait until it has ended, or choose another place for this one")
+            anyhow::anyhow!("{taken}; wait until it ends, or choose another place for this one")
         }
         other => other.into(),
     })

@@ -11,9 +11,9 @@ use crate::{commands, config, say};
 
 /// What does each unit of a vision network respond to?
 ///
-/// Four commands answer it, each from the files of the one before: `select-images` finds the images that excite
-/// a unit, `extract-patches` the patches in them that do it (`baseline`: patches from all images at once), and
-/// `fvis` optimises a picture whose features are distributed like those of the unit's images.
+/// Four commands answer this question. `select-images` finds the images that excite a unit. `extract-patches` finds
+/// the patches in these images that are responsible (`baseline` searches all images for patches). `fvis` optimises
+/// a picture with features that are distributed like those of the unit's images.
 #[derive(Debug, Parser)]
 #[command(name = "neuron", version, max_term_width = 100, args_override_self = true)]
 pub(crate) struct Cli {

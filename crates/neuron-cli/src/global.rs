@@ -118,7 +118,7 @@ impl Global {
                 Err(WrongUsage(message).into())
             }
             Some(data) if data != Path::new("-") && !data.exists() => Err(anyhow::anyhow!(
-                "there is no folder or list {}: --data says where images lie",
+                "there is no folder or list {}: pass the place of the images with --data",
                 data.display()
             )),
             data => Ok(data),

@@ -45,7 +45,7 @@ impl Global {
         if arch == DEMO {
             let message = format!(
                 "no weights for {arch}: they are weights/demo.safetensors of the repository, and `neuron demo` writes them \
-                 as neuron-demo/demo.safetensors; pass them by --weights FILE"
+                 as neuron-demo/demo.safetensors; pass them with --weights FILE"
             );
             return Err(WrongUsage(message).into());
         }

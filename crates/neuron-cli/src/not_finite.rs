@@ -6,7 +6,7 @@ use neuron_model::{Cause, ModelError};
 ///
 /// The weights are at fault: pixels are between 0 and 255. No other image or repetition helps.
 #[derive(Debug, thiserror::Error)]
-#[error("{image}: channel {channel} of {layer} is {value}, which is no number to work with; {cause}")]
+#[error("{image}: channel {channel} of {layer} is {value}, which is not a finite number; {cause}")]
 pub(crate) struct NotFinite {
     image: String,
     layer: String,

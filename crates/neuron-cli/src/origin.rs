@@ -49,7 +49,7 @@ impl Origin {
             .with_context(|| format!("cannot read {}", path.display()))?;
         let Ok(manifest) = serde_json::from_slice::<Value>(&bytes) else {
             bail!(
-                "{} is damaged: make the lists again, or remove it if they are not of this program",
+                "{} is damaged: make the lists again, or remove it if another program made them",
                 path.display()
             );
         };
@@ -103,7 +103,7 @@ impl Origin {
         if from.exists() {
             // A folder above the one that was scanned changes nothing, and is no mistake.
             if !lies_below(from, to) {
-                global.say(0, || format!("the images are taken from {old}, as the lists say: it is still there, so not from {new}"));
+                global.say(0, || format!("reading images from {old}, the folder in the lists, which still exists, and not from {new}"));
             }
         } else if to.exists() {
             let same = self.images.as_ref().is_some_and(|(source, fingerprint)| {
@@ -112,12 +112,10 @@ impl Origin {
             let doubt = if same {
                 ""
             } else {
-                "; not all images are the same by name and size: do the lists fit them?"
+                "; not all images have the same names and sizes: do the lists belong to them?"
             };
             global.say(0, || {
-                format!(
-                    "the images are taken from {new}: {old}, where the lists were made, is not there{doubt}"
-                )
+                format!("reading images from {new}: {old}, the folder in the lists, no longer exists{doubt}")
             });
         }
     }
@@ -182,8 +180,8 @@ fn check_finished(folder: &Path) -> anyhow::Result<()> {
             file.to_str().and_then(|file| file.strip_prefix("select-images_")?.strip_suffix(".checkpoint"));
         if layers.is_some_and(|layers| layers.split('+').any(|scanned| scanned == layer)) {
             bail!(
-                "the lists in {} are not complete: {} is the state of a scan that was not finished; run that command \
-                 again with --resume",
+                "the lists in {} are not complete: {} is the state of an unfinished scan; run that command again with \
+                 --resume",
                 folder.display(),
                 entry.path().display()
             );

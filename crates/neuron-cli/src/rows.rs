@@ -68,7 +68,7 @@ impl<'a> Selection<'a> {
     ) -> anyhow::Result<()> {
         // What `take` has made so far is given up with the error.
         catch_unwind(AssertUnwindSafe(|| self.read_unguarded(path, take)))
-            .unwrap_or_else(|_| bail!("its lengths contradict one another"))
+            .unwrap_or_else(|_| bail!("its lengths contradict each other"))
     }
 
     fn read_unguarded(

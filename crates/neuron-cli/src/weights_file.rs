@@ -77,11 +77,11 @@ fn taken(origin: &Origin) -> String {
         if *tensors == 1 { name.to_string() } else { format!("{name} ({tensors} tensors)") }
     });
     if !passed_over.is_empty() {
-        let _ = write!(text, "; passed over: {}", listed(groups.collect()));
+        let _ = write!(text, "; ignored: {}", listed(groups.collect()));
     }
     if !others.is_empty() {
         let others = others.iter().map(|name| name.escape_debug().to_string()).collect();
-        let _ = write!(text, "; --weights-key takes another: {}", listed(others));
+        let _ = write!(text, "; --weights-key selects another: {}", listed(others));
     }
     text
 }

@@ -265,7 +265,7 @@ fn mistakes_are_named() {
     let (code, message) = run(&["wide.png", "--taps", "fc", "--out", "wide.png"]);
     assert_eq!(
         (code, message.as_str()),
-        (Some(1), "error: wide.png is there already; pass --overwrite to replace it\n")
+        (Some(1), "error: wide.png already exists; pass --overwrite to replace it\n")
     );
 }
 

@@ -87,7 +87,7 @@ fn the_command_lines_on_a_page_are_those_of_its_results() {
             again.extend(["--data", &data, "--topk-dir", &lists]);
         }
         let (_, stderr) = run_expecting(0, &again);
-        assert!(stderr.contains("complete already"), "{line:?}\n{stderr}");
+        assert!(stderr.contains("already complete"), "{line:?}\n{stderr}");
     }
 }
 

@@ -330,7 +330,7 @@ fn mistakes_are_explained() {
     let (_, stderr) = setup.run(1, &["--channel", "3"]);
     assert!(stderr.contains("--overwrite"), "{stderr}");
     let (_, stderr) = setup.run(0, &["--channel", "3", "--resume"]);
-    assert!(stderr.contains("complete already"), "{stderr}");
+    assert!(stderr.contains("already complete"), "{stderr}");
 }
 
 #[test]

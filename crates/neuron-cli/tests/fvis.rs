@@ -274,7 +274,7 @@ fn a_unit_that_may_be_below_zero_is_never_silent() {
     assert!(summary["pictures"][0]["silent_steps"].is_null(), "{summary}");
 
     let (_, stderr) = setup.run(0, "after", &layer("layer4.0"));
-    assert!(stderr.contains("in 6 of these steps the unit was silent"), "{stderr}");
+    assert!(stderr.contains("in 6 of these steps, the unit was silent"), "{stderr}");
     assert_eq!(setup.record("after/x.json")["silent_steps"], Value::from(6));
     assert!(setup.record("after/x.json")["activation"]["max"]["ratio"].is_null());
 

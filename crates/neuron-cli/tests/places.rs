@@ -40,7 +40,7 @@ fn a_finished_picture_is_taken_only_for_its_own_run() {
         assert!(said.contains(named) && said.len() < 900, "{other}: {said}");
     }
     let said = setup.run(0, &format!("{FVIS} --channel 0 --exp-name x --resume"));
-    assert!(said.contains("complete already"), "{said}");
+    assert!(said.contains("already complete"), "{said}");
     assert_eq!(files(&setup.path("images")), before);
 }
 
@@ -138,20 +138,20 @@ fn images_that_are_not_those_of_the_lists_are_said() {
     let setup = with_lists();
     let extract =
         "extract-patches --save-dir resnet10_demo/neuron_layer4 --channels 1 --topk-patches 2 --overwrite";
-    assert!(!setup.run(0, &format!("{extract} --data photos")).contains("taken from"));
+    assert!(!setup.run(0, &format!("{extract} --data photos")).contains("reading images from"));
     fs::create_dir(setup.path("other")).unwrap();
     let said = setup.run(0, &format!("{extract} --data other"));
-    assert!(said.contains("taken from photos"), "{said}");
+    assert!(said.contains("reading images from photos"), "{said}");
     let said = setup.run(1, &format!("{extract} --data nowhere"));
     assert!(said.contains("no folder or list nowhere"), "{said}");
 
     fs::remove_dir(setup.path("other")).unwrap();
     fs::rename(setup.path("photos"), setup.path("other")).unwrap();
     let said = setup.run(0, &format!("{extract} --data other"));
-    assert!(said.contains("taken from other") && !said.contains("do the lists fit"), "{said}");
+    assert!(said.contains("reading images from other") && !said.contains("do the lists belong"), "{said}");
     fs::write(setup.path("other/class1/one more.png"), "x").unwrap();
     let said = setup.run(0, &format!("{extract} --data other"));
-    assert!(said.contains("do the lists fit"), "{said}");
+    assert!(said.contains("do the lists belong"), "{said}");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn the_order_of_channels_changes_nothing() {
     let setup = Room::new(2, 3);
     setup.run(0, "select-images --data photos --channels 3,0-1 --out o");
     let said = setup.run(0, "select-images --data photos --channels 0,1,3 --out o --resume");
-    assert!(said.contains("complete already"), "{said}");
+    assert!(said.contains("already complete"), "{said}");
 }
 
 #[test]
@@ -260,14 +260,14 @@ fn spellings_of_one_place_are_the_same_and_differences_are_named_alone() {
     let absolute = setup.path("photos").display().to_string();
     for spelling in ["photos/", "./photos", &absolute] {
         let said = setup.run(0, &format!("{scan} {spelling} --resume"));
-        assert!(said.contains("complete already"), "{said}");
+        assert!(said.contains("already complete"), "{said}");
     }
     for dry in ["", " --dry-run"] {
         let said = setup.run(1, &format!("{scan} photos --resume --topk-images 4{dry}"));
         assert!(said.contains("settings.topk_images: 5 -> 4") && said.len() < 400, "{said}");
     }
     let (plan, _) = expecting(0, &mut setup.command(&format!("{scan} photos --resume --dry-run")));
-    assert!(plan.contains("complete already"), "{plan}");
+    assert!(plan.contains("already complete"), "{plan}");
 
     // Shards that were made with other spellings, and on images that have moved since, are one scan.
     for (shard, data) in [("1/2", "photos/"), ("2/2", "./photos")] {

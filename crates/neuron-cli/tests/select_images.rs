@@ -171,7 +171,7 @@ fn shards_merge_to_the_bytes_of_one_run() {
     let (_, stderr) = run_expecting(1, &["merge", merged_text, first, second]);
     assert!(stderr.contains("3/3 is missing"), "{stderr}");
     let (_, stderr) = run_expecting(1, &["merge", merged_text, first, second, first]);
-    assert!(stderr.contains("shard 1/3 is there twice"), "{stderr}");
+    assert!(stderr.contains("shard 1/3 was given twice"), "{stderr}");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn results_are_not_replaced_unless_asked() {
     let (_, stderr) = run_expecting(1, &setup.arguments(out_text, &[]));
     assert!(stderr.contains("--overwrite"), "{stderr}");
     let (_, stderr) = run_expecting(0, &setup.arguments(out_text, &["--resume"]));
-    assert!(stderr.contains("complete already"), "{stderr}");
+    assert!(stderr.contains("already complete"), "{stderr}");
     run_expecting(0, &setup.arguments(out_text, &["--overwrite", "--topk-images", "2"]));
     let list = out.join(ARCH).join("neuron_layer4/0/files_all.txt");
     assert_eq!(std::fs::read_to_string(list).unwrap().lines().count(), 2);
@@ -212,7 +212,7 @@ fn mistakes_are_explained() {
         (&["--target-layer", "layer5"][..], 2, "layer4"),
         (&["--channels", "0-5000"], 2, "its channels are 0 to 31"),
         (&["--arch", "resnet51"], 2, "resnet50"),
-        (&["--shard", "0/3"], 2, "count from 1"),
+        (&["--shard", "0/3"], 2, "numbered from 1"),
         (&["--weights", "nowhere.safetensors"], 1, "nowhere.safetensors"),
         (&["--data", "nowhere"], 1, "nowhere"),
         (&["--device", "cuda:4096"], 2, "--device cpu"),

@@ -67,7 +67,7 @@ fn of_two_networks_the_flag_takes_one() {
     let path = save(&folder.path().join("moco.safetensors"), both, &metadata);
     let (first, said) = activations(0, &path, "fc", &[]);
     assert!(
-        said.contains("without encoder_q.") && said.contains("--weights-key takes another: encoder_k"),
+        said.contains("without encoder_q.") && said.contains("--weights-key selects another: encoder_k"),
         "{said}"
     );
     let (second, _) = activations(0, &path, "fc", &["--weights-key", "encoder_k"]);

@@ -195,7 +195,7 @@ fn what_the_hub_announced_is_fetched_with_its_preprocessing() {
     // It is there now: nobody is asked again, unless that is what is wanted.
     let again = home.fetch(&hub.address, &[("HF_HUB_OFFLINE", "1")], &[]);
     assert_done(&again);
-    assert!(String::from_utf8_lossy(&again.stderr).contains("was there already"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("already existed"));
     assert_eq!(hub.requests().len(), 2);
     assert_done(&home.fetch(&hub.address, &[], &["--overwrite"]));
     assert_eq!(hub.requests().len(), 4);
@@ -268,7 +268,7 @@ fn a_body_that_breaks_off_is_not_kept() {
     let hub = hub(&storage, MODEL.len(), sha256(&MODEL));
     let home = Home::new();
     let output = home.fetch(&hub.address, &[], &[]);
-    home.assert_fails(&output, &format!("broke off after 100000 of {} bytes", MODEL.len()));
+    home.assert_fails(&output, &format!("ended early, after 100000 of {} bytes", MODEL.len()));
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_body_without_a_length_that_breaks_off_is_not_kept() {
     let home = Home::new();
     home.assert_fails(
         &home.fetch(&hub.address, &[], &[]),
-        &format!("broke off after 1000 of {} bytes", MODEL.len()),
+        &format!("ended early, after 1000 of {} bytes", MODEL.len()),
     );
 }
 
@@ -287,7 +287,7 @@ fn a_longer_body_is_not_read_to_its_end() {
     let storage = Server::new(|_| ok(&MODEL));
     let hub = hub(&storage, 1000, sha256(&MODEL));
     let home = Home::new();
-    home.assert_fails(&home.fetch(&hub.address, &[], &[]), "longer than the 1000 bytes it may have");
+    home.assert_fails(&home.fetch(&hub.address, &[], &[]), "longer than the limit of 1000 bytes");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_hub_that_does_not_announce_a_hash_is_not_trusted() {
         _ => ok(&MODEL),
     });
     let home = Home::new();
-    home.assert_fails(&home.fetch(&hub.address, &[], &[]), "did not say the size and the SHA-256");
+    home.assert_fails(&home.fetch(&hub.address, &[], &[]), "did not state the size and the SHA-256");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub enum DataError {
     /// Nothing to work on.
     #[error(
         "no images under `{root}` ({other_files} other files{results}): a data folder holds `train/` or `val/`, \
-         class folders or images, and images end in {endings}"
+         class folders or images, and the names of images end in {endings}"
     )]
     NoImages {
         /// The data folder or list.
@@ -72,7 +72,7 @@ pub enum DataError {
     /// Something else than a list of paths.
     #[error(
         "`{list}` is not a text file of paths but {looks_like}: choose a folder of images, or a list with one path \
-         a line"
+         per line"
     )]
     NotAList {
         /// The file.
@@ -91,7 +91,7 @@ pub enum DataError {
     },
 
     /// A line of a list that cannot name a file.
-    #[error("`{list}`, line {line} {problem}: a list holds one path a line, as UTF-8 text")]
+    #[error("`{list}`, line {line} {problem}: a list holds one path per line, as UTF-8 text")]
     ListLine {
         /// The list.
         list: PathBuf,
@@ -223,7 +223,7 @@ pub enum ImageError {
 
     /// The picture is larger than [`Limits::max_pixels`](crate::Limits::max_pixels).
     #[error(
-        "{height} x {width} pixels are more than the limit of {limit}: raise the limit, or scale the picture down"
+        "{height} x {width} pixels are more than the limit of {limit}: raise the limit, or scale the image down"
     )]
     TooManyPixels {
         /// Height in pixels.
@@ -234,8 +234,8 @@ pub enum ImageError {
         limit: usize,
     },
 
-    /// The file ends before the picture does.
-    #[error("truncated {format}: the file ends before the picture does")]
+    /// The file ends before the image does.
+    #[error("truncated {format}: the file ends before the image does")]
     Truncated {
         /// Name of the file format.
         format: &'static str,

@@ -89,19 +89,19 @@ impl fmt::Display for Notice {
             Self::NoSplits { asked } => {
                 write!(
                     f,
-                    "the split `{}` means nothing here, as there is no folder `train` or `val`: all images are used",
+                    "the split `{}` has no effect, as there is no folder `train` or `val`: all images are used",
                     asked.name()
                 )
             }
             Self::BesideSplit { split, folders } => write!(
                 f,
-                "left out: the images in {}, which lie beside `{}`; to use them, name their folder as the data",
+                "left out: the images in {}, which are beside `{}`; to use them, name their folder as the data",
                 names(folders),
                 split.name()
             ),
             Self::ReadAsClasses { folders } => write!(
                 f,
-                "{} {}, like the folders beside; to use such a folder alone, name it as the data",
+                "{} {}, like the other folders; to use such a folder alone, name it as the data",
                 names(folders),
                 if folders.len() == 1 { "is read as a class" } else { "are read as classes" }
             ),
@@ -119,8 +119,8 @@ impl fmt::Display for Notice {
                 )
             }
             Self::DeadLinks { count, example } => {
-                let links = counted(*count, "symbolic link");
-                write!(f, "left out: {links} to nowhere, such as `{example}`")
+                let links = counted(*count, "broken symbolic link");
+                write!(f, "left out: {links}, such as `{example}`")
             }
             Self::Repeated { count, example } => {
                 let lines =
@@ -136,7 +136,7 @@ fn way_out(ending: &str, example: &str) -> &'static str {
     let is_jpeg = ["jfif", "jpe", "jif", "pjpeg", "pjp"].contains(&ending);
     match () {
         () if is_jpeg => "rename such files to .jpg",
-        () if example.ends_with(char::is_whitespace) => "take the blank off their names",
+        () if example.ends_with(char::is_whitespace) => "remove the blank at the end of their names",
         () => "convert such files to JPEG or PNG",
     }
 }
@@ -178,10 +178,10 @@ mod tests {
                 Notice::Results { folders: 0, pictures: 3, example: example() },
                 "left out: 3 pictures of results",
             ),
-            (Notice::NoSplits { asked: Split::Val }, "the split `val` means nothing here"),
+            (Notice::NoSplits { asked: Split::Val }, "the split `val` has no effect"),
             (
                 Notice::BesideSplit { split: Split::Train, folders: folders() },
-                "the images in `car`, `cat`, `dog` and 1 more, which lie beside `train`",
+                "the images in `car`, `cat`, `dog` and 1 more, which are beside `train`",
             ),
             (
                 Notice::SplitsInside { folder: "x/y".into() },
@@ -198,9 +198,9 @@ mod tests {
             ),
             (
                 Notice::OtherPictures { ending: "jpg", count: 1, example: "a.jpg ".into() },
-                "take the blank off",
+                "remove the blank at the end",
             ),
-            (Notice::DeadLinks { count: 2, example: example() }, "2 symbolic links to nowhere"),
+            (Notice::DeadLinks { count: 2, example: example() }, "2 broken symbolic links"),
             (Notice::Repeated { count: 2, example: example() }, "2 lines repeat an earlier one of the list"),
         ];
         for (notice, expected) in notices {

@@ -10,7 +10,7 @@ pub enum FvisError {
 
     /// There is nothing whose distribution could be matched.
     #[error(
-        "no feature layer with a weight lies below {tap}; features are read from {layers}: choose a deeper layer, \
+        "no feature layer with a weight is below {tap}; features are read from {layers}: choose a deeper layer, \
          or give one of these a weight"
     )]
     NoFeatures {
@@ -21,7 +21,7 @@ pub enum FvisError {
     },
 
     /// The network is none of those whose feature layers are known.
-    #[error("{network} has no usual feature layers: give the layers' names with their weights")]
+    #[error("{network} has no default feature layers: give the layers' names with their weights")]
     NoFamily {
         /// The network.
         network: String,
@@ -41,7 +41,7 @@ pub enum FvisError {
     },
 
     /// Two names of one value have a weight.
-    #[error("{layer} and {other} are the same values: give one of them a weight")]
+    #[error("{layer} and {other} have the same values: give a weight to only one of them")]
     LayerTwice {
         /// One name.
         layer: String,
@@ -127,7 +127,7 @@ pub enum FvisError {
     Stopped,
 
     /// The optimisation diverged.
-    #[error("the loss of unit {tap}:{channel} is no finite number at step {step}: {}", remedy(*step))]
+    #[error("the loss of unit {tap}:{channel} is not finite at step {step}: {}", remedy(*step))]
     Diverged {
         /// The layer of the unit.
         tap: String,
@@ -138,7 +138,7 @@ pub enum FvisError {
     },
 
     /// The bytes are not a checkpoint that this version reads.
-    #[error("not a checkpoint of this run: {reason}; remove it to start anew")]
+    #[error("not a checkpoint of this run: {reason}; remove it to start over")]
     Checkpoint {
         /// What is wrong with it.
         reason: String,

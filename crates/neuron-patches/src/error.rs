@@ -33,7 +33,7 @@ pub enum PatchError {
 
     /// A box reaches outside of its picture.
     #[error(
-        "the box of {box_height} x {box_width} px at ({y}, {x}) lies outside of a picture of {height} x {width} px"
+        "the box of {box_height} x {box_width} px at ({y}, {x}) is outside of a picture of {height} x {width} px"
     )]
     OutsidePicture {
         /// First row of the box.

@@ -54,7 +54,7 @@ pub enum TopkError {
     NotAState,
 
     /// The state was written by a version that this one does not know.
-    #[error("the state has format version {found}, this build reads version {supported}")]
+    #[error("the state has format version {found}, but this build reads version {supported}")]
     UnsupportedVersion {
         /// Version in the header.
         found: u32,

@@ -43,7 +43,7 @@ impl Table {
         let whole = || Self::open(path).and_then(|mut table| read(&mut table));
         // What the closure has made so far is dropped with the panic, and it changes nothing outside.
         catch_unwind(AssertUnwindSafe(whole)).unwrap_or_else(|_| {
-            let source = ParquetError::General("its lengths contradict one another".to_owned());
+            let source = ParquetError::General("its lengths contradict each other".to_owned());
             Err(AtlasError::Table { path: path.to_owned(), source })
         })
     }

@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         _ => None,
     };
     if let Some(out) = args.out.as_deref().filter(|out| output::is_result(out) && !global.overwrite) {
-        bail!("{} is there already; pass --overwrite to replace it", out.display());
+        bail!("{} already exists; pass --overwrite to replace it", out.display());
     }
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;

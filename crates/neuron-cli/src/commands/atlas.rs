@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let _claim = claim::take_folder(&args.out, "atlas")?;
     let _caught = interrupt::caught();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(global.threads);
-    let threads = threads.build().context("cannot start the threads that draw")?;
+    let threads = threads.build().context("cannot start the drawing threads")?;
     let progress = Mutex::new(None);
     let observe = |event| observe(event, &progress, global.quiet);
     let written = match threads.install(|| site.write(&args.out, global.overwrite, &observe)) {

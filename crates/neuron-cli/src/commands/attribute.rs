@@ -54,10 +54,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(present) =
         [&tensors, &heat_map].into_iter().find(|path| output::is_result(path) && !global.overwrite)
     {
-        bail!("{} is there already; pass --overwrite to replace it", present.display());
+        bail!("{} already exists; pass --overwrite to replace it", present.display());
     }
     if args.out.is_file() {
-        bail!("{} is a file; name a folder for the results by --out", args.out.display());
+        bail!("{} is a file; name a folder for the results with --out", args.out.display());
     }
     if args.image.is_dir() {
         bail!("{} is a folder; name one image in it", args.image.display());
@@ -108,7 +108,7 @@ fn check_relevance(args: &Args, target: &Tap, found: &Attributed<'_>, wanted: &[
         if found.at(tap).is_some_and(|signal| first_not_finite(signal.data).is_some()) {
             let (image, unit) = (args.image.display(), format!("{}:{}", target.name, args.channel));
             bail!(
-                "{image}: what {unit} owes to {} by {} is beyond what f32 can hold; try another --method",
+                "{image}: the relevance of {} to {unit} by {} exceeds the range of f32; try another --method",
                 tap.name,
                 args.method
             );
@@ -142,7 +142,7 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
         let tap = network.tap(name)?;
         if !graph.is_strictly_below(&tap, target) {
             let message =
-                format!("{} does not lie below {}: nothing of the unit reaches it", tap.name, target.name);
+                format!("{} is not below {}, so the unit has no relevance there", tap.name, target.name);
             return Err(WrongUsage(message).into());
         }
         if !taps.contains(&tap) {
@@ -241,13 +241,13 @@ fn report(
 /// What a unit without a value above 0 means for what was traced back from it.
 fn nothing_above_zero(network: &Network, target: &Tap, method: Attribution) -> &'static str {
     match (network.graph().is_non_negative(target.node), method) {
-        (true, _) => "the unit is silent on this image: what is traced back says nothing about it",
+        (true, _) => "the unit is silent on this image: the relevance below it says nothing about the unit",
         (false, Attribution::LRP) => {
-            "the unit is below 0 everywhere on this image: its relevance is negative, and largest where the image \
-             speaks for the unit all the same (docs/fvis.md)"
+            "the unit is below 0 everywhere on this image: its relevance is negative, and largest where the image is \
+             evidence for the unit nevertheless (docs/fvis.md)"
         }
         (false, _) => {
-            "the unit is below 0 everywhere on this image: the map shows what would raise it (docs/fvis.md)"
+            "the unit is below 0 everywhere on this image: the map shows what would increase it (docs/fvis.md)"
         }
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Plan { start: scan.preview()?, notices, ..plan }.print(&network, global.json);
     }
     if settings.topk_patches > dataset.len() {
-        global.say(0, || format!("the data set has {} images: a patch of each is kept", dataset.len()));
+        global.say(0, || format!("the data set has {} images: one patch of each is kept", dataset.len()));
     }
     let job = Baseline::new(scorer, &dataset, &channels, args.topk_patches, settings.rule)?;
     scan.drive(job, |job, skipped| {

@@ -133,7 +133,7 @@ impl Demo<'_> {
         match std::fs::read(path) {
             Ok(found) if found == WEIGHTS => Ok(()),
             Ok(_) if !self.global.overwrite => anyhow::bail!(
-                "{} holds other weights than the demo's: add --overwrite to replace them, or choose another --out",
+                "{} holds weights other than the demo's: add --overwrite to replace them, or choose another --out",
                 path.display()
             ),
             _ => output::write_bytes(path, WEIGHTS),
@@ -162,7 +162,7 @@ impl Demo<'_> {
     }
 
     fn interrupted(&self) -> Outcome {
-        self.global.say(0, || "interrupted; run the same command again to go on".to_owned());
+        self.global.say(0, || "interrupted; run the same command again to continue".to_owned());
         Outcome::Interrupted
     }
 }

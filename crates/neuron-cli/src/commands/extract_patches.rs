@@ -213,7 +213,7 @@ fn settings(
 ) -> anyhow::Result<Settings> {
     let compat = global.reference_compat;
     if compat && args.method == Method::ReceptiveField {
-        return Err(WrongUsage("--reference-compat: the reference knows only --method sliding".into()).into());
+        return Err(WrongUsage("--reference-compat: the reference has only --method sliding".into()).into());
     }
     let crop = preprocessing.crop;
     let boxes = match (args.method, args.patch_size) {
@@ -264,7 +264,7 @@ fn say_short_lists(global: &Global, settings: &Settings, lists: &Lists) {
     let Some(first) = short.first() else { return };
     let first = lists.len(*first);
     global.say(0, || match short.len() {
-        1 => format!("the list has {first} images: a patch of each is kept"),
+        1 => format!("the list has {first} images: one patch of each is kept"),
         units => format!("{units} lists have fewer than {} images: all are kept", settings.topk_patches),
     });
 }

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let _claim = results.claim()?;
     let unfinished = match results.earlier_run(&identities, args.resume, global.overwrite)? {
         EarlierRun::Complete => {
-            global.say(0, || format!("complete already: {}", results.picture(0, 0).display()));
+            global.say(0, || format!("already complete: {}", results.picture(0, 0).display()));
             if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
                 let message = "without the pictures that --save-every asks for: add --overwrite to make them";
                 global.say(0, || message.to_owned());

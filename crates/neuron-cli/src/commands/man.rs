@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Re
         global.say(0, || format!("man pages would be written to {dir}"));
         return Ok(Outcome::Done);
     }
-    std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot make the folder {dir}"))?;
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create the folder {dir}"))?;
     clap_mangen::generate_to((program.definition)(), &args.dir)
         .with_context(|| format!("cannot write man pages to {dir}"))?;
     global.say(0, || format!("man pages: {dir}"));

@@ -130,7 +130,7 @@ fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
             );
         }
         if let Some((_, first)) = seen.iter().find(|(other, _)| *other == shard) {
-            bail!("shard {shard} is there twice: {} and {}", first.display(), path.display());
+            bail!("shard {shard} was given twice: {} and {}", first.display(), path.display());
         }
         seen.push((shard, path));
         match &mut merged {
@@ -150,7 +150,7 @@ fn merge(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
         .collect();
     if !missing.is_empty() {
         bail!(
-            "not all shards are there: {} is missing among those named; run it, or name the folder that holds it",
+            "not all shards were given: {} is missing; run it, or name the folder that holds it",
             missing.join(", ")
         );
     }
@@ -170,11 +170,73 @@ fn join(sum: &mut Checkpoint, part: Checkpoint, path: &Path) -> anyhow::Result<(
         );
     }
     if sum.lists.len() != part.lists.len() {
-        bail!("{} holds another number of lists than the first shard: make it again", path.display());
+        bail!("{} holds a different number of lists than the first shard: make it again", path.display());
     }
     for (list, more) in sum.lists.iter_mut().zip(part.lists) {
         list.merge(more).with_context(|| path.display().to_string())?;
     }
     sum.skipped.extend(part.skipped);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use neuron_topk::TopK;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::scan::Identity;
+
+    /// A finished shard of `select-images` with one list of two channels that keep two entries: `scores` of the image
+    /// `first` and those behind it.
+    fn shard(index: usize, first: u32, scores: &[[f32; 2]]) -> Checkpoint {
+        let mut list = TopK::new(2, NonZeroUsize::new(2).unwrap());
+        for (image, scores) in (first..).zip(scores) {
+            list.push(image, scores, None).unwrap();
+        }
+        Checkpoint {
+            identity: Identity::new("select-images").with("images", 4),
+            shard: Some(Shard { index, count: 2 }),
+            next: 4,
+            complete: true,
+            skipped: Vec::new(),
+            lists: vec![list],
+            rest: Value::Null,
+        }
+    }
+
+    /// The images that a list holds for a channel, best first.
+    fn images(checkpoint: &Checkpoint, channel: usize) -> Vec<u32> {
+        checkpoint.lists[0].channel(channel).iter().map(|entry| entry.index).collect()
+    }
+
+    #[test]
+    fn joining_keeps_the_best_of_both_and_all_that_was_skipped() {
+        let skipped = |index| SkippedImage { index, image: format!("{index}.png"), reason: "empty".into() };
+        let mut sum = shard(1, 0, &[[0.1, 0.9], [0.4, 0.8]]);
+        sum.skipped.push(skipped(9));
+        let mut part = shard(2, 2, &[[0.4, 0.1], [0.7, 0.2]]);
+        part.skipped.push(skipped(5));
+        join(&mut sum, part, Path::new("b")).unwrap();
+        // Of the equal scores in channel 0, the image that comes first.
+        assert_eq!((images(&sum, 0), images(&sum, 1)), (vec![3, 1], vec![0, 1]));
+        assert_eq!(sum.skipped, [skipped(9), skipped(5)]);
+    }
+
+    #[test]
+    fn what_is_not_of_the_same_run_is_refused() {
+        let refused = |change: fn(&mut Checkpoint), reason: &str| {
+            let (mut sum, mut part) = (shard(1, 0, &[[0.5; 2]]), shard(2, 2, &[[0.5; 2]]));
+            change(&mut part);
+            let error = format!("{:#}", join(&mut sum, part, Path::new("b.shard-2-of-2")).unwrap_err());
+            assert!(error.contains("b.shard-2-of-2") && error.contains(reason), "{error}");
+            assert_eq!((images(&sum, 0), sum.skipped.len()), (vec![0], 0));
+        };
+        refused(|part| part.identity = Identity::new("select-images").with("images", 5), "images: 4 -> 5");
+        refused(|part| part.lists.clear(), "a different number of lists");
+        let one_more = |part: &mut Checkpoint| part.lists = vec![TopK::new(3, NonZeroUsize::new(2).unwrap())];
+        refused(one_more, "3 channels");
+    }
 }

@@ -87,7 +87,7 @@ fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
     let Convert { input, output, arch, metadata } = args;
     let _claim = if global.dry_run { None } else { claim::take_file(output, "weights convert")? };
     if output::is_result(output) && !global.overwrite {
-        bail!("{} is there already; pass --overwrite to replace it", output.display());
+        bail!("{} already exists; pass --overwrite to replace it", output.display());
     }
     let architecture = arch.as_deref().map(Architecture::from_name).transpose()?;
     let weights = global.open_weights(input, architecture.as_ref())?;
@@ -142,7 +142,7 @@ fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
     let place = hub.place(arch);
     let there = place.is_file() && !global.overwrite;
     if global.dry_run {
-        let what = if there { "is there already" } else { "would be fetched" };
+        let what = if there { "already exists" } else { "would be fetched" };
         global.say(0, || format!("{}: {what}", place.display()));
         return Ok(Outcome::Done);
     }
@@ -164,8 +164,7 @@ fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
     if global.json {
         return Summary::new(&place, &Weights::open(&place)?).print_json();
     }
-    let what =
-        if there { "was there already (--overwrite fetches it again)" } else { "fetched and verified" };
+    let what = if there { "already existed (--overwrite fetches it again)" } else { "fetched and verified" };
     global.say(0, || format!("{}: {what}", place.display()));
     Ok(Outcome::Done)
 }

@@ -21,26 +21,26 @@ pub(crate) enum HubError {
     #[error("{url} does not exist (status 404)")]
     NotFound { url: String },
     #[error(
-        "the hub refuses {url} (status {status}): it does not exist, or it needs a token that may read it (HF_TOKEN)"
+        "the hub refused {url} (status {status}): it does not exist, or it needs a token with read access (HF_TOKEN)"
     )]
     Refused { url: String, status: u16 },
-    #[error("the hub answers {url} with status {status}; try again later")]
+    #[error("the hub answered {url} with status {status}; try again later")]
     Status { url: String, status: u16 },
     #[error("{url} redirects too often, or to no address")]
     Redirect { url: String },
-    #[error("the hub did not say the size and the SHA-256 of {url}, so the download could not be verified")]
+    #[error("the hub did not state the size and the SHA-256 of {url}, so the download could not be verified")]
     Unverifiable { url: String },
-    #[error("{url} broke off after {received} of {expected} bytes; nothing was kept, try again")]
+    #[error("{url} ended early, after {received} of {expected} bytes; nothing was kept, try again")]
     Truncated { url: String, received: u64, expected: u64 },
-    #[error("{url} is longer than the {limit} bytes it may have")]
+    #[error("{url} is longer than the limit of {limit} bytes")]
     TooLong { url: String, limit: u64 },
-    #[error("cannot read the answer to {url}")]
+    #[error("cannot read the response to {url}")]
     Read { url: String, source: io::Error },
-    #[error("{url} arrived with SHA-256 {found} instead of {expected}; nothing was kept, try again")]
+    #[error("{url} has SHA-256 {found} instead of {expected}; nothing was kept, try again")]
     Hash { url: String, found: String, expected: String },
     #[error("{url} is not the configuration of a timm model")]
     Config { url: String, source: serde_json::Error },
-    #[error("{url} wants {what}, which is not supported")]
+    #[error("{url} asks for {what}, which is not supported")]
     UnsupportedConfig { url: String, what: String },
     #[error("{url} describes a preprocessing that is not supported")]
     Preprocessing { url: String, source: Box<DataError> },

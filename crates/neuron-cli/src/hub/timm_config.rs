@@ -21,7 +21,7 @@ pub(super) fn metadata(json: &[u8], url: &str) -> Result<BTreeMap<String, String
     let metadata = metadata.unwrap_or_default();
     match Preprocessing::missing_from(&metadata).first() {
         None => Ok(metadata),
-        Some(key) => Err(wrong(serde_json::Error::custom(format!("it does not say {key}")))),
+        Some(key) => Err(wrong(serde_json::Error::custom(format!("it does not specify {key}")))),
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_said() {
         let error = metadata(CONFIG.replace("224, 224", "224, 192").as_bytes(), "u").unwrap_err();
-        assert_eq!(error.to_string(), "u wants an input of 3 x 224 x 192, which is not supported");
+        assert_eq!(error.to_string(), "u asks for an input of 3 x 224 x 192, which is not supported");
     }
 
     #[test]

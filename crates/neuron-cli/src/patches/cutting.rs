@@ -40,7 +40,7 @@ pub(super) fn cut(
     let mut loader = Loader::new(dataset.clone(), images, preprocessing, &options)?;
     while let Some(batch) = loader.next() {
         if let Some(gone) = batch.skipped.first() {
-            bail!("{} could be read before, but now: {}", gone.entry, gone.reason);
+            bail!("{} could be read before, but not any more: {}", gone.entry, gone.reason);
         }
         let crops = batch.pixels().chunks_exact(preprocessing.crop_bytes());
         for ((image, geometry), pixels) in batch.items.iter().zip(&batch.geometry).zip(crops) {

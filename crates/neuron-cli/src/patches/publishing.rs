@@ -74,7 +74,7 @@ impl Publisher<'_> {
     fn check(&self, units: &[Unit<'_>]) -> anyhow::Result<()> {
         let without: Vec<String> = units.iter().filter(|unit| unit.kept.is_empty()).map(unreadable).collect();
         if !units.is_empty() && without.len() == units.len() {
-            bail!("{}; --data says where images lie now", without[0]);
+            bail!("{}; pass their new place with --data", without[0]);
         }
         if !self.quiet {
             without.iter().for_each(say::line);

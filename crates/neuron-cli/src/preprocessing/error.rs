@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use neuron_data::DataError;
 
 /// How to go on with a configuration beside the weights that is of no use.
-const WAY_OUT: &str = "move it away, or note all of the preprocessing in the weights: `neuron weights convert` with \
+const WAY_OUT: &str = "move it away, or record the whole preprocessing in the weights: `neuron weights convert` with \
                        --metadata resize=256 --metadata crop=224 --metadata interpolation=bilinear \
                        --metadata mean=0.485,0.456,0.406 --metadata std=0.229,0.224,0.225";
 
@@ -16,7 +16,7 @@ pub(crate) enum ConfigurationError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is damaged or not what its name says; {WAY_OUT}", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
-    #[error("{} wants {what}, which is not supported; {WAY_OUT}", path.display())]
+    #[error("{} asks for {what}, which is not supported; {WAY_OUT}", path.display())]
     Unsupported { path: PathBuf, what: String },
 }
 

@@ -68,7 +68,7 @@ impl Known {
         }
         if !self.assumed.is_empty() {
             parts.push(format!(
-                "{} not known, so ImageNet's are assumed (to say them: `neuron weights convert` with --metadata)",
+                "{} not known, so ImageNet's are assumed (to set them: `neuron weights convert` with --metadata)",
                 self.assumed.join(", ")
             ));
             let others = self.others.iter();

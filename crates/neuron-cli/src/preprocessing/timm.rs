@@ -63,7 +63,7 @@ pub(crate) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
         }
         let crop_pct = crop_pct.unwrap_or(CROP_PCT);
         if !(crop_pct > 0.0 && crop_pct <= 1.0) {
-            return unsupported(format!("a crop of {crop_pct} of the picture"));
+            return unsupported(format!("a crop of {crop_pct} of the image"));
         }
         // Rounded down, as timm does: 224 pixels at 0.95 are cut from 235.
         let resize = (height as f64 / crop_pct).floor() as usize;
@@ -105,7 +105,7 @@ mod tests {
         for (key, value, said) in [
             ("input_size", json!([3, 224, 192]), "an input of 3 x 224 x 192"),
             ("crop_mode", json!("border"), "the crop mode \"border\""),
-            ("crop_pct", json!(0.0), "a crop of 0 of the picture"),
+            ("crop_pct", json!(0.0), "a crop of 0 of the image"),
         ] {
             let mut configuration = json!({"input_size": [3, 224, 224]});
             configuration[key] = value;

@@ -45,7 +45,7 @@ pub(super) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
     let processor = Processor::deserialize(configuration)?;
     let factor = processor.rescale_factor.unwrap_or(1.0 / 255.0);
     if processor.do_rescale == Some(false) || (factor * 255.0 - 1.0).abs() > 1e-6 {
-        return Err(Problem::Unsupported("levels in another range than 0 to 1".to_owned()));
+        return Err(Problem::Unsupported("pixel values in a range other than 0 to 1".to_owned()));
     }
     let (mean, std) = if processor.do_normalize == Some(false) {
         (Some([0.0; 3]), Some([1.0; 3]))
@@ -68,7 +68,7 @@ pub(super) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, 
 fn sides(processor: &Processor) -> Result<(Option<usize>, Option<usize>), Problem> {
     let Some(size) = &processor.size else { return Ok((None, None)) };
     if processor.do_resize == Some(false) {
-        return Err(Problem::Unsupported("pictures that are not resized".to_owned()));
+        return Err(Problem::Unsupported("images that are not resized".to_owned()));
     }
     let resize = side(size)?;
     if let Some(crop_pct) = processor.crop_pct {

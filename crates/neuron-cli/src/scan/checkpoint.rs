@@ -78,11 +78,11 @@ impl Checkpoint {
     /// Reads a checkpoint's bytes; memory grows with those that are there, never with what they claim.
     pub(crate) fn read(mut reader: impl Read) -> anyhow::Result<Self> {
         if array(&mut reader)? != MAGIC {
-            bail!("it is not a scan's checkpoint");
+            bail!("it is not the checkpoint of a scan");
         }
         let version = u32::from_le_bytes(array(&mut reader)?);
         if version != VERSION {
-            bail!("it has format version {version}, this build reads version {VERSION}");
+            bail!("it has format version {version}, but this build reads version {VERSION}");
         }
         let len = u64::from_le_bytes(array(&mut reader)?);
         if len > MAX_HEADER_BYTES {

@@ -31,7 +31,7 @@ impl Scan<'_> {
         let _caught = interrupt::caught();
         let scanned = match self.start()? {
             Start::Complete { skipped } => {
-                global.say(0, || format!("complete already: {}", folder.display()));
+                global.say(0, || format!("already complete: {}", folder.display()));
                 return Ok(Outcome::with_skipped(skipped));
             }
             Start::Write(finished) => {

@@ -74,7 +74,7 @@ impl ShardFlag {
 pub(crate) enum ShardError {
     #[error("expected I/N (such as 1/3), or auto")]
     Unknown,
-    #[error("there is no shard {index} of {count}: shards count from 1 (1/3, 2/3, 3/3)")]
+    #[error("there is no shard {index} of {count}: shards are numbered from 1 (1/3, 2/3, 3/3)")]
     None { index: usize, count: usize },
     #[error("--shard auto reads {name}, which is not set: run in a Slurm array job, or pass --shard I/N")]
     NoSlurm { name: &'static str },

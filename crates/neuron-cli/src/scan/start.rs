@@ -60,7 +60,7 @@ impl Start {
             Self::Scan(None) => "from the first image".to_owned(),
             Self::Scan(Some(checkpoint)) => format!("resumed at image {}", checkpoint.next),
             Self::Write(_) => "all images were scanned: only the results are written".to_owned(),
-            Self::Complete { .. } => "complete already: nothing is done".to_owned(),
+            Self::Complete { .. } => "already complete: nothing is done".to_owned(),
         }
     }
 }
@@ -103,13 +103,13 @@ impl Leftovers<'_> {
         let present: Vec<&PathBuf> = self.manifests.iter().filter(|manifest| manifest.is_file()).collect();
         match present.first() {
             Some(first) if !resume => bail!(
-                "{} holds a complete result already: add --overwrite to replace it, or choose another folder",
+                "{} already holds a complete result: add --overwrite to replace it, or choose another folder",
                 folder_of(first).display()
             ),
             Some(_) => self.complete(&present),
             None => match self.occupied {
                 Some(folder) => bail!(
-                    "{} holds lists already, of another origin (they have no manifest.json): add --overwrite to \
+                    "{} already holds lists of another origin (they have no manifest.json): add --overwrite to \
                      replace them, or choose another folder",
                     folder.display()
                 ),
@@ -126,7 +126,7 @@ impl Leftovers<'_> {
             let differences = manifest.scan.differences(self.identity);
             if !differences.is_empty() {
                 bail!(
-                    "{} holds the result of other settings:\n  {}\nadd --overwrite to replace it, or choose another folder",
+                    "{} holds a result of other settings:\n  {}\nadd --overwrite to replace it, or choose another folder",
                     folder_of(path).display(),
                     differences.join("\n  ")
                 );

@@ -129,7 +129,10 @@ fn classes(weights: &Weights, outputs: usize) -> anyhow::Result<Vec<String>> {
         let labels: Vec<String> = serde_json::from_str(labels)
             .context("weights metadata `labels`: expected a JSON array of names")?;
         if labels.len() != outputs {
-            bail!("weights metadata `labels` names {} classes, the classifier has {outputs}", labels.len());
+            bail!(
+                "weights metadata `labels` names {} classes, but the classifier has {outputs}",
+                labels.len()
+            );
         }
         return Ok(labels);
     }

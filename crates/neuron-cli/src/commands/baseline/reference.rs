@@ -82,7 +82,10 @@ impl ReferenceLists {
         let batch = state.get("batch").and_then(Value::as_u64).context(broken)?;
         let units = state.get("units").context(broken)?.clone();
         let units: Vec<[Vec<[u32; 3]>; 2]> = serde_json::from_value(units).context(broken)?;
-        anyhow::ensure!(units.len() == self.lists.len(), "the checkpoint holds another number of channels");
+        anyhow::ensure!(
+            units.len() == self.lists.len(),
+            "the checkpoint holds a different number of channels"
+        );
         let window =
             |[bits, image, window]: [u32; 3]| ScoredWindow { score: f32::from_bits(bits), image, window };
         let windows = |words: Vec<[u32; 3]>| words.into_iter().map(window).collect::<Vec<_>>();

@@ -65,7 +65,7 @@ impl Results<'_> {
     /// # Shapes
     /// * `kept`: for each channel its patches, best first
     pub(super) fn write(&self, kept: Vec<Vec<Kept>>, skipped: &[SkippedImage]) -> anyhow::Result<Outcome> {
-        ensure!(kept.len() == self.channels.len(), "the checkpoint holds another number of channels");
+        ensure!(kept.len() == self.channels.len(), "the checkpoint holds a different number of channels");
         let units = self.channels.iter().zip(kept).map(|(channel, kept)| Unit {
             channel: *channel,
             folder: self.unit_folder(*channel),

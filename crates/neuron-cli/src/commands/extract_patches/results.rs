@@ -52,7 +52,7 @@ impl Results<'_> {
 
     /// Writes the folder of every unit.
     pub(super) fn write(&self, best: &TopK, skipped: &[SkippedImage]) -> anyhow::Result<Outcome> {
-        ensure!(best.channels() == self.lists.units(), "the checkpoint holds another number of channels");
+        ensure!(best.channels() == self.lists.units(), "the checkpoint holds a different number of channels");
         let units = (0..self.lists.units()).map(|unit| self.unit(unit, best, skipped));
         let mut units = units.collect::<anyhow::Result<Vec<_>>>()?;
         let dataset = self.lists.dataset();

@@ -20,7 +20,7 @@ impl Display {
         match event {
             Event::MemoryFull { from, to } if !self.quiet => {
                 say::line(format_args!(
-                    "the GPU's memory does not hold {from} pictures at once: going on with {to}"
+                    "the GPU's memory does not hold {from} pictures at once: continuing with {to}"
                 ));
             }
             Event::References { done, total } => {

@@ -31,7 +31,7 @@ pub(super) fn of_run(
                 // The weights are sound: it is the settings.
                 Cause::Overflow => FvisError::Diverged { tap, channel, step }.into(),
                 cause => {
-                    anyhow!("the loss of unit {tap}:{channel} is no finite number at step {step}; {cause}")
+                    anyhow!("the loss of unit {tap}:{channel} is not finite at step {step}; {cause}")
                 }
             };
             (told, true)

@@ -32,7 +32,8 @@ pub(crate) struct Args {
     /// Layer of the units; `neuron layers` lists them
     #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
     pub(super) layer: String,
-    /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run
+    /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run. The default is a unit
+    /// of a ResNet-50; layers with fewer channels need this flag
     #[arg(long, visible_alias = "channel", default_value = "1935")]
     pub(super) channels: Channels,
     /// Folder in which `extract-patches` or `baseline` wrote the folders of the units

@@ -153,7 +153,7 @@ impl<'a> Search<'a> {
         bail!(
             "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
              `neuron extract-patches --arch {arch} --layer {layer} --channels {channel} --out {}` or \
-             `neuron baseline --arch {arch} --layer {layer} --channels {channel}`, or name its folder by --topk-dir",
+             `neuron baseline --arch {arch} --layer {layer} --channels {channel}`, or name its folder with --topk-dir",
             of_patches.display(),
             folder.join("top<k>").join(LIST).display(),
             self.args.topk_dir.display(),
@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
         let boxes = patches::boxes(list)?;
         if boxes.len() != lines.len() {
             let (list, lines, boxes) = (list.display(), lines.len(), boxes.len());
-            bail!("{list} names {lines} images, the table beside it {boxes} patches: make both anew");
+            bail!("{list} names {lines} images, the table beside it {boxes} patches: make both again");
         }
         let mut references = self.none();
         let wanted = self.args.num_real_img.get();
@@ -232,12 +232,12 @@ impl References {
 fn unreadable(list: &Path, skipped: &[SkippedImage]) -> anyhow::Error {
     let list = list.display();
     match skipped {
-        [] => anyhow!("{list} names no image that can serve as a reference; make the list anew"),
+        [] => anyhow!("{list} names no image that can serve as a reference; make the list again"),
         [SkippedImage { image, reason, .. }, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             anyhow!(
                 "none of the images that {list} names can be read: {image} ({reason}){more}; if they have moved, \
-                 name their folder by --data"
+                 name their folder with --data"
             )
         }
     }

@@ -164,7 +164,7 @@ impl Report<'_> {
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
                 self.global.say(0, || {
-                    format!("  in {silent} of these steps the unit was silent, and only the priors moved the picture")
+                    format!("  in {silent} of these steps, the unit was silent, and only the priors changed the picture")
                 });
             }
         }

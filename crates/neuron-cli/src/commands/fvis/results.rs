@@ -95,7 +95,7 @@ impl<'a> Results<'a> {
             // Some pictures of this very run are there: the others are made, and these again, with the same bytes.
             (Some(_), true) => Ok(EarlierRun::Nothing),
             (Some((unit, copy)), false) => bail!(
-                "{} is there already: add --overwrite to replace it, or choose another --exp-name",
+                "{} already exists: add --overwrite to replace it, or choose another --exp-name",
                 self.picture(*unit, *copy).display()
             ),
             (None, true) => self.nothing_to_resume(),
@@ -136,7 +136,7 @@ impl<'a> Results<'a> {
             return Ok(state.inputs);
         }
         bail!(
-            "{} belongs to a run of other settings:\n  {}\nrepeat those settings, choose another --exp-name, or add \
+            "{} belongs to a run with other settings:\n  {}\nrepeat those settings, choose another --exp-name, or add \
              --overwrite (without --resume) to start over",
             place.display(),
             differences.join("\n  ")
@@ -161,7 +161,7 @@ impl<'a> Results<'a> {
             let differences = identities.differences_of_unit(*unit, &part("inputs"), &part("settings"));
             if !differences.is_empty() {
                 bail!(
-                    "{} is the picture of other settings:\n  {}\n{way_out}",
+                    "{} is a picture made with other settings:\n  {}\n{way_out}",
                     self.picture(*unit, *copy).display(),
                     differences.join("\n  ")
                 );

@@ -28,7 +28,7 @@ pub(super) fn read(args: &Args, global: &Global, preprocessing: &Preprocessing) 
     let bytes =
         input::read(path, MOST_BYTES).with_context(|| format!("cannot read the start {}", path.display()))?;
     let start = if path.extension().is_some_and(|extension| extension == "safetensors") {
-        tensors(&bytes, args).with_context(|| format!("{} is no start", path.display()))?
+        tensors(&bytes, args).with_context(|| format!("{} is not a valid start", path.display()))?
     } else {
         picture(path, args, global, preprocessing)?
     };
@@ -49,7 +49,7 @@ fn picture(
 
 /// `init` `[bs, 3, H, W]` and perhaps `offsets` `[steps, 2]`.
 fn tensors(bytes: &[u8], args: &Args) -> anyhow::Result<Start> {
-    let file = SafeTensors::deserialize(bytes).context("it is no safetensors file")?;
+    let file = SafeTensors::deserialize(bytes).context("it is not a safetensors file")?;
     let init = file.tensor("init").context("it has no tensor `init`")?;
     let (copies, side) = (args.copies.get(), args.resolution.get());
     let expected = [copies, 3, side, side];

@@ -95,7 +95,10 @@ impl Job for SelectImages {
     }
 
     fn restore(&mut self, lists: Vec<TopK>, _rest: Value) -> anyhow::Result<()> {
-        anyhow::ensure!(lists.len() == self.layers.len(), "the checkpoint holds another number of layers");
+        anyhow::ensure!(
+            lists.len() == self.layers.len(),
+            "the checkpoint holds a different number of layers"
+        );
         for (layer, list) in self.layers.iter_mut().zip(lists) {
             layer.list = list;
         }

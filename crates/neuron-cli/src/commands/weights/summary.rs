@@ -146,11 +146,11 @@ impl Summary {
             writeln!(text, "dropped     {word} inside names")?;
         }
         for other in &self.others {
-            writeln!(text, "also holds  {} (--weights-key takes it)", other.escape_debug())?;
+            writeln!(text, "also holds  {} (--weights-key selects it)", other.escape_debug())?;
         }
         for (name, tensors) in &self.passed_over {
             let plural = if *tensors == 1 { "tensor" } else { "tensors" };
-            writeln!(text, "passed over {} ({tensors} {plural})", name.escape_debug())?;
+            writeln!(text, "ignored     {} ({tensors} {plural})", name.escape_debug())?;
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ fn a_result_is_taken_for_the_run_by_its_arithmetic() {
     let manifest = room.path("lists/resnet10_demo/neuron_layer4/manifest.json");
     let written: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
     for (arithmetic, code, expected) in
-        [(None, 0, "complete already"), (Some(OTHER), 1, "device: cuda tf32 -> cpu f32")]
+        [(None, 0, "already complete"), (Some(OTHER), 1, "device: cuda tf32 -> cpu f32")]
     {
         let mut changed = written.clone();
         set(&mut changed["scan"], arithmetic);
@@ -168,7 +168,7 @@ fn pictures_go_on_without_the_field_and_not_with_another() {
     let path = room.path("parts/x.json");
     let written: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for (arithmetic, code, expected) in
-        [(None, 0, "complete already"), (Some(OTHER), 1, "device: cuda tf32 -> cpu f32")]
+        [(None, 0, "already complete"), (Some(OTHER), 1, "device: cuda tf32 -> cpu f32")]
     {
         let mut record = written.clone();
         set(&mut record["inputs"], arithmetic);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Weights;
+use super::tensors::Weights;
 use crate::error::{ModelError, WeightsProblem, WeightsProblems};
 
 /// What is counted beside a module's parameters: the batches that torch trained a batch norm on, and the operations

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::hex::hex;
 use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
-use super::{Contents, Inner, Weights, folder, foreign, hex, safetensors_file, torch, wrappers};
+use super::tensors::{Contents, Inner, Weights};
+use super::{folder, foreign, safetensors_file, torch, wrappers};
 use crate::error::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.

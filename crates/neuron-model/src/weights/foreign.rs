@@ -1,6 +1,6 @@
 //! What a file is that holds no weights this crate reads, for the error message.
 
-use super::hex;
+use super::hex::hex;
 
 /// Signatures: where they stand, what they are, and what a file with them is.
 const SIGNATURES: &[(usize, &[u8], &str)] = &[

@@ -1,6 +1,6 @@
 //! What a file holds by name, before any number of it is decoded.
 
-use super::WeightTensor;
+use super::tensors::WeightTensor;
 use crate::error::ModelError;
 
 /// A file whose tensors are known by name and are decoded when they are wanted.

@@ -9,9 +9,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::WeightTensor;
 use super::element::Float;
 use super::listing::{Dictionary, Entry, Source};
+use super::tensors::WeightTensor;
 use crate::error::ModelError;
 
 /// A file begins with the header's length in this many bytes; then comes the header, a JSON object.

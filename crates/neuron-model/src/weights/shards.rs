@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::WeightTensor;
 use super::listing::{Dictionary, Entry, Source};
+use super::tensors::WeightTensor;
 use crate::error::ModelError;
 
 /// More files than any model is split into.

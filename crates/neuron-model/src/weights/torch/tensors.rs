@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::pickle::Pickle;
 use super::value::{Element, Id, Value};
 use crate::error::TorchError;
-use crate::weights::WeightTensor;
 use crate::weights::element::Float;
+use crate::weights::tensors::WeightTensor;
 
 /// torch itself allows no more axes.
 const MAX_AXES: usize = 64;

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Runs the unit tests of the CPU kernels under Miri, which finds what `unsafe` code must not do: access beyond a slice, two
-# exclusive borrows of one value, a race between threads. Takes minutes; tests that would take hours are left out there.
+# Runs unit tests under Miri, which finds undefined behaviour in `unsafe` code: access outside of an allocation, two
+# exclusive borrows of one value, a data race between threads.
 #
-#   scripts/miri.sh [FILTER]...       # tests whose names contain a filter; all by default
+#   scripts/miri.sh [FILTER]...       # tests with names that contain a filter; all by default
 #
-# Needs a nightly toolchain with Miri (rustup toolchain install nightly --component miri,rust-src), or another one that
-# MIRI_TOOLCHAIN names. Miri knows no vector instructions: what runs is the portable kernels, and all that is around them.
+# It covers the CPU kernels with all that is around them (neuron-kernels), on small shapes, as Miri is thousands of times
+# slower than a processor; and the choice of code by processor in neuron-data. The kernels run in their portable form: the
+# intrinsics of the others are not what Miri is for. It cannot run calls to NVIDIA's libraries (neuron-model/src/cuda).
+#
+# Needs cargo-nextest and a nightly toolchain with Miri (rustup toolchain install nightly --component miri,rust-src), or
+# another toolchain that MIRI_TOOLCHAIN names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 toolchain=${MIRI_TOOLCHAIN:-nightly}
@@ -18,4 +22,12 @@ fi
 # the queues rest, are known to break the stricter rules of stacked ones.
 export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-permissive-provenance -Zmiri-tree-borrows -Zmiri-disable-isolation"
 export RAYON_NUM_THREADS=2 PROPTEST_CASES=${PROPTEST_CASES:-2}
-cargo "+$toolchain" miri test -p neuron-kernels --lib -- "$@"
+tests() {
+  cargo "+$toolchain" miri nextest run --no-fail-fast --no-tests pass "$@"
+}
+tests -p neuron-kernels --lib "$@"
+
+# Only a processor with AVX2 and BMI2 has a choice to make.
+if [ "$(uname -m)" = x86_64 ]; then
+  RUSTFLAGS="-C target-feature=+avx2,+bmi2" tests -p neuron-data --lib -E 'test(the_portable_path)' "$@"
+fi

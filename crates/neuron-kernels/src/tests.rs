@@ -179,6 +179,13 @@ fn same_bits(got: &[f32], expected: &[f32]) -> bool {
     got.iter().zip(expected).all(|(got, expected)| got.to_bits() == expected.to_bits())
 }
 
+/// Whether [`Algorithm::Auto`] is worth a run of its own beside the direct one: under Miri only where it is another
+/// algorithm.
+fn tries_auto(case: &Case) -> bool {
+    let Window { kernel, stride, dilation, .. } = case.geometry.window;
+    !cfg!(miri) || (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2])
+}
+
 /// The greatest difference in units of the greatest value.
 fn relative_error(got: &[f32], expected: &[f32]) -> f32 {
     let largest = expected.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
@@ -230,7 +237,7 @@ fn check_forward(isa: &'static Isa, case: &Case, index: usize) {
     );
     let direct = forward(isa, case, Algorithm::Direct, &input, epilogue);
     assert!(same_bits(&direct, &expected), "{isa:?}, {case:?}, {epilogue:.0?}");
-    if !matches!(epilogue, Epilogue::Quotient { .. }) {
+    if tries_auto(case) && !matches!(epilogue, Epilogue::Quotient { .. }) {
         let error = relative_error(&forward(isa, case, Algorithm::Auto, &input, epilogue), &expected);
         assert!(error < WINOGRAD_ERROR, "{isa:?}, {case:?}: {error}");
     }
@@ -257,8 +264,10 @@ fn check_backward(isa: &'static Isa, case: &Case, index: usize) {
     } else {
         assert!(same_bits(&direct, &expected), "{isa:?}, {case:?}, {index}");
     }
-    let error = relative_error(&backward(isa, case, Algorithm::Auto, &gradient, epilogue), &expected);
-    assert!(error < WINOGRAD_ERROR, "{isa:?}, {case:?}: {error}");
+    if tries_auto(case) {
+        let error = relative_error(&backward(isa, case, Algorithm::Auto, &gradient, epilogue), &expected);
+        assert!(error < WINOGRAD_ERROR, "{isa:?}, {case:?}: {error}");
+    }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The kinds of places that images are read from, a file each.
 
-#[cfg(test)]
-pub(crate) mod album;
-mod archives;
+pub(crate) mod archives;
 mod files;
 mod folder;
 mod layout;

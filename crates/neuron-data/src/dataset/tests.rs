@@ -2,7 +2,7 @@ use std::fs;
 use std::io::Cursor;
 
 use super::*;
-use crate::sources::album::write_album;
+use crate::sources::archives::album::write_album;
 use crate::{Moved, Split};
 
 fn tree(files: &[&str]) -> tempfile::TempDir {

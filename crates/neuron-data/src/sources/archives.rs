@@ -1,4 +1,7 @@
-//! Files that hold images: below the path of such a file lie the names of its images.
+//! Files that hold images, a file here each kind: below the path of such a file lie the names of its images.
+
+#[cfg(test)]
+pub(crate) mod album;
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,7 +15,7 @@ use crate::source::Source;
 /// Every kind of file that holds images, in the order in which they are asked.
 pub(super) const KINDS: &[Open] = &[
     #[cfg(test)]
-    super::album::open,
+    album::open,
 ];
 
 /// The archives that paths lead into, each opened once: when the first path does.
@@ -115,7 +118,7 @@ impl Archive {
 
 #[cfg(test)]
 mod tests {
-    use super::super::album::write_album;
+    use super::album::write_album;
     use super::*;
 
     #[test]

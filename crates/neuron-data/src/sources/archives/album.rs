@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::opened::Opened;
 use crate::classes::Classes;
 use crate::error::{DataError, ImageError};
 use crate::limits::Limits;
 use crate::listing::LeftOut;
 use crate::options::DatasetOptions;
 use crate::source::Source;
+use crate::sources::opened::Opened;
 
 #[derive(Debug)]
 struct Album {

@@ -3,30 +3,17 @@
 //! Ignored unless asked for.
 #![cfg(feature = "cuda")]
 
+mod on_gpu;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use neuron_fvis::{Event, Optimizer, Phase, Schedule, Settings, Start, Unit};
-use neuron_model::{
-    ChannelsLast, Device, DeviceEvent, DeviceRequest, Network, Observer, Precision, RelevanceMethod, Weights,
-};
+use neuron_model::{ChannelsLast, Device, Network, RelevanceMethod};
+use on_gpu::{gpu, network};
 
 const SIZE: (usize, usize) = (64, 48);
 const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
 const STEPS: usize = 3;
-
-fn gpu() -> Device {
-    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
-    DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// With the repository's weights, or `$NEURON_DEMO_WEIGHTS` where the test was carried to another machine.
-fn network(device: Device) -> Network {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
-    let weights = std::env::var_os("NEURON_DEMO_WEIGHTS").map_or(repository, PathBuf::from);
-    Network::on(device, "resnet10_demo", Weights::open(&weights).unwrap(), 2).unwrap()
-}
 
 /// Pictures of stripes, each of another width.
 fn stripes(count: usize) -> Vec<f32> {

@@ -123,7 +123,7 @@ impl Composite {
     pub fn rule(&self, graph: &Graph, id: NodeId) -> &Rule {
         let node = graph.node(id);
         let first = || {
-            let reads_pixels = node.operation.op().takes_addend() && node.inputs.contains(&graph.input());
+            let reads_pixels = node.operation.is_product() && node.inputs.contains(&graph.input());
             self.first.as_ref().filter(|_| reads_pixels)
         };
         let by_kind = || self.by_kind.get(&node.operation.kind());
@@ -143,7 +143,7 @@ impl Composite {
         nodes: impl Iterator<Item = NodeId>,
         passes: impl Fn(NodeId) -> bool,
     ) -> Vec<Unsupported> {
-        let knows = |id: NodeId| graph.node(id).operation.op().knows(self.rule(graph, id));
+        let knows = |id: NodeId| graph.node(id).operation.knows(self.rule(graph, id));
         nodes.filter(|id| !knows(*id) || !passes(*id)).map(|id| self.unsupported(graph, id)).collect()
     }
 

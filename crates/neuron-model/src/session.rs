@@ -14,6 +14,7 @@ use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::traversal;
 use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
 
 impl Network {
@@ -31,18 +32,10 @@ impl Network {
     /// # Errors
     /// Those of [`Network::session`].
     pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Session, ModelError> {
-        let plan = self.plan(taps, keep, algorithm)?;
+        self.graph().check_taps(taps)?;
+        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm);
         let executor = executor(self, &plan)?;
         Ok(Session { network: self.clone(), plan, executor })
-    }
-
-    /// A plan of a pass to `taps`, for looking at it.
-    ///
-    /// # Errors
-    /// [`ModelError::ForeignTap`] for a tap of another network.
-    pub fn plan(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Plan, ModelError> {
-        self.graph().check_taps(taps)?;
-        Ok(Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm))
     }
 }
 
@@ -182,11 +175,8 @@ impl Session {
         }
         let graph = self.graph();
         graph.check_taps(wanted.iter().chain([target]))?;
-        let wanted = wanted.iter().map(|tap| tap.node);
-        let between = graph.between(target.node, wanted);
-        let passes = |id| self.executor.passes(composite, id);
-        let list = composite.refused(graph, between.into_iter(), passes);
-        if list.is_empty() { Ok(()) } else { Err(ModelError::Unsupported { list }) }
+        let wanted: Vec<NodeId> = wanted.iter().map(|tap| tap.node).collect();
+        traversal::check(graph, composite, target.node, &wanted, |id| self.executor.passes(composite, id))
     }
 
     /// Passes the seeds back where the values are; `None` if that is the host.

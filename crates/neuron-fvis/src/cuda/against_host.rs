@@ -1,30 +1,17 @@
 //! Pictures compared on a GPU against its own values and backward passes, with the host's sorting between them: the same
 //! bits. Ignored unless asked for.
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+#[path = "../../tests/on_gpu/mod.rs"]
+mod on_gpu;
 
-use neuron_model::{
-    ChannelsLast, Device, DeviceEvent, DeviceRequest, Images, Network, Observer, Precision, RelevanceMethod,
-    Tap, Weights,
-};
+use std::ops::ControlFlow;
+
+use neuron_model::{ChannelsLast, Images, RelevanceMethod, Tap};
+use on_gpu::{gpu, network};
 
 use crate::Objective;
 
 const SIZE: (usize, usize) = (75, 62);
-
-fn gpu() -> Device {
-    let silent: Observer = Arc::new(|_: &DeviceEvent| {});
-    DeviceRequest::Cuda(vec![0]).open(Precision::F32, &silent).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// With the repository's weights, or `$NEURON_DEMO_WEIGHTS` where the test was carried to another machine.
-fn network(device: Device) -> Network {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
-    let weights = std::env::var_os("NEURON_DEMO_WEIGHTS").map_or(repository, PathBuf::from);
-    Network::on(device, "resnet10_demo", Weights::open(&weights).unwrap(), 2).unwrap()
-}
 
 /// Pictures of waves, each of another length.
 fn waves(count: usize, seed: usize) -> Vec<f32> {

@@ -7,7 +7,7 @@ use crate::matching::RANKS_TOGETHER;
 #[path = "../../../neuron-model/src/cuda/emulated/host.rs"]
 mod host;
 
-use host::{Host, Raw};
+use host::{Host, Raw, assert_same, values};
 
 fn emulated() -> Option<Host> {
     Host::compile(KernelSource::PRELUDE, include_str!("kernels.cu"), None)
@@ -29,26 +29,6 @@ fn whole(value: usize) -> Raw {
 fn run(host: &Host, name: &str, count: usize, arguments: &[Raw]) {
     // SAFETY: the arguments are those of the kernel, and their memory is as long as the tests' maps.
     unsafe { host.run(name, count, arguments) };
-}
-
-/// Values of a few sizes, with ties, zeros of both signs, negatives, infinities and NaN.
-fn values(len: usize, seed: usize) -> Vec<f32> {
-    let value = |at: usize| match ((at + 13) * (seed + 7919)) % 47 {
-        0 => f32::NAN,
-        1 => -0.0,
-        2 => f32::INFINITY,
-        other => other as f32 % 11.0 - 5.0 + (other as f32).sin() * 0.001,
-    };
-    (0..len).map(value).collect()
-}
-
-/// Equal bits, apart from those of NaNs.
-fn assert_same(found: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
-        assert!(same, "{what} at {at}: {found} for {expected}");
-    }
 }
 
 /// Relevant features in order, and how far they are from a target, for rows of every length up to the longest that

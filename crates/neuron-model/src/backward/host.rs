@@ -72,7 +72,7 @@ impl SignalOps for OnHost<'_> {
             addend,
             gate: at.gate.map(gate),
         };
-        let signals = node.operation.host().backward(&call, signal, self.pool);
+        let signals = node.operation.backward(&call, signal, self.pool);
         call.addend.into_iter().for_each(|addend| self.pool.release(addend));
         Ok(signals)
     }

@@ -107,7 +107,7 @@ fn host_values(graph: &Graph, prepared: &PreparedWeights, form: WeightForm) -> (
 
 /// How the weights of a convolution or fully connected layer slide.
 pub(crate) fn geometry(graph: &Graph, node: NodeId) -> ConvGeometry {
-    graph.node(node).operation.sliding().expect("only products have weights that slide")
+    graph.node(node).operation.op().sliding().expect("only products have weights that slide")
 }
 
 /// `[out, in, kernel, kernel]` to `[out, kernel, kernel, in]`.

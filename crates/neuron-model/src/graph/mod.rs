@@ -93,23 +93,6 @@ impl Graph {
         needed
     }
 
-    /// The nodes whose operations a signal passes on its way from `target` down to the `wanted` nodes.
-    pub(crate) fn between(&self, target: NodeId, wanted: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
-        let below_target = self.ancestors([target]);
-        let mut leads_down = vec![false; self.nodes.len()];
-        wanted.into_iter().for_each(|id| leads_down[id.0] = true);
-        let mut between = Vec::new();
-        for id in self.ids() {
-            if self.node(id).inputs.iter().any(|input| leads_down[input.0]) {
-                leads_down[id.0] = true;
-                if below_target[id.0] {
-                    between.push(id);
-                }
-            }
-        }
-        between
-    }
-
     /// The shape of every node's map for images of `height x width`; `None` for nodes that are not `needed`.
     ///
     /// # Errors

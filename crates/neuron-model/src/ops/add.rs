@@ -30,10 +30,7 @@ impl Op for Add {
     }
 
     fn knows(&self, rule: &Rule) -> bool {
-        matches!(
-            rule,
-            Rule::Gradient | Rule::Identity | Rule::ByMagnitude | Rule::Epsilon { .. } | Rule::Custom(_)
-        )
+        matches!(rule, Rule::Gradient | Rule::Identity | Rule::ByMagnitude | Rule::Epsilon { .. })
     }
 }
 
@@ -57,7 +54,6 @@ impl HostOp for Add {
                 split_by_value(main, other, *eps, pool.own(&mut signal), &mut shortcut);
                 vec![signal, Arc::new(shortcut)]
             }
-            Rule::Custom(_) => call.custom(signal, None, pool).unwrap_or_default(),
             // Each input gets the whole signal, for which nothing is copied.
             _ => vec![signal.clone(), signal],
         }

@@ -5,8 +5,7 @@ use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
 use super::product::{self, Sliding};
 use crate::error::ShapeError;
-use crate::prepared::Choice;
-use crate::prepared::Part;
+use crate::prepared::{Choice, Part};
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
@@ -58,14 +57,8 @@ impl Op for Convolution {
         product::knows(rule)
     }
 
-    fn takes_addend(&self) -> bool {
-        true
-    }
-}
-
-impl Convolution {
-    fn sliding<'a>(&self, weights: &super::Weighted<'a>) -> Sliding<'a> {
-        Sliding { weights: *weights, geometry: self.geometry }
+    fn sliding(&self) -> Option<ConvGeometry> {
+        Some(self.geometry)
     }
 }
 
@@ -76,10 +69,10 @@ impl HostOp for Convolution {
             None if !self.bias => Choice::part(Part::Raw),
             fold => Choice { part: Part::Raw, fold, algorithm: call.algorithm },
         };
-        self.sliding(&call.weights).forward(call, choice, output);
+        Sliding { weights: call.weights, geometry: self.geometry }.forward(call, choice, output);
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        self.sliding(&call.weights).backward(call, signal, pool)
+        Sliding { weights: call.weights, geometry: self.geometry }.backward(call, signal, pool)
     }
 }

@@ -6,7 +6,7 @@ use neuron_kernels::{Algorithm, Buffer, View, copy};
 
 use super::op::Op;
 use crate::prepared::{Fold, Owner, PreparedWeights};
-use crate::rule::{Product, Rule, Site};
+use crate::rule::Rule;
 
 /// An operation on the CPU. An operation without a backward pass knows no rule ([`Op::knows`]).
 pub(crate) trait HostOp: Op {
@@ -55,7 +55,7 @@ pub(crate) struct Backward<'a> {
     pub(crate) output: Option<View<'a>>,
     /// What the forward call saved beside the output.
     pub(crate) saved: &'a [u8],
-    /// What has arrived at the first input along other paths, if the operation adds it itself ([`Op::takes_addend`]).
+    /// What has arrived at the first input along other paths, if the operation adds it itself ([`Op::sliding`]).
     pub(crate) addend: Option<Signal>,
     /// The ReLU below that the signal passes in the same call, by its output and its rule.
     pub(crate) gate: Option<(&'a [f32], &'a Rule)>,
@@ -92,22 +92,6 @@ impl<'a> Backward<'a> {
     /// If it was not kept: a pass checks before it starts that the session keeps what its rules read.
     pub(crate) fn input(&self, index: usize) -> View<'a> {
         self.inputs[index].expect("a pass checks that the session keeps what its rules read")
-    }
-
-    /// Signals at the inputs by a rule of an embedder's.
-    pub(crate) fn custom(
-        &self,
-        signal: Signal,
-        product: Option<&dyn Product>,
-        pool: &mut Pool,
-    ) -> Option<Vec<Signal>> {
-        let Rule::Custom(rule) = self.rule else { return None };
-        let mut outputs: Vec<Buffer> = self.sizes.iter().map(|size| pool.take(size.len())).collect();
-        let site = Site { inputs: self.inputs, output: self.output, product };
-        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|output| &mut output[..]).collect();
-        rule.pass(&site, self.signal(&signal), &mut slices);
-        pool.release(signal);
-        Some(outputs.into_iter().map(Arc::new).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 use neuron_geometry::Window;
 use neuron_kernels::ConvGeometry;
 
-use super::host::{Backward, Forward, HostOp, Pool, Signal, Weighted};
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
 use super::product::{self, Sliding};
 use crate::error::ShapeError;
@@ -22,13 +22,9 @@ pub struct Linear {
 
 impl Linear {
     /// The convolution that it is.
-    pub(crate) fn geometry(&self) -> ConvGeometry {
+    fn geometry(&self) -> ConvGeometry {
         let (in_channels, out_channels) = (self.in_features, self.out_features);
         ConvGeometry { in_channels, out_channels, groups: 1, window: Window::square(1, 1, 0) }
-    }
-
-    fn sliding<'a>(&self, weights: &Weighted<'a>) -> Sliding<'a> {
-        Sliding { weights: *weights, geometry: self.geometry() }
     }
 }
 
@@ -64,17 +60,21 @@ impl Op for Linear {
         product::knows(rule)
     }
 
-    fn takes_addend(&self) -> bool {
-        true
+    fn sliding(&self) -> Option<ConvGeometry> {
+        Some(self.geometry())
     }
 }
 
 impl HostOp for Linear {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        self.sliding(&call.weights).forward(call, Choice::part(Part::Raw), output);
+        Sliding { weights: call.weights, geometry: self.geometry() }.forward(
+            call,
+            Choice::part(Part::Raw),
+            output,
+        );
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        self.sliding(&call.weights).backward(call, signal, pool)
+        Sliding { weights: call.weights, geometry: self.geometry() }.backward(call, signal, pool)
     }
 }

@@ -53,7 +53,7 @@ impl Op for MaxPool {
     }
 
     fn knows(&self, rule: &Rule) -> bool {
-        matches!(rule, Rule::Gradient | Rule::AveragePool { .. } | Rule::Custom(_))
+        matches!(rule, Rule::Gradient | Rule::AveragePool { .. })
     }
 }
 
@@ -63,9 +63,6 @@ impl HostOp for MaxPool {
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        if let Rule::Custom(_) = call.rule {
-            return call.custom(signal, None, pool).unwrap_or_default();
-        }
         let size = call.sizes[0];
         let mut output = pool.take(size.len());
         if let Rule::AveragePool { eps } = call.rule {

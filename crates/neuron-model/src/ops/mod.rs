@@ -7,6 +7,7 @@
 mod add;
 mod batch_norm;
 mod convolution;
+mod custom;
 mod global_average_pool;
 mod host;
 mod input;
@@ -22,7 +23,9 @@ pub(crate) use host::{Backward, Forward, HostOp, Pool, Signal, Size, Weighted};
 pub use crate::error::ShapeError;
 pub use op::{Op, Saves, TensorSpec};
 
+use crate::rule::Rule;
 use crate::value::Shape;
+use product::Sliding;
 
 /// Makes the enum, its kinds, and the one match that leads to an operation's behaviour.
 macro_rules! operations {
@@ -90,6 +93,23 @@ impl Operation {
     /// What it is.
     pub fn op(&self) -> &dyn Op {
         self.host()
+    }
+
+    /// Whether it is a product of its input and weights.
+    pub fn is_product(&self) -> bool {
+        self.op().sliding().is_some()
+    }
+
+    /// Whether a signal can pass it by a rule on the CPU.
+    pub fn knows(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Custom(_)) || self.op().knows(rule)
+    }
+
+    /// Passes a signal from the output to each input, in their order, by the rule of the call.
+    pub(crate) fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        let Rule::Custom(rule) = call.rule else { return self.host().backward(call, signal, pool) };
+        let sliding = self.op().sliding().map(|geometry| Sliding { weights: call.weights, geometry });
+        custom::backward(&**rule, call, sliding, signal, pool)
     }
 
     /// Shape of the output, with the number of inputs checked.

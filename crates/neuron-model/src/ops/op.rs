@@ -3,6 +3,7 @@
 use std::fmt;
 
 use neuron_geometry::ReceptiveField;
+use neuron_kernels::ConvGeometry;
 
 use crate::error::ShapeError;
 use crate::rule::Rule;
@@ -42,12 +43,13 @@ pub trait Op: fmt::Debug {
     /// What outlives a forward pass that keeps so much.
     fn saves(&self, keep: Keep) -> Saves;
 
-    /// Whether a signal can pass it by this rule.
+    /// Whether a signal can pass it by this rule; rules of an embedder's own are not asked about.
     fn knows(&self, rule: &Rule) -> bool;
 
-    /// Whether its backward call adds what has arrived at its input already, and can pass the ReLU below.
-    fn takes_addend(&self) -> bool {
-        false
+    /// How its weights slide over the input, if it is a product of both. The backward call of a product adds what has
+    /// arrived at its input already, and can pass the ReLU below.
+    fn sliding(&self) -> Option<ConvGeometry> {
+        None
     }
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use neuron_kernels::{Algorithm, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update};
 
-#[cfg(feature = "cuda")]
-use super::Operation;
 use super::host::{Backward, Forward, Pool, Signal, Weighted};
 use super::op::Saves;
 use super::sums::{Divisor, Sum, Where, sums};
 use crate::prepared::{Choice, Part};
-use crate::rule::{Product, Rule};
+use crate::rule::Rule;
 use crate::value::Keep;
 
 /// Relevance reads the inputs; the gradient of a product needs none of its values.
@@ -19,19 +17,7 @@ pub(super) fn saves(keep: Keep) -> Saves {
 }
 
 pub(super) fn knows(rule: &Rule) -> bool {
-    matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::Custom(_)) || !sums(rule).is_empty()
-}
-
-#[cfg(feature = "cuda")]
-impl Operation {
-    /// How the weights of a convolution, or of a fully connected layer as one, slide; `None` for any other operation.
-    pub(crate) fn sliding(&self) -> Option<ConvGeometry> {
-        match self {
-            Self::Convolution(convolution) => Some(convolution.geometry),
-            Self::Linear(linear) => Some(linear.geometry()),
-            _ => None,
-        }
-    }
+    matches!(rule, Rule::Gradient | Rule::ZPlus { .. }) || !sums(rule).is_empty()
 }
 
 /// Weights that slide over a map.
@@ -54,15 +40,6 @@ impl<'a> Sliding<'a> {
         match call.rule {
             Rule::Gradient => self.gradient(call, &signal, addend, &mut output),
             Rule::ZPlus { eps } => self.z_plus(call, &signal, addend, (*eps, pool), &mut output),
-            Rule::Custom(_) => {
-                pool.give(output);
-                let product = Crossed { sliding: self, call };
-                let mut signals = call.custom(signal, Some(&product), pool).unwrap_or_default();
-                if let (Some(signal), Some(addend)) = (signals.first_mut(), addend) {
-                    update(pool.own(signal), addend, |value, more| value + more);
-                }
-                return signals;
-            }
             rule => {
                 for (index, sum) in sums(rule).iter().enumerate() {
                     self.sum(call, sum, (&signal, index == 0), pool, &mut output);
@@ -106,7 +83,7 @@ impl<'a> Sliding<'a> {
         self.transposed(call, choice, (quotient, epilogue), output);
     }
 
-    fn transposed(
+    pub(super) fn transposed(
         &self,
         call: &Backward<'_>,
         choice: Choice<'_>,
@@ -155,7 +132,7 @@ impl<'a> Sliding<'a> {
     }
 
     /// The product of any input of its shape and a part of the weights; whole weights come with their bias.
-    fn product(&self, part: Part, input: View<'_>, output: &mut [f32]) {
+    pub(super) fn product(&self, part: Part, input: View<'_>, output: &mut [f32]) {
         let Weighted { prepared, owner, .. } = self.weights;
         let epilogue = Epilogue::Activation { residual: None, relu: false };
         prepared.convolution(owner, self.geometry, self.choice(part)).forward(input, epilogue, output);
@@ -171,29 +148,7 @@ impl<'a> Sliding<'a> {
     }
 
     /// A part of the weights, past the norm above if that is computed in the same step.
-    fn choice(&self, part: Part) -> Choice<'a> {
+    pub(super) fn choice(&self, part: Part) -> Choice<'a> {
         Choice { fold: self.weights.fold, ..Choice::part(part) }
-    }
-}
-
-/// A product that a signal passes, for a rule of an embedder's.
-struct Crossed<'a, 'b> {
-    sliding: &'a Sliding<'b>,
-    call: &'a Backward<'b>,
-}
-
-impl Product for Crossed<'_, '_> {
-    fn forward(&self, part: Part, input: View<'_>) -> Vec<f32> {
-        let mut output = vec![0.0; self.call.output_size.len()];
-        self.sliding.product(part, input, &mut output);
-        output
-    }
-
-    fn transpose(&self, part: Part, signal: View<'_>) -> Vec<f32> {
-        let mut output = vec![0.0; self.call.sizes[0].len()];
-        let choice = self.sliding.choice(part);
-        let epilogue = TransposeEpilogue::default();
-        self.sliding.transposed(self.call, choice, (signal.data, epilogue), &mut output);
-        output
     }
 }

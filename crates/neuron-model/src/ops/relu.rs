@@ -25,7 +25,7 @@ impl Op for Relu {
     }
 
     fn knows(&self, rule: &Rule) -> bool {
-        matches!(rule, Rule::Gradient | Rule::Guided | Rule::Deconvolution | Rule::Identity | Rule::Custom(_))
+        matches!(rule, Rule::Gradient | Rule::Guided | Rule::Deconvolution | Rule::Identity)
     }
 }
 
@@ -39,7 +39,6 @@ impl HostOp for Relu {
         match call.rule {
             Rule::Identity => {}
             Rule::Deconvolution => clamp_negative(pool.own(&mut signal)),
-            Rule::Custom(_) => return call.custom(signal, None, pool).unwrap_or_default(),
             Rule::Guided => update(pool.own(&mut signal), output(), guided),
             _ => update(pool.own(&mut signal), output(), gated),
         }

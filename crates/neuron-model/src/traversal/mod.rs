@@ -5,4 +5,4 @@ mod start;
 mod traverse;
 
 pub(crate) use start::Start;
-pub(crate) use traverse::{Crossing, SignalOps, traverse};
+pub(crate) use traverse::{Crossing, SignalOps, check, traverse};

@@ -27,7 +27,7 @@ pub(crate) trait SignalOps: Send {
     fn discard(&mut self, signal: Self::Signal);
 
     /// Passes an operation: returns the signal at each of its inputs. What has arrived at the first input already is
-    /// added by operations that [take it](crate::ops::Op::takes_addend).
+    /// added by [products](crate::ops::Op::sliding).
     fn cross(
         &mut self,
         at: Crossing,
@@ -47,6 +47,30 @@ pub(crate) struct Crossing {
     pub(crate) gate: Option<NodeId>,
 }
 
+/// Checks that a signal can go from `start` to the wanted nodes by a composite, where `passes` is what a device computes.
+///
+/// # Errors
+/// [`ModelError::Unsupported`] with every operation on the way that cannot be passed by its rule.
+pub(crate) fn check(
+    graph: &Graph,
+    composite: &Composite,
+    start: NodeId,
+    wanted: &[NodeId],
+    passes: impl Fn(NodeId) -> bool,
+) -> Result<(), ModelError> {
+    check_route(graph, composite, &Route::new(graph, composite, &[start], wanted), passes)
+}
+
+fn check_route(
+    graph: &Graph,
+    composite: &Composite,
+    route: &Route,
+    passes: impl Fn(NodeId) -> bool,
+) -> Result<(), ModelError> {
+    let list = composite.refused(graph, route.crossed(graph), passes);
+    if list.is_empty() { Ok(()) } else { Err(ModelError::Unsupported { list }) }
+}
+
 /// Passes some seeds down to the wanted nodes: the signals there.
 ///
 /// # Errors
@@ -61,10 +85,7 @@ pub(crate) fn traverse<O: SignalOps>(
 ) -> Result<Vec<(NodeId, O::Signal)>, ModelError> {
     let starts: Vec<NodeId> = seeds.iter().map(|(node, _)| *node).collect();
     let route = Route::new(graph, composite, &starts, wanted);
-    let list = composite.refused(graph, route.crossed(graph), |id| ops.passes(id));
-    if !list.is_empty() {
-        return Err(ModelError::Unsupported { list });
-    }
+    check_route(graph, composite, &route, |id| ops.passes(id))?;
     let mut signals = Vec::new();
     signals.resize_with(graph.nodes().len(), || None);
     let past_relu = vec![false; graph.nodes().len()];
@@ -122,7 +143,7 @@ impl<O: SignalOps> Traversal<'_, O> {
     /// Through an operation, with the batch norm that is folded into it.
     fn cross(&mut self, id: NodeId, fold: Option<NodeId>, signal: O::Signal) -> Result<(), ModelError> {
         let node = self.graph.node(id);
-        if !node.operation.op().takes_addend() {
+        if !node.operation.is_product() {
             let at = Crossing { node: id, fold, gate: None };
             let parts = self.ops.cross(at, signal, None)?;
             for (input, part) in node.inputs.iter().zip(parts) {

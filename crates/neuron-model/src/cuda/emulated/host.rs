@@ -1,4 +1,5 @@
-//! Kernels' source as a library of the CPU's: every kernel runs as one thread of one block.
+//! Kernels' source as a library of the CPU's: every kernel runs as one thread of one block. With it values to run them
+//! on.
 
 use std::ffi::c_void;
 use std::process::Command;
@@ -79,4 +80,24 @@ fn call(kernel: &str) -> String {
     let (parameters, _) = rest.split_once(") {").expect("a kernel has a body");
     let arguments: String = (0..parameters.matches(',').count()).map(|at| format!(", a[{at}]")).collect();
     format!("extern \"C\" void call_{name}(whole n, const Argument *a) {{ {name}(n{arguments}); }}\n")
+}
+
+/// Values of a few sizes, with ties, zeros of both signs, negatives, infinities and NaN.
+pub(crate) fn values(len: usize, seed: usize) -> Vec<f32> {
+    let value = |at: usize| match ((at + 13) * (seed + 7919)) % 47 {
+        0 => f32::NAN,
+        1 => -0.0,
+        2 => f32::INFINITY,
+        other => other as f32 % 11.0 - 5.0 + (other as f32).sin() * 0.001,
+    };
+    (0..len).map(value).collect()
+}
+
+/// Equal bits, apart from those of NaNs.
+pub(crate) fn assert_same(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
+        assert!(same, "{what} at {at}: {found} for {expected}");
+    }
 }

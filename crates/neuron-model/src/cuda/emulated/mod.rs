@@ -12,7 +12,7 @@ use super::kernels::{KernelSource, MAPS_IN_BF16, SOURCE};
 use super::memory::{DeviceView, Kind};
 use super::signature::Signature;
 use half::bf16;
-use host::{Host, Raw};
+use host::{Host, Raw, assert_same, values};
 use neuron_kernels::{self as kernels, View};
 
 /// The kernels for maps of an element.
@@ -77,26 +77,6 @@ const NONE: Argument<'_> = Argument::Nothing;
 
 fn whole(value: usize) -> Argument<'static> {
     value.into()
-}
-
-/// Values of a few sizes, with ties, zeros of both signs, negatives, infinities and NaN.
-fn values(len: usize, seed: usize) -> Vec<f32> {
-    let value = |at: usize| match ((at + 13) * (seed + 7919)) % 47 {
-        0 => f32::NAN,
-        1 => -0.0,
-        2 => f32::INFINITY,
-        other => other as f32 % 11.0 - 5.0 + (other as f32).sin() * 0.001,
-    };
-    (0..len).map(value).collect()
-}
-
-/// Equal bits, apart from those of NaNs.
-fn assert_same(found: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let same = found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan());
-        assert!(same, "{what} at {at}: {found} for {expected}");
-    }
 }
 
 const BATCH: usize = 2;

@@ -30,7 +30,7 @@ pub(super) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
         let plain = |window: Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
         let window = match operation {
             Operation::MaxPool(pool) => Some(pool.window),
-            operation => operation.sliding().map(|geometry| geometry.window),
+            operation => operation.op().sliding().map(|geometry| geometry.window),
         };
         if !KNOWN.contains(&operation.kind()) {
             return Some("no kernel for GPUs");

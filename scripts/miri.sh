@@ -18,13 +18,13 @@ if ! cargo "+$toolchain" miri --version >/dev/null 2>&1; then
   exit 1
 fi
 
-# rayon's threads outlive the tests, and its queues keep pointers as integers. Tree borrows: crossbeam's epochs, on which
-# the queues rest, are known to break the stricter rules of stacked ones.
-export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-permissive-provenance -Zmiri-tree-borrows -Zmiri-disable-isolation"
-export RAYON_NUM_THREADS=2 PROPTEST_CASES=${PROPTEST_CASES:-2}
+# The threads of the default pool outlive the tests.
+export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-num-cpus=2"
+export PROPTEST_CASES=${PROPTEST_CASES:-2}
 tests() {
   cargo "+$toolchain" miri nextest run --no-fail-fast --no-tests pass "$@"
 }
+tests -p neuron-threads "$@"
 tests -p neuron-kernels --lib "$@"
 
 # Only a processor with AVX2 and BMI2 has a choice to make.

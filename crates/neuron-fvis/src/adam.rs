@@ -1,5 +1,3 @@
-use rayon::prelude::*;
-
 /// The optimiser of Kingma and Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015), without weight decay.
 ///
 /// In f32 in the order of operations of PyTorch.
@@ -31,9 +29,9 @@ impl Adam {
         let root = unbiased(betas.1).sqrt() as f32;
         let (keep_square, gain_mean, gain_square) =
             (betas.1 as f32, (1.0 - betas.0) as f32, (1.0 - betas.1) as f32);
-        let moments = self.mean.par_chunks_mut(CHUNK).zip(self.square.par_chunks_mut(CHUNK));
-        let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments);
-        chunks.for_each(|((values, gradient), (mean, square))| {
+        let moments = self.mean.chunks_mut(CHUNK).zip(self.square.chunks_mut(CHUNK));
+        let chunks = values.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)).zip(moments);
+        neuron_threads::for_each(chunks, |_, ((values, gradient), (mean, square))| {
             let moments = mean.iter_mut().zip(square);
             for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient).zip(moments) {
                 *mean += gain_mean * (gradient - *mean);

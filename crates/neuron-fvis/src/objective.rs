@@ -1,7 +1,6 @@
 use std::ops::ControlFlow;
 
 use neuron_model::{ByteImages, ChannelsLast, Images, Network, RelevanceMethod, Tap};
-use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda::{Distribution, Matched};
@@ -274,8 +273,8 @@ impl LayerTarget {
         let positions = map.values.len() / channels;
         let scales = self.scales(weight);
         let mut sums = vec![0.0; channels];
-        let blocks = gradient.par_chunks_mut(BLOCK * positions).zip(sums.par_chunks_mut(BLOCK));
-        blocks.enumerate().for_each_init(Channels::default, |scratch, (block, (gradient, sums))| {
+        let blocks = gradient.chunks_mut(BLOCK * positions).zip(sums.chunks_mut(BLOCK));
+        neuron_threads::for_each_with(Channels::default, blocks, |scratch, block, (gradient, sums)| {
             scratch.gather(map, block * BLOCK, sums.len());
             let rows = gradient.chunks_exact_mut(positions).zip(sums).enumerate();
             for (index, (gradient, sum)) in rows {
@@ -345,8 +344,8 @@ impl Sum {
     fn add(&mut self, map: FeatureMap<'_>) {
         let positions = map.values.len() / map.channels;
         let mut strongest = vec![0.0; map.channels];
-        let blocks = self.sorted.par_chunks_mut(BLOCK * positions).zip(strongest.par_chunks_mut(BLOCK));
-        blocks.enumerate().for_each_init(Channels::default, |scratch, (block, (sums, strongest))| {
+        let blocks = self.sorted.chunks_mut(BLOCK * positions).zip(strongest.chunks_mut(BLOCK));
+        neuron_threads::for_each_with(Channels::default, blocks, |scratch, block, (sums, strongest)| {
             scratch.gather(map, block * BLOCK, strongest.len());
             for (index, (sums, strongest)) in sums.chunks_exact_mut(positions).zip(strongest).enumerate() {
                 *strongest = scratch.strongest(index);

@@ -2,7 +2,6 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
-use rayon::prelude::*;
 
 use crate::error::FvisError;
 use crate::item::{FeatureStep, Item};
@@ -198,16 +197,16 @@ impl<'r> Optimizer<'r> {
         seen.resize(items.len() * len, 0.0);
         let network = objective.network().clone();
         network.install(|| {
-            let seen = seen.par_chunks_exact_mut(len).zip(&views).zip(&*items);
-            seen.for_each(|((seen, view), item)| view.write(&item.picture, seen));
+            let seen = seen.chunks_exact_mut(len).zip(&views).zip(&*items);
+            neuron_threads::for_each(seen, |_, ((seen, view), item)| view.write(&item.picture, seen));
         });
 
         let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
         let distance = objective.compare(seen, (height, width), &units)?;
-        let parts = seen.par_chunks_exact(len).zip(distance.gradient.par_chunks_exact(len));
+        let parts = seen.chunks_exact(len).zip(distance.gradient.chunks_exact(len));
         let parts = parts.zip(&views).zip(distance.items).zip(&mut *items);
         network.install(|| {
-            parts.for_each(|((((seen, gradient), view), distance), item)| {
+            neuron_threads::for_each(parts, |_, ((((seen, gradient), view), distance), item)| {
                 let features = FeatureStep { view, seen, view_width: width, gradient, distance };
                 item.descend(features, settings, phase, learning_rate);
             });

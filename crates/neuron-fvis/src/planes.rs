@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 /// Channels that are moved together: their values of one position fill a cache line.
 pub(crate) const BLOCK: usize = 16;
 /// Positions of a tile that is read and written at once.
@@ -46,7 +44,7 @@ pub(crate) fn gather(map: &[f32], channels: usize, wanted: Range<usize>, planes:
 /// * `map`: `[positions, channels]`
 pub(crate) fn scatter(planes: &[f32], channels: usize, map: &mut [f32]) {
     let positions = map.len() / channels;
-    map.par_chunks_mut(POSITIONS * channels).enumerate().for_each(|(chunk, map)| {
+    neuron_threads::for_each(map.chunks_mut(POSITIONS * channels), |chunk, map| {
         let first = chunk * POSITIONS;
         for block in (0..channels).step_by(BLOCK) {
             let block = block..channels.min(block + BLOCK);

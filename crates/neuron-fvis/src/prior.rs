@@ -1,4 +1,3 @@
-use rayon::prelude::*;
 use serde::Serialize;
 
 /// What natural pictures are like, whatever they show: neighbouring pixels are similar, and none is extreme.
@@ -43,10 +42,14 @@ impl ImagePriors {
     pub(crate) fn add_gradient(&self, picture: &[f32], width: usize, gradient: &mut [f32]) -> PriorLoss {
         let mut loss = PriorLoss::default();
         // Each sum in one order, whatever the threads.
-        let (variations, squares): (Vec<_>, f64) = rayon::join(
-            || NEIGHBOURS.par_iter().map(|neighbour| variation(picture, width, *neighbour)).collect(),
-            || sum_of_squares(picture),
-        );
+        let mut sums = [(0.0, 0.0, 0); NEIGHBOURS.len() + 1];
+        neuron_threads::for_each(&mut sums, |index, sums| {
+            *sums = match NEIGHBOURS.get(index) {
+                Some(neighbour) => variation(picture, width, *neighbour),
+                None => (0.0, sum_of_squares(picture), 0),
+            };
+        });
+        let [variations @ .., (_, squares, _)] = sums;
         let pulls = variations.into_iter().map(|(absolute, squares, count)| {
             let norm = squares.sqrt();
             loss.tv_l1 += absolute / count.max(1) as f64;
@@ -58,7 +61,7 @@ impl ImagePriors {
         let pulls: Vec<Pull> = pulls.collect();
         loss.l2 = squares.sqrt();
         let share = if loss.l2 > 0.0 { (self.l2 / loss.l2) as f32 } else { 0.0 };
-        gradient.par_chunks_mut(3 * width).enumerate().for_each(|(row, gradient)| {
+        neuron_threads::for_each(gradient.chunks_mut(3 * width), |row, gradient| {
             for (neighbour, pull) in NEIGHBOURS.iter().zip(&pulls) {
                 pull.add_to_row(picture, width, *neighbour, row, gradient);
             }

@@ -1,7 +1,5 @@
 //! What the network sees of a picture in a step: pooled, rolled, mirrored.
 
-use rayon::prelude::*;
-
 /// How a picture is moved before the network sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
@@ -70,7 +68,7 @@ impl View {
         let Shift { down, right, mirrored } = self.shift;
         let row_len = 3 * self.width;
         let first = 3 * (-right).rem_euclid(self.width as isize) as usize;
-        rolled.par_chunks_exact_mut(row_len).enumerate().for_each(|(y, rolled)| {
+        neuron_threads::for_each(rolled.chunks_exact_mut(row_len), |y, rolled| {
             let y = (y as isize - down).rem_euclid(self.height as isize) as usize;
             let (end, start) = picture[y * row_len..][..row_len].split_at(first);
             if mirrored {

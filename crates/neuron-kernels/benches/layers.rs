@@ -104,7 +104,7 @@ fn main() {
             _ => panic!("unknown flag {flag}: there are --batch and --threads"),
         }
     }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
+    let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
     pool.install(|| {
         let peak = Bench { batch: threads, peak: 1.0 };
         let cached = layer("in cache", (256, 512, 1), (1, 1, 0), 13, false, 0);

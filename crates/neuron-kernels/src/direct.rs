@@ -2,7 +2,6 @@
 //! time, never laid out as a whole.
 use crate::microkernel::{Axis, FullEpilogue, Isa, MatrixMut, Rows, Split, Stage, gemm, with_scratch};
 use crate::packed::{Depth, Packed};
-use crate::parallel;
 use crate::shape::View;
 
 mod by_position;
@@ -290,7 +289,7 @@ impl Direct {
 
     /// Shares of the rows and of each block's columns, so that every thread gets several tasks.
     fn partition(&self, rows: usize) -> (usize, usize) {
-        let (threads, panel) = (parallel::threads(), self.isa.panel);
+        let (threads, panel) = (neuron_threads::threads(), self.isa.panel);
         let panels = self.blocks.outputs.div_ceil(panel);
         let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
         // From the largest task that fits the caches downwards: wide ones lose columns, tall ones rows, in turn.

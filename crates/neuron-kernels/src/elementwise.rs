@@ -1,5 +1,4 @@
 //! Passes over whole maps that no convolution could take along.
-use crate::parallel;
 
 /// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
 const CHUNK: usize = 8192;
@@ -12,7 +11,7 @@ const CHUNK: usize = 8192;
 pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
     let channels = scale.len();
     let chunk = channels * (CHUNK / channels).max(1);
-    parallel::for_each_chunk(output, chunk, |index, values| {
+    neuron_threads::for_each(output.chunks_mut(chunk), |index, values| {
         let inputs = &input[index * chunk..][..values.len()];
         for (values, inputs) in values.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
             for (((value, input), scale), shift) in values.iter_mut().zip(inputs).zip(scale).zip(shift) {
@@ -25,14 +24,14 @@ pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, outp
 
 /// `output = input`.
 pub fn copy(input: &[f32], output: &mut [f32]) {
-    parallel::for_each_chunk(output, CHUNK, |index, values| {
+    neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
         values.copy_from_slice(&input[index * CHUNK..][..values.len()]);
     });
 }
 
 /// `output = relu(input)`.
 pub fn relu(input: &[f32], output: &mut [f32]) {
-    parallel::for_each_chunk(output, CHUNK, |index, values| {
+    neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
         let inputs = &input[index * CHUNK..][..values.len()];
         values.iter_mut().zip(inputs).for_each(|(value, input)| *value = rectified(*input));
     });
@@ -40,7 +39,7 @@ pub fn relu(input: &[f32], output: &mut [f32]) {
 
 /// `output = relu?(left + right)`.
 pub fn add(left: &[f32], right: &[f32], relu: bool, output: &mut [f32]) {
-    parallel::for_each_chunk(output, CHUNK, |index, values| {
+    neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
         let at = index * CHUNK;
         let pairs = left[at..][..values.len()].iter().zip(&right[at..][..values.len()]);
         for (value, (left, right)) in values.iter_mut().zip(pairs) {
@@ -52,7 +51,7 @@ pub fn add(left: &[f32], right: &[f32], relu: bool, output: &mut [f32]) {
 
 /// Changes every value by `change(value, other)`.
 pub fn update(values: &mut [f32], other: &[f32], change: impl Fn(f32, f32) -> f32 + Sync) {
-    parallel::for_each_chunk(values, CHUNK, |index, values| {
+    neuron_threads::for_each(values.chunks_mut(CHUNK), |index, values| {
         let others = &other[index * CHUNK..][..values.len()];
         values.iter_mut().zip(others).for_each(|(value, other)| *value = change(*value, *other));
     });
@@ -65,7 +64,7 @@ pub fn update(values: &mut [f32], other: &[f32], change: impl Fn(f32, f32) -> f3
 /// * `scale`: `[channels]`
 pub fn scale_by_channel(values: &mut [f32], scale: &[f32]) {
     let channels = scale.len();
-    parallel::for_each_chunk(values, channels * (CHUNK / channels).max(1), |_, values| {
+    neuron_threads::for_each(values.chunks_mut(channels * (CHUNK / channels).max(1)), |_, values| {
         for position in values.chunks_exact_mut(channels) {
             position.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale);
         }
@@ -74,7 +73,7 @@ pub fn scale_by_channel(values: &mut [f32], scale: &[f32]) {
 
 /// Replaces negative values by 0; NaN stays.
 pub fn clamp_negative(values: &mut [f32]) {
-    parallel::for_each_chunk(values, CHUNK, |_, values| {
+    neuron_threads::for_each(values.chunks_mut(CHUNK), |_, values| {
         values.iter_mut().for_each(|value| *value = rectified(*value));
     });
 }
@@ -84,31 +83,37 @@ pub fn clamp_negative(values: &mut [f32]) {
 ///
 /// `signal` becomes the part of `main`; the rest is written to `rest`.
 pub fn split_by_magnitude(main: &[f32], shortcut: &[f32], signal: &mut [f32], rest: &mut [f32]) {
-    parallel::for_each_chunk_pair(signal, rest, CHUNK, |index, signal, rest| {
-        let at = index * CHUNK;
-        let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
-        for ((signal, rest), (main, shortcut)) in signal.iter_mut().zip(rest).zip(terms) {
-            let sum = main.abs() + shortcut.abs();
-            let share = if sum == 0.0 { 0.5 } else { main.abs() / sum };
-            *rest = (1.0 - share) * *signal;
-            *signal *= share;
-        }
-    });
+    neuron_threads::for_each(
+        signal.chunks_mut(CHUNK).zip(rest.chunks_mut(CHUNK)),
+        |index, (signal, rest)| {
+            let at = index * CHUNK;
+            let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
+            for ((signal, rest), (main, shortcut)) in signal.iter_mut().zip(rest).zip(terms) {
+                let sum = main.abs() + shortcut.abs();
+                let share = if sum == 0.0 { 0.5 } else { main.abs() / sum };
+                *rest = (1.0 - share) * *signal;
+                *signal *= share;
+            }
+        },
+    );
 }
 
 /// Divides a signal between the two terms of a sum in proportion to their values: `term / (sum +- eps) * signal`.
 ///
 /// `signal` becomes the part of `main`; that of `shortcut` is written to `other`.
 pub fn split_by_value(main: &[f32], shortcut: &[f32], eps: f32, signal: &mut [f32], other: &mut [f32]) {
-    parallel::for_each_chunk_pair(signal, other, CHUNK, |index, signal, other| {
-        let at = index * CHUNK;
-        let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
-        for ((signal, other), (main, shortcut)) in signal.iter_mut().zip(other).zip(terms) {
-            let quotient = *signal / stabilised(main + shortcut, eps);
-            *other = shortcut * quotient;
-            *signal = main * quotient;
-        }
-    });
+    neuron_threads::for_each(
+        signal.chunks_mut(CHUNK).zip(other.chunks_mut(CHUNK)),
+        |index, (signal, other)| {
+            let at = index * CHUNK;
+            let terms = main[at..][..signal.len()].iter().zip(&shortcut[at..][..signal.len()]);
+            for ((signal, other), (main, shortcut)) in signal.iter_mut().zip(other).zip(terms) {
+                let quotient = *signal / stabilised(main + shortcut, eps);
+                *other = shortcut * quotient;
+                *signal = main * quotient;
+            }
+        },
+    );
 }
 
 /// `z + eps` above 0 (and at 0), `z - eps` below: a divisor that keeps its sign and stays off 0.

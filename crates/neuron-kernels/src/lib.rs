@@ -2,9 +2,9 @@
 //!
 //! # For callers
 //!
-//! Everything here works in slices that the caller owns and reuses. All functions run on the ambient rayon pool: wrap a
-//! whole forward pass in `pool.install`. The environment variable `NEURON_ISA` (`avx512`, `avx2`, `neon`, `portable`) asks
-//! for another instruction set than the fastest, for comparison.
+//! Everything here works in slices that the caller owns and reuses. Loops are shared among the threads of
+//! `neuron-threads`: wrap a whole forward pass in `pool.install`. The environment variable `NEURON_ISA` (`avx512`,
+//! `avx2`, `neon`, `portable`) asks for another instruction set than the fastest, for comparison.
 //!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
@@ -16,7 +16,6 @@ mod microkernel;
 #[cfg(test)]
 mod naive;
 mod packed;
-mod parallel;
 mod pool;
 mod reduce;
 mod shape;

@@ -1,6 +1,5 @@
 //! Convolutions as their definitions read: slow, obvious, and what every kernel is tested against.
 use crate::epilogue::{Epilogue, Gate, TransposeEpilogue};
-use crate::parallel;
 use crate::shape::{ConvGeometry, View};
 
 /// One fused multiply-add chain an output value: kernel row, kernel column, then channel.
@@ -21,7 +20,7 @@ pub(super) fn convolution(
         let at = at * window.stride[axis] + tap * window.dilation[axis];
         at.checked_sub(window.padding[axis]).filter(|at| *at < input.size()[axis])
     };
-    parallel::for_each_chunk(output, out_channels, |position, pixel| {
+    neuron_threads::for_each(output.chunks_mut(out_channels), |position, pixel| {
         let (item, y, x) = (position / (height * width), position / width % height, position % width);
         for (channel, value) in pixel.iter_mut().enumerate() {
             let mut sum = 0f32;
@@ -62,7 +61,7 @@ pub(super) fn transpose(
     assert_eq!(gradient.size(), geometry.positions([height, width]));
     assert_eq!(output.len(), gradient.batch * height * width * in_channels);
     let (group_in, group_out) = (in_channels / groups, out_channels / groups);
-    parallel::for_each_chunk(output, in_channels, |position, pixel| {
+    neuron_threads::for_each(output.chunks_mut(in_channels), |position, pixel| {
         let (item, y, x) = (position / (height * width), position / width % height, position % width);
         // The window that sees this pixel at kernel offset `tap`, if there is one.
         let window = |axis: usize, at: usize, tap: usize| {

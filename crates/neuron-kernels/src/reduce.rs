@@ -1,4 +1,3 @@
-use crate::parallel;
 use crate::shape::View;
 
 /// The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
@@ -14,18 +13,21 @@ pub fn reduce_max(input: View<'_>, scores: &mut [f32], positions: &mut [u32]) {
     if scores.is_empty() {
         return;
     }
-    parallel::for_each_chunk_pair(scores, positions, channels, |item, scores, positions| {
-        let mut pixels = pixels(input, item);
-        scores.copy_from_slice(pixels.next().expect("maps have positions"));
-        positions.fill(0);
-        for (position, pixel) in (1..).zip(pixels) {
-            for ((score, first), value) in scores.iter_mut().zip(&mut *positions).zip(pixel) {
-                let better = *value > *score || (value.is_nan() && !score.is_nan());
-                *score = if better { *value } else { *score };
-                *first = if better { position } else { *first };
+    neuron_threads::for_each(
+        scores.chunks_mut(channels).zip(positions.chunks_mut(channels)),
+        |item, (scores, positions)| {
+            let mut pixels = pixels(input, item);
+            scores.copy_from_slice(pixels.next().expect("maps have positions"));
+            positions.fill(0);
+            for (position, pixel) in (1..).zip(pixels) {
+                for ((score, first), value) in scores.iter_mut().zip(&mut *positions).zip(pixel) {
+                    let better = *value > *score || (value.is_nan() && !score.is_nan());
+                    *score = if better { *value } else { *score };
+                    *first = if better { position } else { *first };
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The mean of every map, accumulated in f64 in the order of the positions.
@@ -41,7 +43,7 @@ pub fn reduce_mean(input: View<'_>, scores: &mut [f32]) {
         return;
     }
     let positions = (input.height * input.width) as f64;
-    parallel::for_each_chunk(scores, channels, |item, scores| {
+    neuron_threads::for_each(scores.chunks_mut(channels), |item, scores| {
         let mut sums = vec![0f64; channels];
         for pixel in pixels(input, item) {
             sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f64::from(*value));

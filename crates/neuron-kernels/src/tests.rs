@@ -320,8 +320,8 @@ proptest! {
 #[test]
 #[cfg_attr(miri, ignore = "takes hours")]
 fn an_items_bits_depend_on_the_item_alone() {
-    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of two threads");
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+    let two = neuron_threads::Pool::new(2).expect("a pool of two threads");
+    let one = neuron_threads::Pool::new(1).expect("a pool of one thread");
     let portable = Isa::available().last().expect("the portable kernels run everywhere");
     for (index, case) in CASES.iter().enumerate().filter(|(_, case)| case.batch < 10) {
         let batch = Case { batch: 37, ..*case };
@@ -407,7 +407,7 @@ const SMALL_CASES: &[Case] = &[
 /// Under Miri, which is thousands of times slower, each case has one of them, and the next case the next.
 fn for_small_cases(epilogues: usize, check: impl Fn(&'static Isa, &Case, usize) + Sync) {
     let epilogues = if cfg!(miri) { 1 } else { epilogues };
-    let two = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of two threads");
+    let two = neuron_threads::Pool::new(2).expect("a pool of two threads");
     for isa in Isa::available() {
         for (index, case) in SMALL_CASES.iter().enumerate() {
             two.install(|| (0..epilogues).for_each(|epilogue| check(isa, case, index + epilogue)));

@@ -9,7 +9,6 @@ use crate::microkernel::{
     share, transform_input, transform_output, with_scratch,
 };
 use crate::packed::Packed;
-use crate::parallel;
 use crate::shape::View;
 use std::array::from_fn;
 use std::ops::Range;
@@ -117,7 +116,7 @@ impl Winograd {
         };
         let mut weight: Vec<Option<Packed>> = Vec::new();
         weight.resize_with(size.frequencies() * blocks.count, || None);
-        parallel::for_each_chunk(&mut weight, 1, |index, packed| {
+        neuron_threads::for_each(weight.chunks_mut(1), |index, packed| {
             packed[0] = Some(transform(index / blocks.count, index % blocks.count));
         });
         let weight = weight.into_iter().flatten().collect();
@@ -142,7 +141,7 @@ impl Winograd {
         let (inputs, outputs) = (input.channels, self.blocks.count * self.blocks.outputs);
         let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
         let count = input.batch * tiles[0] * tiles[1];
-        if inputs * outputs <= 256 * 256 && count >= a_task * parallel::threads() {
+        if inputs * outputs <= 256 * 256 && count >= a_task * neuron_threads::threads() {
             self.tile_by_tile(&tiling, a_task, epilogue, output);
         } else {
             self.frequency_by_frequency(&tiling, epilogue, output);
@@ -205,7 +204,7 @@ impl Winograd {
                     transformed,
                     Multiplied { tiles: tiles.len(), slabs: products, data: multiplied },
                 );
-                let tasks = 8 * parallel::threads();
+                let tasks = 8 * neuron_threads::threads();
                 split.for_each_run(output, tiles.clone(), tasks, |mut cells| {
                     for tile in cells.range.clone() {
                         let values = products.of_tile(multiplied, tile - tiles.start);
@@ -227,7 +226,7 @@ impl Winograd {
             ],
             3,
         );
-        split.for_each_run(transformed, 0..tiles.len(), 8 * parallel::threads(), |mut cells| {
+        split.for_each_run(transformed, 0..tiles.len(), 8 * neuron_threads::threads(), |mut cells| {
             for index in cells.range.clone() {
                 self.transform(tiling, tiles.start + index, &mut cells.block(index).matrix(2));
             }

@@ -19,11 +19,19 @@ use std::time::{Duration, Instant};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Architecture, ChannelsLast, Keep, Network, Session, Weights};
 
-/// Measurements of each side.
-const RUNS: usize = 9;
-/// Before each measurement: the peer's threads spin for a while after a run and would take our cores, and ours theirs.
+/// How often the sides take turns, and how often each runs in its turn.
+const TURNS: usize = 3;
+const RUNS: usize = 5;
+/// How long nothing runs before a run that follows a pause, as in interactive work.
 const PAUSE: Duration = Duration::from_millis(150);
 const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/onnx_runtime.py");
+
+/// How runs follow one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rhythm {
+    Continuous,
+    AfterPause,
+}
 
 #[derive(Clone, Copy)]
 struct Case {
@@ -35,13 +43,14 @@ struct Case {
 }
 
 /// The 169 windows are those of one 224 px image, half a window apart.
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     case("resnet50-v1", 1, 224, 2),
     case("resnet50-v1", 8, 224, 2),
     case("resnet50-v1", 32, 224, 2),
     case("resnet50-v1", 169, 32, 2),
     case("resnet50-v1", 1, 224, 1),
     case("resnet50-v1", 8, 224, 1),
+    case("resnet50-v1", 169, 32, 1),
     case("resnet50", 1, 224, 2),
     case("resnet50", 8, 224, 2),
     case("resnet18", 1, 224, 2),
@@ -54,6 +63,15 @@ const fn case(network: &'static str, batch: usize, size_px: usize, threads: usiz
     Case { network, batch, size_px, threads }
 }
 
+impl fmt::Display for Rhythm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Continuous => "continuous",
+            Self::AfterPause => "after a pause",
+        })
+    }
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { network, batch, size_px, threads } = self;
@@ -63,34 +81,38 @@ impl fmt::Display for Case {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    println!("images/s to layer4, medians of {RUNS}; ratios of the medians and of the fastest runs");
-    println!("{:34} {:>12} {:>12} {:>7} {:>7}", "", "neuron", "peer", "median", "fastest");
+    let runs = TURNS * RUNS;
+    println!("images/s to layer4, medians of {runs}; ratios of the medians and of the fastest runs");
+    println!("{:46} {:>12} {:>12} {:>7} {:>7}", "", "neuron", "peer", "median", "fastest");
     let asked = |case: &&Case| {
         let line = case.to_string();
         words.iter().all(|word| line.split(' ').any(|part| part == word))
     };
     for case in CASES.iter().filter(asked) {
-        let ours = Ours::new(case);
+        let mut ours = Ours::new(case);
         match Peer::start(case) {
-            Ok(peer) => compare(case, ours, peer),
-            Err(missing) => alone(case, ours, &missing),
+            Ok(mut peer) => {
+                compare(case, Rhythm::Continuous, &mut ours, &mut peer);
+                compare(case, Rhythm::AfterPause, &mut ours, &mut peer);
+            }
+            Err(missing) => alone(case, &mut ours, &missing),
         }
     }
 }
 
-fn compare(case: &Case, mut ours: Ours, mut peer: Peer) {
-    ours.run();
+fn compare(case: &Case, rhythm: Rhythm, ours: &mut Ours, peer: &mut Peer) {
     let (mut our_secs, mut peer_secs) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        sleep(PAUSE);
-        our_secs.push(ours.run());
-        sleep(PAUSE);
-        peer_secs.push(peer.run());
+    for _ in 0..TURNS {
+        // Its threads spin for a while after a run, and would take our cores.
+        peer.stop();
+        our_secs.extend(turn(rhythm, || ours.run()));
+        peer.go_on();
+        peer_secs.extend(turn(rhythm, || peer.run()));
     }
     let rate = |secs: f64| case.batch as f64 / secs;
     println!(
-        "{:34} {:>10.2}/s {:>10.2}/s {:>6.2}x {:>6.2}x   {}",
-        case.to_string(),
+        "{:46} {:>10.2}/s {:>10.2}/s {:>6.2}x {:>6.2}x   {}",
+        format!("{case} {rhythm}"),
         rate(median(&our_secs)),
         rate(median(&peer_secs)),
         median(&peer_secs) / median(&our_secs),
@@ -99,10 +121,24 @@ fn compare(case: &Case, mut ours: Ours, mut peer: Peer) {
     );
 }
 
-fn alone(case: &Case, mut ours: Ours, missing: &str) {
-    ours.run();
-    let secs: Vec<f64> = (0..RUNS).map(|_| ours.run()).collect();
-    println!("{:34} {:>10.2}/s   no peer: {missing}", case.to_string(), case.batch as f64 / median(&secs));
+fn alone(case: &Case, ours: &mut Ours, missing: &str) {
+    for rhythm in [Rhythm::Continuous, Rhythm::AfterPause] {
+        let secs: Vec<f64> = (0..TURNS).flat_map(|_| turn(rhythm, || ours.run())).collect();
+        let line = format!("{case} {rhythm}");
+        println!("{line:46} {:>10.2}/s   no peer: {missing}", case.batch as f64 / median(&secs));
+    }
+}
+
+/// Seconds of each run of a turn.
+fn turn(rhythm: Rhythm, mut run: impl FnMut() -> f64) -> Vec<f64> {
+    run();
+    let run = |_| {
+        if rhythm == Rhythm::AfterPause {
+            sleep(PAUSE);
+        }
+        run()
+    };
+    (0..RUNS).map(run).collect()
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -208,6 +244,19 @@ impl Peer {
     fn run(&mut self) -> f64 {
         writeln!(self.input.as_mut().expect("open until it is dropped")).expect("the peer listens");
         self.line().parse().expect("the peer answers with seconds")
+    }
+
+    fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "the peer could not be sent {signal}");
     }
 
     fn line(&mut self) -> String {

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use neuron_threads::Pool;
+
 #[cfg(feature = "cuda")]
 use crate::cuda::DeviceWeights;
 use crate::device::Device;
@@ -23,7 +25,7 @@ struct Inner {
     name: String,
     graph: Arc<Graph>,
     prepared: PreparedWeights,
-    threads: rayon::ThreadPool,
+    threads: Pool,
     device: Device,
     #[cfg(feature = "cuda")]
     device_weights: Vec<DeviceWeights>,
@@ -71,9 +73,7 @@ impl Network {
         weights: Weights,
         threads: usize,
     ) -> Result<Self, ModelError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        let pool = pool.thread_name(|index| format!("compute-{index}"));
-        let threads = pool.build().map_err(|source| ModelError::Threads { threads, source })?;
+        let threads = Pool::new(threads).map_err(|source| ModelError::Threads { threads, source })?;
         let inner = Inner {
             name: name.to_owned(),
             graph: Arc::new(graph),
@@ -116,7 +116,7 @@ impl Network {
 
     /// Number of threads that compute.
     pub fn threads(&self) -> usize {
-        self.inner.threads.current_num_threads()
+        self.inner.threads.threads()
     }
 
     /// The tap of that name, dotted or underscored.
@@ -189,7 +189,7 @@ impl Network {
     }
 
     /// Runs `work` on the network's threads, as the network's own passes do: what an embedder computes between them.
-    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub fn install<R>(&self, work: impl FnOnce() -> R) -> R {
         self.inner.threads.install(work)
     }
 }

@@ -1,7 +1,6 @@
 //! Maps of few positions.
 use super::{Direct, ROWS, Sampling, TINY};
 use crate::microkernel::{Axis, FullEpilogue, Rows, Split, Stage, gemm};
-use crate::parallel;
 use crate::shape::View;
 use std::ops::Range;
 
@@ -30,7 +29,7 @@ impl Direct {
         let (positions, channels) = (sampling.positions[0] * sampling.positions[1], self.out_channels());
         let row_parts = input.batch.div_ceil(ROWS);
         let panels = channels.div_ceil(self.isa.panel);
-        let wanted = (4 * parallel::threads()).div_ceil(positions * row_parts);
+        let wanted = (4 * neuron_threads::threads()).div_ceil(positions * row_parts);
         let split = Split::new(
             [
                 Axis::whole(positions, channels).every(1),

@@ -1,5 +1,4 @@
 //! Tasks that write to disjoint parts of one output.
-use crate::parallel;
 use std::{marker::PhantomData, ops::Range};
 
 /// One axis of an output and how it is cut: into `parts` nearly equal shares, counted in whole `unit`s.
@@ -94,7 +93,7 @@ impl Split {
         assert!(cells.end <= self.cells(), "cells {cells:?} of {}", self.cells());
         let start = Start(output.as_mut_ptr());
         let tasks = tasks.min(cells.len());
-        parallel::run(tasks, |task| {
+        neuron_threads::run(tasks, |task| {
             let run = share(cells.len(), task, tasks);
             let range = cells.start + run.start..cells.start + run.end;
             body(Cells { start, split: self, range, _output: PhantomData });

@@ -1,6 +1,5 @@
 //! The mean of every window.
 use super::{Places, UnsupportedPool, check, pixel, windows_over};
-use crate::parallel;
 use crate::shape::View;
 use neuron_geometry::Window;
 
@@ -49,7 +48,7 @@ impl AveragePool {
         if output.is_empty() {
             return;
         }
-        parallel::for_each_chunk(output, columns * channels, |index, output| {
+        neuron_threads::for_each(output.chunks_mut(columns * channels), |index, output| {
             let (item, y) = (index / rows, index % rows);
             output.fill(0.0);
             for (x, sum) in output.chunks_exact_mut(channels).enumerate() {
@@ -83,7 +82,7 @@ impl AveragePool {
         if output.is_empty() {
             return;
         }
-        parallel::for_each_chunk(output, width * channels, |index, output| {
+        neuron_threads::for_each(output.chunks_mut(width * channels), |index, output| {
             let (item, line) = (index / height, index % height);
             output.fill(0.0);
             for y in windows_over(window, 0, line, rows) {

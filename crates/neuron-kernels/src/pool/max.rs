@@ -1,6 +1,5 @@
 //! The greatest value of every window.
 use super::{Places, UnsupportedPool, check, pixel, windows_over};
-use crate::parallel;
 use crate::shape::View;
 use neuron_geometry::Window;
 
@@ -48,15 +47,19 @@ impl MaxPool {
         match argmax {
             Some(argmax) => {
                 assert_eq!(argmax.len(), output.len(), "argmax of the max-pool");
-                parallel::for_each_chunk_pair(output, argmax, line, |index, output, argmax| {
-                    let pixels =
-                        output.chunks_exact_mut(input.channels).zip(argmax.chunks_exact_mut(input.channels));
-                    for (x, (best, argmax)) in pixels.enumerate() {
-                        best_and_where(places(index, x), best, argmax);
-                    }
-                });
+                neuron_threads::for_each(
+                    output.chunks_mut(line).zip(argmax.chunks_mut(line)),
+                    |index, (output, argmax)| {
+                        let pixels = output
+                            .chunks_exact_mut(input.channels)
+                            .zip(argmax.chunks_exact_mut(input.channels));
+                        for (x, (best, argmax)) in pixels.enumerate() {
+                            best_and_where(places(index, x), best, argmax);
+                        }
+                    },
+                );
             }
-            None => parallel::for_each_chunk(output, line, |index, output| {
+            None => neuron_threads::for_each(output.chunks_mut(line), |index, output| {
                 for (x, best) in output.chunks_exact_mut(input.channels).enumerate() {
                     best_alone(places(index, x), best);
                 }
@@ -101,7 +104,7 @@ impl MaxPool {
             return;
         }
         // Gathering, a line of the input at a time: each value is the sum over the windows that it won, in their order.
-        parallel::for_each_chunk(output, width * channels, |index, output| {
+        neuron_threads::for_each(output.chunks_mut(width * channels), |index, output| {
             let (item, line) = (index / height, index % height);
             output.fill(0.0);
             for y in windows_over(window, 0, line, rows) {

@@ -4,7 +4,6 @@ use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::{
     Axis, BlockMut, Cells, FullEpilogue, Isa, MatrixMut, Split, apply_to_line, with_scratch,
 };
-use crate::parallel;
 use crate::shape::{ConvGeometry, View};
 use neuron_geometry::Window;
 
@@ -139,7 +138,7 @@ impl Strided {
         if self.blocks.count > 1 {
             return channels.every(self.blocks.outputs);
         }
-        let (panel, threads) = (self.isa.panel, parallel::threads());
+        let (panel, threads) = (self.isa.panel, neuron_threads::threads());
         let panels = self.geometry.in_channels.div_ceil(panel);
         let wanted = if threads == 1 { 1 } else { (4 * threads).div_ceil(runs) };
         channels.shares(panel, wanted.max(panels * panel / COLUMNS).clamp(1, panels))

@@ -263,7 +263,7 @@ pub enum ModelError {
         /// How many were asked for.
         threads: usize,
         /// Why not.
-        source: rayon::ThreadPoolBuildError,
+        source: std::io::Error,
     },
     /// A tensor that was passed in has the wrong shape or type.
     #[error("images must be f32 of shape [batch, 3, height, width]")]

@@ -1,7 +1,6 @@
 //! The CPU engine runs a plan.
 
 use neuron_kernels::{Buffer, View};
-use rayon::prelude::*;
 
 use super::interface::Executor;
 use crate::error::ModelError;
@@ -129,8 +128,9 @@ impl Pass<'_> {
         let Some(range) = self.range(input, chunk) else { return };
         let len = self.layout.shape(input).len();
         let pixels = &mut self.buffers[range.0][range.1..range.1 + chunk.items * len];
-        let items = pixels.par_chunks_exact_mut(len).enumerate();
-        items.for_each(|(index, pixels)| images.write(first + index, pixels));
+        neuron_threads::for_each(pixels.chunks_exact_mut(len), |index, pixels| {
+            images.write(first + index, pixels);
+        });
     }
 
     /// A node's buffer, and where the chunk begins in it.

@@ -2,8 +2,6 @@
 
 mod slots;
 
-use rayon::prelude::*;
-
 use crate::cuda::argument::Argument;
 use crate::cuda::element::Element;
 use crate::cuda::gpu::{Floats, Gpu};
@@ -71,9 +69,11 @@ impl Upload {
                 |room| {
                     let (used, unused) = room.split_at_mut(block.items * len);
                     unused.fill(0);
-                    let pixels = bytes.pixels()[block.first * len..].par_chunks_exact(len);
-                    let items = used.par_chunks_exact_mut(len).zip(pixels);
-                    network.install(|| items.for_each(|(room, pixels)| room.copy_from_slice(pixels)));
+                    let pixels = bytes.pixels()[block.first * len..].chunks_exact(len);
+                    let items = used.chunks_exact_mut(len).zip(pixels);
+                    network.install(|| {
+                        neuron_threads::for_each(items, |_, (room, pixels)| room.copy_from_slice(pixels));
+                    });
                 },
                 |bytes| launch("look_up", &[bytes.into(), table.into(), maps.into()]),
             ),
@@ -83,8 +83,10 @@ impl Upload {
                 |room| {
                     let (used, unused) = room.split_at_mut(block.items * len);
                     unused.fill(0.0);
-                    let items = used.par_chunks_exact_mut(len).enumerate();
-                    network.install(|| items.for_each(|(at, room)| images.write(block.first + at, room)));
+                    let items = used.chunks_exact_mut(len);
+                    network.install(|| {
+                        neuron_threads::for_each(items, |at, room| images.write(block.first + at, room));
+                    });
                 },
                 |values| launch("to_maps", &[values.into(), maps.into()]),
             ),

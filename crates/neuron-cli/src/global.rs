@@ -16,8 +16,8 @@ pub(crate) struct Global {
     /// Where to compute; auto: on a GPU if this build and the machine have one. Several GPUs share a scan
     #[arg(long, global = true, default_value = "auto", value_name = "auto|cpu|cuda[:N,M]")]
     pub(crate) device: DeviceRequest,
-    /// GPU arithmetic: tf32 is faster and rounds factors to 10 bits; bf16 also stores maps in 16 bits in scans
-    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32|bf16")]
+    /// Arithmetic: tf32 (GPUs) rounds factors to 10 bits; bf16 stores maps in 16 bits in scans; bf16x3 (AMX) is nearly f32
+    #[arg(long, global = true, default_value_t = Precision::F32, value_name = "f32|tf32|bf16|bf16x3")]
     pub(crate) precision: Precision,
     /// Compute threads (0: one per core)
     #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = threads)]

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use anyhow::Context;
 use neuron_data::Preprocessing;
 use neuron_model::{
-    Architecture, Device, DeviceError, DeviceEvent, DeviceRequest, Network, Observer, Precision,
+    Architecture, Arithmetic, Device, DeviceError, DeviceEvent, Engine, Network, Observer, Precision,
+    has_matrix_instructions,
 };
 
 use crate::global::Global;
 use crate::outcome::{WrongUsage, describe};
 use crate::preprocessing::Known;
 use crate::{hub, say};
+
+/// The instruction set that somebody asks for in place of the fastest.
+const ISA: &str = "NEURON_ISA";
 
 /// The small network that comes with the repository, which no hub has.
 const DEMO: &str = "resnet10_demo";
@@ -28,6 +32,20 @@ impl Global {
         let misfit = || format!("{} does not fit {arch}", path.display());
         self.fit(&architecture, &weights).with_context(misfit)?;
         Network::on(device, arch, weights, self.threads).with_context(misfit)
+    }
+
+    /// As [`Global::network`], for a command that passes signals back.
+    pub(crate) fn network_for_backward_passes(&self, arch: &str) -> anyhow::Result<Network> {
+        let network = self.network(arch)?;
+        let Arithmetic { engine, precision } = network.device().arithmetic();
+        if engine == Engine::Cpu && precision != Precision::F32 {
+            let message = format!(
+                "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
+                 compute in {precision}; here, take f32"
+            );
+            return Err(WrongUsage(message).into());
+        }
+        Ok(network)
     }
 
     /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
@@ -72,10 +90,6 @@ impl Global {
     /// Where to compute.
     fn open_device(&self) -> anyhow::Result<Device> {
         let wrong_usage = |error: String| WrongUsage(format!("--device {}: {error}", self.device));
-        if self.device == DeviceRequest::Cpu && self.precision != Precision::F32 {
-            let message = format!("--precision {} is for GPUs; the CPU computes in f32", self.precision);
-            return Err(wrong_usage(message).into());
-        }
         let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
         let observer: Observer = Arc::new(move |event| {
             // That a build without CUDA computes on the CPU is what everybody expects of it.
@@ -85,6 +99,18 @@ impl Global {
             }
         });
         let device = self.device.open(self.precision, &observer);
-        Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
+        let device = device.map_err(|error| wrong_usage(describe(&error.into())))?;
+        // Nobody wants f32's results more slowly, unless to compare bits.
+        if self.precision == Precision::Bf16x3
+            && !has_matrix_instructions()
+            && std::env::var_os(ISA).is_none()
+        {
+            let message = format!(
+                "--precision bf16x3: this processor has no matrix instructions (AMX), without which it is slower than f32; \
+                 take f32, or set {ISA} (avx2, portable, ...) to compute the same bits slowly"
+            );
+            return Err(WrongUsage(message).into());
+        }
+        Ok(device)
     }
 }

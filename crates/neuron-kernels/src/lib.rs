@@ -8,6 +8,7 @@
 //!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
+mod bf16;
 mod convolution;
 mod direct;
 mod elementwise;
@@ -22,6 +23,10 @@ mod shape;
 mod transpose;
 mod winograd;
 
+pub use bf16::{
+    Bf16Buffer, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool,
+    has_matrix_instructions, round_into, widen_into,
+};
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{
     add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, split_by_value,

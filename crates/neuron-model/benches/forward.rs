@@ -1,30 +1,36 @@
-//! Whole networks to layer4 against ONNX Runtime, alternating with it in the same minutes.
+//! Whole networks to layer4 against what people would use instead, alternating with it in the same minutes: f32 against
+//! ONNX Runtime, bf16 against OpenVINO, and bf16x3, which nobody else has, against our own f32.
 //!
 //! ```text
 //! cargo bench -p neuron-model --bench forward                    # every case, some minutes
 //! cargo bench -p neuron-model --bench forward -- resnet50 b=8    # the cases whose line has all of these words
 //! ```
 //!
-//! The peer is `peers/onnx_runtime.py`, run by `python3` (or `$PYTHON`) with the packages onnx and onnxruntime. Where it
-//! cannot be run the table says so and shows our own times alone. Only ratios mean something: on shared machines
-//! absolute times drift by a factor of three.
+//! The peers are scripts in `peers/`, run by `python3` (or `$PYTHON`) with the packages onnx, onnxruntime and openvino.
+//! Where they cannot be run the table says so and shows our own times alone. Only ratios mean something: on shared
+//! machines absolute times drift by a factor of three.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use neuron_model::weights::WeightTensor;
-use neuron_model::{Architecture, ChannelsLast, Keep, Network, Session, Weights};
+use neuron_model::{
+    Architecture, ChannelsLast, DeviceEvent, DeviceRequest, Keep, Network, Observer, Precision, Session,
+    Weights,
+};
 
 /// How often the sides take turns, and how often each runs in its turn.
 const TURNS: usize = 3;
 const RUNS: usize = 5;
 /// How long nothing runs before a run that follows a pause, as in interactive work.
 const PAUSE: Duration = Duration::from_millis(150);
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/onnx_runtime.py");
+/// `$NEURON_PEERS`, else where this was built.
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
 
 /// How runs follow one another.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,10 +46,11 @@ struct Case {
     batch: usize,
     size_px: usize,
     threads: usize,
+    precision: Precision,
 }
 
 /// The 169 windows are those of one 224 px image, half a window apart.
-const CASES: [Case; 13] = [
+const CASES: [Case; 20] = [
     case("resnet50-v1", 1, 224, 2),
     case("resnet50-v1", 8, 224, 2),
     case("resnet50-v1", 32, 224, 2),
@@ -57,10 +64,25 @@ const CASES: [Case; 13] = [
     case("resnet18", 8, 224, 2),
     case("resnext50_32x4d", 1, 224, 2),
     case("resnext50_32x4d", 8, 224, 2),
+    bf16("resnet50-v1", 1, 224, 2),
+    bf16("resnet50-v1", 8, 224, 2),
+    bf16("resnet50-v1", 32, 224, 2),
+    bf16("resnet50-v1", 169, 32, 2),
+    bf16x3("resnet50-v1", 1, 224, 2),
+    bf16x3("resnet50-v1", 8, 224, 2),
+    bf16x3("resnet50-v1", 169, 32, 2),
 ];
 
 const fn case(network: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
-    Case { network, batch, size_px, threads }
+    Case { network, batch, size_px, threads, precision: Precision::F32 }
+}
+
+const fn bf16(network: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
+    Case { network, batch, size_px, threads, precision: Precision::Bf16 }
+}
+
+const fn bf16x3(network: &'static str, batch: usize, size_px: usize, threads: usize) -> Case {
+    Case { network, batch, size_px, threads, precision: Precision::Bf16x3 }
 }
 
 impl fmt::Display for Rhythm {
@@ -74,8 +96,8 @@ impl fmt::Display for Rhythm {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { network, batch, size_px, threads } = self;
-        write!(f, "{network} b={batch} {size_px}px t={threads}")
+        let Self { network, batch, size_px, threads, precision } = self;
+        write!(f, "{network} {precision} b={batch} {size_px}px t={threads}")
     }
 }
 
@@ -90,17 +112,21 @@ fn main() {
     };
     for case in CASES.iter().filter(asked) {
         let mut ours = Ours::new(case);
-        match Peer::start(case) {
+        let peer: Result<Box<dyn Peer>, String> = match case.precision {
+            Precision::Bf16x3 => Ok(Box::new(Ours::new(&Case { precision: Precision::F32, ..*case }))),
+            _ => Process::start(case).map(|process| Box::new(process) as Box<dyn Peer>),
+        };
+        match peer {
             Ok(mut peer) => {
-                compare(case, Rhythm::Continuous, &mut ours, &mut peer);
-                compare(case, Rhythm::AfterPause, &mut ours, &mut peer);
+                compare(case, Rhythm::Continuous, &mut ours, &mut *peer);
+                compare(case, Rhythm::AfterPause, &mut ours, &mut *peer);
             }
             Err(missing) => alone(case, &mut ours, &missing),
         }
     }
 }
 
-fn compare(case: &Case, rhythm: Rhythm, ours: &mut Ours, peer: &mut Peer) {
+fn compare(case: &Case, rhythm: Rhythm, ours: &mut Ours, peer: &mut dyn Peer) {
     let (mut our_secs, mut peer_secs) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
         // Its threads spin for a while after a run, and would take our cores.
@@ -117,7 +143,7 @@ fn compare(case: &Case, rhythm: Rhythm, ours: &mut Ours, peer: &mut Peer) {
         rate(median(&peer_secs)),
         median(&peer_secs) / median(&our_secs),
         fastest(&peer_secs) / fastest(&our_secs),
-        peer.version
+        peer.name()
     );
 }
 
@@ -151,6 +177,29 @@ fn fastest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
+/// What we are compared with.
+trait Peer {
+    /// Seconds of one run.
+    fn run(&mut self) -> f64;
+
+    fn name(&self) -> String;
+
+    /// From here on it takes no time of ours.
+    fn stop(&self) {}
+
+    fn go_on(&self) {}
+}
+
+impl Peer for Ours {
+    fn run(&mut self) -> f64 {
+        Self::run(self)
+    }
+
+    fn name(&self) -> String {
+        self.session.network().device().arithmetic().to_string()
+    }
+}
+
 /// Our side of a case.
 struct Ours {
     session: Session,
@@ -166,7 +215,9 @@ impl Ours {
         };
         let metadata = BTreeMap::from([("stride_in_1x1".to_owned(), original.to_string())]);
         let weights = random_weights(architecture).with_metadata(metadata);
-        let network = Network::new(architecture, weights, case.threads).expect("random weights fit");
+        let silent: Observer = Arc::new(|_: &DeviceEvent| {});
+        let device = DeviceRequest::Cpu.open(case.precision, &silent).expect("the CPU computes in it");
+        let network = Network::on(device, architecture, weights, case.threads).expect("random weights fit");
         let tap = network.tap("layer4").expect("a residual network has a layer4");
         let pixels = noise(case.batch * case.size_px * case.size_px * 3, 7);
         Self { session: network.session(&[tap], Keep::Taps).unwrap(), pixels, size_px: case.size_px }
@@ -214,44 +265,34 @@ fn noise(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// The peer's process.
-struct Peer {
+/// A peer's process.
+struct Process {
     process: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    version: String,
+    name: String,
 }
 
-impl Peer {
+impl Process {
     fn start(case: &Case) -> Result<Self, String> {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let peers = std::env::var("NEURON_PEERS").unwrap_or_else(|_| PEERS.to_owned());
+        let (script, packages) = match case.precision {
+            Precision::F32 => ("onnx_runtime.py", "numpy, onnx and onnxruntime"),
+            _ => ("openvino_bf16.py", "numpy, onnx and openvino"),
+        };
         let numbers = [case.batch, case.size_px, case.threads].map(|number| number.to_string());
         let mut command = Command::new(&python);
-        command.args([PEER, case.network]).args(numbers);
+        command.arg(format!("{peers}/{script}")).arg(case.network).args(numbers);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().map_err(|error| format!("{python}: {error}"))?;
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().expect("the output is piped"));
-        let mut peer = Self { process, input, output, version: String::new() };
+        let mut peer = Self { process, input, output, name: String::new() };
         let first = peer.line();
-        let version =
-            first.strip_prefix("ready ").ok_or("python3 with numpy, onnx and onnxruntime is needed")?;
-        peer.version = format!("ONNX Runtime {version}");
+        let name = first.strip_prefix("ready ").ok_or_else(|| format!("{python} needs {packages}"))?;
+        peer.name = name.to_owned();
         Ok(peer)
-    }
-
-    /// Seconds of one run.
-    fn run(&mut self) -> f64 {
-        writeln!(self.input.as_mut().expect("open until it is dropped")).expect("the peer listens");
-        self.line().parse().expect("the peer answers with seconds")
-    }
-
-    fn stop(&self) {
-        self.signal("-STOP");
-    }
-
-    fn go_on(&self) {
-        self.signal("-CONT");
     }
 
     fn signal(&self, signal: &str) {
@@ -266,7 +307,26 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Peer for Process {
+    fn run(&mut self) -> f64 {
+        writeln!(self.input.as_mut().expect("open until it is dropped")).expect("the peer listens");
+        self.line().parse().expect("the peer answers with seconds")
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    fn go_on(&self) {
+        self.signal("-CONT");
+    }
+}
+
+impl Drop for Process {
     /// The end of its input ends the peer.
     fn drop(&mut self) {
         drop(self.input.take());

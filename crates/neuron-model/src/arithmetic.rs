@@ -3,22 +3,36 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How precisely a device multiplies; the CPU engine computes in f32.
+use neuron_kernels::Terms;
+
+/// How precisely a device multiplies. Sums are f32 in all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Products and sums in f32.
     #[default]
     F32,
-    /// Convolutions may round their factors to 10 bits of mantissa (TF32); sums stay f32.
+    /// GPUs: convolutions may round their factors to 10 bits of mantissa (TF32).
     Tf32,
-    /// Passes that keep nothing for a backward pass store maps and weights in 16 bits (bfloat16, 7 bits of mantissa); sums
-    /// stay f32. The other passes, backward ones too, are those of [`Precision::Tf32`].
+    /// Passes that keep nothing for a backward pass store maps and weights in 16 bits (bfloat16, 7 bits of mantissa). The
+    /// other passes, backward ones too, are those of [`Precision::Tf32`] on GPUs, and of [`Precision::F32`] on the CPU.
     Bf16,
+    /// The CPU with matrix instructions: such passes store maps and weights as sums of two bf16 numbers (15 bits of
+    /// mantissa), and three products stand for one. The other passes are those of [`Precision::F32`].
+    Bf16x3,
 }
 
 impl Precision {
     /// Every precision.
-    const ALL: [Self; 3] = [Self::F32, Self::Tf32, Self::Bf16];
+    const ALL: [Self; 4] = [Self::F32, Self::Tf32, Self::Bf16, Self::Bf16x3];
+
+    /// How many bf16 numbers stand for a value on the CPU, in passes that keep nothing; `None`: it is an f32.
+    pub(crate) fn terms(self) -> Option<Terms> {
+        match self {
+            Self::F32 | Self::Tf32 => None,
+            Self::Bf16 => Some(Terms::One),
+            Self::Bf16x3 => Some(Terms::Two),
+        }
+    }
 
     /// By which it is typed, and by which results remember it: a name never changes.
     const fn name(self) -> &'static str {
@@ -26,6 +40,7 @@ impl Precision {
             Self::F32 => "f32",
             Self::Tf32 => "tf32",
             Self::Bf16 => "bf16",
+            Self::Bf16x3 => "bf16x3",
         }
     }
 }
@@ -97,15 +112,15 @@ mod tests {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         let error = "f16".parse::<Precision>().unwrap_err();
-        assert_eq!(error.to_string(), "expected f32, tf32 or bf16");
+        assert_eq!(error.to_string(), "expected f32, tf32, bf16 or bf16x3");
     }
 
     /// Checkpoints and manifests hold these words.
     #[test]
     fn written_names_stay() {
         assert_eq!(Arithmetic::default().to_string(), "cpu f32");
-        let on_gpu =
-            Precision::ALL.map(|precision| Arithmetic { engine: Engine::Cuda, precision }.to_string());
-        assert_eq!(on_gpu, ["cuda f32", "cuda tf32", "cuda bf16"]);
+        let named = |engine| Precision::ALL.map(|precision| Arithmetic { engine, precision }.to_string());
+        assert_eq!(named(Engine::Cuda), ["cuda f32", "cuda tf32", "cuda bf16", "cuda bf16x3"]);
+        assert_eq!(named(Engine::Cpu), ["cpu f32", "cpu tf32", "cpu bf16", "cpu bf16x3"]);
     }
 }

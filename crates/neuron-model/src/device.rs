@@ -5,6 +5,8 @@ use std::str::FromStr;
 #[cfg(feature = "cuda")]
 use std::sync::Arc;
 
+use neuron_kernels::has_matrix_instructions;
+
 use crate::arithmetic::{Arithmetic, Engine, Precision};
 #[cfg(feature = "cuda")]
 use crate::cuda::Gpu;
@@ -35,15 +37,19 @@ impl DeviceRequest {
     /// Opens the device; what it has to say then and later goes to `observer`.
     ///
     /// # Errors
-    /// [`DeviceError`] if a GPU was asked for and cannot be used. [`DeviceRequest::Auto`] never fails.
+    /// [`DeviceError`] if a GPU was asked for and cannot be used, or the device does not compute in that precision.
     pub fn open(&self, precision: Precision, observer: &Observer) -> Result<Device, DeviceError> {
         match self {
-            Self::Cpu => Ok(Device::default()),
+            Self::Cpu => Device::cpu(precision, observer),
             Self::Cuda(gpus) => Device::open(gpus, precision, observer),
-            Self::Auto => Ok(Device::open(&[0], precision, observer).unwrap_or_else(|reason| {
+            // A precision of the CPU alone is a wish for the CPU.
+            Self::Auto if precision == Precision::Bf16x3 => Device::cpu(precision, observer),
+            Self::Auto => Device::open(&[0], precision, observer).or_else(|reason| {
                 observer(&DeviceEvent::FellBack { reason });
-                Device::default()
-            })),
+                // What only GPUs round is exact here.
+                let precision = if precision == Precision::Tf32 { Precision::F32 } else { precision };
+                Device::cpu(precision, observer)
+            }),
         }
     }
 }
@@ -68,8 +74,31 @@ impl Device {
         Arithmetic { engine, precision: self.precision }
     }
 
+    fn cpu(precision: Precision, observer: &Observer) -> Result<Self, DeviceError> {
+        match precision {
+            Precision::F32 => {}
+            Precision::Tf32 => {
+                return Err(DeviceError::Precision {
+                    precision,
+                    device: "the CPU",
+                    has: "f32, bf16 and bf16x3",
+                });
+            }
+            Precision::Bf16 | Precision::Bf16x3 if has_matrix_instructions() => {}
+            Precision::Bf16 | Precision::Bf16x3 => observer(&DeviceEvent::Slow { precision }),
+        }
+        Ok(Self {
+            #[cfg(feature = "cuda")]
+            gpus: Vec::new(),
+            precision,
+        })
+    }
+
     #[cfg(feature = "cuda")]
     fn open(gpus: &[usize], precision: Precision, observer: &Observer) -> Result<Self, DeviceError> {
+        if precision == Precision::Bf16x3 {
+            return Err(DeviceError::Precision { precision, device: "a GPU", has: "f32, tf32 and bf16" });
+        }
         let open = |gpu: &usize| Gpu::open(*gpu, precision, observer.clone()).map(Arc::new);
         Ok(Self { gpus: gpus.iter().map(open).collect::<Result<_, _>>()?, precision })
     }

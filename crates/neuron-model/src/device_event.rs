@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::arithmetic::Precision;
 use crate::error::DeviceError;
 
 /// Something that happens to a device and that a user should know.
@@ -11,6 +12,11 @@ pub enum DeviceEvent {
     FellBack {
         /// Why.
         reason: DeviceError,
+    },
+    /// The CPU computes the bits of a precision without the instructions that would make it fast.
+    Slow {
+        /// The precision.
+        precision: Precision,
     },
     /// A batch did not fit into a GPU's memory: it goes on with half of it at a time.
     BatchHalved {
@@ -39,6 +45,10 @@ impl fmt::Display for DeviceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
+            Self::Slow { precision } => write!(
+                f,
+                "this processor has no matrix instructions (AMX): {precision} has the same bits as elsewhere, but f32 is faster"
+            ),
             Self::BatchHalved { gpu, from, to } => {
                 write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")
             }

@@ -57,7 +57,7 @@ pub use graph::{Absent, Graph, GraphBuilder, Node, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};
-pub use neuron_kernels::{Algorithm, ConvGeometry, View};
+pub use neuron_kernels::{Algorithm, ConvGeometry, View, has_matrix_instructions};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
 pub use prepared::Part;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use neuron_kernels::{Algorithm, ConvGeometry, Convolution, ConvolutionTranspose};
+use neuron_kernels::{Algorithm, Bf16Convolution, ConvGeometry, Convolution, ConvolutionTranspose, Terms};
 
 use crate::value::NodeId;
 use crate::weights::Weights;
@@ -77,6 +77,8 @@ impl Part {
 pub(crate) enum Packing {
     /// 32-bit floats on the CPU.
     F32(Algorithm),
+    /// bf16 numbers on the CPU.
+    Bf16(Terms),
 }
 
 /// What decides about a form of a node's weights.
@@ -129,12 +131,19 @@ pub(crate) struct PreparedWeights {
     affines: Made<NodeId, Affine>,
     convolutions: Made<Form, Convolution>,
     transposes: Made<Form, ConvolutionTranspose>,
+    in_bf16: Made<Form, Bf16Convolution>,
 }
 
 impl PreparedWeights {
     /// Prepares nothing yet. The weights were checked against the graph.
     pub(crate) fn new(weights: Weights) -> Self {
-        Self { weights, affines: Made::default(), convolutions: Made::default(), transposes: Made::default() }
+        Self {
+            weights,
+            affines: Made::default(),
+            convolutions: Made::default(),
+            transposes: Made::default(),
+            in_bf16: Made::default(),
+        }
     }
 
     pub(crate) fn weights(&self) -> &Weights {
@@ -158,6 +167,21 @@ impl PreparedWeights {
         self.convolutions.get(choice.form(owner), || {
             let (weight, bias) = self.values(owner, &choice);
             Convolution::new(geometry, &weight, bias.as_deref(), choice.algorithm)
+        })
+    }
+
+    /// As [`PreparedWeights::convolution`], by whole weights that are rounded to `terms` bf16 numbers.
+    pub(crate) fn in_bf16(
+        &self,
+        owner: Owner<'_>,
+        geometry: ConvGeometry,
+        (fold, terms): (Option<Fold<'_>>, Terms),
+    ) -> Arc<Bf16Convolution> {
+        let choice = Choice { fold, ..Choice::part(Part::Raw) };
+        let form = Form { packing: Packing::Bf16(terms), ..choice.form(owner) };
+        self.in_bf16.get(form, || {
+            let (weight, bias) = self.values(owner, &choice);
+            Bf16Convolution::new(geometry, &weight, bias.as_deref(), terms)
         })
     }
 

@@ -8,7 +8,7 @@ use crate::composite::Composite;
 use crate::error::ModelError;
 #[cfg(feature = "cuda")]
 use crate::executor::cuda::Gpus;
-use crate::executor::{Executor, Host, Signals};
+use crate::executor::{Bf16Host, Executor, Host, Signals};
 use crate::finite::first_not_finite;
 use crate::graph::{Graph, Tap};
 use crate::images::Images;
@@ -45,7 +45,11 @@ fn executor(network: &Network, plan: &Plan) -> Result<Box<dyn Executor>, ModelEr
     if !network.device().is_cpu() {
         return Ok(Box::new(Gpus::new(network, plan)?));
     }
-    Ok(Box::new(Host::new(network.clone(), plan.clone())))
+    let terms = network.device().arithmetic().precision.terms().filter(|_| plan.keep() == Keep::Taps);
+    Ok(match terms {
+        Some(terms) => Box::new(Bf16Host::new(network.clone(), plan.clone(), terms)),
+        None => Box::new(Host::new(network.clone(), plan.clone())),
+    })
 }
 
 /// A score that is NaN or infinite.

@@ -10,7 +10,7 @@ use neuron_model::{Attributor, ChannelsFirst, Precision, RelevanceMethod, Tap};
 fn tolerances() -> (f32, f32) {
     match shared::precision() {
         Precision::F32 => (1e-3, 1e-4),
-        Precision::Tf32 | Precision::Bf16 => (1e-2, 1e-3),
+        Precision::Tf32 | Precision::Bf16 | Precision::Bf16x3 => (1e-2, 1e-3),
     }
 }
 

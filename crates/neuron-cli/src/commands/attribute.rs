@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.image.is_dir() {
         bail!("{} is a folder; name one image in it", args.image.display());
     }
-    let network = global.network(&args.arch)?;
+    let network = global.network_for_backward_passes(&args.arch)?;
     let target = network.tap(&args.layer)?;
     network.check_channels(&target, &[args.channel])?;
     let wanted = wanted(&network, &target, &args.at)?;

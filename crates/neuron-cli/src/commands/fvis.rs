@@ -31,7 +31,7 @@ use run::{Run, outcome};
 const AT_ONCE_ON_A_GPU: usize = 16;
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    let network = global.network(&args.arch)?;
+    let network = global.network_for_backward_passes(&args.arch)?;
     let target = network.tap(&args.layer)?;
     let channels = args.channels.of(&target, network.channels(&target))?;
     let weights_preprocessing = global.preprocessing(&network)?;

@@ -81,7 +81,7 @@ pub(crate) fn sliding(geometry: ConvGeometry, precision: Precision) -> Result<Sl
     let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
     let math = match precision {
         Precision::F32 => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-        Precision::Tf32 | Precision::Bf16 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
+        Precision::Tf32 | Precision::Bf16 | Precision::Bf16x3 => sys::cudnnMathType_t::CUDNN_TENSOR_OP_MATH,
     };
     // SAFETY: the descriptor was just created.
     unsafe {

@@ -60,7 +60,7 @@ impl Gpu {
         let kernels = compile(Element::F32)?;
         let kernels_in_bf16 = match precision {
             Precision::Bf16 => Some(compile(Element::Bf16)?),
-            Precision::F32 | Precision::Tf32 => None,
+            Precision::F32 | Precision::Tf32 | Precision::Bf16x3 => None,
         };
         let convolutions = Mutex::new(Convolutions::new(errors, &stream, precision, observer.clone())?);
         let others = Mutex::default();

@@ -1,10 +1,22 @@
-/// What can go wrong with a GPU.
+use crate::arithmetic::Precision;
+
+/// What can go wrong with a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// This program was built without CUDA.
     #[error("this build has no CUDA; build with `--features cuda`, or compute on the CPU")]
     NotBuilt,
+    /// The device does not compute in that precision.
+    #[error("{device} has no {precision}: it computes in {has}")]
+    Precision {
+        /// What was asked for.
+        precision: Precision,
+        /// The device.
+        device: &'static str,
+        /// What it has.
+        has: &'static str,
+    },
     /// A library of NVIDIA's is not there.
     #[error("{library} is not there: {way_out}, or compute on the CPU")]
     NoLibrary {

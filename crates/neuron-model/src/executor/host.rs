@@ -3,6 +3,7 @@
 use neuron_kernels::{Buffer, View};
 
 use super::interface::Executor;
+use super::sized::{Chunk, SizedLayout};
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
@@ -21,12 +22,6 @@ pub(crate) struct Host {
     batch: usize,
 }
 
-struct SizedLayout {
-    layout: Layout,
-    size: (usize, usize),
-    batch: usize,
-}
-
 impl Host {
     pub(crate) fn new(network: Network, plan: Plan) -> Self {
         let saved = vec![Vec::new(); network.graph().nodes().len()];
@@ -35,13 +30,11 @@ impl Host {
 
     /// Lays out the buffers for images of `size`, unless they fit already.
     fn prepare(&mut self, size: (usize, usize), batch: usize) -> Result<(), ModelError> {
-        let fits = self.layout.as_ref().is_some_and(|sized| sized.size == size && sized.batch >= batch);
-        if !fits {
-            let layout = Layout::new(&self.plan, size.0, size.1, batch)?;
+        if SizedLayout::renew(&mut self.layout, &self.plan, size, batch)? {
             // The old ones go first: nothing in them is needed beside the new.
             self.buffers.clear();
-            self.buffers.extend(layout.buffer_lens.iter().map(|len| Buffer::zeros(*len)));
-            self.layout = Some(SizedLayout { layout, size, batch });
+            let lens = self.layout.iter().flat_map(|sized| &sized.layout.buffer_lens);
+            self.buffers.extend(lens.map(|len| Buffer::zeros(*len)));
         }
         Ok(())
     }
@@ -96,14 +89,6 @@ struct Pass<'a> {
     saved: &'a mut [Vec<u8>],
 }
 
-/// Some items of the group that is running.
-#[derive(Clone, Copy)]
-struct Chunk {
-    /// Index in the group.
-    first: usize,
-    items: usize,
-}
-
 impl Pass<'_> {
     /// Runs one stage over the items `first .. first + items` of the batch.
     fn stage(&mut self, stage: &Stage, images: &dyn Images, first: usize, items: usize, visit: Visit<'_>) {
@@ -125,7 +110,7 @@ impl Pass<'_> {
 
     fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
         let input = self.plan.graph().input();
-        let Some(range) = self.range(input, chunk) else { return };
+        let Some(range) = chunk.place(self.layout, input) else { return };
         let len = self.layout.shape(input).len();
         let pixels = &mut self.buffers[range.0][range.1..range.1 + chunk.items * len];
         neuron_threads::for_each(pixels.chunks_exact_mut(len), |index, pixels| {
@@ -133,23 +118,17 @@ impl Pass<'_> {
         });
     }
 
-    /// A node's buffer, and where the chunk begins in it.
-    fn range(&self, id: NodeId, chunk: Chunk) -> Option<(usize, usize)> {
-        let place = self.layout.places[id.0]?;
-        let start = if place.wide { chunk.first * self.layout.shape(id).len() } else { 0 };
-        Some((place.buffer, start))
-    }
-
     fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {
         let shape = self.layout.shape(id);
-        let (buffer, start) = self.range(id, chunk).expect("every value that is read was placed");
+        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
         let data = &self.buffers[buffer][start..][..chunk.items * shape.len()];
         View::new(chunk.items, shape.height, shape.width, shape.channels, data)
     }
 
     /// Calls one operation. The output's buffer is taken out of the list meanwhile, so that the others can be read.
     fn step(&mut self, step: &Step, chunk: Chunk) {
-        let (buffer, start) = self.range(step.output, chunk).expect("every value that is written was placed");
+        let place = chunk.place(self.layout, step.output);
+        let (buffer, start) = place.expect("every value that is written was placed");
         let mut owned = std::mem::take(&mut self.buffers[buffer]);
         let mut saved = std::mem::take(&mut self.saved[step.node.0]);
         let output = &mut owned[start..][..chunk.items * self.layout.shape(step.output).len()];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use neuron_kernels::{Algorithm, Buffer, View, copy};
+use neuron_kernels::{Algorithm, Bf16Output, Bf16View, Buffer, View, copy, round_into, widen_into};
 
 use super::op::Op;
 use crate::prepared::{Fold, Owner, PreparedWeights};
@@ -12,6 +12,11 @@ use crate::rule::Rule;
 pub(crate) trait HostOp: Op {
     /// Overwrites `output`.
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], saved: Option<&mut [u8]>);
+
+    /// As [`HostOp::forward`], on maps of bf16 numbers. An operation without products computes in f32 and rounds.
+    fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
+        call.through_f32(output, |call, output| self.forward(call, output, None));
+    }
 
     /// Passes a signal from the output to each input, in their order.
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal>;
@@ -39,6 +44,72 @@ pub(crate) struct Forward<'a> {
     pub(crate) relu: bool,
     /// How sums may be arranged.
     pub(crate) algorithm: Algorithm,
+}
+
+/// What a forward call on maps of bf16 numbers reads.
+pub(crate) struct Bf16Forward<'a> {
+    pub(crate) weights: Weighted<'a>,
+    pub(crate) inputs: &'a [Bf16Input<'a>],
+    /// A value that is added to the result in the same step.
+    pub(crate) addend: Option<&'a [u16]>,
+    /// Whether a ReLU follows in the same step.
+    pub(crate) relu: bool,
+    /// Channels and number of values of the output.
+    pub(crate) channels: usize,
+    pub(crate) len: usize,
+}
+
+/// A value that is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16Input<'a> {
+    pub(crate) rounded: Bf16View<'a>,
+    /// Before it was rounded: where it is only kept apart from its reader because somebody looks at it.
+    pub(crate) full: Option<View<'a>>,
+}
+
+impl Bf16Forward<'_> {
+    /// Computes in f32.
+    pub(super) fn through_f32(&self, output: Bf16Output<'_>, forward: impl FnOnce(&Forward<'_>, &mut [f32])) {
+        assert!(self.addend.is_none(), "only products take an addend along");
+        let widened: Vec<Vec<f32>> = self.inputs.iter().map(Bf16Input::widened).collect();
+        let views: Vec<View<'_>> =
+            self.inputs.iter().zip(&widened).map(|(input, data)| input.view(data)).collect();
+        let call = Forward {
+            weights: self.weights,
+            input: views[0],
+            others: &views[1..],
+            addend: None,
+            relu: self.relu,
+            algorithm: Algorithm::Auto,
+        };
+        let mut own = Vec::new();
+        let values = output.full.unwrap_or_else(|| {
+            own.resize(self.len, 0.0);
+            &mut own
+        });
+        forward(&call, values);
+        if let Some(rounded) = output.rounded {
+            round_into(values, self.channels, self.inputs[0].rounded.terms, rounded);
+        }
+    }
+}
+
+impl Bf16Input<'_> {
+    /// The values, unless they are there.
+    fn widened(&self) -> Vec<f32> {
+        if self.full.is_some() {
+            return Vec::new();
+        }
+        let Bf16View { data, channels, terms, .. } = self.rounded;
+        let mut values = vec![0.0; data.len() / terms.count()];
+        widen_into(data, channels, terms, &mut values);
+        values
+    }
+
+    fn view<'v>(&'v self, widened: &'v [f32]) -> View<'v> {
+        let Bf16View { batch, height, width, channels, .. } = self.rounded;
+        self.full.unwrap_or_else(|| View::new(batch, height, width, channels, widened))
+    }
 }
 
 /// What a backward call reads.

@@ -1,7 +1,7 @@
 use neuron_geometry::Window;
-use neuron_kernels::ConvGeometry;
+use neuron_kernels::{Bf16Output, ConvGeometry};
 
-use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
 use super::product::{self, Sliding};
 use crate::error::ShapeError;
@@ -72,6 +72,10 @@ impl HostOp for Linear {
             Choice::part(Part::Raw),
             output,
         );
+    }
+
+    fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
+        Sliding { weights: call.weights, geometry: self.geometry() }.forward_in_bf16(call, output);
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

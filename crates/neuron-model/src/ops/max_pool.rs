@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use neuron_geometry::{ReceptiveField, Window};
-use neuron_kernels::{self as kernels, AveragePool, Divisor, update};
+use neuron_kernels::{self as kernels, AveragePool, Bf16Output, Divisor, bf16_max_pool, update};
 
-use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
 use crate::rule::Rule;
@@ -60,6 +60,14 @@ impl Op for MaxPool {
 impl HostOp for MaxPool {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], saved: Option<&mut [u8]>) {
         self.kernel().forward(call.input, output, saved);
+    }
+
+    fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
+        // The greatest of rounded values is one of them.
+        let Bf16Output { rounded: Some(rounded), full: None } = output else {
+            return call.through_f32(output, |call, output| self.forward(call, output, None));
+        };
+        bf16_max_pool(self.window, call.inputs[0].rounded, rounded);
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

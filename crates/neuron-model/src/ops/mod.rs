@@ -18,7 +18,7 @@ mod product;
 mod relu;
 mod sums;
 
-pub(crate) use host::{Backward, Forward, HostOp, Pool, Signal, Size, Weighted};
+pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
 
 pub use crate::error::ShapeError;
 pub use op::{Op, Saves, TensorSpec};

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use neuron_kernels::{Algorithm, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update};
+use neuron_kernels::{
+    Algorithm, Bf16Epilogue, Bf16Output, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update,
+};
 
-use super::host::{Backward, Forward, Pool, Signal, Weighted};
+use super::host::{Backward, Bf16Forward, Forward, Pool, Signal, Weighted};
 use super::op::Saves;
 use super::sums::{Divisor, Sum, Where, sums};
 use crate::prepared::{Choice, Part};
@@ -32,6 +34,14 @@ impl<'a> Sliding<'a> {
         let epilogue = Epilogue::Activation { residual: call.addend, relu: call.relu };
         let Weighted { prepared, owner, .. } = self.weights;
         prepared.convolution(owner, self.geometry, choice).forward(call.input, epilogue, output);
+    }
+
+    /// As [`Sliding::forward`], on maps of bf16 numbers.
+    pub(super) fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
+        let Weighted { prepared, owner, fold } = self.weights;
+        let input = call.inputs[0].rounded;
+        let epilogue = Bf16Epilogue { residual: call.addend, relu: call.relu };
+        prepared.in_bf16(owner, self.geometry, (fold, input.terms)).forward(input, epilogue, output);
     }
 
     pub(super) fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

@@ -21,6 +21,13 @@ pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<Ste
     steps
 }
 
+/// Which nodes would be absorbed if nobody looked at them, and are not.
+pub(super) fn kept_apart(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<bool> {
+    let unseen = absorbed(graph, needed, &vec![false; visible.len()]);
+    let seen = absorbed(graph, needed, visible);
+    unseen.into_iter().zip(seen).map(|(unseen, seen)| unseen && !seen).collect()
+}
+
 fn is_convolution(graph: &Graph, id: NodeId) -> bool {
     is(graph, id, OpKind::Convolution)
 }

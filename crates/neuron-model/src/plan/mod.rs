@@ -26,6 +26,7 @@ pub struct Plan {
     algorithm: Algorithm,
     needed: Vec<bool>,
     retained: Vec<bool>,
+    kept_apart: Vec<bool>,
     steps: Vec<Step>,
 }
 
@@ -36,8 +37,9 @@ impl Plan {
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
+        let kept_apart = fuse::kept_apart(&graph, &needed, &visible);
         let steps = fuse::steps(&graph, &needed, &visible);
-        Self { graph, taps, keep, algorithm, needed, retained, steps }
+        Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps }
     }
 
     /// The taps, in the order in which they were asked for.
@@ -68,6 +70,11 @@ impl Plan {
     /// Nodes whose values outlive the pass.
     pub(crate) fn retained(&self) -> &[bool] {
         &self.retained
+    }
+
+    /// Nodes that would be computed in the step of their reader if nobody looked at them.
+    pub(crate) fn kept_apart(&self) -> &[bool] {
+        &self.kept_apart
     }
 
     pub(crate) fn steps(&self) -> &[Step] {

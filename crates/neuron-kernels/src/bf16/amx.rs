@@ -1,0 +1,370 @@
+//! Intel's matrix instructions. `std::arch` has them on nightly compilers only: here they are assembly.
+//!
+//! Tile registers belong to nobody but this file: the compiler never touches them, so that they keep their contents from
+//! one `asm!` to the next, and vector code in between runs beside the tile unit.
+use super::number::Terms;
+use super::packed::{PANEL, STEP, STEP_NUMBERS};
+use super::task::{Sink, Task, Tiles};
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Where the blocks of weights that a task walks through for every pair of row tiles still fit the second-level cache
+/// beside the rows; beyond, the rows are walked through for every panel.
+const MOST_WEIGHT_BYTES: usize = 256 << 10;
+
+/// Whether the processor and the system have them; asks the system for the tile state, once a process.
+pub(super) fn is_there() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| {
+        let vectors = is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bf16");
+        // OSXSAVE; amx-bf16 and amx-tile of leaf 7.
+        let tiles = __cpuid(0).eax >= 7
+            && __cpuid(1).ecx >> 27 & 1 == 1
+            && [22, 24].into_iter().all(|bit| __cpuid_count(7, 0).edx >> bit & 1 == 1);
+        vectors && tiles && is_permitted()
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn is_permitted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XFEATURE_XTILEDATA: i64 = 18;
+    let result: i64;
+    // SAFETY: the call changes what this process may use, and touches no memory.
+    unsafe {
+        asm!("syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") XFEATURE_XTILEDATA, out("rcx") _, out("r11") _, options(nostack));
+    }
+    result == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_permitted() -> bool {
+    false
+}
+
+/// Shapes of the tile registers: 0 to 3 hold sums, 4 and 5 rows, 6 and 7 weights.
+#[repr(C, align(64))]
+struct Shapes([u8; 64]);
+
+impl Shapes {
+    fn new(height: usize) -> Self {
+        let mut shapes = [0; 64];
+        shapes[0] = 1;
+        for tile in 0..8 {
+            shapes[16 + 2 * tile] = 64;
+            shapes[48 + tile] = if tile < 6 { height as u8 } else { 16 };
+        }
+        Self(shapes)
+    }
+}
+
+/// The sums of two row tiles and two column tiles.
+#[repr(C, align(64))]
+struct Sums([f32; 4 * 256]);
+
+/// All rows times all panels.
+///
+/// # Safety
+/// The machine must have the instructions. The runs must be readable for all rows, and no other task may write this
+/// one's rows and columns.
+pub(super) unsafe fn product(task: &Task<'_>) {
+    if task.rows == 0 {
+        return;
+    }
+    let shapes = Shapes::new(Tiles::new(task.rows).height());
+    // SAFETY: the shapes are valid ones; the rest is the caller's promise.
+    unsafe {
+        asm!("ldtilecfg [{}]", in(reg) &shapes, options(nostack, readonly));
+        blocks(task);
+        asm!("tilerelease", options(nostack, nomem));
+    }
+}
+
+/// A block whose sums are done, and whose rows go through the epilogue while the tile unit computes the next ones.
+struct Pending {
+    sums: *const f32,
+    tiles: [Range<usize>; 2],
+    column: usize,
+    next: usize,
+}
+
+impl Pending {
+    fn rows(&self) -> usize {
+        self.tiles[0].len() + self.tiles[1].len()
+    }
+
+    /// Finishes up to `count` more rows.
+    ///
+    /// # Safety
+    /// As for [`product`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    #[inline]
+    unsafe fn advance(&mut self, sink: &Sink<'_>, count: usize) {
+        let end = (self.next + count).min(self.rows());
+        while self.next < end {
+            let heights = self.tiles[0].len();
+            let (tile, index) = if self.next < heights { (0, self.next) } else { (1, self.next - heights) };
+            self.next += 1;
+            let Some(position) = sink.position(self.tiles[tile].start + index) else { continue };
+            // SAFETY: the sums of a block are as many as four tiles; the rest is the caller's promise.
+            unsafe {
+                let sums = self.sums.add(tile * 512 + index * 16);
+                finish(sink, position, self.column, _mm512_load_ps(sums), _mm512_load_ps(sums.add(256)));
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`product`], with the tiles' shapes loaded.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn blocks(task: &Task<'_>) {
+    let tiles = Tiles::new(task.rows);
+    let steps = task.weights.steps;
+    // Tile stores are not forwarded to vector loads: the epilogue runs two blocks behind.
+    let mut memory = [const { Sums([0.0; 1024]) }; 3];
+    let memory = memory.each_mut().map(|sums| sums.0.as_mut_ptr());
+    let none = |sums: *const f32| Pending { sums, tiles: [0..0, 0..0], column: 0, next: 0 };
+    let (mut oldest, mut newest) = (none(memory[0]), none(memory[0]));
+    let (pairs, panels) = (tiles.count.div_ceil(2), task.panels.len());
+    let weight_bytes = panels * steps * task.weights.step_len() * size_of::<u16>();
+    for index in 0..pairs * panels {
+        let (pair, panel) = if weight_bytes <= MOST_WEIGHT_BYTES {
+            (index / panels, index % panels)
+        } else {
+            (index % pairs, index / pairs)
+        };
+        let panel = task.panels.start + panel;
+        let both = 2 * pair + 1 < tiles.count;
+        let rows = [tiles.tile(2 * pair), if both { tiles.tile(2 * pair + 1) } else { 0..0 }];
+        let rate = oldest.rows().div_ceil(steps.max(1));
+        let out = memory[index % 3];
+        // SAFETY: the caller's promise; panels are as long as they say, and so are biases.
+        unsafe {
+            let bias = task.bias.as_ptr().add(panel * PANEL);
+            let mut weights = task.weights.panel(panel).as_ptr();
+            begin(bias);
+            for run in task.runs {
+                let mut first = run.start.wrapping_add(rows[0].start * task.pitch);
+                let mut second = run.start.wrapping_add(rows[1].start * task.pitch);
+                for _ in 0..run.steps {
+                    match (task.weights.terms, both) {
+                        (Terms::One, true) => step_of_two([first, second], task.pitch, weights),
+                        (Terms::One, false) => step_of_one(first, task.pitch, weights),
+                        (Terms::Two, _) => {
+                            let low = [first.wrapping_add(task.low), second.wrapping_add(task.low)];
+                            let low_weights = weights.add(STEP_NUMBERS);
+                            if both {
+                                step_of_two_terms([first, second], low, task.pitch, weights);
+                            } else {
+                                step_of_one(first, task.pitch, weights);
+                                step_of_one(low[0], task.pitch, weights);
+                                step_of_one(first, task.pitch, low_weights);
+                            }
+                        }
+                    }
+                    (first, second) = (first.wrapping_add(STEP), second.wrapping_add(STEP));
+                    weights = weights.add(task.weights.step_len());
+                    oldest.advance(&task.sink, rate);
+                }
+            }
+            oldest.advance(&task.sink, usize::MAX / 2);
+            end(out);
+        }
+        let done = Pending { sums: out, tiles: rows, column: panel * PANEL, next: 0 };
+        oldest = std::mem::replace(&mut newest, done);
+    }
+    // SAFETY: as above.
+    unsafe {
+        oldest.advance(&task.sink, usize::MAX / 2);
+        newest.advance(&task.sink, usize::MAX / 2);
+    }
+}
+
+/// Sums begin as the biases of their columns: every row of a tile is read from the same place.
+#[inline(always)]
+unsafe fn begin(bias: *const f32) {
+    // SAFETY: the caller's biases of 32 columns.
+    unsafe {
+        asm!(
+            "tileloadd tmm0, [{bias} + {zero}]",
+            "tileloadd tmm1, [{bias} + {zero} + 64]",
+            "tileloadd tmm2, [{bias} + {zero}]",
+            "tileloadd tmm3, [{bias} + {zero} + 64]",
+            bias = in(reg) bias, zero = in(reg) 0usize, options(nostack, readonly, preserves_flags)
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn end(sums: *mut f32) {
+    // SAFETY: the caller's memory for four tiles.
+    unsafe {
+        asm!(
+            "tilestored [{sums} + {pitch}], tmm0",
+            "tilestored [{sums} + {pitch} + 1024], tmm1",
+            "tilestored [{sums} + {pitch} + 2048], tmm2",
+            "tilestored [{sums} + {pitch} + 3072], tmm3",
+            sums = in(reg) sums, pitch = in(reg) 64usize, options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// One step of two row tiles.
+#[inline(always)]
+unsafe fn step_of_two(rows: [*const u16; 2], pitch: usize, weights: *const u16) {
+    // SAFETY: the caller's rows and weights.
+    unsafe {
+        asm!(
+            "tileloadd tmm4, [{first} + {pitch}]",
+            "tileloadd tmm6, [{weights} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{weights} + {line} + 1024]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{second} + {pitch}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            first = in(reg) rows[0], second = in(reg) rows[1], pitch = in(reg) 2 * pitch,
+            weights = in(reg) weights, line = in(reg) 64usize, options(nostack, readonly, preserves_flags)
+        );
+    }
+}
+
+/// One step of one row tile.
+#[inline(always)]
+unsafe fn step_of_one(row: *const u16, pitch: usize, weights: *const u16) {
+    // SAFETY: the caller's rows and weights.
+    unsafe {
+        asm!(
+            "tileloadd tmm4, [{row} + {pitch}]",
+            "tileloadd tmm6, [{weights} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{weights} + {line} + 1024]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            row = in(reg) row, pitch = in(reg) 2 * pitch, weights = in(reg) weights, line = in(reg) 64usize,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+}
+
+/// One step of two row tiles in two terms: high by high, low by high, high by low.
+#[inline(always)]
+unsafe fn step_of_two_terms(high: [*const u16; 2], low: [*const u16; 2], pitch: usize, weights: *const u16) {
+    // SAFETY: the caller's rows and weights.
+    unsafe {
+        asm!(
+            "tileloadd tmm4, [{high0} + {pitch}]",
+            "tileloadd tmm6, [{weights} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{weights} + {line} + 1024]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{high1} + {pitch}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{low0} + {pitch}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{low1} + {pitch}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{high0} + {pitch}]",
+            "tileloadd tmm6, [{weights} + {line} + 2048]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{weights} + {line} + 3072]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm5, [{high1} + {pitch}]",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            high0 = in(reg) high[0], high1 = in(reg) high[1], low0 = in(reg) low[0], low1 = in(reg) low[1],
+            pitch = in(reg) 2 * pitch, weights = in(reg) weights, line = in(reg) 64usize,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+}
+
+/// As [`Sink::finish`], 32 columns in two vectors.
+///
+/// # Safety
+/// As for [`product`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[inline]
+unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, first: __m512, second: __m512) {
+    let count = PANEL.min(sink.columns - column);
+    let all = u32::MAX >> (PANEL - count);
+    let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
+    let values = position * sink.channels + sink.first + column;
+    // SAFETY: masked lanes are not touched; the others lie inside of the outputs, which the caller checked.
+    unsafe {
+        for (half, sums) in [first, second].into_iter().enumerate() {
+            let mask = (all >> (16 * half)) as u16;
+            let mut sums = sums;
+            if let Some(residual) = sink.residual {
+                let from = residual.as_ptr().add(numbers).wrapping_add(16 * half);
+                let mut addend = widen(mask, from);
+                if sink.terms == Terms::Two {
+                    addend = _mm512_add_ps(addend, widen(mask, from.wrapping_add(sink.channels)));
+                }
+                sums = _mm512_add_ps(sums, addend);
+            }
+            if sink.relu {
+                // The second operand where one is NaN.
+                sums = _mm512_max_ps(_mm512_setzero_ps(), sums);
+            }
+            if let Some(full) = sink.full {
+                _mm512_mask_storeu_ps(full.add(values).wrapping_add(16 * half), mask, sums);
+            }
+            if let Some(rounded) = sink.rounded {
+                let to = rounded.add(numbers).wrapping_add(16 * half);
+                let high = round(sums);
+                _mm256_mask_storeu_epi16(to.cast(), mask, high);
+                if sink.terms == Terms::Two {
+                    let infinite = _mm512_fpclass_ps_mask_infinite(sums);
+                    let rest = _mm512_sub_ps(sums, widened(high));
+                    let low = round(_mm512_maskz_mov_ps(!infinite, rest));
+                    _mm256_mask_storeu_epi16(to.wrapping_add(sink.channels).cast(), mask, low);
+                }
+            }
+        }
+    }
+}
+
+/// Which lanes are infinite.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn _mm512_fpclass_ps_mask_infinite(values: __m512) -> __mmask16 {
+    _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY))
+}
+
+/// The values of bf16 numbers in memory.
+///
+/// # Safety
+/// The numbers of the mask must be readable.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn widen(mask: __mmask16, from: *const u16) -> __m512 {
+    // SAFETY: the caller's promise.
+    widened(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+fn widened(numbers: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers)))
+}
+
+/// As [`round`](super::number::round).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[inline]
+fn round(values: __m512) -> __m256i {
+    const SMALLEST: f32 = f32::from_bits((127 - 56) << 23);
+    // Not less: NaN stays.
+    let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST));
+    // SAFETY: both are 256 bits of bf16 numbers.
+    unsafe { std::mem::transmute(_mm512_maskz_cvtneps_pbh(kept, values)) }
+}

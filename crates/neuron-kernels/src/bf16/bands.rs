@@ -1,0 +1,211 @@
+//! How a convolution's windows are read by instructions that want rows at one distance.
+//!
+//! The lines that a band of output lines sees are copied once, padded, such that the windows of all its positions lie at
+//! one distance and each of their rows without a gap. With a vertical stride `s`, lines that are seen by the same kernel
+//! row lie together: `s` planes. A line is longer than its positions, by as much as its last window reaches into the
+//! next: the sums there are computed and dropped.
+use super::map::Bf16View;
+use super::number::Terms;
+use super::packed::STEP;
+use super::task::Run;
+use neuron_geometry::Window;
+use std::ops::Range;
+
+/// Numbers behind the last line that may be read: steps are whole.
+const SLACK: usize = 2 * STEP;
+
+/// The depth of a block of channels, in the order in which its products are added up.
+#[derive(Clone, Debug)]
+pub(super) struct Depth {
+    window: Window,
+    /// Channels of the maps, and of a block.
+    channels: usize,
+    block: usize,
+    terms: Terms,
+}
+
+impl Depth {
+    pub(super) fn new(window: Window, channels: usize, block: usize, terms: Terms) -> Self {
+        Self { window, channels, block, terms }
+    }
+
+    /// Whether the second terms lie in planes of their own; else behind the first ones of each position.
+    fn is_planar(&self) -> bool {
+        self.terms == Terms::Two && !self.channels.is_multiple_of(STEP)
+    }
+
+    /// Whether a kernel row is read without a gap; else each of its places is a run.
+    fn is_by_row(&self) -> bool {
+        let gapless = self.terms == Terms::One || self.is_planar();
+        gapless && self.block == self.channels && self.window.dilation[1] == 1
+    }
+
+    /// Length of a run in products, and how many there are.
+    fn runs(&self) -> (usize, usize) {
+        let [height, width] = self.window.kernel;
+        if self.is_by_row() { (width * self.channels, height) } else { (self.block, height * width) }
+    }
+
+    /// Steps of all runs.
+    pub(super) fn steps(&self) -> usize {
+        let (len, count) = self.runs();
+        count * len.div_ceil(STEP)
+    }
+
+    /// Kernel row, kernel column and channel of the block at a depth; `None` if nothing lies there.
+    pub(super) fn place(&self, depth: usize) -> Option<([usize; 2], usize)> {
+        let (len, _) = self.runs();
+        let padded = len.next_multiple_of(STEP);
+        let (run, at) = (depth / padded, depth % padded);
+        if at >= len {
+            return None;
+        }
+        let width = self.window.kernel[1];
+        Some(if self.is_by_row() {
+            ([run, at / self.channels], at % self.channels)
+        } else {
+            ([run / width, run % width], at)
+        })
+    }
+}
+
+/// The copied lines of some output lines.
+#[derive(Clone, Debug)]
+pub(super) struct Band {
+    depth: Depth,
+    /// Output lines.
+    lines: usize,
+    /// Output positions of a line, and with those that are dropped.
+    pub(super) kept: usize,
+    pub(super) line: usize,
+    /// Lines of each plane.
+    plane_lines: usize,
+}
+
+impl Band {
+    /// For `lines` output lines of `columns` positions.
+    pub(super) fn new(depth: &Depth, lines: usize, columns: usize) -> Self {
+        let Window { kernel, stride, dilation, .. } = depth.window;
+        let reach = |axis: usize| ((kernel[axis] - 1) * dilation[axis] + 1).saturating_sub(stride[axis]);
+        let plane_lines = lines + ((kernel[0] - 1) * dilation[0]) / stride[0];
+        let line = columns + reach(1).div_ceil(stride[1]);
+        Self { depth: depth.clone(), lines, kept: columns, line, plane_lines }
+    }
+
+    /// Rows of the product: every position, and what is dropped between.
+    pub(super) fn rows(&self) -> usize {
+        (self.lines - 1) * self.line + self.kept
+    }
+
+    /// Numbers of a copied position.
+    fn pixel(&self) -> usize {
+        let terms = if self.depth.is_planar() { 1 } else { self.depth.terms.count() };
+        terms * self.depth.channels
+    }
+
+    /// Numbers from a row to the next.
+    pub(super) fn pitch(&self) -> usize {
+        self.depth.window.stride[1] * self.pixel()
+    }
+
+    fn line_len(&self) -> usize {
+        self.line * self.pitch()
+    }
+
+    /// Planes that a kernel row may lie in.
+    fn planes(&self) -> usize {
+        let Window { kernel, stride, dilation, .. } = self.depth.window;
+        stride[0].min((kernel[0] - 1) * dilation[0] + 1)
+    }
+
+    /// Numbers of the first terms' planes.
+    fn term_len(&self) -> usize {
+        self.planes() * self.plane_lines * self.line_len()
+    }
+
+    /// Numbers of all planes.
+    pub(super) fn len(&self) -> usize {
+        self.term_len() * if self.depth.is_planar() { 2 } else { 1 } + SLACK
+    }
+
+    /// How far the second terms lie behind the first.
+    pub(super) fn low(&self) -> usize {
+        if self.depth.is_planar() { self.term_len() } else { self.depth.channels }
+    }
+
+    /// Copies what the output lines from `first` on see of an item.
+    pub(super) fn copy(&self, input: &Bf16View<'_>, item: usize, first: usize, to: &mut [u16]) {
+        let Window { stride, padding, .. } = self.depth.window;
+        for plane in 0..self.planes() {
+            for index in 0..self.plane_lines {
+                let start = (plane * self.plane_lines + index) * self.line_len();
+                let line = ((first + index) * stride[0] + plane).checked_sub(padding[0]);
+                let line = line.filter(|line| *line < input.height);
+                if self.depth.is_planar() {
+                    let (high, low) = to.split_at_mut(self.term_len());
+                    let [high, low] = [high, low].map(|half| &mut half[start..][..self.line_len()]);
+                    self.copy_planar(input, item, line, high, low);
+                } else {
+                    self.copy_line(input, item, line, &mut to[start..][..self.line_len()]);
+                }
+            }
+        }
+        let end = to.len() - SLACK;
+        to[end..].fill(0);
+    }
+
+    /// The columns of the input that lie in a copied line, and at which of its positions.
+    fn columns(&self, width: usize) -> (Range<usize>, usize) {
+        let padding = self.depth.window.padding[1];
+        let count = (self.line * self.depth.window.stride[1]).saturating_sub(padding).min(width);
+        (0..count, padding)
+    }
+
+    fn copy_line(&self, input: &Bf16View<'_>, item: usize, line: Option<usize>, to: &mut [u16]) {
+        let Some(line) = line else { return to.fill(0) };
+        let (columns, at) = self.columns(input.width);
+        let from = (item * input.height + line) * input.width * self.pixel();
+        let (before, rest) = to.split_at_mut((at * self.pixel()).min(to.len()));
+        let (inside, after) = rest.split_at_mut(columns.len() * self.pixel());
+        before.fill(0);
+        inside.copy_from_slice(&input.data[from..][..inside.len()]);
+        after.fill(0);
+    }
+
+    fn copy_planar(
+        &self,
+        input: &Bf16View<'_>,
+        item: usize,
+        line: Option<usize>,
+        high: &mut [u16],
+        low: &mut [u16],
+    ) {
+        high.fill(0);
+        low.fill(0);
+        let Some(line) = line else { return };
+        let (columns, at) = self.columns(input.width);
+        let channels = input.channels;
+        for column in columns {
+            let from = ((item * input.height + line) * input.width + column) * 2 * channels;
+            let to = (at + column) * channels..(at + column + 1) * channels;
+            high[to.clone()].copy_from_slice(&input.data[from..][..channels]);
+            low[to].copy_from_slice(&input.data[from + channels..][..channels]);
+        }
+    }
+
+    /// The runs of a block of channels in the copy.
+    pub(super) fn runs(&self, copy: &[u16], first_channel: usize) -> Vec<Run> {
+        assert_eq!(copy.len(), self.len(), "the copy of a band");
+        let Window { kernel: [height, width], stride, dilation, .. } = self.depth.window;
+        let (len, _) = self.depth.runs();
+        let columns = if self.depth.is_by_row() { 1 } else { width };
+        let places = (0..height).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let run = |(row, column): (usize, usize)| {
+            let (plane, line) = (row * dilation[0] % stride[0], row * dilation[0] / stride[0]);
+            let start = (plane * self.plane_lines + line) * self.line_len();
+            let start = start + column * dilation[1] * self.pixel() + first_channel;
+            Run { start: copy[start..].as_ptr(), steps: len.div_ceil(STEP) }
+        };
+        places.map(run).collect()
+    }
+}

@@ -1,0 +1,296 @@
+use super::bands::{Band, Depth};
+use super::engine::{Engine, detected};
+use super::map::{Bf16Buffer, Bf16View};
+use super::number::{self, Terms};
+use super::packed::{PANEL, Packed, STEP};
+use super::task::{Run, Sink, Task};
+use crate::microkernel::share;
+use crate::shape::ConvGeometry;
+use neuron_geometry::Window;
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Rows a task at most: they stay in the second-level cache.
+const ROWS: usize = 512;
+/// Tasks a thread, where there is enough to do.
+const TASKS_A_THREAD: usize = 4;
+
+/// A convolution on frozen weights of bf16 numbers.
+#[derive(Debug)]
+pub struct Bf16Convolution {
+    geometry: ConvGeometry,
+    terms: Terms,
+    depth: Depth,
+    /// One matrix a block of channels, and the biases of its panels.
+    blocks: Vec<(Packed, Vec<f32>)>,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// What happens to the sums: `relu?(conv + bias + residual?)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bf16Epilogue<'a> {
+    /// Laid out like the rounded output.
+    pub residual: Option<&'a [u16]>,
+    /// Whether negative values become 0 (NaN stays NaN).
+    pub relu: bool,
+}
+
+/// Where values go; both may be wanted.
+#[derive(Debug, Default)]
+pub struct Bf16Output<'a> {
+    /// `[batch, positions, terms, out_channels]`
+    pub rounded: Option<&'a mut [u16]>,
+    /// As they were summed up, before they are rounded: `[batch, positions, out_channels]`
+    pub full: Option<&'a mut [f32]>,
+}
+
+impl Bf16Convolution {
+    /// Rounds and packs the weights.
+    ///
+    /// # Shapes
+    /// * `weight`: `[out_channels, in_channels / groups, kernel height, kernel width]`
+    /// * `bias`: `[out_channels]`
+    ///
+    /// # Panics
+    /// If a length does not fit the geometry.
+    pub fn new(geometry: ConvGeometry, weight: &[f32], bias: Option<&[f32]>, terms: Terms) -> Self {
+        geometry.check(weight);
+        let ConvGeometry { in_channels, out_channels, groups, window } = geometry;
+        assert!(bias.is_none_or(|bias| bias.len() == out_channels), "bias of {geometry:?}");
+        let [group_in, group_out] = geometry.group();
+        // Narrow groups share a panel, with zeros between them.
+        let fits = |merged: &usize| groups.is_multiple_of(*merged) && merged * group_out <= PANEL;
+        let merged = (1..=groups).filter(fits).max().unwrap_or(1);
+        let (inputs, outputs) = (merged * group_in, merged * group_out);
+        let depth = Depth::new(window, in_channels, inputs, terms);
+        let block = |block: usize| {
+            let at = |step: usize, column: usize| match depth.place(step) {
+                Some(([row, place], channel)) if channel / group_in == column / group_out => {
+                    let out = block * outputs + column;
+                    let [height, width] = window.kernel;
+                    weight[((out * group_in + channel % group_in) * height + row) * width + place]
+                }
+                _ => 0.0,
+            };
+            let packed = Packed::new(depth.steps(), outputs, terms, at);
+            let mut biases = vec![0.0; packed.panels * PANEL];
+            if let Some(bias) = bias {
+                let bias = &bias[block * outputs..][..outputs];
+                biases.iter_mut().zip(bias).for_each(|(to, bias)| *to = number::bias(*bias));
+            }
+            (packed, biases)
+        };
+        let blocks = (0..groups / merged).map(block).collect();
+        Self { geometry, terms, depth, blocks, inputs, outputs }
+    }
+
+    /// Overwrites the outputs with `epilogue(conv(input) + bias)`.
+    ///
+    /// # Shapes
+    /// * `input`: `[batch, height, width, terms, in_channels]`
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward(&self, input: Bf16View<'_>, epilogue: Bf16Epilogue<'_>, output: Bf16Output<'_>) {
+        self.run(detected(), input, epilogue, output);
+    }
+
+    pub(super) fn run(
+        &self,
+        engine: Engine,
+        input: Bf16View<'_>,
+        epilogue: Bf16Epilogue<'_>,
+        output: Bf16Output<'_>,
+    ) {
+        input.check();
+        let ConvGeometry { in_channels, out_channels, .. } = self.geometry;
+        assert_eq!((input.channels, input.terms), (in_channels, self.terms), "the input's numbers");
+        let [lines, columns] = self.geometry.positions([input.height, input.width]);
+        let values = input.batch * lines * columns * out_channels;
+        let numbers = self.terms.count() * values;
+        let fits = |len: Option<usize>, expected: usize| len.is_none_or(|len| len == expected);
+        let rounded = output.rounded.as_ref().map(|rounded| rounded.len());
+        assert!(fits(rounded, numbers), "rounded output of {:?}", self.geometry);
+        assert!(
+            fits(output.full.as_ref().map(|full| full.len()), values),
+            "full output of {:?}",
+            self.geometry
+        );
+        assert!(fits(epilogue.residual.map(<[u16]>::len), numbers), "residual of {:?}", self.geometry);
+        if values == 0 {
+            return;
+        }
+        let pass = Pass {
+            convolution: self,
+            engine,
+            input,
+            epilogue,
+            rounded: output.rounded.map(|rounded| Start(rounded.as_mut_ptr())),
+            full: output.full.map(|full| Start(full.as_mut_ptr())),
+            positions: [lines, columns],
+        };
+        if self.reads_in_place() { pass.in_place() } else { pass.by_bands() }
+    }
+
+    /// Whether rows are read where they lie.
+    fn reads_in_place(&self) -> bool {
+        let Window { kernel, stride, padding, .. } = self.geometry.window;
+        let pointwise = (kernel, stride, padding) == ([1; 2], [1; 2], [0; 2]);
+        // Whole steps, so that nothing is read behind the last row.
+        pointwise && self.inputs.is_multiple_of(STEP)
+    }
+
+    fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+}
+
+/// The start of an output that tasks write disjoint parts of.
+#[derive(Clone, Copy)]
+struct Start<T>(*mut T);
+
+// SAFETY: tasks write other rows or other columns.
+unsafe impl<T> Sync for Start<T> {}
+
+struct Pass<'a> {
+    convolution: &'a Bf16Convolution,
+    engine: Engine,
+    input: Bf16View<'a>,
+    epilogue: Bf16Epilogue<'a>,
+    rounded: Option<Start<u16>>,
+    full: Option<Start<f32>>,
+    /// Height and width of the output.
+    positions: [usize; 2],
+}
+
+/// The part of the product that a task computes.
+struct Part<'a> {
+    runs: &'a [Run],
+    low: usize,
+    pitch: usize,
+    rows: usize,
+    /// Rows of an output line, kept ones, and the first position.
+    line: usize,
+    kept: usize,
+    position: usize,
+    block: usize,
+    panels: Range<usize>,
+}
+
+impl Pass<'_> {
+    /// Tasks of rows and panels of a pointwise convolution.
+    fn in_place(&self) {
+        let Bf16Convolution { inputs, blocks, .. } = self.convolution;
+        let (rows, pixel) = (self.input.batch * self.positions[0] * self.positions[1], self.input.pixel());
+        let (row_parts, panel_parts) = self.partition(rows, 1);
+        neuron_threads::run(blocks.len() * row_parts * panel_parts, |task| {
+            let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
+            let rows = share(rows, task / panel_parts, row_parts);
+            let start = &self.input.data[rows.start * pixel + block * inputs..];
+            let runs = [Run { start: start.as_ptr(), steps: inputs / STEP }];
+            let part = Part {
+                runs: &runs,
+                low: self.input.channels,
+                pitch: pixel,
+                rows: rows.len(),
+                line: rows.len(),
+                kept: rows.len(),
+                position: rows.start,
+                block,
+                panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
+            };
+            // SAFETY: the rows lie in the input, whose length was checked, and tasks have other rows or panels.
+            unsafe { self.compute(&part) }
+        });
+    }
+
+    /// Tasks of lines and panels, of which each copies what its lines see.
+    fn by_bands(&self) {
+        let Bf16Convolution { depth, inputs, blocks, .. } = self.convolution;
+        let [lines, columns] = self.positions;
+        let line = Band::new(depth, 1, columns).line;
+        let (band_parts, panel_parts) = self.partition(lines * line, self.input.batch);
+        let band_parts = band_parts.min(lines);
+        let tasks = self.input.batch * band_parts * panel_parts;
+        neuron_threads::run(tasks, |task| {
+            let (item, task) = (task / (band_parts * panel_parts), task % (band_parts * panel_parts));
+            let lines = share(lines, task / panel_parts, band_parts);
+            let band = Band::new(depth, lines.len(), columns);
+            with_copy(band.len(), |copy| {
+                band.copy(&self.input, item, lines.start, copy);
+                for block in 0..blocks.len() {
+                    let part = Part {
+                        runs: &band.runs(copy, block * inputs),
+                        low: band.low(),
+                        pitch: band.pitch(),
+                        rows: band.rows(),
+                        line: band.line,
+                        kept: band.kept,
+                        position: (item * self.positions[0] + lines.start) * columns,
+                        block,
+                        panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
+                    };
+                    // SAFETY: the rows lie in the copy, and tasks have other lines or panels.
+                    unsafe { self.compute(&part) }
+                }
+            });
+        });
+    }
+
+    /// Shares of the rows of an item and of the panels, so that every thread gets several tasks.
+    fn partition(&self, rows: usize, items: usize) -> (usize, usize) {
+        let threads = neuron_threads::threads();
+        let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+        let panels = self.convolution.panels();
+        let mut row_parts = rows.div_ceil(ROWS);
+        let missing = |row_parts: usize| wanted.div_ceil(items * row_parts);
+        // Where there are more weights than rows, tasks that share rows stream less.
+        let mut panel_parts = 1;
+        if rows * items < self.convolution.outputs {
+            panel_parts = missing(row_parts).min(panels);
+        }
+        row_parts *= missing(row_parts * panel_parts).min(rows.div_ceil(2 * super::task::TILE)).max(1);
+        if panel_parts == 1 {
+            panel_parts = missing(row_parts).min(panels);
+        }
+        (row_parts.min(rows), panel_parts)
+    }
+
+    /// # Safety
+    /// The runs must be readable for all rows, and no other task may have these positions and panels.
+    unsafe fn compute(&self, part: &Part<'_>) {
+        let Bf16Convolution { geometry, terms, outputs, .. } = *self.convolution;
+        let (weights, bias) = &self.convolution.blocks[part.block];
+        let sink = Sink {
+            line: part.line,
+            kept: part.kept,
+            position: part.position,
+            channels: geometry.out_channels,
+            first: part.block * outputs,
+            columns: outputs,
+            terms,
+            relu: self.epilogue.relu,
+            residual: self.epilogue.residual,
+            rounded: self.rounded.map(|start| start.0),
+            full: self.full.map(|start| start.0),
+        };
+        let Part { runs, low, pitch, rows, .. } = *part;
+        let panels = part.panels.clone();
+        let task = Task { runs, low, pitch, rows, weights, panels, bias, sink };
+        // SAFETY: the caller's promise; the engine is one that this machine has.
+        unsafe { (self.engine.kernel)(&task) }
+    }
+}
+
+thread_local! {
+    static COPY: RefCell<Bf16Buffer> = RefCell::default();
+}
+
+/// Lends `body` `len` numbers with arbitrary contents, which are kept for the next call on this thread.
+fn with_copy<R>(len: usize, body: impl FnOnce(&mut [u16]) -> R) -> R {
+    COPY.with_borrow_mut(|copy| {
+        copy.reserve(len);
+        body(&mut copy[..len])
+    })
+}

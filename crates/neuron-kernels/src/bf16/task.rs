@@ -1,0 +1,132 @@
+//! What a microkernel is given: rows of maps, panels of weights, and where the sums go.
+use super::number::{Terms, round, split, widen};
+use super::packed::{PANEL, Packed};
+use std::ops::Range;
+
+/// Uninterrupted depth: `steps` steps of every row, the first row's beginning at `start`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) start: *const u16,
+    pub(super) steps: usize,
+}
+
+/// The product of some rows and some panels.
+pub(super) struct Task<'a> {
+    pub(super) runs: &'a [Run],
+    /// How far the second terms lie behind the first.
+    pub(super) low: usize,
+    /// Numbers from a row to the next.
+    pub(super) pitch: usize,
+    pub(super) rows: usize,
+    pub(super) weights: &'a Packed,
+    pub(super) panels: Range<usize>,
+    /// For the columns of all panels.
+    pub(super) bias: &'a [f32],
+    pub(super) sink: Sink<'a>,
+}
+
+/// Where finished rows go, and what happens to them on the way.
+#[derive(Clone, Copy)]
+pub(super) struct Sink<'a> {
+    /// Rows of a line of the output, with those that are dropped at its end.
+    pub(super) line: usize,
+    /// Positions of a line.
+    pub(super) kept: usize,
+    /// Position of the first row.
+    pub(super) position: usize,
+    /// Channels of a position, of which the columns of the panels are `first..first + columns`.
+    pub(super) channels: usize,
+    pub(super) first: usize,
+    pub(super) columns: usize,
+    pub(super) terms: Terms,
+    pub(super) relu: bool,
+    /// Laid out like `rounded`.
+    pub(super) residual: Option<&'a [u16]>,
+    /// Is written here; the slices' lengths were checked against the positions.
+    pub(super) rounded: Option<*mut u16>,
+    pub(super) full: Option<*mut f32>,
+}
+
+impl Sink<'_> {
+    /// The position of a row; `None` if it is dropped.
+    #[inline(always)]
+    pub(super) fn position(&self, row: usize) -> Option<usize> {
+        let (y, x) = (row / self.line, row % self.line);
+        (x < self.kept).then(|| self.position + y * self.kept + x)
+    }
+
+    /// Finishes the sums of one row from a column on.
+    ///
+    /// # Safety
+    /// No other task may have this row and these columns.
+    pub(super) unsafe fn finish(&self, row: usize, column: usize, sums: &[f32; PANEL]) {
+        let Some(position) = self.position(row) else { return };
+        let count = PANEL.min(self.columns - column);
+        let numbers = position * self.terms.count() * self.channels + self.first + column;
+        let values = position * self.channels + self.first + column;
+        for (index, sum) in sums.iter().enumerate().take(count) {
+            let mut value = *sum;
+            if let Some(residual) = self.residual {
+                let mut addend = widen(residual[numbers + index]);
+                if self.terms == Terms::Two {
+                    addend += widen(residual[numbers + self.channels + index]);
+                }
+                value += addend;
+            }
+            // NaN stays NaN, as in PyTorch.
+            if self.relu && value < 0.0 {
+                value = 0.0;
+            }
+            // SAFETY: the position and its columns lie inside of the outputs, and are this task's alone.
+            unsafe {
+                if let Some(full) = self.full {
+                    *full.add(values + index) = value;
+                }
+                match (self.rounded, self.terms) {
+                    (None, _) => {}
+                    (Some(rounded), Terms::One) => *rounded.add(numbers + index) = round(value),
+                    (Some(rounded), Terms::Two) => {
+                        let [high, low] = split(value);
+                        *rounded.add(numbers + index) = high;
+                        *rounded.add(numbers + self.channels + index) = low;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Products of a step: which term of the rows, and which of the weights.
+pub(super) fn products(terms: Terms) -> &'static [[bool; 2]] {
+    const LOW: bool = true;
+    const HIGH: bool = false;
+    match terms {
+        Terms::One => &[[HIGH, HIGH]],
+        Terms::Two => &[[HIGH, HIGH], [LOW, HIGH], [HIGH, LOW]],
+    }
+}
+
+/// Rows of a tile at most.
+pub(super) const TILE: usize = 16;
+
+/// Rows as tiles of nearly equal height. The last is one of the highest, so that reading all tiles at that height reads
+/// no row behind the last.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    rows: usize,
+    pub(super) count: usize,
+}
+
+impl Tiles {
+    pub(super) fn new(rows: usize) -> Self {
+        Self { rows, count: rows.div_ceil(TILE) }
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.rows.div_ceil(self.count.max(1))
+    }
+
+    pub(super) fn tile(&self, index: usize) -> Range<usize> {
+        self.rows * index / self.count..self.rows * (index + 1) / self.count
+    }
+}

@@ -1,0 +1,208 @@
+//! The arithmetic by its definition, on every engine of the machine.
+use super::convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
+use super::engine::available;
+use super::map::Bf16View;
+use super::number::{Terms, bias, round, round_into, split, widen};
+use super::task::products;
+use super::{bf16_max_pool, widen_into};
+use crate::shape::ConvGeometry;
+use crate::{MaxPool, View};
+use neuron_geometry::Window;
+
+/// Values of all sizes, now and then 0, tiny ones and their products among them.
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u32
+    };
+    let value = |_| {
+        let (sign, mantissa, kind) = (next() & 1, next() & 0x7f_ffff, next() % 20);
+        let exponent = match kind {
+            0 => 0,
+            1 => 60 + next() % 20,
+            _ => 120 + next() % 8,
+        };
+        f32::from_bits(sign << 31 | exponent << 23 | if kind == 2 { 0 } else { mantissa })
+    };
+    (0..len).map(value).collect()
+}
+
+/// A convolution as the arithmetic defines it: unrounded values.
+fn defined(
+    geometry: ConvGeometry,
+    weight: &[f32],
+    biases: &[f32],
+    (input, terms): (View<'_>, Terms),
+    relu: bool,
+    residual: &[f32],
+) -> Vec<f32> {
+    let ConvGeometry { window, .. } = geometry;
+    let [group_in, group_out] = geometry.group();
+    let [rows, columns] = geometry.positions(input.size());
+    let parts = |value: f32| if terms == Terms::One { [round(value), 0] } else { split(value) };
+    let inside = |axis: usize, at: usize, tap: usize| {
+        let at = (at * window.stride[axis] + tap * window.dilation[axis]).checked_sub(window.padding[axis]);
+        at.filter(|at| *at < input.size()[axis])
+    };
+    // A kernel row in one piece, or each of its places; and which channels of a block share a piece.
+    let blocks = (1..=geometry.groups)
+        .filter(|merged| geometry.groups.is_multiple_of(*merged) && merged * group_out <= 32)
+        .max()
+        .unwrap_or(1);
+    let block = blocks * group_in;
+    let gapless = terms == Terms::One || !geometry.in_channels.is_multiple_of(32);
+    let by_row = gapless && block == geometry.in_channels && window.dilation[1] == 1;
+    let mut output = vec![0.0; input.batch * rows * columns * geometry.out_channels];
+    for (at, value) in output.iter_mut().enumerate() {
+        let (channel, position) = (at % geometry.out_channels, at / geometry.out_channels);
+        let (item, y, x) = (position / (rows * columns), position / columns % rows, position % columns);
+        let factors = |row: usize, column: usize, index: usize| {
+            let group = channel / group_out;
+            let from = group / blocks * block + index;
+            let weight = if from / group_in == group {
+                let tap = row * window.kernel[1] + column;
+                weight[(channel * group_in + from % group_in) * window.places() + tap]
+            } else {
+                0.0
+            };
+            let value = match (inside(0, y, row), inside(1, x, column)) {
+                (Some(row), Some(column)) => {
+                    input.data[((item * input.height + row) * input.width + column) * input.channels + from]
+                }
+                _ => 0.0,
+            };
+            (parts(value), parts(weight))
+        };
+        let mut sum = bias(biases[channel]);
+        for row in 0..window.kernel[0] {
+            let places: Vec<Vec<_>> = (0..window.kernel[1])
+                .map(|column| (0..block).map(|index| factors(row, column, index)).collect())
+                .collect();
+            let pieces = if by_row { vec![places.concat()] } else { places };
+            for step in pieces.iter().flat_map(|piece| piece.chunks(32)) {
+                for [low_row, low_weight] in products(terms) {
+                    let mut sums = [0f32; 2];
+                    for (index, (row, weight)) in step.iter().enumerate() {
+                        let (row, weight) = (row[usize::from(*low_row)], weight[usize::from(*low_weight)]);
+                        sums[index % 2] = widen(row).mul_add(widen(weight), sums[index % 2]);
+                    }
+                    sum += sums[0] + sums[1];
+                }
+            }
+        }
+        sum += residual[at];
+        *value = if relu && sum < 0.0 { 0.0 } else { sum };
+    }
+    output
+}
+
+/// Channels in and out and groups; kernel, stride, padding, dilation; batch, height, width.
+type Case = ((usize, usize, usize), ([usize; 2], [usize; 2], [usize; 2], [usize; 2]), (usize, usize, usize));
+
+const CASES: &[Case] = &[
+    // In place: whole steps; many rows; a remainder of columns.
+    ((32, 32, 1), ([1; 2], [1; 2], [0; 2], [1; 2]), (2, 5, 7)),
+    ((64, 40, 1), ([1; 2], [1; 2], [0; 2], [1; 2]), (1, 11, 9)),
+    ((96, 70, 1), ([1; 2], [1; 2], [0; 2], [1; 2]), (3, 1, 1)),
+    // Copied: a depth that is no multiple of a step, strides, padding, dilation, rectangles.
+    ((5, 3, 1), ([1; 2], [1; 2], [0; 2], [1; 2]), (1, 4, 4)),
+    ((64, 32, 1), ([1; 2], [2; 2], [0; 2], [1; 2]), (2, 7, 6)),
+    ((3, 33, 1), ([7; 2], [2; 2], [3; 2], [1; 2]), (2, 19, 23)),
+    ((32, 64, 1), ([3; 2], [1; 2], [1; 2], [1; 2]), (2, 9, 6)),
+    ((64, 8, 1), ([3; 2], [2; 2], [1; 2], [1; 2]), (1, 8, 9)),
+    ((20, 9, 1), ([3; 2], [1; 2], [2; 2], [2; 2]), (1, 6, 5)),
+    ((4, 6, 1), ([2, 5], [3, 1], [1, 0], [1, 1]), (2, 9, 8)),
+    ((7, 5, 1), ([1, 3], [1, 2], [0, 3], [2, 3]), (1, 3, 13)),
+    // Groups: merged, and wide ones.
+    ((32, 32, 8), ([3; 2], [1; 2], [1; 2], [1; 2]), (1, 5, 5)),
+    ((64, 96, 2), ([1; 2], [1; 2], [0; 2], [1; 2]), (1, 5, 5)),
+    ((12, 80, 2), ([3; 2], [2; 2], [1; 2], [1; 2]), (1, 7, 7)),
+];
+
+#[test]
+fn engines_compute_what_is_defined() {
+    for (index, (channels, (kernel, stride, padding, dilation), (batch, height, width))) in
+        CASES.iter().enumerate()
+    {
+        let window = Window {
+            kernel: *kernel,
+            stride: *stride,
+            padding: *padding,
+            dilation: *dilation,
+            ceil_mode: false,
+        };
+        let (in_channels, out_channels, groups) = *channels;
+        let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+        let seed = 7 * index as u64;
+        let weight = noise(geometry.weight_len(), seed);
+        let biases = noise(out_channels, seed + 1);
+        let [rows, columns] = geometry.positions([*height, *width]);
+        let len = batch * rows * columns * out_channels;
+        let values = noise(batch * height * width * in_channels, seed + 2);
+        for terms in [Terms::One, Terms::Two] {
+            let convolution = Bf16Convolution::new(geometry, &weight, Some(&biases), terms);
+            let mut numbers = vec![0; terms.count() * values.len()];
+            round_into(&values, in_channels, terms, &mut numbers);
+            let input = Bf16View {
+                batch: *batch,
+                height: *height,
+                width: *width,
+                channels: in_channels,
+                terms,
+                data: &numbers,
+            };
+            let mut residual = vec![0; terms.count() * len];
+            round_into(&noise(len, seed + 3), out_channels, terms, &mut residual);
+            let mut addends = vec![0.0; len];
+            widen_into(&residual, out_channels, terms, &mut addends);
+            let view = View::new(*batch, *height, *width, in_channels, &values);
+            let relu = index % 2 == 0;
+            let want = defined(geometry, &weight, &biases, (view, terms), relu, &addends);
+            let mut want_rounded = vec![0; terms.count() * len];
+            round_into(&want, out_channels, terms, &mut want_rounded);
+            for engine in available() {
+                for threads in [1, 3] {
+                    let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
+                    let (mut rounded, mut full) = (vec![7; terms.count() * len], vec![7.0; len]);
+                    let output = Bf16Output { rounded: Some(&mut rounded), full: Some(&mut full) };
+                    let epilogue = Bf16Epilogue { residual: Some(&residual), relu };
+                    pool.install(|| convolution.run(engine, input, epilogue, output));
+                    let wrong = (0..len).find(|at| full[*at].to_bits() != want[*at].to_bits());
+                    let at = |at: usize| format!("{at}: {:e} instead of {:e}", full[at], want[at]);
+                    assert!(
+                        wrong.is_none(),
+                        "{} {terms:?} {geometry:?} at {}",
+                        engine.name,
+                        at(wrong.unwrap_or(0))
+                    );
+                    assert!(rounded == want_rounded, "{} {terms:?} {geometry:?}: rounding", engine.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pools_are_those_of_the_values() {
+    for terms in [Terms::One, Terms::Two] {
+        let (batch, height, width, channels) = (2, 7, 9, 5);
+        let window = Window::square(3, 2, 1);
+        let mut numbers = vec![0; terms.count() * batch * height * width * channels];
+        let mut values = noise(batch * height * width * channels, 3);
+        values[40] = f32::NAN;
+        round_into(&values, channels, terms, &mut numbers);
+        widen_into(&numbers, channels, terms, &mut values);
+        let [rows, columns] = window.positions([height, width]);
+        let len = batch * rows * columns * channels;
+        let mut want = vec![0.0; len];
+        let pool = MaxPool::new(window).expect("a usual window");
+        pool.forward(View::new(batch, height, width, channels, &values), &mut want, None);
+        let input = Bf16View { batch, height, width, channels, terms, data: &numbers };
+        let (mut got, mut back) = (vec![0; terms.count() * len], vec![0.0; len]);
+        bf16_max_pool(window, input, &mut got);
+        widen_into(&got, channels, terms, &mut back);
+        let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+        assert!(back.iter().zip(&want).all(same), "{terms:?}");
+    }
+}

@@ -1,0 +1,192 @@
+//! The CPU engine runs a plan on maps of bf16 numbers. It keeps nothing for a backward pass.
+//!
+//! Every value is rounded when it is written, as what reads it reads it. A tap is shown as it was summed up: ranks have no
+//! ties then. Asking for a value changes no bit of another: what would have been computed in one call goes on from the
+//! value as it was summed up.
+
+use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into};
+
+use super::interface::Executor;
+use super::sized::{Chunk, SizedLayout};
+use crate::error::ModelError;
+use crate::images::Images;
+use crate::network::Network;
+use crate::ops::{Bf16Forward, Bf16Input, Weighted};
+use crate::plan::{Layout, Plan, Stage, Step};
+use crate::value::{NodeId, Shape, Tapped, Visit};
+
+/// A plan with its buffers in main memory.
+pub(crate) struct Bf16Host {
+    network: Network,
+    plan: Plan,
+    terms: Terms,
+    layout: Option<SizedLayout>,
+    buffers: Vec<Bf16Buffer>,
+    values: Values,
+    batch: usize,
+}
+
+/// What is not rounded, for the chunk that is running.
+struct Values {
+    /// Of images.
+    pixels: Buffer,
+    /// Of each node that is tapped; empty for the others.
+    tapped: Vec<Buffer>,
+}
+
+impl Bf16Host {
+    pub(crate) fn new(network: Network, plan: Plan, terms: Terms) -> Self {
+        let tapped = vec![Buffer::default(); network.graph().nodes().len()];
+        let values = Values { pixels: Buffer::default(), tapped };
+        Self { network, plan, terms, layout: None, buffers: Vec::new(), values, batch: 0 }
+    }
+
+    /// Lays out the buffers for images of `size`, unless they fit already.
+    fn prepare(&mut self, size: (usize, usize), batch: usize) -> Result<(), ModelError> {
+        if SizedLayout::renew(&mut self.layout, &self.plan, size, batch)? {
+            self.buffers.clear();
+            let lens = self.layout.iter().flat_map(|sized| &sized.layout.buffer_lens);
+            let numbers = lens.map(|len| self.terms.count() * len);
+            self.buffers.extend(numbers.map(Bf16Buffer::zeros));
+        }
+        Ok(())
+    }
+}
+
+impl Executor for Bf16Host {
+    fn run(&mut self, images: &dyn Images, visit: Visit<'_>) -> Result<(), ModelError> {
+        let batch = images.count();
+        self.prepare(images.size(), batch)?;
+        self.batch = batch;
+        let Self { network, plan, terms, layout: Some(sized), buffers, values, .. } = self else {
+            return Ok(());
+        };
+        let layout = &sized.layout;
+        let mut pass = Pass { network, plan, terms: *terms, layout, buffers, values };
+        network.install(|| {
+            for first in (0..batch).step_by(layout.group.max(1)) {
+                let items = layout.group.min(batch - first);
+                for stage in &layout.stages {
+                    pass.stage(stage, images, first, items, visit);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn shape(&self, id: NodeId) -> Shape {
+        self.layout.as_ref().map_or(Shape::grid(0, 0, 0), |sized| sized.layout.shape(id))
+    }
+
+    fn kept(&self, _: NodeId) -> Option<View<'_>> {
+        None
+    }
+
+    fn saved(&self, _: NodeId) -> &[u8] {
+        &[]
+    }
+}
+
+/// One run of a plan.
+struct Pass<'a> {
+    network: &'a Network,
+    plan: &'a Plan,
+    terms: Terms,
+    layout: &'a Layout,
+    buffers: &'a mut [Bf16Buffer],
+    values: &'a mut Values,
+}
+
+impl Pass<'_> {
+    /// Runs one stage over the items `first .. first + items` of the batch.
+    fn stage(&mut self, stage: &Stage, images: &dyn Images, first: usize, items: usize, visit: Visit<'_>) {
+        for start in (0..items).step_by(stage.chunk.max(1)) {
+            let chunk = Chunk { first: start, items: stage.chunk.min(items - start) };
+            if stage.steps.start == 0 {
+                self.read_images(images, first + start, chunk);
+            }
+            for step in &self.plan.steps()[stage.steps.clone()] {
+                self.step(step, chunk);
+                for (tap, _) in self.plan.taps().iter().enumerate().filter(|(_, tap)| tap.node == step.output)
+                {
+                    let map = self.full(step.output, chunk);
+                    visit(Tapped { tap, first_item: first + start, map });
+                }
+            }
+        }
+    }
+
+    fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
+        let input = self.plan.graph().input();
+        let Some((buffer, start)) = chunk.place(self.layout, input) else { return };
+        let (shape, terms) = (self.layout.shape(input), self.terms);
+        let pixels = &mut self.values.pixels;
+        pixels.resize(chunk.items * shape.len());
+        neuron_threads::for_each(pixels.chunks_exact_mut(shape.len()), |index, pixels| {
+            images.write(first + index, pixels);
+        });
+        let range = start * terms.count()..(start + pixels.len()) * terms.count();
+        round_into(pixels, shape.channels, terms, &mut self.buffers[buffer][range]);
+    }
+
+    fn is_tapped(&self, id: NodeId) -> bool {
+        self.plan.taps().iter().any(|tap| tap.node == id)
+    }
+
+    /// A tapped value as it was summed up.
+    fn full(&self, id: NodeId, chunk: Chunk) -> View<'_> {
+        let Shape { height, width, channels, .. } = self.layout.shape(id);
+        View::new(chunk.items, height, width, channels, &self.values.tapped[id.0])
+    }
+
+    fn rounded(&self, id: NodeId, chunk: Chunk) -> Bf16View<'_> {
+        let shape = self.layout.shape(id);
+        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
+        let range = start * self.terms.count()..(start + chunk.items * shape.len()) * self.terms.count();
+        let Shape { height, width, channels, .. } = shape;
+        let data = &self.buffers[buffer][range];
+        Bf16View { batch: chunk.items, height, width, channels, terms: self.terms, data }
+    }
+
+    /// Calls one operation. Outputs are taken out of their lists meanwhile, so that the others can be read.
+    fn step(&mut self, step: &Step, chunk: Chunk) {
+        let place = chunk.place(self.layout, step.output);
+        let (buffer, start) = place.expect("every value that is written was placed");
+        let shape = self.layout.shape(step.output);
+        let len = chunk.items * shape.len();
+        let mut rounded = std::mem::take(&mut self.buffers[buffer]);
+        let mut full = std::mem::take(&mut self.values.tapped[step.output.0]);
+        let is_tapped = self.is_tapped(step.output);
+        full.resize(if is_tapped { len } else { 0 });
+        let graph = self.plan.graph();
+        let kept_apart = self.plan.kept_apart();
+        let inputs = step.inputs.iter().map(|input| Bf16Input {
+            rounded: self.rounded(*input, chunk),
+            full: kept_apart[input.0].then(|| self.full(*input, chunk)),
+        });
+        let inputs: Vec<Bf16Input<'_>> = inputs.collect();
+        let call = Bf16Forward {
+            weights: Weighted {
+                prepared: self.network.prepared(),
+                owner: graph.owner(step.node),
+                fold: step.fold.and_then(|norm| graph.fold(norm)),
+            },
+            inputs: &inputs,
+            addend: step.addend.map(|addend| self.rounded(addend, chunk).data),
+            relu: step.relu,
+            channels: shape.channels,
+            len,
+        };
+        let output = Bf16Output {
+            rounded: Some(&mut rounded[start * self.terms.count()..][..len * self.terms.count()]),
+            full: is_tapped.then_some(&mut full[..]),
+        };
+        graph.node(step.node).operation.host().forward_in_bf16(&call, output);
+        self.buffers[buffer] = rounded;
+        self.values.tapped[step.output.0] = full;
+    }
+}

@@ -39,7 +39,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader ||
 
 for test in maps_are_those_of_the_cpu maps_in_tf32_are_near_those_of_the_cpu maps_in_bf16_are_near_those_of_the_cpu \
   scores_are_those_of_the_maps bytes_give_the_bits_of_their_values the_same_run_gives_the_same_bits \
-  walks_back_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu; do
+  backward_passes_are_those_of_the_cpu gradients_from_several_seeds_are_those_of_the_cpu; do
   check "$test" 20 "$folder/parity" --ignored --exact "$test" --nocapture
 done
 if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then
@@ -71,6 +71,6 @@ done
 printf '\n'
 cat "$folder/bench.log" "$folder/pytorch.log"
 printf '\nLargest differences from the CPU, of all that were compared:\n'
-cat "$folder"/{maps,walks,gradients,reference}_*.log | grep -E ': [0-9.]+e-?[0-9]+$' |
+cat "$folder"/{maps,backward,gradients,reference}_*.log | grep -E ': [0-9.]+e-?[0-9]+$' |
   sort -t : -k 2 -g -r | head -n 20
 exit "$failed"

@@ -124,7 +124,13 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
     let parts = golden.values("parts");
     for (step, (found, want)) in item.history.iter().zip(&loss).enumerate() {
         println!("{method} step {step}: {} instead of {want}: {:e}", found.loss, relative(found.loss, *want));
-        let tolerance = if step == 0 { 1e-3 } else { 1e-2 };
+        // What a step is given depends on all before it, and guided backpropagation on which ReLUs were just open: with
+        // another order of sums it agreed to 4e-6 for six steps, and to 1.5e-2 four steps later (on an H100).
+        let tolerance = match (step, network.device().is_cpu()) {
+            (0, _) => 1e-3,
+            (_, true) => 1e-2,
+            (_, false) => 5e-2,
+        };
         assert!(relative(found.loss, *want) < tolerance, "step {step}: {} instead of {want}", found.loss);
         let priors = [found.priors.tv_l1, found.priors.tv_l2, found.priors.l2];
         for (found, want) in found.layers.iter().chain(&priors).zip(&parts[step * 7..]) {
@@ -132,8 +138,7 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
             assert!(relative(*found, *want) < 10.0 * tolerance, "step {step}: {found} instead of {want}");
         }
     }
-    // What twelve gradients sum up to depends on the ReLUs at their thresholds, and those on the order of sums: on a
-    // stand-in for a GPU, 0.99896 for guided backpropagation, where the losses agree to 2e-6.
+    // So does what twelve gradients sum up to: on a stand-in for a GPU, 0.99896 for guided backpropagation.
     let least = if network.device().is_cpu() { 0.999 } else { 0.99 };
     for (what, found, want) in
         [("picture", &item.picture, "final"), ("gradient", &item.gradient, "transparency")]

@@ -89,7 +89,13 @@ impl Global {
 
     /// Where to compute.
     fn open_device(&self) -> anyhow::Result<Device> {
-        let wrong_usage = |error: String| WrongUsage(format!("--device {}: {error}", self.device));
+        let wrong_usage = |error: String| {
+            let precision = match self.precision {
+                Precision::F32 => String::new(),
+                precision => format!(" --precision {precision}"),
+            };
+            WrongUsage(format!("--device {}{precision}: {error}", self.device))
+        };
         let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
         let observer: Observer = Arc::new(move |event| {
             // That a build without CUDA computes on the CPU is what everybody expects of it.

@@ -216,13 +216,47 @@ fn mistakes_are_explained() {
         (&["--weights", "nowhere.safetensors"], 1, "nowhere.safetensors"),
         (&["--data", "nowhere"], 1, "nowhere"),
         (&["--device", "cuda:4096"], 2, "--device cpu"),
-        (&["--device", "cpu", "--precision", "tf32"], 2, "--precision"),
+        (&["--device", "cpu", "--precision", "tf32"], 2, "--precision tf32: the CPU has no tf32"),
+        (&["--precision", "f16"], 2, "bf16x3"),
         (&["--target-layer", "layer4,layer4"], 2, "twice"),
     ] {
         let (_, stderr) = run_expecting(code, &setup.arguments(out, more));
         assert!(stderr.contains(expected), "{more:?}: {stderr}");
     }
     assert!(!Path::new(out).exists(), "nothing was written");
+}
+
+#[test]
+fn scans_in_bf16_are_near_those_in_f32_and_name_their_arithmetic() {
+    let setup = Setup::new(3, 4);
+    let (exact, rounded) =
+        (setup.run("f32", &[]), setup.run("bf16", &["--device", "cpu", "--precision", "bf16"]));
+    let tables = |out: &Path| -> Vec<Row> {
+        let tables =
+            files(out).into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "parquet"));
+        tables.flat_map(|(path, _)| rows(&out.join(path))).collect()
+    };
+    let (exact, rounded, again) = (
+        tables(&exact),
+        tables(&rounded),
+        tables(&setup.run("again", &["--precision", "bf16", "--threads", "1"])),
+    );
+    assert!(!exact.is_empty() && exact.len() == rounded.len());
+    assert_eq!(rounded, again, "one thread gives the same");
+    let scores = |rows: &[Row]| rows.iter().map(|row| row.5).collect::<Vec<f32>>();
+    let largest = scores(&exact).into_iter().fold(0f32, |largest, score| largest.max(score.abs()));
+    for (exact, rounded) in scores(&exact).into_iter().zip(scores(&rounded)) {
+        assert!((exact - rounded).abs() < 5e-2 * largest, "{exact} and {rounded}");
+    }
+    assert_ne!(scores(&exact), scores(&rounded), "it rounds");
+    let named = files(&setup.out("bf16")).into_iter().any(|(path, bytes)| {
+        path.extension().is_some_and(|end| end == "json")
+            && String::from_utf8_lossy(&bytes).contains("cpu bf16")
+    });
+    assert!(named, "no file names the arithmetic");
+    let out = setup.out("bf16");
+    let (_, stderr) = run_expecting(1, &setup.arguments(out.to_str().unwrap(), &["--resume"]));
+    assert!(stderr.contains("cpu bf16"), "{stderr}");
 }
 
 #[test]

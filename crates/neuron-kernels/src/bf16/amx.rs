@@ -4,7 +4,7 @@
 //! one `asm!` to the next, and vector code in between runs beside the tile unit.
 use super::number::Terms;
 use super::packed::{PANEL, STEP, STEP_NUMBERS};
-use super::task::{Sink, Task, Tiles};
+use super::task::{Cursor, Sink, Task, Tiles};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -92,6 +92,7 @@ struct Pending {
     tiles: [Range<usize>; 2],
     column: usize,
     next: usize,
+    cursor: Cursor,
 }
 
 impl Pending {
@@ -110,8 +111,11 @@ impl Pending {
         while self.next < end {
             let heights = self.tiles[0].len();
             let (tile, index) = if self.next < heights { (0, self.next) } else { (1, self.next - heights) };
+            if index == 0 {
+                self.cursor = sink.cursor(self.tiles[tile].start);
+            }
             self.next += 1;
-            let Some(position) = sink.position(self.tiles[tile].start + index) else { continue };
+            let Some(position) = self.cursor.next(sink) else { continue };
             // SAFETY: the sums of a block are as many as four tiles; the rest is the caller's promise.
             unsafe {
                 let sums = self.sums.add(tile * 512 + index * 16);
@@ -126,11 +130,17 @@ impl Pending {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn blocks(task: &Task<'_>) {
     let tiles = Tiles::new(task.rows);
-    let steps = task.weights.steps;
+    let steps = task.runs.iter().map(|run| run.steps.len()).sum::<usize>();
     // Tile stores are not forwarded to vector loads: the epilogue runs two blocks behind.
     let mut memory = [const { Sums([0.0; 1024]) }; 3];
     let memory = memory.each_mut().map(|sums| sums.0.as_mut_ptr());
-    let none = |sums: *const f32| Pending { sums, tiles: [0..0, 0..0], column: 0, next: 0 };
+    let none = |sums: *const f32| Pending {
+        sums,
+        tiles: [0..0, 0..0],
+        column: 0,
+        next: 0,
+        cursor: Cursor::default(),
+    };
     let (mut oldest, mut newest) = (none(memory[0]), none(memory[0]));
     let (pairs, panels) = (tiles.count.div_ceil(2), task.panels.len());
     let weight_bytes = panels * steps * task.weights.step_len() * size_of::<u16>();
@@ -148,12 +158,13 @@ unsafe fn blocks(task: &Task<'_>) {
         // SAFETY: the caller's promise; panels are as long as they say, and so are biases.
         unsafe {
             let bias = task.bias.as_ptr().add(panel * PANEL);
-            let mut weights = task.weights.panel(panel).as_ptr();
+            let panel_weights = task.weights.panel(panel).as_ptr();
             begin(bias);
             for run in task.runs {
+                let mut weights = panel_weights.add(run.steps.start * task.weights.step_len());
                 let mut first = run.start.wrapping_add(rows[0].start * task.pitch);
                 let mut second = run.start.wrapping_add(rows[1].start * task.pitch);
-                for _ in 0..run.steps {
+                for _ in run.steps.clone() {
                     match (task.weights.terms, both) {
                         (Terms::One, true) => step_of_two([first, second], task.pitch, weights),
                         (Terms::One, false) => step_of_one(first, task.pitch, weights),
@@ -177,7 +188,7 @@ unsafe fn blocks(task: &Task<'_>) {
             oldest.advance(&task.sink, usize::MAX / 2);
             end(out);
         }
-        let done = Pending { sums: out, tiles: rows, column: panel * PANEL, next: 0 };
+        let done = Pending { tiles: rows, column: panel * PANEL, ..none(out) };
         oldest = std::mem::replace(&mut newest, done);
     }
     // SAFETY: as above.

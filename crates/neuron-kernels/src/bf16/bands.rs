@@ -46,6 +46,13 @@ impl Depth {
         if self.is_by_row() { (width * self.channels, height) } else { (self.block, height * width) }
     }
 
+    /// The steps that a place of the kernel meets, if they are its alone.
+    pub(super) fn steps_of(&self, [row, column]: [usize; 2]) -> Option<Range<usize>> {
+        let steps = self.block / STEP;
+        let index = row * self.window.kernel[1] + column;
+        self.block.is_multiple_of(STEP).then(|| index * steps..(index + 1) * steps)
+    }
+
     /// Steps of all runs.
     pub(super) fn steps(&self) -> usize {
         let (len, count) = self.runs();
@@ -200,12 +207,13 @@ impl Band {
         let (len, _) = self.depth.runs();
         let columns = if self.depth.is_by_row() { 1 } else { width };
         let places = (0..height).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        let run = |(row, column): (usize, usize)| {
+        let steps = len.div_ceil(STEP);
+        let run = |(index, (row, column)): (usize, (usize, usize))| {
             let (plane, line) = (row * dilation[0] % stride[0], row * dilation[0] / stride[0]);
             let start = (plane * self.plane_lines + line) * self.line_len();
             let start = start + column * dilation[1] * self.pixel() + first_channel;
-            Run { start: copy[start..].as_ptr(), steps: len.div_ceil(STEP) }
+            Run { start: copy[start..].as_ptr(), steps: index * steps..(index + 1) * steps }
         };
-        places.map(run).collect()
+        places.enumerate().map(run).collect()
     }
 }

@@ -12,6 +12,9 @@ use std::ops::Range;
 
 /// Rows a task at most: they stay in the second-level cache.
 const ROWS: usize = 512;
+/// Maps of up to this many positions run position by position, if there are at least so many items.
+const SMALL: usize = 64;
+const MANY: usize = 32;
 /// Tasks a thread, where there is enough to do.
 const TASKS_A_THREAD: usize = 4;
 
@@ -130,7 +133,19 @@ impl Bf16Convolution {
             full: output.full.map(|full| Start(full.as_mut_ptr())),
             positions: [lines, columns],
         };
-        if self.reads_in_place() { pass.in_place() } else { pass.by_bands() }
+        if self.reads_in_place() {
+            pass.in_place();
+        } else if self.runs_by_position(&input, lines * columns) {
+            pass.by_position();
+        } else {
+            pass.by_bands();
+        }
+    }
+
+    /// Whether each output position is a product by itself, whose rows are the items: nothing is copied, and places in
+    /// the padding are left out.
+    fn runs_by_position(&self, input: &Bf16View<'_>, positions: usize) -> bool {
+        positions <= SMALL && input.batch >= MANY && self.depth.steps_of([0, 0]).is_some()
     }
 
     /// Whether rows are read where they lie.
@@ -170,10 +185,11 @@ struct Part<'a> {
     low: usize,
     pitch: usize,
     rows: usize,
-    /// Rows of an output line, kept ones, and the first position.
+    /// Rows of an output line, kept ones, the first position, and from a line to the next.
     line: usize,
     kept: usize,
     position: usize,
+    line_step: usize,
     block: usize,
     panels: Range<usize>,
 }
@@ -188,7 +204,7 @@ impl Pass<'_> {
             let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
             let rows = share(rows, task / panel_parts, row_parts);
             let start = &self.input.data[rows.start * pixel + block * inputs..];
-            let runs = [Run { start: start.as_ptr(), steps: inputs / STEP }];
+            let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP }];
             let part = Part {
                 runs: &runs,
                 low: self.input.channels,
@@ -197,6 +213,7 @@ impl Pass<'_> {
                 line: rows.len(),
                 kept: rows.len(),
                 position: rows.start,
+                line_step: 0,
                 block,
                 panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
             };
@@ -228,6 +245,7 @@ impl Pass<'_> {
                         line: band.line,
                         kept: band.kept,
                         position: (item * self.positions[0] + lines.start) * columns,
+                        line_step: columns,
                         block,
                         panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
                     };
@@ -235,6 +253,46 @@ impl Pass<'_> {
                     unsafe { self.compute(&part) }
                 }
             });
+        });
+    }
+
+    /// Tasks of a position, items and panels.
+    fn by_position(&self) {
+        let Bf16Convolution { depth, inputs, blocks, geometry, .. } = self.convolution;
+        let Window { kernel, stride, padding, dilation, .. } = geometry.window;
+        let [lines, columns] = self.positions;
+        let (pixel, size) = (self.input.pixel(), [self.input.height, self.input.width]);
+        let (item_parts, panel_parts) = self.partition(self.input.batch, lines * columns * blocks.len());
+        let parts = item_parts * panel_parts;
+        neuron_threads::run(lines * columns * blocks.len() * parts, |task| {
+            let (position, block) = (task / parts / blocks.len(), task / parts % blocks.len());
+            let items = share(self.input.batch, task % parts / panel_parts, item_parts);
+            let seen = |axis: usize, place: usize| {
+                let at =
+                    [position / columns, position % columns][axis] * stride[axis] + place * dilation[axis];
+                at.checked_sub(padding[axis]).filter(|at| *at < size[axis])
+            };
+            let places = (0..kernel[0]).flat_map(|row| (0..kernel[1]).map(move |column| [row, column]));
+            let run = |place: [usize; 2]| {
+                let (y, x) = (seen(0, place[0])?, seen(1, place[1])?);
+                let start = ((items.start * size[0] + y) * size[1] + x) * pixel + block * inputs;
+                Some(Run { start: self.input.data[start..].as_ptr(), steps: depth.steps_of(place)? })
+            };
+            let runs: Vec<Run> = places.filter_map(run).collect();
+            let part = Part {
+                runs: &runs,
+                low: self.input.channels,
+                pitch: size[0] * size[1] * pixel,
+                rows: items.len(),
+                line: 1,
+                kept: 1,
+                position: items.start * lines * columns + position,
+                line_step: lines * columns,
+                block,
+                panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
+            };
+            // SAFETY: the items lie in the input, whose length was checked; tasks have other positions, items or panels.
+            unsafe { self.compute(&part) }
         });
     }
 
@@ -266,6 +324,7 @@ impl Pass<'_> {
             line: part.line,
             kept: part.kept,
             position: part.position,
+            line_step: part.line_step,
             channels: geometry.out_channels,
             first: part.block * outputs,
             columns: outputs,

@@ -65,9 +65,10 @@ unsafe fn tile_sums(
     bias: &[f32],
 ) -> [[f32; COLUMNS]; ROWS] {
     let mut sums: [[f32; COLUMNS]; ROWS] = [std::array::from_fn(|column| bias[column]); ROWS];
-    let mut steps = weights.chunks_exact(task.weights.step_len());
+    let len = task.weights.step_len();
     for run in task.runs {
-        for (index, step) in steps.by_ref().take(run.steps).enumerate() {
+        let steps = weights[run.steps.start * len..run.steps.end * len].chunks_exact(len);
+        for (index, step) in steps.enumerate() {
             for [low_row, low_weight] in products(task.weights.terms) {
                 let offset = index * STEP + if *low_row { task.low } else { 0 };
                 let weights = &step[if *low_weight { STEP_NUMBERS } else { 0 } + tile * 512..][..512];

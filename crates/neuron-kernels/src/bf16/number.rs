@@ -48,7 +48,7 @@ pub(super) fn split(value: f32) -> [u16; 2] {
     [high, round(rest)]
 }
 
-/// What a bias counts as.
+/// What a bias counts as. No sum is ever -0 then, and adding products that are 0 changes no bit.
 pub(super) fn bias(value: f32) -> f32 {
     if value.abs() < SMALLEST_BIAS { 0.0 } else { value }
 }

@@ -1,5 +1,5 @@
 use super::map::Bf16View;
-use super::number::{Terms, round, split, widen_pixel};
+use super::number::{Terms, split, widen_pixel};
 use neuron_geometry::Window;
 
 /// The greatest value of every window, NaN if it holds one; the padding never wins.
@@ -12,7 +12,7 @@ use neuron_geometry::Window;
 pub fn bf16_max_pool(window: Window, input: Bf16View<'_>, output: &mut [u16]) {
     input.check();
     let [rows, columns] = window.positions([input.height, input.width]);
-    let (pixel, channels) = (input.pixel(), input.channels);
+    let pixel = input.pixel();
     assert_eq!(output.len(), input.batch * rows * columns * pixel, "output of the max-pool");
     let inside = |axis: usize, at: usize, place: usize| {
         let at =
@@ -21,29 +21,88 @@ pub fn bf16_max_pool(window: Window, input: Bf16View<'_>, output: &mut [u16]) {
     };
     neuron_threads::for_each(output.chunks_mut((columns * pixel).max(1)), |index, line| {
         let (item, y) = (index / rows, index % rows);
-        let (mut best, mut values) = (vec![0.0; channels], vec![0.0; channels]);
+        let lines: Vec<usize> = (0..window.kernel[0]).filter_map(|place| inside(0, y, place)).collect();
+        let mut best = Best::new(input.terms, input.channels);
         for (x, output) in line.chunks_exact_mut(pixel).enumerate() {
-            best.fill(f32::NEG_INFINITY);
-            for row in (0..window.kernel[0]).filter_map(|place| inside(0, y, place)) {
+            best.clear();
+            for row in &lines {
                 for column in (0..window.kernel[1]).filter_map(|place| inside(1, x, place)) {
                     let at = ((item * input.height + row) * input.width + column) * pixel;
-                    widen_pixel(&input.data[at..][..pixel], input.terms, &mut values);
-                    for (best, value) in best.iter_mut().zip(&values) {
-                        *best = if *value > *best || value.is_nan() { *value } else { *best };
-                    }
+                    best.see(&input.data[at..][..pixel]);
                 }
             }
-            match input.terms {
-                Terms::One => {
-                    output.iter_mut().zip(&best).for_each(|(number, value)| *number = round(*value));
-                }
-                Terms::Two => {
-                    let (high, low) = output.split_at_mut(channels);
-                    for ((value, high), low) in best.iter().zip(high).zip(low) {
-                        [*high, *low] = split(*value);
-                    }
+            best.write(output);
+        }
+    });
+}
+
+/// The greatest values that were seen.
+enum Best {
+    /// As integers of the same order.
+    Keys(Vec<i16>),
+    Values {
+        best: Vec<f32>,
+        seen: Vec<f32>,
+    },
+}
+
+impl Best {
+    fn new(terms: Terms, channels: usize) -> Self {
+        match terms {
+            Terms::One => Self::Keys(vec![0; channels]),
+            Terms::Two => Self::Values { best: vec![0.0; channels], seen: vec![0.0; channels] },
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Keys(keys) => keys.fill(key(NEGATIVE_INFINITY)),
+            Self::Values { best, .. } => best.fill(f32::NEG_INFINITY),
+        }
+    }
+
+    fn see(&mut self, pixel: &[u16]) {
+        match self {
+            Self::Keys(keys) => {
+                keys.iter_mut().zip(pixel).for_each(|(best, number)| *best = (*best).max(key(*number)));
+            }
+            Self::Values { best, seen } => {
+                widen_pixel(pixel, Terms::Two, seen);
+                for (best, value) in best.iter_mut().zip(seen) {
+                    *best = if *value > *best || value.is_nan() { *value } else { *best };
                 }
             }
         }
-    });
+    }
+
+    fn write(&self, pixel: &mut [u16]) {
+        match self {
+            Self::Keys(keys) => {
+                pixel.iter_mut().zip(keys).for_each(|(number, key)| *number = number_of(*key));
+            }
+            Self::Values { best, .. } => {
+                let (high, low) = pixel.split_at_mut(best.len());
+                for ((value, high), low) in best.iter().zip(high).zip(low) {
+                    [*high, *low] = split(*value);
+                }
+            }
+        }
+    }
+}
+
+const INFINITY: u16 = 0x7f80;
+const NEGATIVE_INFINITY: u16 = 0xff80;
+
+/// An integer that is greater if the number is; NaN is the greatest.
+#[inline(always)]
+fn key(number: u16) -> i16 {
+    let key = number_of(number as i16) as i16;
+    if number & 0x7fff > INFINITY { i16::MAX } else { key }
+}
+
+/// The number of a key; the reverse of itself.
+#[inline(always)]
+fn number_of(key: i16) -> u16 {
+    // The magnitudes of negative numbers run the other way.
+    (key ^ ((key >> 15) & 0x7fff)) as u16
 }

@@ -3,11 +3,11 @@ use super::number::{Terms, round, split, widen};
 use super::packed::{PANEL, Packed};
 use std::ops::Range;
 
-/// Uninterrupted depth: `steps` steps of every row, the first row's beginning at `start`.
-#[derive(Clone, Copy, Debug)]
+/// Uninterrupted depth of every row, the first row's beginning at `start`, and the steps of the weights that it meets.
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) start: *const u16,
-    pub(super) steps: usize,
+    pub(super) steps: Range<usize>,
 }
 
 /// The product of some rows and some panels.
@@ -32,8 +32,9 @@ pub(super) struct Sink<'a> {
     pub(super) line: usize,
     /// Positions of a line.
     pub(super) kept: usize,
-    /// Position of the first row.
+    /// Position of the first row, and from a line to the next.
     pub(super) position: usize,
+    pub(super) line_step: usize,
     /// Channels of a position, of which the columns of the panels are `first..first + columns`.
     pub(super) channels: usize,
     pub(super) first: usize,
@@ -47,12 +48,30 @@ pub(super) struct Sink<'a> {
     pub(super) full: Option<*mut f32>,
 }
 
-impl Sink<'_> {
-    /// The position of a row; `None` if it is dropped.
+/// Walks through rows without dividing: a division takes longer than a row's epilogue.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cursor {
+    x: usize,
+    line_start: usize,
+}
+
+impl Cursor {
+    /// The position of the next row; `None` if it is dropped.
     #[inline(always)]
-    pub(super) fn position(&self, row: usize) -> Option<usize> {
-        let (y, x) = (row / self.line, row % self.line);
-        (x < self.kept).then(|| self.position + y * self.kept + x)
+    pub(super) fn next(&mut self, sink: &Sink<'_>) -> Option<usize> {
+        let position = (self.x < sink.kept).then_some(self.line_start + self.x);
+        self.x += 1;
+        if self.x == sink.line {
+            *self = Self { x: 0, line_start: self.line_start + sink.line_step };
+        }
+        position
+    }
+}
+
+impl Sink<'_> {
+    /// Where a row and those after it go.
+    pub(super) fn cursor(&self, row: usize) -> Cursor {
+        Cursor { x: row % self.line, line_start: self.position + row / self.line * self.line_step }
     }
 
     /// Finishes the sums of one row from a column on.
@@ -60,7 +79,7 @@ impl Sink<'_> {
     /// # Safety
     /// No other task may have this row and these columns.
     pub(super) unsafe fn finish(&self, row: usize, column: usize, sums: &[f32; PANEL]) {
-        let Some(position) = self.position(row) else { return };
+        let Some(position) = self.cursor(row).next(self) else { return };
         let count = PANEL.min(self.columns - column);
         let numbers = position * self.terms.count() * self.channels + self.first + column;
         let values = position * self.channels + self.first + column;

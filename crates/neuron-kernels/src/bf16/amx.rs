@@ -18,15 +18,21 @@ const MOST_WEIGHT_BYTES: usize = 256 << 10;
 pub(super) fn is_there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     *THERE.get_or_init(|| {
-        let vectors = is_x86_feature_detected!("avx512bw")
+        is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bf16");
-        // OSXSAVE; amx-bf16 and amx-tile of leaf 7.
-        let tiles = __cpuid(0).eax >= 7
-            && __cpuid(1).ecx >> 27 & 1 == 1
-            && [22, 24].into_iter().all(|bit| __cpuid_count(7, 0).edx >> bit & 1 == 1);
-        vectors && tiles && is_permitted()
+            && is_x86_feature_detected!("avx512bf16")
+            && has_tiles()
+            && is_permitted()
     })
+}
+
+/// Whether the processor has tiles and their products of bf16 numbers, and the system saves registers at all.
+fn has_tiles() -> bool {
+    const OSXSAVE: u32 = 1 << 27;
+    const AMX_BF16_AND_TILE: u32 = 1 << 22 | 1 << 24;
+    __cpuid(0).eax >= 7
+        && __cpuid(1).ecx & OSXSAVE != 0
+        && __cpuid_count(7, 0).edx & AMX_BF16_AND_TILE == AMX_BF16_AND_TILE
 }
 
 #[cfg(target_os = "linux")]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use neuron_data::Preprocessing;
 use neuron_model::{
-    Architecture, Arithmetic, Device, DeviceError, DeviceEvent, Engine, Network, Observer, Precision,
-    has_matrix_instructions,
+    Architecture, Arithmetic, Device, DeviceError, DeviceEvent, DeviceRequest, Engine, Network, Observer,
+    Precision, has_matrix_instructions,
 };
 
 use crate::global::Global;
@@ -96,7 +96,14 @@ impl Global {
             };
             WrongUsage(format!("--device {}{precision}: {error}", self.device))
         };
-        let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision != Precision::F32);
+        if self.would_only_be_slow() {
+            let message = format!(
+                "this processor has no matrix instructions (AMX), without which it is slower than f32; take f32, or set \
+                 {ISA} (avx2, portable, ...) to compute the same bits slowly"
+            );
+            return Err(wrong_usage(message).into());
+        }
+        let (quiet, wants_all) = (self.quiet, self.verbose > 0 || self.precision == Precision::Tf32);
         let observer: Observer = Arc::new(move |event| {
             // That a build without CUDA computes on the CPU is what everybody expects of it.
             let expected = matches!(event, DeviceEvent::FellBack { reason: DeviceError::NotBuilt, .. });
@@ -105,18 +112,13 @@ impl Global {
             }
         });
         let device = self.device.open(self.precision, &observer);
-        let device = device.map_err(|error| wrong_usage(describe(&error.into())))?;
-        // Nobody wants f32's results more slowly, unless to compare bits.
-        if self.precision == Precision::Bf16x3
-            && !has_matrix_instructions()
-            && std::env::var_os(ISA).is_none()
-        {
-            let message = format!(
-                "--precision bf16x3: this processor has no matrix instructions (AMX), without which it is slower than f32; \
-                 take f32, or set {ISA} (avx2, portable, ...) to compute the same bits slowly"
-            );
-            return Err(WrongUsage(message).into());
-        }
-        Ok(device)
+        Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
+    }
+
+    /// Whether f32 gives the same more quickly, and nobody asked for an instruction set, to compare bits.
+    fn would_only_be_slow(&self) -> bool {
+        let on_the_cpu = !matches!(self.device, DeviceRequest::Cuda(_));
+        let is_wanted = has_matrix_instructions() || std::env::var_os(ISA).is_some();
+        on_the_cpu && self.precision == Precision::Bf16x3 && !is_wanted
     }
 }

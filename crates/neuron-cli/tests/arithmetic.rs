@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use neuron_model::Weights;
+use neuron_model::{Weights, has_matrix_instructions};
 use serde_json::{Map, Value};
 use support::{Room, assert_same_files, files};
 
@@ -175,5 +175,25 @@ fn pictures_go_on_without_the_field_and_not_with_another() {
         fs::write(&path, record.to_string()).unwrap();
         let said = room.run(code, &format!("{fvis} parts --resume"));
         assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn what_the_cpu_does_not_compute_in_a_precision_is_refused() {
+    let room = Room::new(1, 2);
+    room.run(0, &format!("{LISTS} --out ."));
+    let fvis = "fvis --layer layer4 --topk-dir resnet10_demo/neuron_layer4 --channels 0 --data photos --out pictures";
+    let attribute = "attribute photos/class0/photo000.png --channel 3 --layer layer4 --out heat";
+    for line in [fvis, attribute] {
+        let said = room.run(2, &format!("{line} --device cpu --precision bf16"));
+        assert!(said.contains("only scans") && said.contains("take f32"), "{said}");
+    }
+    let code = if has_matrix_instructions() { 0 } else { 2 };
+    let said = room.run(code, &format!("{LISTS} --out nearly --device cpu --precision bf16x3"));
+    assert!(code == 0 || (said.contains("AMX") && said.contains("NEURON_ISA")), "{said}");
+    let mut slowly = room.command(&format!("{LISTS} --out slowly --device cpu --precision bf16x3"));
+    support::expecting(0, slowly.env("NEURON_ISA", "portable"));
+    if code == 0 {
+        assert_same_files(&room.path("nearly"), &room.path("slowly"));
     }
 }

@@ -24,28 +24,27 @@ const DEMO: &str = "resnet10_demo";
 impl Global {
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
     pub(crate) fn network(&self, arch: &str) -> anyhow::Result<Network> {
+        self.network_on(arch, Self::open_device)
+    }
+
+    /// As [`Global::network`], for a command that passes signals back.
+    pub(crate) fn network_for_backward_passes(&self, arch: &str) -> anyhow::Result<Network> {
+        self.network_on(arch, Self::open_device_for_backward_passes)
+    }
+
+    fn network_on(
+        &self,
+        arch: &str,
+        open_device: impl FnOnce(&Self) -> anyhow::Result<Device>,
+    ) -> anyhow::Result<Network> {
         let architecture = Architecture::from_name(arch)?;
-        let device = self.open_device()?;
+        let device = open_device(self)?;
         let path = self.weights_path(arch)?;
         let weights = self.open_weights(&path, Some(&architecture))?;
         self.say(1, || format!("weights: {}", path.display()));
         let misfit = || format!("{} does not fit {arch}", path.display());
         self.fit(&architecture, &weights).with_context(misfit)?;
         Network::on(device, arch, weights, self.threads).with_context(misfit)
-    }
-
-    /// As [`Global::network`], for a command that passes signals back.
-    pub(crate) fn network_for_backward_passes(&self, arch: &str) -> anyhow::Result<Network> {
-        let network = self.network(arch)?;
-        let Arithmetic { engine, precision } = network.device().arithmetic();
-        if engine == Engine::Cpu && precision != Precision::F32 {
-            let message = format!(
-                "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
-                 compute in {precision}; here, take f32"
-            );
-            return Err(WrongUsage(message).into());
-        }
-        Ok(network)
     }
 
     /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
@@ -113,6 +112,20 @@ impl Global {
         });
         let device = self.device.open(self.precision, &observer);
         Ok(device.map_err(|error| wrong_usage(describe(&error.into())))?)
+    }
+
+    /// As [`Global::open_device`], unless its backward passes are of another precision than was asked for.
+    fn open_device_for_backward_passes(&self) -> anyhow::Result<Device> {
+        let device = self.open_device()?;
+        let Arithmetic { engine, precision } = device.arithmetic();
+        if engine == Engine::Cpu && precision != Precision::F32 {
+            let message = format!(
+                "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
+                 compute in {precision}; here, take f32"
+            );
+            return Err(WrongUsage(message).into());
+        }
+        Ok(device)
     }
 
     /// Whether f32 gives the same more quickly, and nobody asked for an instruction set, to compare bits.

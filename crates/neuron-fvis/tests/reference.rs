@@ -126,10 +126,11 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
         println!("{method} step {step}: {} instead of {want}: {:e}", found.loss, relative(found.loss, *want));
         // What a step is given depends on all before it, and guided backpropagation on which ReLUs were just open: with
         // another order of sums it agreed to 4e-6 for six steps, and to 1.5e-2 four steps later (on an H100).
-        let tolerance = match (step, network.device().is_cpu()) {
-            (0, _) => 1e-3,
-            (_, true) => 1e-2,
-            (_, false) => 5e-2,
+        let drifts = method == RelevanceMethod::GuidedBackprop && !network.device().is_cpu() && step >= 6;
+        let tolerance = match step {
+            0 => 1e-3,
+            _ if drifts => 5e-2,
+            _ => 1e-2,
         };
         assert!(relative(found.loss, *want) < tolerance, "step {step}: {} instead of {want}", found.loss);
         let priors = [found.priors.tv_l1, found.priors.tv_l2, found.priors.l2];

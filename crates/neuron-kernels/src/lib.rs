@@ -24,8 +24,8 @@ mod transpose;
 mod winograd;
 
 pub use bf16::{
-    Bf16Buffer, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool,
-    has_matrix_instructions, round_into, widen_into,
+    Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool, has_matrix_instructions,
+    round_into, widen_into,
 };
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{
@@ -33,7 +33,7 @@ pub use elementwise::{
     stabilised, update,
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
-pub use microkernel::Buffer;
+pub use microkernel::{Aligned, Bf16Buffer, Buffer, Number};
 pub use pool::{AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};

@@ -2,7 +2,7 @@
 //!
 //! Tile registers belong to nobody but this file: the compiler never touches them, so that they keep their contents from
 //! one `asm!` to the next, and vector code in between runs beside the tile unit.
-use super::number::Terms;
+use super::number::{SMALLEST, Terms};
 use super::packed::{PANEL, STEP, STEP_NUMBERS};
 use super::task::{Cursor, Sink, Task, Tiles};
 use std::arch::asm;
@@ -341,9 +341,9 @@ unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, first: __m512,
                 let high = round(sums);
                 _mm256_mask_storeu_epi16(to.cast(), mask, high);
                 if sink.terms == Terms::Two {
-                    let infinite = _mm512_fpclass_ps_mask_infinite(sums);
+                    let rest_is_none = infinite(sums);
                     let rest = _mm512_sub_ps(sums, widened(high));
-                    let low = round(_mm512_maskz_mov_ps(!infinite, rest));
+                    let low = round(_mm512_maskz_mov_ps(!rest_is_none, rest));
                     _mm256_mask_storeu_epi16(to.wrapping_add(sink.channels).cast(), mask, low);
                 }
             }
@@ -354,7 +354,7 @@ unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, first: __m512,
 /// Which lanes are infinite.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn _mm512_fpclass_ps_mask_infinite(values: __m512) -> __mmask16 {
+fn infinite(values: __m512) -> __mmask16 {
     _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY))
 }
 
@@ -379,7 +379,6 @@ fn widened(numbers: __m256i) -> __m512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[inline]
 fn round(values: __m512) -> __m256i {
-    const SMALLEST: f32 = f32::from_bits((127 - 56) << 23);
     // Not less: NaN stays.
     let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST));
     // SAFETY: both are 256 bits of bf16 numbers.

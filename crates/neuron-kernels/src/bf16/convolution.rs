@@ -1,13 +1,12 @@
 use super::bands::{Band, Depth};
 use super::engine::{Engine, detected};
-use super::map::{Bf16Buffer, Bf16View};
+use super::map::Bf16View;
 use super::number::{self, Terms};
 use super::packed::{PANEL, Packed, STEP};
-use super::task::{Run, Sink, Task};
-use crate::microkernel::share;
+use super::task::{Run, Sink, TILE, Task};
+use crate::microkernel::{share, with_scratch};
 use crate::shape::ConvGeometry;
 use neuron_geometry::Window;
-use std::cell::RefCell;
 use std::ops::Range;
 
 /// Rows a task at most: they stay in the second-level cache.
@@ -234,7 +233,7 @@ impl Pass<'_> {
             let (item, task) = (task / (band_parts * panel_parts), task % (band_parts * panel_parts));
             let lines = share(lines, task / panel_parts, band_parts);
             let band = Band::new(depth, lines.len(), columns);
-            with_copy(band.len(), |copy| {
+            with_scratch(band.len(), |copy: &mut [u16]| {
                 band.copy(&self.input, item, lines.start, copy);
                 for block in 0..blocks.len() {
                     let part = Part {
@@ -308,7 +307,7 @@ impl Pass<'_> {
         if rows * items < self.convolution.outputs {
             panel_parts = missing(row_parts).min(panels);
         }
-        row_parts *= missing(row_parts * panel_parts).min(rows.div_ceil(2 * super::task::TILE)).max(1);
+        row_parts *= missing(row_parts * panel_parts).min(rows.div_ceil(2 * TILE)).max(1);
         if panel_parts == 1 {
             panel_parts = missing(row_parts).min(panels);
         }
@@ -340,16 +339,4 @@ impl Pass<'_> {
         // SAFETY: the caller's promise; the engine is one that this machine has.
         unsafe { (self.engine.kernel)(&task) }
     }
-}
-
-thread_local! {
-    static COPY: RefCell<Bf16Buffer> = RefCell::default();
-}
-
-/// Lends `body` `len` numbers with arbitrary contents, which are kept for the next call on this thread.
-fn with_copy<R>(len: usize, body: impl FnOnce(&mut [u16]) -> R) -> R {
-    COPY.with_borrow_mut(|copy| {
-        copy.reserve(len);
-        body(&mut copy[..len])
-    })
 }

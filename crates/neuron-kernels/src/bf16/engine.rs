@@ -1,7 +1,7 @@
 //! Which microkernel computes the arithmetic on this machine.
 use super::fused;
 use super::task::Task;
-use crate::microkernel::Isa;
+use crate::microkernel::{Isa, wanted};
 use std::sync::OnceLock;
 
 /// Computes a task.
@@ -41,13 +41,11 @@ pub(super) fn available() -> impl Iterator<Item = Engine> {
     engines.into_iter()
 }
 
-/// The fastest, or the one that `NEURON_ISA` names.
+/// The fastest that this machine has, unless [`wanted`] is another.
+///
+/// # Panics
+/// As [`wanted`].
 pub(super) fn detected() -> Engine {
     static DETECTED: OnceLock<Engine> = OnceLock::new();
-    *DETECTED.get_or_init(|| {
-        let wanted = std::env::var("NEURON_ISA").ok();
-        let fits = |engine: &Engine| wanted.as_ref().is_none_or(|wanted| wanted == engine.name);
-        // What the variable asks for in vain is reported by the kernels of f32.
-        available().find(fits).unwrap_or_else(|| available().last().expect("the portable one"))
-    })
+    *DETECTED.get_or_init(|| wanted(available(), |engine| engine.name))
 }

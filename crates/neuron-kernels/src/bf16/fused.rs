@@ -1,11 +1,11 @@
 //! The arithmetic with fused multiply-adds of f32, for machines without matrix instructions.
-use super::packed::{PANEL, STEP, STEP_NUMBERS};
+use super::packed::{PANEL, STEP, STEP_NUMBERS, TILE_COLUMNS, TILE_NUMBERS};
 use super::task::{Task, products};
 
 /// Rows at a time.
 const ROWS: usize = 2;
 /// Columns at a time.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = TILE_COLUMNS;
 
 /// Compiles [`product`] for an instruction set.
 macro_rules! fused {
@@ -71,7 +71,8 @@ unsafe fn tile_sums(
         for (index, step) in steps.enumerate() {
             for [low_row, low_weight] in products(task.weights.terms) {
                 let offset = index * STEP + if *low_row { task.low } else { 0 };
-                let weights = &step[if *low_weight { STEP_NUMBERS } else { 0 } + tile * 512..][..512];
+                let weights =
+                    &step[if *low_weight { STEP_NUMBERS } else { 0 } + tile * TILE_NUMBERS..][..TILE_NUMBERS];
                 let row = |row: usize| run.start.wrapping_add(rows[row] * task.pitch + offset);
                 // SAFETY: the rows' steps are readable, by the caller's promise.
                 let numbers: [&[u16; STEP]; ROWS] =
@@ -85,14 +86,14 @@ unsafe fn tile_sums(
 
 /// Adds 32 products of every row and column.
 #[inline(always)]
-fn add_step(rows: [&[u16; STEP]; ROWS], weights: &[u16; 512], sums: &mut [[f32; COLUMNS]; ROWS]) {
+fn add_step(rows: [&[u16; STEP]; ROWS], weights: &[u16; TILE_NUMBERS], sums: &mut [[f32; COLUMNS]; ROWS]) {
     let mut even = [[0f32; COLUMNS]; ROWS];
     let mut odd = [[0f32; COLUMNS]; ROWS];
     for pair in 0..STEP / 2 {
         let mut factors = [[0f32; COLUMNS]; 2];
         let [evens, odds] = &mut factors;
         for ((even, odd), both) in
-            evens.iter_mut().zip(odds).zip(weights[pair * 32..][..32].as_chunks::<2>().0)
+            evens.iter_mut().zip(odds).zip(weights[pair * 2 * COLUMNS..][..2 * COLUMNS].as_chunks::<2>().0)
         {
             *even = f32::from_bits(u32::from(both[0]) << 16);
             *odd = f32::from_bits(u32::from(both[1]) << 16);

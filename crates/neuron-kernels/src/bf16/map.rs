@@ -1,49 +1,4 @@
 use super::number::Terms;
-use std::ops::{Deref, DerefMut};
-
-/// Numbers of a cache line.
-const LINE: usize = 32;
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([u16; LINE]);
-
-/// Reusable bf16 numbers that begin at a cache line.
-#[derive(Clone, Debug, Default)]
-pub struct Bf16Buffer {
-    lines: Vec<Line>,
-    len: usize,
-}
-
-impl Bf16Buffer {
-    /// `len` zeros.
-    pub fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0; LINE]); len.div_ceil(LINE)], len }
-    }
-
-    /// Makes it at least `len` long; new numbers are zeros, the others stay.
-    pub(super) fn reserve(&mut self, len: usize) {
-        if self.len < len {
-            *self = Self::zeros(len);
-        }
-    }
-}
-
-impl Deref for Bf16Buffer {
-    type Target = [u16];
-
-    fn deref(&self) -> &[u16] {
-        // SAFETY: the lines are numbers without padding, at least `len` of them.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
-    }
-}
-
-impl DerefMut for Bf16Buffer {
-    fn deref_mut(&mut self) -> &mut [u16] {
-        // SAFETY: the lines are numbers without padding, at least `len` of them.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
-    }
-}
 
 /// Channels-last maps of bf16 numbers `[batch, height, width, terms, channels]`.
 #[derive(Clone, Copy, Debug)]

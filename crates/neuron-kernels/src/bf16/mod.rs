@@ -29,6 +29,6 @@ mod tests;
 
 pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
 pub use engine::has_matrix_instructions;
-pub use map::{Bf16Buffer, Bf16View};
+pub use map::Bf16View;
 pub use number::{Terms, round_into, widen_into};
 pub use pool::bf16_max_pool;

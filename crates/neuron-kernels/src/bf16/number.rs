@@ -1,16 +1,16 @@
 //! bf16 numbers: the upper halves of f32 ones.
 
 /// What is smaller counts as 0: its products could be denormal.
-const SMALLEST: f32 = f32::from_bits((127 - 56) << 23);
+pub(super) const SMALLEST: f32 = f32::from_bits((127 - 56) << 23);
 /// As [`SMALLEST`], for biases, which are not multiplied.
 const SMALLEST_BIAS: f32 = f32::from_bits((127 - 102) << 23);
 
 /// How many bf16 numbers stand for a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Terms {
-    /// The nearest: 8 bits of mantissa.
+    /// The nearest: 8 significant bits.
     One,
-    /// The nearest, and the nearest to the rest: 16 bits.
+    /// The nearest, and the nearest to the rest: 16 significant bits.
     Two,
 }
 

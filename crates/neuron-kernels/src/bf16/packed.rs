@@ -1,11 +1,15 @@
 //! Frozen weights in the order that the matrix instructions read them.
-use super::map::Bf16Buffer;
 use super::number::{Terms, split};
+use crate::microkernel::Bf16Buffer;
 
 /// Columns of a panel: two tiles.
 pub(super) const PANEL: usize = 32;
 /// Depth of a step.
 pub(super) const STEP: usize = 32;
+/// Columns of a tile.
+pub(super) const TILE_COLUMNS: usize = 16;
+/// Numbers of a tile.
+pub(super) const TILE_NUMBERS: usize = TILE_COLUMNS * STEP;
 /// Numbers of one term of a panel's step.
 pub(super) const STEP_NUMBERS: usize = PANEL * STEP;
 
@@ -27,8 +31,9 @@ impl Packed {
         for (index, step) in numbers.chunks_exact_mut(terms.count() * STEP_NUMBERS).enumerate() {
             let (panel, first) = (index / steps, index % steps * STEP);
             for place in 0..STEP_NUMBERS {
-                let (tile, pair) = (place / 512, place / 32 % 16);
-                let (column, depth) = (tile * 16 + place / 2 % 16, 2 * pair + place % 2);
+                let (tile, pair) = (place / TILE_NUMBERS, place % TILE_NUMBERS / (2 * TILE_COLUMNS));
+                let column = tile * TILE_COLUMNS + place / 2 % TILE_COLUMNS;
+                let depth = 2 * pair + place % 2;
                 let column = panel * PANEL + column;
                 if column < columns {
                     let parts = split(at(first + depth, column));

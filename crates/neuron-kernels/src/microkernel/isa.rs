@@ -41,21 +41,30 @@ impl Isa {
         ALL.iter().copied().filter(|isa| (isa.detect)())
     }
 
-    /// The fastest that this machine has, or the one that the environment variable `NEURON_ISA` names.
+    /// The fastest that this machine has, unless [`wanted`] is another.
     ///
     /// # Panics
-    /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
+    /// As [`wanted`].
     pub(crate) fn detected() -> &'static Isa {
         static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
-        DETECTED.get_or_init(|| {
-            let wanted = std::env::var("NEURON_ISA").ok();
-            let found = Self::available().find(|isa| wanted.as_ref().is_none_or(|wanted| wanted == isa.name));
-            found.unwrap_or_else(|| {
-                let names: Vec<_> = Self::available().map(|isa| isa.name).collect();
-                panic!("NEURON_ISA={}: this machine has {}", wanted.unwrap_or_default(), names.join(", "))
-            })
-        })
+        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name))
     }
+}
+
+/// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names.
+///
+/// # Panics
+/// If the machine lacks what the variable asks for: running something else would defeat its purpose.
+pub(crate) fn wanted<T>(available: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> T {
+    let wanted = std::env::var("NEURON_ISA").ok();
+    let mut others = Vec::new();
+    for one in available {
+        if wanted.as_ref().is_none_or(|wanted| wanted == name(&one)) {
+            return one;
+        }
+        others.push(name(&one).to_owned());
+    }
+    panic!("NEURON_ISA={}: this machine has {}", wanted.unwrap_or_default(), others.join(", "))
 }
 
 impl fmt::Debug for Isa {

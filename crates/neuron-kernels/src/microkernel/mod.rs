@@ -20,11 +20,11 @@ mod transform;
 mod winograd;
 
 pub(super) use block::{Axis, BlockMut, Cells, MatrixMut, Split, share};
-pub use buffer::Buffer;
 pub(super) use buffer::with_scratch;
+pub use buffer::{Aligned, Bf16Buffer, Buffer, Number};
 pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
-pub(super) use isa::Isa;
+pub(super) use isa::{Isa, wanted};
 pub(super) use line::apply_to_line;
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
 pub(super) use transform::{Map, Products, transform_input, transform_output};

@@ -7,13 +7,14 @@
 use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into};
 
 use super::interface::Executor;
-use super::sized::{Chunk, SizedLayout};
+use super::sized::SizedLayout;
+use super::stages::{self, Chunk};
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
 use crate::ops::{Bf16Forward, Bf16Input, Weighted};
-use crate::plan::{Layout, Plan, Stage, Step};
-use crate::value::{NodeId, Shape, Tapped, Visit};
+use crate::plan::{Layout, Plan, Step};
+use crate::value::{NodeId, Shape, Visit};
 
 /// A plan with its buffers in main memory.
 pub(crate) struct Bf16Host {
@@ -63,14 +64,7 @@ impl Executor for Bf16Host {
         };
         let layout = &sized.layout;
         let mut pass = Pass { network, plan, terms: *terms, layout, buffers, values };
-        network.install(|| {
-            for first in (0..batch).step_by(layout.group.max(1)) {
-                let items = layout.group.min(batch - first);
-                for stage in &layout.stages {
-                    pass.stage(stage, images, first, items, visit);
-                }
-            }
-        });
+        stages::run(&mut pass, (network, plan, layout), images, visit);
         Ok(())
     }
 
@@ -79,7 +73,7 @@ impl Executor for Bf16Host {
     }
 
     fn shape(&self, id: NodeId) -> Shape {
-        self.layout.as_ref().map_or(Shape::grid(0, 0, 0), |sized| sized.layout.shape(id))
+        SizedLayout::shape(self.layout.as_ref(), id)
     }
 
     fn kept(&self, _: NodeId) -> Option<View<'_>> {
@@ -101,25 +95,7 @@ struct Pass<'a> {
     values: &'a mut Values,
 }
 
-impl Pass<'_> {
-    /// Runs one stage over the items `first .. first + items` of the batch.
-    fn stage(&mut self, stage: &Stage, images: &dyn Images, first: usize, items: usize, visit: Visit<'_>) {
-        for start in (0..items).step_by(stage.chunk.max(1)) {
-            let chunk = Chunk { first: start, items: stage.chunk.min(items - start) };
-            if stage.steps.start == 0 {
-                self.read_images(images, first + start, chunk);
-            }
-            for step in &self.plan.steps()[stage.steps.clone()] {
-                self.step(step, chunk);
-                for (tap, _) in self.plan.taps().iter().enumerate().filter(|(_, tap)| tap.node == step.output)
-                {
-                    let map = self.full(step.output, chunk);
-                    visit(Tapped { tap, first_item: first + start, map });
-                }
-            }
-        }
-    }
-
+impl stages::Pass for Pass<'_> {
     fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
         let input = self.plan.graph().input();
         let Some((buffer, start)) = chunk.place(self.layout, input) else { return };
@@ -133,26 +109,7 @@ impl Pass<'_> {
         round_into(pixels, shape.channels, terms, &mut self.buffers[buffer][range]);
     }
 
-    fn is_tapped(&self, id: NodeId) -> bool {
-        self.plan.taps().iter().any(|tap| tap.node == id)
-    }
-
-    /// A tapped value as it was summed up.
-    fn full(&self, id: NodeId, chunk: Chunk) -> View<'_> {
-        let Shape { height, width, channels, .. } = self.layout.shape(id);
-        View::new(chunk.items, height, width, channels, &self.values.tapped[id.0])
-    }
-
-    fn rounded(&self, id: NodeId, chunk: Chunk) -> Bf16View<'_> {
-        let shape = self.layout.shape(id);
-        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
-        let range = start * self.terms.count()..(start + chunk.items * shape.len()) * self.terms.count();
-        let Shape { height, width, channels, .. } = shape;
-        let data = &self.buffers[buffer][range];
-        Bf16View { batch: chunk.items, height, width, channels, terms: self.terms, data }
-    }
-
-    /// Calls one operation. Outputs are taken out of their lists meanwhile, so that the others can be read.
+    /// Outputs are taken out of their lists meanwhile, so that the others can be read.
     fn step(&mut self, step: &Step, chunk: Chunk) {
         let place = chunk.place(self.layout, step.output);
         let (buffer, start) = place.expect("every value that is written was placed");
@@ -179,7 +136,6 @@ impl Pass<'_> {
             addend: step.addend.map(|addend| self.rounded(addend, chunk).data),
             relu: step.relu,
             channels: shape.channels,
-            len,
         };
         let output = Bf16Output {
             rounded: Some(&mut rounded[start * self.terms.count()..][..len * self.terms.count()]),
@@ -188,5 +144,30 @@ impl Pass<'_> {
         graph.node(step.node).operation.host().forward_in_bf16(&call, output);
         self.buffers[buffer] = rounded;
         self.values.tapped[step.output.0] = full;
+    }
+
+    fn shown(&self, tap: NodeId, chunk: Chunk) -> View<'_> {
+        self.full(tap, chunk)
+    }
+}
+
+impl Pass<'_> {
+    fn is_tapped(&self, id: NodeId) -> bool {
+        self.plan.taps().iter().any(|tap| tap.node == id)
+    }
+
+    /// A tapped value as it was summed up.
+    fn full(&self, id: NodeId, chunk: Chunk) -> View<'_> {
+        let Shape { height, width, channels, .. } = self.layout.shape(id);
+        View::new(chunk.items, height, width, channels, &self.values.tapped[id.0])
+    }
+
+    fn rounded(&self, id: NodeId, chunk: Chunk) -> Bf16View<'_> {
+        let shape = self.layout.shape(id);
+        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
+        let range = start * self.terms.count()..(start + chunk.items * shape.len()) * self.terms.count();
+        let Shape { height, width, channels, .. } = shape;
+        let data = &self.buffers[buffer][range];
+        Bf16View { batch: chunk.items, height, width, channels, terms: self.terms, data }
     }
 }

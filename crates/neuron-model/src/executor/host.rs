@@ -3,13 +3,14 @@
 use neuron_kernels::{Buffer, View};
 
 use super::interface::Executor;
-use super::sized::{Chunk, SizedLayout};
+use super::sized::SizedLayout;
+use super::stages::{self, Chunk};
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
 use crate::ops::{Forward, Weighted};
-use crate::plan::{Layout, Plan, Stage, Step};
-use crate::value::{NodeId, Shape, Tapped, Visit};
+use crate::plan::{Layout, Plan, Step};
+use crate::value::{NodeId, Shape, Visit};
 
 /// A plan with its buffers in main memory.
 pub(crate) struct Host {
@@ -48,14 +49,7 @@ impl Executor for Host {
         let Self { network, plan, layout: Some(sized), buffers, saved, .. } = self else { return Ok(()) };
         let layout = &sized.layout;
         let mut pass = Pass { network, plan, layout, buffers, saved };
-        network.install(|| {
-            for first in (0..batch).step_by(layout.group.max(1)) {
-                let items = layout.group.min(batch - first);
-                for stage in &layout.stages {
-                    pass.stage(stage, images, first, items, visit);
-                }
-            }
-        });
+        stages::run(&mut pass, (network, plan, layout), images, visit);
         Ok(())
     }
 
@@ -64,7 +58,7 @@ impl Executor for Host {
     }
 
     fn shape(&self, id: NodeId) -> Shape {
-        self.layout.as_ref().map_or(Shape::grid(0, 0, 0), |sized| sized.layout.shape(id))
+        SizedLayout::shape(self.layout.as_ref(), id)
     }
 
     fn kept(&self, id: NodeId) -> Option<View<'_>> {
@@ -89,25 +83,7 @@ struct Pass<'a> {
     saved: &'a mut [Vec<u8>],
 }
 
-impl Pass<'_> {
-    /// Runs one stage over the items `first .. first + items` of the batch.
-    fn stage(&mut self, stage: &Stage, images: &dyn Images, first: usize, items: usize, visit: Visit<'_>) {
-        for start in (0..items).step_by(stage.chunk.max(1)) {
-            let chunk = Chunk { first: start, items: stage.chunk.min(items - start) };
-            if stage.steps.start == 0 {
-                self.read_images(images, first + start, chunk);
-            }
-            for step in &self.plan.steps()[stage.steps.clone()] {
-                self.step(step, chunk);
-                for (tap, _) in self.plan.taps().iter().enumerate().filter(|(_, tap)| tap.node == step.output)
-                {
-                    let map = self.view(step.output, chunk);
-                    visit(Tapped { tap, first_item: first + start, map });
-                }
-            }
-        }
-    }
-
+impl stages::Pass for Pass<'_> {
     fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
         let input = self.plan.graph().input();
         let Some(range) = chunk.place(self.layout, input) else { return };
@@ -118,14 +94,7 @@ impl Pass<'_> {
         });
     }
 
-    fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {
-        let shape = self.layout.shape(id);
-        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
-        let data = &self.buffers[buffer][start..][..chunk.items * shape.len()];
-        View::new(chunk.items, shape.height, shape.width, shape.channels, data)
-    }
-
-    /// Calls one operation. The output's buffer is taken out of the list meanwhile, so that the others can be read.
+    /// The output's buffer is taken out of the list meanwhile, so that the others can be read.
     fn step(&mut self, step: &Step, chunk: Chunk) {
         let place = chunk.place(self.layout, step.output);
         let (buffer, start) = place.expect("every value that is written was placed");
@@ -154,5 +123,18 @@ impl Pass<'_> {
         operation.host().forward(&call, output, beside);
         self.buffers[buffer] = owned;
         self.saved[step.node.0] = saved;
+    }
+
+    fn shown(&self, tap: NodeId, chunk: Chunk) -> View<'_> {
+        self.view(tap, chunk)
+    }
+}
+
+impl Pass<'_> {
+    fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {
+        let shape = self.layout.shape(id);
+        let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
+        let data = &self.buffers[buffer][start..][..chunk.items * shape.len()];
+        View::new(chunk.items, shape.height, shape.width, shape.channels, data)
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod cuda;
 mod host;
 mod interface;
 mod sized;
+mod stages;
 
 pub(crate) use bf16::Bf16Host;
 pub(crate) use host::Host;

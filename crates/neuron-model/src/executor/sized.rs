@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::plan::{Layout, Plan};
-use crate::value::NodeId;
+use crate::value::{NodeId, Shape};
 
 /// A layout, and what it is for.
 pub(super) struct SizedLayout {
@@ -25,21 +25,9 @@ impl SizedLayout {
         *current = Some(Self { layout: Layout::new(plan, size.0, size.1, batch)?, size, batch });
         Ok(true)
     }
-}
 
-/// Some items of the group that is running.
-#[derive(Clone, Copy)]
-pub(super) struct Chunk {
-    /// Index in the group.
-    pub(super) first: usize,
-    pub(super) items: usize,
-}
-
-impl Chunk {
-    /// A node's buffer, and in which values of it the chunk begins; `None` if the node has none.
-    pub(super) fn place(self, layout: &Layout, id: NodeId) -> Option<(usize, usize)> {
-        let place = layout.places[id.0]?;
-        let start = if place.wide { self.first * layout.shape(id).len() } else { 0 };
-        Some((place.buffer, start))
+    /// Shape of a node's map; without positions where it was not computed, or nothing is laid out yet.
+    pub(super) fn shape(sized: Option<&Self>, id: NodeId) -> Shape {
+        sized.map_or(Shape::grid(0, 0, 0), |sized| sized.layout.shape(id))
     }
 }

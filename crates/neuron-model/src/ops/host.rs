@@ -54,9 +54,8 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) addend: Option<&'a [u16]>,
     /// Whether a ReLU follows in the same step.
     pub(crate) relu: bool,
-    /// Channels and number of values of the output.
+    /// Channels of the output.
     pub(crate) channels: usize,
-    pub(crate) len: usize,
 }
 
 /// A value that is read.
@@ -82,14 +81,18 @@ impl Bf16Forward<'_> {
             relu: self.relu,
             algorithm: Algorithm::Auto,
         };
+        let terms = self.inputs[0].rounded.terms;
         let mut own = Vec::new();
-        let values = output.full.unwrap_or_else(|| {
-            own.resize(self.len, 0.0);
-            &mut own
-        });
+        let values = match (output.full, &output.rounded) {
+            (Some(full), _) => full,
+            (None, rounded) => {
+                own.resize(rounded.as_ref().map_or(0, |rounded| rounded.len() / terms.count()), 0.0);
+                &mut own[..]
+            }
+        };
         forward(&call, values);
         if let Some(rounded) = output.rounded {
-            round_into(values, self.channels, self.inputs[0].rounded.terms, rounded);
+            round_into(values, self.channels, terms, rounded);
         }
     }
 }

@@ -8,7 +8,7 @@ mod fuse;
 mod layout;
 mod step;
 
-pub(crate) use layout::{Layout, Stage};
+pub(crate) use layout::Layout;
 pub(crate) use step::Step;
 
 use std::sync::Arc;

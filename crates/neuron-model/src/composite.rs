@@ -1,17 +1,19 @@
 //! Which rule holds where in a network: data, the same for every backend.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::Unsupported;
 use crate::graph::Graph;
-use crate::ops::OpKind;
+use crate::ops::{OpKind, Operation};
 use crate::rule::{PixelRange, Rule};
 use crate::value::{Keep, NodeId};
 
 /// Which rule holds where.
 ///
 /// The rule of a node is that of [`Composite::at`], else [`Composite::first`] where it reads the pixels with weights, else
-/// that of its kind, else [`Composite::otherwise`].
+/// that of its kind, else [`Composite::otherwise`]; [`Composite::signed`] in the place of the last two where inputs may be
+/// negative.
 ///
 /// ```
 /// use neuron_model::{Composite, OpKind, Rule};
@@ -29,6 +31,8 @@ pub struct Composite {
     pub by_kind: BTreeMap<OpKind, Rule>,
     /// Of convolutions and fully connected layers that read the pixels.
     pub first: Option<Rule>,
+    /// What [`Rule::ZPlus`] becomes where inputs may be negative.
+    pub signed: Option<Rule>,
     /// Of single nodes.
     pub at: BTreeMap<NodeId, Rule>,
     /// Whether a batch norm belongs to the convolution below it: one product with one rule, wherever nobody looks in
@@ -42,7 +46,14 @@ const EPS: f32 = 1e-6;
 impl Composite {
     /// One rule everywhere.
     pub fn of(otherwise: Rule) -> Self {
-        Self { otherwise, by_kind: BTreeMap::new(), first: None, at: BTreeMap::new(), merge_norms: false }
+        Self {
+            otherwise,
+            by_kind: BTreeMap::new(),
+            first: None,
+            signed: None,
+            at: BTreeMap::new(),
+            merge_norms: false,
+        }
     }
 
     /// The gradient.
@@ -50,27 +61,27 @@ impl Composite {
         Self { merge_norms: true, ..Self::of(Rule::Gradient) }
     }
 
-    /// The gradient, with negative signals stopped at every ReLU.
+    /// The gradient, with negative signals stopped at every ReLU, and behind every other activation.
     pub fn guided_backprop() -> Self {
-        Self::gradient().with(OpKind::Relu, Rule::Guided)
+        Self::gradient().with(OpKind::Relu, Rule::Guided).with(OpKind::Activation, Rule::Guided)
     }
 
     /// The gradient, in which ReLUs pass positive signals, whatever the forward pass did.
     pub fn deconvolution() -> Self {
-        Self::gradient().with(OpKind::Relu, Rule::Deconvolution)
+        Self::gradient().with(OpKind::Relu, Rule::Deconvolution).with(OpKind::Activation, Rule::Deconvolution)
     }
 
     /// Layer-wise relevance propagation by the z+ rule as the reference implementation of VITAL has it
-    /// (arXiv 2503.22399): at residual sums in proportion to magnitudes, max-pools as average pools, batch norms passed
-    /// over, and z-B at the pixels.
+    /// (arXiv 2503.22399): at residual sums in proportion to magnitudes, max-pools as average pools, norms and activations
+    /// passed over, and z-B at the pixels. Gates are constants. Where inputs may be negative, [`Rule::ZPlusSigned`].
     pub fn z_plus(pixels: PixelRange) -> Self {
         let eps = 1e-5;
         let composite = Self::of(Rule::ZPlus { eps })
-            .with(OpKind::BatchNorm, Rule::Identity)
-            .with(OpKind::Relu, Rule::Identity)
+            .passing_over()
             .with(OpKind::Add, Rule::ByMagnitude)
             .with(OpKind::MaxPool, Rule::AveragePool { eps });
-        Self { first: Some(Rule::ZBox { pixels, eps }), ..composite }
+        let (first, signed) = (Some(Rule::ZBox { pixels, eps }), Some(Rule::ZPlusSigned { eps }));
+        Self { first, signed, ..composite }
     }
 
     /// zennit's `EpsilonPlus`: epsilon at fully connected layers, z+ at convolutions.
@@ -104,12 +115,20 @@ impl Composite {
     fn zennit(convolution: Rule) -> Self {
         let composite = Self::of(Rule::Gradient)
             .with(OpKind::Convolution, convolution)
+            .passing_over()
             .with(OpKind::Linear, Rule::Epsilon { eps: EPS })
-            .with(OpKind::BatchNorm, Rule::Identity)
-            .with(OpKind::Relu, Rule::Identity)
             .with(OpKind::Add, Rule::Epsilon { eps: EPS })
-            .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS });
+            .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS })
+            .with(OpKind::AdaptiveAveragePool, Rule::Epsilon { eps: EPS })
+            .with(OpKind::AveragePool, Rule::Epsilon { eps: EPS });
         Self { merge_norms: true, ..composite }
+    }
+
+    /// Norms, activations and factors pass relevance on as it is.
+    fn passing_over(self) -> Self {
+        use OpKind::{Activation, BatchNorm, Gate, LayerNorm, LayerScale, Relu, Rescale};
+        let kinds = [Activation, BatchNorm, Gate, LayerNorm, LayerScale, Relu, Rescale];
+        kinds.into_iter().fold(self, |composite, kind| composite.with(kind, Rule::Identity))
     }
 
     /// The same composite with another rule at a kind of operation.
@@ -120,20 +139,38 @@ impl Composite {
     }
 
     /// The rule at a node.
-    pub fn rule(&self, graph: &Graph, id: NodeId) -> &Rule {
+    pub fn rule(&self, graph: &Graph, id: NodeId) -> Cow<'_, Rule> {
+        if let Some(rule) = self.at.get(&id) {
+            return Cow::Borrowed(rule);
+        }
+        if let Some(rule) = self.at_the_pixels(graph, id) {
+            return rule;
+        }
         let node = graph.node(id);
-        let first = || {
-            let reads_pixels = node.operation.is_product() && node.inputs.contains(&graph.input());
-            self.first.as_ref().filter(|_| reads_pixels)
-        };
-        let by_kind = || self.by_kind.get(&node.operation.kind());
-        self.at.get(&id).or_else(first).or_else(by_kind).unwrap_or(&self.otherwise)
+        let rule = self.by_kind.get(&node.operation.kind()).unwrap_or(&self.otherwise);
+        let is_signed = || node.inputs.first().is_some_and(|input| !graph.is_non_negative(*input));
+        let signed = self.signed.as_ref().filter(|_| matches!(rule, Rule::ZPlus { .. }) && is_signed());
+        Cow::Borrowed(signed.unwrap_or(rule))
+    }
+
+    /// [`Composite::first`], if the node reads the pixels with weights; of pixels that the network changes by constants,
+    /// in the range that they have then.
+    fn at_the_pixels(&self, graph: &Graph, id: NodeId) -> Option<Cow<'_, Rule>> {
+        let (node, first) = (graph.node(id), self.first.as_ref()?);
+        let input = *node.inputs.first().filter(|_| node.operation.is_product())?;
+        match graph.node(input).operation {
+            _ if input == graph.input() => Some(Cow::Borrowed(first)),
+            Operation::Rescale(rescale) if graph.node(input).inputs[0] == graph.input() => {
+                Some(Cow::Owned(rescale.rule_behind(first)))
+            }
+            _ => None,
+        }
     }
 
     /// What the forward pass must have kept.
     pub fn keep(&self) -> Keep {
         let rules = self.by_kind.values().chain(&self.first).chain(self.at.values());
-        rules.chain([&self.otherwise]).map(Rule::keep).max().unwrap_or(Keep::Gradient)
+        rules.chain(&self.signed).chain([&self.otherwise]).map(Rule::keep).max().unwrap_or(Keep::Gradient)
     }
 
     /// The operations among some nodes that do not know their rule, or that a backend does not pass by it.
@@ -143,7 +180,7 @@ impl Composite {
         nodes: impl Iterator<Item = NodeId>,
         passes: impl Fn(NodeId) -> bool,
     ) -> Vec<Unsupported> {
-        let knows = |id: NodeId| graph.node(id).operation.knows(self.rule(graph, id));
+        let knows = |id: NodeId| graph.node(id).operation.knows(&self.rule(graph, id));
         nodes.filter(|id| !knows(*id) || !passes(*id)).map(|id| self.unsupported(graph, id)).collect()
     }
 

@@ -150,6 +150,12 @@ impl PreparedWeights {
         &self.weights
     }
 
+    /// A tensor of a node, as it is.
+    pub(crate) fn tensor(&self, owner: Owner<'_>, suffix: &str) -> &[f32] {
+        let tensor = self.weights.tensor(&format!("{}.{suffix}", owner.name));
+        &tensor.expect("checked before the weights were prepared").data
+    }
+
     /// A batch norm as a scale and a shift.
     pub(crate) fn affine(&self, norm: Owner<'_>, eps: f64) -> Arc<Affine> {
         self.affines.get(norm.node, || Affine::from_norm(&self.weights, norm.name, eps))

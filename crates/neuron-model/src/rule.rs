@@ -36,6 +36,18 @@ pub enum Rule {
         /// Added to every divisor.
         eps: f32,
     },
+    /// `a+ * w+^T (R / z) + a- * w-^T (R / z)` with `z = w+ a+ + w- a- + eps`: the z+ rule where inputs may be negative.
+    /// Relevance stays positive and is conserved; a bias takes no part.
+    ZPlusSigned {
+        /// Added to every divisor.
+        eps: f32,
+    },
+    /// [`Rule::ZPlus`] with the bias in the divisor, as the reference implementation of VITAL has it for networks whose
+    /// convolutions have one: not conserved.
+    ZPlusBias {
+        /// Added to every divisor.
+        eps: f32,
+    },
     /// `a * w^T (R / (z +- eps))` with `z = w a + b`: the epsilon rule (Bach et al., "On Pixel-Wise Explanations for
     /// Non-Linear Classifier Decisions by Layer-Wise Relevance Propagation", PLoS ONE 2015). At an addition or a mean,
     /// in proportion to the terms.

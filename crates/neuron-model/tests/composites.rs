@@ -139,7 +139,7 @@ fn stabilised(z: f64, eps: f64) -> f64 {
 /// The signal at each input of a node by a rule.
 fn through(definition: &Definition, composite: &Composite, id: NodeId, signal: &Map) -> Vec<Map> {
     let (node, rule) = (definition.graph().node(id), composite.rule(definition.graph(), id));
-    match (node.operation.kind(), rule) {
+    match (node.operation.kind(), &*rule) {
         (_, Rule::Gradient) => definition.through(Back::Gradient, id, signal),
         (_, Rule::Identity) => vec![signal.clone()],
         (OpKind::Add, Rule::Epsilon { eps }) => {

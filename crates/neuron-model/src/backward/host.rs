@@ -53,12 +53,14 @@ impl SignalOps for OnHost<'_> {
         let node = graph.node(at.node);
         let inputs: Vec<Option<View<'_>>> = node.inputs.iter().map(|id| self.executor.kept(*id)).collect();
         let sizes: Vec<Size> = node.inputs.iter().map(|id| self.size(*id)).collect();
+        let rule = composite.rule(graph, at.node);
+        let gate_rule = at.gate.map(|id| composite.rule(graph, id));
         let gate = |id: NodeId| {
             let output = self.executor.kept(id).expect("every pass that keeps anything keeps this");
-            (output.data, composite.rule(graph, id))
+            (output.data, gate_rule.as_deref().expect("a gate has a rule"))
         };
         let call = Backward {
-            rule: composite.rule(graph, at.node),
+            rule: &rule,
             weights: Weighted {
                 prepared: self.prepared,
                 owner: graph.owner(at.node),

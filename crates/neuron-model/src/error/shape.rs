@@ -22,6 +22,14 @@ pub enum ShapeError {
     /// Inputs that must be of one shape are not.
     #[error("its inputs are of different shapes")]
     Different,
+    /// Channels that cannot be split into equal groups.
+    #[error("its input has {channels} channels, which do not split into {groups} groups")]
+    Groups {
+        /// How many groups.
+        groups: usize,
+        /// How many channels it was given.
+        channels: usize,
+    },
     /// The input has another number of channels.
     #[error("its input has {found} channels instead of {expected}")]
     Channels {

@@ -134,7 +134,7 @@ impl stages::Pass for Pass<'_> {
             },
             inputs: &inputs,
             addend: step.addend.map(|addend| self.rounded(addend, chunk).data),
-            relu: step.relu,
+            activation: step.activation,
             channels: shape.channels,
         };
         let output = Bf16Output {

@@ -116,7 +116,7 @@ impl stages::Pass for Pass<'_> {
             input: self.view(step.inputs[0], chunk),
             others: &others,
             addend: step.addend.map(|addend| self.view(addend, chunk).data),
-            relu: step.relu,
+            activation: step.activation,
             algorithm: self.plan.algorithm(),
         };
         let beside = (!saved.is_empty()).then_some(&mut saved[..]);

@@ -1,7 +1,10 @@
-//! The last layer of a network, which its weights decide.
+//! The last layers of a network, which its weights decide.
+
+use neuron_geometry::Window;
+use neuron_kernels::ConvGeometry;
 
 use crate::graph::GraphBuilder;
-use crate::ops::Linear;
+use crate::ops::{Convolution, Linear, Operation, Relu};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -10,20 +13,80 @@ const CLASSES: usize = 1000;
 
 /// Adds the classifier `name` with as many outputs as its weights say, 1000 where there are no weights yet. Where the
 /// weights hold none of that name and form it is left out, and the network ends below it.
-pub(super) fn classifier(graph: &mut GraphBuilder, name: &str, input: NodeId, weights: &Weights) {
+pub(super) fn classifier(
+    graph: &mut GraphBuilder,
+    name: &str,
+    input: NodeId,
+    weights: &Weights,
+) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    match classes(weights, name, in_features) {
-        Ok(out_features) => {
-            graph.module(name, Linear { in_features, out_features }, &[input]);
+    let layer = |out_features| Linear { in_features, out_features }.into();
+    last(graph, (name, &[]), layer, input, weights)
+}
+
+/// As [`classifier`], a convolution over single positions.
+pub(super) fn convolutional_classifier(
+    graph: &mut GraphBuilder,
+    name: &str,
+    input: NodeId,
+    weights: &Weights,
+) -> Option<NodeId> {
+    let in_channels = graph.channels(input);
+    let layer = |out_channels| {
+        let window = Window::square(1, 1, 0);
+        let geometry = ConvGeometry { in_channels, out_channels, groups: 1, window };
+        Convolution { geometry, bias: true }.into()
+    };
+    last(graph, (name, &[1, 1]), layer, input, weights)
+}
+
+/// Adds a fully connected layer of `features` and the ReLU behind it as the modules `name` and `relu`, unless the
+/// weights hold none such.
+pub(super) fn hidden_layer(
+    graph: &mut GraphBuilder,
+    [name, relu]: [&str; 2],
+    features: usize,
+    input: NodeId,
+    weights: &Weights,
+) -> Option<NodeId> {
+    let in_features = graph.channels(input);
+    let layer = Linear { in_features, out_features: features };
+    match classes(weights, name, &[in_features]) {
+        Ok(found) if found == features || weights.names().next().is_none() => {
+            let value = graph.module(name, layer, &[input]);
+            Some(graph.module(relu, Relu, &[value]))
+        }
+        Ok(_) => {
+            graph.leave_out(name, layer, vec![format!("fitting {name}.weight")]);
+            None
         }
         Err(missing) => {
-            graph.leave_out(name, Linear { in_features, out_features: CLASSES }, missing);
+            graph.leave_out(name, layer, missing);
+            None
         }
     }
 }
 
-/// Outputs of the classifier, or what of it the weights lack ([`Absent::missing`](crate::graph::Absent::missing)).
-fn classes(weights: &Weights, name: &str, in_features: usize) -> Result<usize, Vec<String>> {
+/// Adds the last layer, whose weights are `[classes, channels of the input, ..ends]`.
+fn last(
+    graph: &mut GraphBuilder,
+    (name, ends): (&str, &[usize]),
+    layer: impl Fn(usize) -> Operation,
+    input: NodeId,
+    weights: &Weights,
+) -> Option<NodeId> {
+    let inputs: Vec<usize> = [graph.channels(input)].iter().chain(ends).copied().collect();
+    match classes(weights, name, &inputs) {
+        Ok(classes) => Some(graph.module(name, layer(classes), &[input])),
+        Err(missing) => {
+            graph.leave_out(name, layer(CLASSES), missing);
+            None
+        }
+    }
+}
+
+/// Outputs of a layer, or what of it the weights lack ([`Absent::missing`](crate::graph::Absent::missing)).
+fn classes(weights: &Weights, name: &str, inputs: &[usize]) -> Result<usize, Vec<String>> {
     if weights.names().next().is_none() {
         return Ok(CLASSES);
     }
@@ -31,7 +94,7 @@ fn classes(weights: &Weights, name: &str, in_features: usize) -> Result<usize, V
     let shape = |name: &str| weights.tensor(name).map(|tensor| tensor.shape.as_slice());
     let (weight, bias) = (shape(&weight_name), shape(&bias_name));
     let classes = match weight {
-        Some(&[classes, inputs]) if classes > 0 && inputs == in_features => Some(classes),
+        Some([classes, found @ ..]) if *classes > 0 && found == inputs => Some(*classes),
         _ => None,
     };
     let bias_fits = match bias {

@@ -1,8 +1,12 @@
 //! The networks that are known by name. All that is said of a family of them is in one file here.
 
+mod alexnet;
+mod blocks;
 mod classifier;
 mod fit;
 mod resnet;
+mod squeezenet;
+mod vgg;
 
 pub use fit::Fit;
 
@@ -13,38 +17,51 @@ use crate::graph::Graph;
 use crate::weights::Weights;
 
 /// Every known family. A new one is a file with a description, and a line here.
-static FAMILIES: &[&dyn Family] = &[&resnet::ResNets];
+static FAMILIES: &[&dyn Family] =
+    &[&resnet::ResNets, &alexnet::AlexNets, &vgg::Vggs, &squeezenet::SqueezeNets];
 
 /// What is said of all networks of one design.
 trait Family: fmt::Debug + Sync {
     /// Its networks by name; the names are torchvision's, where it has the network.
     fn members(&self) -> &'static [Member];
 
-    /// The layers whose features are matched and at which relevance is shown if nobody names others, from the
-    /// image upwards, each with the weight of its features. A weight of 0 leaves a layer out of the matching.
-    fn feature_layers(&self) -> &'static [(&'static str, f64)];
-
-    /// The repository on the Hugging Face Hub that holds the weights of one of its networks.
-    fn hub_repository(&self, name: &str) -> String;
+    /// The repository on the Hugging Face Hub that holds the weights of one of its networks, if there is one.
+    fn hub_repository(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
-/// A network of a family: its name, and how it is built.
+/// A network of a family: its name, how it is built, and its usual layers.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     name: &'static str,
     description: &'static dyn Description,
+    layers: Layers,
+}
+
+/// The layers that are used if nobody names others.
+#[derive(Clone, Copy, Debug)]
+struct Layers {
+    /// Those whose features are matched and at which relevance is shown, from the image upwards, one at each resolution,
+    /// each with the weight of its features. A weight of 0 leaves a layer out of the matching.
+    features: &'static [(&'static str, f64)],
+    /// The layer whose units are looked at: the last one with a map.
+    target: &'static str,
+    /// The last block of that layer by its own name: the same values.
+    target_block: &'static str,
+}
+
+impl Layers {
+    /// Those of a network whose last layer has no name for its last block.
+    const fn new(features: &'static [(&'static str, f64)], target: &'static str) -> Self {
+        Self { features, target, target_block: target }
+    }
 }
 
 /// What is said of one network.
 trait Description: fmt::Debug + Sync {
     /// The network as `weights` fill it; see [`Architecture::graph`] for what they decide.
     fn graph(&self, weights: &Weights) -> Graph;
-
-    /// The layer whose units are looked at if nobody names another: the last one with a map.
-    fn target_layer(&self) -> &'static str;
-
-    /// The last block of that layer by its own name: the same values.
-    fn target_block(&self) -> &'static str;
 }
 
 /// A known network: a name, and the family to which it belongs.
@@ -104,21 +121,21 @@ impl Architecture {
     /// The layers whose features are matched, and at which relevance is shown, if nobody names others: from the
     /// image upwards, each with the usual weight of its features.
     pub fn feature_layers(&self) -> &'static [(&'static str, f64)] {
-        self.family.feature_layers()
+        self.member.layers.features
     }
 
     /// The layer whose units are looked at if nobody names another.
     pub fn target_layer(&self) -> &'static str {
-        self.member.description.target_layer()
+        self.member.layers.target
     }
 
     /// The last block of [`Architecture::target_layer`] by its own name: the same values.
     pub fn target_block(&self) -> &'static str {
-        self.member.description.target_block()
+        self.member.layers.target_block
     }
 
-    /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`).
-    pub fn hub_repository(&self) -> String {
+    /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`), if one is known.
+    pub fn hub_repository(&self) -> Option<String> {
         self.family.hub_repository(self.name())
     }
 }

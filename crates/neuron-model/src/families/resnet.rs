@@ -5,7 +5,7 @@
 use neuron_geometry::Window;
 
 use super::classifier::classifier;
-use super::{Description, Family, Member};
+use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ops::{Add, GlobalAveragePool, Relu};
 use crate::value::NodeId;
@@ -45,22 +45,32 @@ const fn bottleneck(depths: [usize; 4], groups: usize, width_per_group: usize) -
     ResNet { block: Block::Bottleneck { groups, width_per_group }, depths, width: 64 }
 }
 
+const fn member(name: &'static str, description: &'static ResNet) -> Member {
+    let target_block = match description.depths[3] {
+        1 => "layer4_0",
+        2 => "layer4_1",
+        _ => "layer4_2",
+    };
+    Member { name, description, layers: Layers { features: FEATURES, target: "layer4", target_block } }
+}
+
+/// Those of the reference implementation of VITAL.
+const FEATURES: &[(&str, f64)] =
+    &[("conv1", 0.1), ("layer1", 1.0), ("layer2", 1.0), ("layer3", 1.0), ("layer4", 0.0)];
+
 /// torchvision's residual networks, and the small one whose weights come with this project.
 const MEMBERS: &[Member] = &[
-    Member { name: "resnet18", description: &basic([2, 2, 2, 2]) },
-    Member { name: "resnet34", description: &basic([3, 4, 6, 3]) },
-    Member { name: "resnet50", description: &bottleneck([3, 4, 6, 3], 1, 64) },
-    Member { name: "resnet101", description: &bottleneck([3, 4, 23, 3], 1, 64) },
-    Member { name: "resnet152", description: &bottleneck([3, 8, 36, 3], 1, 64) },
-    Member { name: "wide_resnet50_2", description: &bottleneck([3, 4, 6, 3], 1, 128) },
-    Member { name: "wide_resnet101_2", description: &bottleneck([3, 4, 23, 3], 1, 128) },
-    Member { name: "resnext50_32x4d", description: &bottleneck([3, 4, 6, 3], 32, 4) },
-    Member { name: "resnext101_32x8d", description: &bottleneck([3, 4, 23, 3], 32, 8) },
-    Member { name: "resnext101_64x4d", description: &bottleneck([3, 4, 23, 3], 64, 4) },
-    Member {
-        name: "resnet10_demo",
-        description: &ResNet { block: Block::Basic, depths: [1, 1, 1, 1], width: 16 },
-    },
+    member("resnet18", &basic([2, 2, 2, 2])),
+    member("resnet34", &basic([3, 4, 6, 3])),
+    member("resnet50", &bottleneck([3, 4, 6, 3], 1, 64)),
+    member("resnet101", &bottleneck([3, 4, 23, 3], 1, 64)),
+    member("resnet152", &bottleneck([3, 8, 36, 3], 1, 64)),
+    member("wide_resnet50_2", &bottleneck([3, 4, 6, 3], 1, 128)),
+    member("wide_resnet101_2", &bottleneck([3, 4, 23, 3], 1, 128)),
+    member("resnext50_32x4d", &bottleneck([3, 4, 6, 3], 32, 4)),
+    member("resnext101_32x8d", &bottleneck([3, 4, 23, 3], 32, 8)),
+    member("resnext101_64x4d", &bottleneck([3, 4, 23, 3], 64, 4)),
+    member("resnet10_demo", &ResNet { block: Block::Basic, depths: [1, 1, 1, 1], width: 16 }),
 ];
 
 /// The family of residual networks.
@@ -72,12 +82,8 @@ impl Family for ResNets {
         MEMBERS
     }
 
-    fn feature_layers(&self) -> &'static [(&'static str, f64)] {
-        &[("conv1", 0.1), ("layer1", 1.0), ("layer2", 1.0), ("layer3", 1.0), ("layer4", 0.0)]
-    }
-
-    fn hub_repository(&self, name: &str) -> String {
-        format!("timm/{name}.tv_in1k")
+    fn hub_repository(&self, name: &str) -> Option<String> {
+        Some(format!("timm/{name}.tv_in1k"))
     }
 }
 
@@ -112,18 +118,6 @@ impl Description for ResNet {
         let pooled = graph.module("avgpool", GlobalAveragePool, &[value]);
         classifier(&mut graph, "fc", pooled, weights);
         graph.finish().expect("the table describes networks that fit together")
-    }
-
-    fn target_layer(&self) -> &'static str {
-        "layer4"
-    }
-
-    fn target_block(&self) -> &'static str {
-        match self.depths[3] {
-            1 => "layer4_0",
-            2 => "layer4_1",
-            _ => "layer4_2",
-        }
     }
 }
 

@@ -31,6 +31,8 @@ impl GraphBuilder {
             modules: Vec::new(),
             fields: Vec::new(),
             channels: Vec::new(),
+            non_negative: Vec::new(),
+            gated: Vec::new(),
             absent: Vec::new(),
         };
         let mut builder = Self { graph, probes: Vec::new(), error: None };
@@ -49,7 +51,11 @@ impl GraphBuilder {
         // A node whose inputs are not there reads none, so that nothing behind it looks for them.
         let inputs: Vec<NodeId> = inputs.iter().copied().filter(|input| *input < id).collect();
         let channels: Vec<usize> = inputs.iter().map(|input| self.channels(*input)).collect();
+        let signs: Vec<bool> = inputs.iter().map(|input| self.graph.non_negative[input.0]).collect();
+        let gated = operation.op().gate().is_some() || inputs.iter().any(|input| self.graph.gated[input.0]);
         self.graph.channels.push(operation.op().channels(&channels));
+        self.graph.non_negative.push(!signs.is_empty() && operation.op().is_non_negative(&signs));
+        self.graph.gated.push(gated);
         self.probes.push(probe);
         self.graph.fields.push(field);
         self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs });
@@ -70,6 +76,11 @@ impl GraphBuilder {
         self.graph.absent.push(Absent { name: name.to_owned(), tensors, missing });
     }
 
+    /// Adds a convolution module with a bias.
+    pub fn biased_convolution(&mut self, name: &str, geometry: ConvGeometry, input: NodeId) -> NodeId {
+        self.module(name, Convolution { geometry, bias: true }, &[input])
+    }
+
     /// Adds a convolution module without bias.
     pub fn convolution(&mut self, name: &str, geometry: ConvGeometry, input: NodeId) -> NodeId {
         self.module(name, Convolution { geometry, bias: false }, &[input])
@@ -77,7 +88,12 @@ impl GraphBuilder {
 
     /// Adds a batch-norm module with torch's usual epsilon.
     pub fn batch_norm(&mut self, name: &str, input: NodeId) -> NodeId {
-        self.module(name, BatchNorm { channels: self.channels(input), eps: NORM_EPS }, &[input])
+        self.batch_norm_by(name, NORM_EPS, input)
+    }
+
+    /// Adds a batch-norm module with an epsilon of its own.
+    pub fn batch_norm_by(&mut self, name: &str, eps: f64, input: NodeId) -> NodeId {
+        self.module(name, BatchNorm { channels: self.channels(input), eps }, &[input])
     }
 
     /// Adds a max-pool module.
@@ -136,7 +152,9 @@ impl GraphBuilder {
         reason = "no field is an answer, and fields that do not meet are another"
     )]
     fn field(&self, operation: &Operation, inputs: &[NodeId]) -> Option<Option<ReceptiveField>> {
-        let mut fields = inputs.iter().map(|input| self.graph.fields[input.0]);
+        let gate = operation.op().gate();
+        let looked_at = inputs.iter().enumerate().filter(|(index, _)| gate != Some(*index));
+        let mut fields = looked_at.map(|(_, input)| self.graph.fields[input.0]);
         let Some(Some(mut joined)) = fields.next() else { return Some(None) };
         for field in fields {
             let Some(field) = field else { return Some(None) };

@@ -36,6 +36,10 @@ pub struct Graph {
     modules: Vec<(String, NodeId)>,
     fields: Vec<Option<ReceptiveField>>,
     channels: Vec<usize>,
+    /// Whether no value of a node can be below 0.
+    non_negative: Vec<bool>,
+    /// Whether factors of whole channels lie below a node.
+    gated: Vec<bool>,
     absent: Vec<Absent>,
 }
 
@@ -143,9 +147,16 @@ impl Graph {
         (1..=LARGEST_TRIED).find(|side| self.try_shapes(needed, *side, *side).is_ok())
     }
 
-    /// The receptive field of a node's positions; `None` if each position sees the whole image.
+    /// The receptive field of a node's positions; `None` if each position sees the whole image. Factors of whole channels
+    /// are left out of it ([`Graph::is_gated`]).
     pub fn receptive_field(&self, id: NodeId) -> Option<ReceptiveField> {
         self.fields[id.0]
+    }
+
+    /// Whether a factor of whole channels (squeeze-and-excitation) lies below a node. By it each position sees the whole
+    /// image; [`Graph::receptive_field`] is the field without it.
+    pub fn is_gated(&self, id: NodeId) -> bool {
+        self.gated[id.0]
     }
 
     /// Channels of a node's map; known before the image size is.

@@ -8,12 +8,7 @@ impl Graph {
     /// Only of such a value can be said that a unit is silent: at 0 everywhere, and nothing would change if it were
     /// driven further down. What comes before a ReLU, or goes without one (logits), is below 0 like any other number.
     pub fn is_non_negative(&self, id: NodeId) -> bool {
-        let mut signs: Vec<bool> = Vec::new();
-        for node in &self.nodes[..=id.0] {
-            let inputs: Vec<bool> = node.inputs.iter().map(|input| signs[input.0]).collect();
-            signs.push(node.operation.op().is_non_negative(&inputs));
-        }
-        signs[id.0]
+        self.non_negative[id.0]
     }
 }
 

@@ -32,9 +32,12 @@ pub struct TapInfo {
     /// First input pixel that position 0 sees; negative inside the padding.
     #[serde(serialize_with = "per_axis::serialize_option")]
     pub start_px: Option<[i64; 2]>,
-    /// Height and width of the theoretical receptive field in input pixels.
+    /// Height and width of the theoretical receptive field in input pixels; where the tap is gated, of that without gates.
     #[serde(serialize_with = "per_axis::serialize_option")]
     pub receptive_field_px: Option<[usize; 2]>,
+    /// Whether factors of whole channels (squeeze-and-excitation) lie below it, by which each position sees the whole
+    /// image.
+    pub gated: bool,
 }
 
 impl Graph {
@@ -117,6 +120,7 @@ impl Graph {
                 stride_px: field.map(|field| field.stride_px),
                 start_px: field.map(|field| field.start_px),
                 receptive_field_px: field.map(|field| field.size_px),
+                gated: self.is_gated(tap.node),
             })
         };
         Ok(self.taps().filter_map(info).collect())

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use neuron_kernels::{Algorithm, Bf16Output, Bf16View, Buffer, View, copy, round_into, widen_into};
+use neuron_kernels::{
+    Activation, Algorithm, Bf16Output, Bf16View, Buffer, View, copy, round_into, widen_into,
+};
 
 use super::op::Op;
 use crate::prepared::{Fold, Owner, PreparedWeights};
@@ -40,8 +42,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) others: &'a [View<'a>],
     /// A value that is added to the result in the same step.
     pub(crate) addend: Option<&'a [f32]>,
-    /// Whether a ReLU follows in the same step.
-    pub(crate) relu: bool,
+    /// The function that follows in the same step.
+    pub(crate) activation: Option<Activation>,
     /// How sums may be arranged.
     pub(crate) algorithm: Algorithm,
 }
@@ -52,8 +54,8 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) inputs: &'a [Bf16Input<'a>],
     /// A value that is added to the result in the same step.
     pub(crate) addend: Option<&'a [u16]>,
-    /// Whether a ReLU follows in the same step.
-    pub(crate) relu: bool,
+    /// The function that follows in the same step.
+    pub(crate) activation: Option<Activation>,
     /// Channels of the output.
     pub(crate) channels: usize,
 }
@@ -78,7 +80,7 @@ impl Bf16Forward<'_> {
             input: views[0],
             others: &views[1..],
             addend: None,
-            relu: self.relu,
+            activation: self.activation,
             algorithm: Algorithm::Auto,
         };
         let terms = self.inputs[0].rounded.terms;

@@ -4,18 +4,30 @@
 //! An operation is a value ([`Operation`]); its behaviour is behind [`Op`], and for the CPU behind `HostOp`. The list at
 //! the end of this file is the only one: everything else asks an operation.
 
+mod activation;
+mod adaptive_average_pool;
 mod add;
+mod average_pool;
 mod batch_norm;
+mod channel_shuffle;
+mod channel_slice;
+mod concatenation;
 mod convolution;
 mod custom;
+mod flatten;
+mod gate;
 mod global_average_pool;
 mod host;
 mod input;
+mod layer_norm;
+mod layer_scale;
 mod linear;
 mod max_pool;
+mod means;
 mod op;
 mod product;
 mod relu;
+mod rescale;
 mod sums;
 
 pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
@@ -87,6 +99,28 @@ operations! {
     global_average_pool::GlobalAveragePool,
     /// A fully connected layer.
     linear::Linear,
+    /// A function of every value by itself.
+    activation::Activation,
+    /// Mean over windows.
+    average_pool::AveragePool,
+    /// Means over bins, so many that the output has a fixed size.
+    adaptive_average_pool::AdaptiveAveragePool,
+    /// The channels of several maps.
+    concatenation::Concatenation,
+    /// Some neighbouring channels.
+    channel_slice::ChannelSlice,
+    /// Channels dealt out among groups.
+    channel_shuffle::ChannelShuffle,
+    /// A map as the channels of one position.
+    flatten::Flatten,
+    /// Every channel times one number that the network computes.
+    gate::Gate,
+    /// Every channel times a weight.
+    layer_scale::LayerScale,
+    /// Each position's channels by their own mean and variance.
+    layer_norm::LayerNorm,
+    /// The pixels by constants.
+    rescale::Rescale,
 }
 
 impl Operation {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use neuron_geometry::ReceptiveField;
-use neuron_kernels::ConvGeometry;
+use neuron_kernels::{Activation, ConvGeometry};
 
 use crate::error::ShapeError;
 use crate::rule::Rule;
@@ -45,6 +45,17 @@ pub trait Op: fmt::Debug {
 
     /// Whether a signal can pass it by this rule; rules of an embedder's own are not asked about.
     fn knows(&self, rule: &Rule) -> bool;
+
+    /// The function that it applies to every value by itself, if it does nothing else: the step below takes it along.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Which of its inputs is a factor of whole channels, without positions: that says nothing of where a position
+    /// looks, and is left out of its receptive field.
+    fn gate(&self) -> Option<usize> {
+        None
+    }
 
     /// How its weights slide over the input, if it is a product of both. The backward call of a product adds what has
     /// arrived at its input already, and can pass the ReLU below.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use neuron_kernels::{
-    Algorithm, Bf16Epilogue, Bf16Output, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update,
+    Activation, Algorithm, Bf16Epilogue, Bf16Output, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View,
+    activate, round_into, update,
 };
 
 use super::host::{Backward, Bf16Forward, Forward, Pool, Signal, Weighted};
@@ -31,17 +32,44 @@ pub(super) struct Sliding<'a> {
 impl<'a> Sliding<'a> {
     /// `relu?(product + bias + addend?)`
     pub(super) fn forward(&self, call: &Forward<'_>, choice: Choice<'_>, output: &mut [f32]) {
-        let epilogue = Epilogue::Activation { residual: call.addend, relu: call.relu };
+        let relu = call.activation == Some(Activation::Relu);
+        let epilogue = Epilogue::Activation { residual: call.addend, relu };
         let Weighted { prepared, owner, .. } = self.weights;
         prepared.convolution(owner, self.geometry, choice).forward(call.input, epilogue, output);
+        if let Some(activation) = call.activation.filter(|_| !relu) {
+            let sums = output.to_vec();
+            neuron_kernels::activate(activation, &sums, output);
+        }
     }
 
     /// As [`Sliding::forward`], on maps of bf16 numbers.
     pub(super) fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
         let Weighted { prepared, owner, fold } = self.weights;
         let input = call.inputs[0].rounded;
-        let epilogue = Bf16Epilogue { residual: call.addend, relu: call.relu };
-        prepared.in_bf16(owner, self.geometry, (fold, input.terms)).forward(input, epilogue, output);
+        let convolution = prepared.in_bf16(owner, self.geometry, (fold, input.terms));
+        let epilogue = |relu| Bf16Epilogue { residual: call.addend, relu };
+        match call.activation {
+            None => convolution.forward(input, epilogue(false), output),
+            Some(Activation::Relu) => convolution.forward(input, epilogue(true), output),
+            // Other functions follow by themselves, on sums that were not rounded.
+            Some(function) => {
+                let terms = input.terms;
+                let rounded = || output.rounded.as_ref().map_or(0, |rounded| rounded.len() / terms.count());
+                let len = output.full.as_ref().map_or_else(rounded, |full| full.len());
+                let mut sums = vec![0.0; len];
+                let full = Bf16Output { rounded: None, full: Some(&mut sums) };
+                convolution.forward(input, epilogue(false), full);
+                let mut own = Vec::new();
+                let values = output.full.unwrap_or_else(|| {
+                    own.resize(len, 0.0);
+                    &mut own
+                });
+                activate(function, &sums, values);
+                if let Some(rounded) = output.rounded {
+                    round_into(values, call.channels, terms, rounded);
+                }
+            }
+        }
     }
 
     pub(super) fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

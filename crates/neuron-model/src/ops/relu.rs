@@ -1,4 +1,4 @@
-use neuron_kernels::{clamp_negative, relu, update};
+use neuron_kernels::{Activation, clamp_negative, relu, update};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -22,6 +22,10 @@ impl Op for Relu {
     /// A gradient asks of the output whether it is above 0.
     fn saves(&self, keep: Keep) -> Saves {
         Saves { output: keep != Keep::Taps, ..Saves::default() }
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
     fn knows(&self, rule: &Rule) -> bool {

@@ -17,8 +17,8 @@ pub(super) struct Sum {
 pub(super) struct Term {
     pub(super) values: Values,
     pub(super) part: Part,
-    /// Whether the part's bias is in the divisor.
-    has_bias: bool,
+    /// Which part of the bias is in the divisor; that of whole weights comes with their product.
+    bias: Option<Part>,
     /// Whether it is subtracted.
     minus: bool,
 }
@@ -63,7 +63,7 @@ pub(super) fn sums(rule: &Rule) -> Vec<Sum> {
         Rule::Epsilon { eps } => vec![one(Values::Input, Part::Raw, eps)],
         Rule::WSquare { eps } => vec![one(Values::Ones, Part::Squared, eps)],
         Rule::Flat { eps } => {
-            let ones = Term { has_bias: false, ..term(Values::Ones, Part::Ones) };
+            let ones = Term { bias: None, ..term(Values::Ones, Part::Ones) };
             vec![Sum { terms: vec![ones], ..one(Values::Ones, Part::Ones, eps) }]
         }
         Rule::AlphaBeta { alpha, beta, eps } => {
@@ -90,12 +90,22 @@ pub(super) fn sums(rule: &Rule) -> Vec<Sum> {
             ];
             vec![Sum { terms, factor: 1.0, divisor: Divisor::Plus(eps), at: Where::Everywhere }]
         }
+        Rule::ZPlusSigned { eps } => {
+            let unbiased = |values, part| Term { bias: None, ..term(values, part) };
+            let terms =
+                vec![unbiased(Values::Positive, Part::Positive), unbiased(Values::Negative, Part::Negative)];
+            vec![Sum { terms, factor: 1.0, divisor: Divisor::Plus(eps), at: Where::Everywhere }]
+        }
+        Rule::ZPlusBias { eps } => {
+            let biased = Term { bias: Some(Part::Raw), ..term(Values::Input, Part::Positive) };
+            vec![Sum { terms: vec![biased], factor: 1.0, divisor: Divisor::Plus(eps), at: Where::Everywhere }]
+        }
         _ => Vec::new(),
     }
 }
 
 fn term(values: Values, part: Part) -> Term {
-    Term { values, part, has_bias: true, minus: false }
+    Term { values, part, bias: (part != Part::Raw).then_some(part), minus: false }
 }
 
 fn one(values: Values, part: Part, eps: f32) -> Sum {
@@ -105,7 +115,7 @@ fn one(values: Values, part: Part, eps: f32) -> Sum {
 
 /// One part of the weights where inputs are positive, and another, without bias, where they are negative.
 fn by_sign(positive: Part, negative: Part, eps: f32) -> Sum {
-    let negative = Term { has_bias: false, ..term(Values::Negative, negative) };
+    let negative = Term { bias: None, ..term(Values::Negative, negative) };
     Sum { terms: vec![term(Values::Positive, positive), negative], ..one(Values::Input, Part::Raw, eps) }
 }
 
@@ -116,7 +126,7 @@ impl Term {
 
     /// The part of the bias that is to be added to the product; that of whole weights is in it.
     pub(super) fn bias(&self) -> Option<Part> {
-        (self.has_bias && self.part != Part::Raw).then_some(self.part)
+        self.bias
     }
 }
 

@@ -3,7 +3,7 @@
 //! Asking for a value that would stay inside a call splits it there, and changes no bit of any other value.
 
 use super::Step;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::ops::{OpKind, Operation};
 use crate::value::NodeId;
 
@@ -36,6 +36,16 @@ fn is(graph: &Graph, id: NodeId, kind: OpKind) -> bool {
     graph.node(id).operation.kind() == kind
 }
 
+/// Whether an operation computes a function of its values in the same call. A convolution without bias has its batch norm
+/// in between.
+fn takes_activation(node: &Node) -> bool {
+    match node.operation {
+        Operation::Convolution(convolution) => convolution.bias,
+        Operation::BatchNorm(_) | Operation::Add(_) | Operation::Linear(_) => true,
+        _ => false,
+    }
+}
+
 /// Which nodes are computed inside the step of their only reader.
 fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<bool> {
     let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
@@ -52,7 +62,7 @@ fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool]) -> Vec<bool> {
             (Operation::BatchNorm(_), Operation::Add(_)) => {
                 !visible[id.0] && reader.inputs[0] == id && from_convolution()
             }
-            (Operation::BatchNorm(_) | Operation::Add(_), Operation::Relu(_)) => !visible[id.0],
+            _ if reader.operation.op().activation().is_some() => takes_activation(node) && !visible[id.0],
             _ => false,
         };
     }
@@ -64,9 +74,10 @@ fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
     // From the last operation of the call down to the first, as far as each was absorbed into its reader.
     let inside = |id: NodeId| absorbed[graph.node(id).inputs[0].0].then(|| graph.node(id).inputs[0]);
     let mut at = output;
-    let mut relu = false;
-    if let (true, Some(inner)) = (is(graph, at, OpKind::Relu), inside(at)) {
-        (relu, at) = (true, inner);
+    let mut activation = graph.node(at).operation.op().activation();
+    match inside(at).filter(|_| activation.is_some()) {
+        Some(inner) => at = inner,
+        None => activation = None,
     }
     let mut addend = None;
     if let (true, Some(inner)) = (is(graph, at, OpKind::Add), inside(at)) {
@@ -76,5 +87,5 @@ fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
     if let (true, Some(inner)) = (is(graph, at, OpKind::BatchNorm), inside(at)) {
         (fold, at) = (Some(at), inner);
     }
-    Step { node: at, inputs: graph.node(at).inputs.clone(), fold, addend, relu, output }
+    Step { node: at, inputs: graph.node(at).inputs.clone(), fold, addend, activation, output }
 }

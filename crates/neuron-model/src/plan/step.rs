@@ -1,3 +1,5 @@
+use neuron_kernels::Activation;
+
 use crate::value::NodeId;
 
 /// One call of an operation, with what is computed in the same call.
@@ -11,8 +13,8 @@ pub(crate) struct Step {
     pub(crate) fold: Option<NodeId>,
     /// The value that is added to its result.
     pub(crate) addend: Option<NodeId>,
-    /// Whether a ReLU closes it.
-    pub(crate) relu: bool,
+    /// The function of every value that closes it.
+    pub(crate) activation: Option<Activation>,
     /// The node whose value is written: the last that is computed in the same call.
     pub(crate) output: NodeId,
 }

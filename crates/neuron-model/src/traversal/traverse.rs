@@ -172,8 +172,8 @@ impl<O: SignalOps> Traversal<'_, O> {
             && self.route.is_last_reader(input, id)
             && !self.route.is_wanted(input)
             && !has_seed
-            && matches!(self.composite.rule(self.graph, id), Rule::Gradient)
-            && matches!(self.composite.rule(self.graph, input), Rule::Gradient | Rule::Guided)
+            && matches!(*self.composite.rule(self.graph, id), Rule::Gradient)
+            && matches!(*self.composite.rule(self.graph, input), Rule::Gradient | Rule::Guided)
     }
 
     fn add_seeds(&mut self, id: NodeId) -> Result<(), ModelError> {

@@ -79,7 +79,7 @@ impl DeviceSignals<'_> {
     /// How a signal passes a ReLU.
     fn gate_of_relu(&self, relu: NodeId) -> SignalGate<'_> {
         let output = self.run.value(relu);
-        match self.composite.rule(self.run.graph(), relu) {
+        match *self.composite.rule(self.run.graph(), relu) {
             Rule::Guided => SignalGate::GuidedRelu(output),
             Rule::Identity => SignalGate::Open,
             _ => SignalGate::Relu(output),
@@ -228,7 +228,7 @@ impl SignalOps for DeviceSignals<'_> {
     ) -> Result<Vec<Floats>, ModelError> {
         let (graph, id) = (self.run.graph(), at.node);
         let addend = addend.as_ref();
-        let output = match (graph.node(id).operation, self.composite.rule(graph, id)) {
+        let output = match (graph.node(id).operation, &*self.composite.rule(graph, id)) {
             (Operation::Convolution(_) | Operation::Linear(_), rule) => match *rule {
                 Rule::ZPlus { eps } => self.with_addend(self.z_plus(id, &signal, eps)?, addend)?,
                 Rule::ZBox { pixels, eps } => {

@@ -49,7 +49,7 @@ pub(super) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
 /// Whether a signal can pass a node by its rule.
 pub(super) fn passes(graph: &Graph, composite: &Composite, id: NodeId) -> bool {
     let (operation, rule) = (&graph.node(id).operation, composite.rule(graph, id));
-    match (operation, rule) {
+    match (operation, &*rule) {
         (Operation::Input(_), _) | (_, Rule::Gradient) => true,
         (Operation::Relu(_), Rule::Guided | Rule::Identity) | (Operation::BatchNorm(_), Rule::Identity) => {
             true

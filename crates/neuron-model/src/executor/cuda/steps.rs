@@ -71,7 +71,7 @@ impl GpuRun {
     pub(super) fn step(&self, step: &Step) -> Result<(), DeviceError> {
         let (input, output) = (self.value(step.inputs[0]), self.value(step.output));
         let (count, channels) = (self.len(step.output), self.shape(step.output).channels);
-        let relu = step.relu;
+        let relu = step.activation.is_some();
         match self.graph().node(step.node).operation {
             Operation::Convolution(_) | Operation::Linear(_) => self.product(step),
             Operation::BatchNorm(_) => {
@@ -111,7 +111,7 @@ impl GpuRun {
             }
             None => (WeightForm::Part(step.node, Part::Raw), false),
         };
-        self.convolution(step, (form, self.call(step.node, exact)), step.addend, step.relu)
+        self.convolution(step, (form, self.call(step.node, exact)), step.addend, step.activation.is_some())
     }
 
     /// `relu?(convolution + bias + residual?)`, in one call where cuDNN has it.

@@ -1,0 +1,93 @@
+//! What several families are made of, with torchvision's names.
+
+use neuron_geometry::Window;
+use neuron_kernels::{Activation as Function, ConvGeometry};
+
+use crate::graph::GraphBuilder;
+use crate::ops::{Activation, Gate, GlobalAveragePool, Operation, Relu};
+use crate::value::NodeId;
+
+/// A convolution with its batch norm and activation (torchvision's `Conv2dNormActivation`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConvNorm {
+    pub(super) out_channels: usize,
+    pub(super) window: Window,
+    pub(super) groups: usize,
+    /// Added to the variance.
+    pub(super) eps: f64,
+    pub(super) activation: Option<Function>,
+}
+
+impl ConvNorm {
+    /// Modules `<name>.0`, `.1` and, if there is an activation, `.2`; the result is also `<name>`.
+    pub(super) fn add(self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
+        let Self { out_channels, window, groups, eps, activation } = self;
+        let geometry = ConvGeometry { in_channels: graph.channels(input), out_channels, groups, window };
+        let convolved = graph.convolution(&format!("{name}.0"), geometry, input);
+        let mut value = graph.batch_norm_by(&format!("{name}.1"), eps, convolved);
+        if let Some(function) = activation {
+            value = graph.module(&format!("{name}.2"), activate(function), &[value]);
+        }
+        graph.name(name, value);
+        value
+    }
+}
+
+/// A dense convolution with a bias.
+pub(super) fn biased(
+    graph: &mut GraphBuilder,
+    name: &str,
+    out_channels: usize,
+    window: Window,
+    input: NodeId,
+) -> NodeId {
+    let geometry = ConvGeometry { in_channels: graph.channels(input), out_channels, groups: 1, window };
+    graph.biased_convolution(name, geometry, input)
+}
+
+/// A function of every value as an operation.
+pub(super) fn activate(function: Function) -> Operation {
+    match function {
+        Function::Relu => Relu.into(),
+        function => Activation { function }.into(),
+    }
+}
+
+/// Factors of whole channels that the channels' means decide (Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018):
+/// modules `<name>.avgpool`, `.fc1`, `.activation`, `.fc2` and `.scale_activation`; the result is also `<name>`.
+pub(super) fn squeeze_excitation(
+    graph: &mut GraphBuilder,
+    name: &str,
+    input: NodeId,
+    squeezed: usize,
+    [inner, scale]: [Function; 2],
+) -> NodeId {
+    let point = Window::square(1, 1, 0);
+    let channels = graph.channels(input);
+    let mean = graph.module(&format!("{name}.avgpool"), GlobalAveragePool, &[input]);
+    let value = biased(graph, &format!("{name}.fc1"), squeezed, point, mean);
+    let value = graph.module(&format!("{name}.activation"), activate(inner), &[value]);
+    let value = biased(graph, &format!("{name}.fc2"), channels, point, value);
+    let gate = graph.module(&format!("{name}.scale_activation"), activate(scale), &[value]);
+    graph.module(name, Gate, &[input, gate])
+}
+
+/// `value` rounded to a multiple of `divisor`, by no more than a tenth downwards (torchvision's `_make_divisible`).
+pub(super) fn make_divisible(value: f64, divisor: usize) -> usize {
+    let rounded = ((value + divisor as f64 / 2.0) as usize / divisor * divisor).max(divisor);
+    if (rounded as f64) < 0.9 * value { rounded + divisor } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_rounded_as_torchvision_rounds_them() {
+        let rounded =
+            [(32.0, 32), (16.0 * 0.75, 16), (24.0 * 1.3, 32), (40.0 * 0.5, 24), (3.0, 8), (88.0 * 1.1, 96)];
+        for (value, expected) in rounded {
+            assert_eq!(make_divisible(value, 8), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+use neuron_geometry::{ReceptiveField, Window};
+use neuron_kernels::{self as kernels, Divisor, View};
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::means::{self, Mean};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// Mean over windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AveragePool {
+    /// How it slides.
+    pub window: Window,
+    /// Which places a sum is divided by; torch's default counts the padding.
+    pub divisor: Divisor,
+}
+
+impl AveragePool {
+    fn kernel(&self) -> kernels::AveragePool {
+        kernels::AveragePool::new(self.window, self.divisor)
+            .expect("a graph holds only windows that can be pooled")
+    }
+}
+
+impl Op for AveragePool {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let Shape { channels, height, width, .. } = inputs[0];
+        if let Err(source) = kernels::AveragePool::new(self.window, self.divisor) {
+            return Err(ShapeError::Pool { source: Box::new(source) });
+        }
+        let [height, width] = self.window.positions([height, width]);
+        Ok(Shape::grid(channels, height, width))
+    }
+
+    fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
+        Some(input.then(self.window))
+    }
+
+    fn is_non_negative(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
+
+    fn saves(&self, keep: Keep) -> Saves {
+        means::saves(keep)
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        means::knows(rule)
+    }
+}
+
+impl Mean for AveragePool {
+    fn forward(&self, input: View<'_>, output: &mut [f32]) {
+        self.kernel().forward(input, output);
+    }
+
+    fn transpose(&self, signal: View<'_>, size: [usize; 2], output: &mut [f32]) {
+        self.kernel().backward(signal, size, output);
+    }
+}
+
+impl HostOp for AveragePool {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        Mean::forward(self, call.input, output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        means::backward(self, call, signal, pool)
+    }
+}

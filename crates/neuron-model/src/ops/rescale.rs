@@ -1,0 +1,64 @@
+use neuron_kernels::{scale_by_channel, scale_shift};
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
+use crate::rule::{PixelRange, Rule};
+use crate::value::{Keep, Shape};
+
+/// The pixels of an image by constants, `x * scale + shift` by channel: a network that was trained on images of another
+/// normalisation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rescale {
+    /// Factor of each channel.
+    pub scale: [f32; 3],
+    /// Added to each channel.
+    pub shift: [f32; 3],
+}
+
+impl Rescale {
+    /// A rule for pixels that has to hold for what comes out.
+    pub(crate) fn rule_behind(&self, rule: &Rule) -> Rule {
+        let at = |values: [f32; 3]| std::array::from_fn(|c| values[c] * self.scale[c] + self.shift[c]);
+        match rule {
+            Rule::ZBox { pixels, eps } => {
+                let pixels = PixelRange { lowest: at(pixels.lowest), highest: at(pixels.highest) };
+                Rule::ZBox { pixels, eps: *eps }
+            }
+            rule => rule.clone(),
+        }
+    }
+}
+
+impl Op for Rescale {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let (expected, found) = (self.scale.len(), inputs[0].channels);
+        if expected == found { Ok(inputs[0]) } else { Err(ShapeError::Channels { expected, found }) }
+    }
+
+    fn is_non_negative(&self, _: &[bool]) -> bool {
+        false
+    }
+
+    fn saves(&self, _: Keep) -> Saves {
+        Saves::default()
+    }
+
+    fn knows(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Gradient | Rule::Identity)
+    }
+}
+
+impl HostOp for Rescale {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        scale_shift(call.input.data, &self.scale, &self.shift, false, output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        match call.rule {
+            Rule::Identity => {}
+            _ => scale_by_channel(pool.own(&mut signal), &self.scale),
+        }
+        vec![signal]
+    }
+}

@@ -17,8 +17,6 @@ mod microkernel;
 #[cfg(test)]
 mod naive;
 mod packed;
-mod pending;
-pub use pending::*;
 mod pool;
 mod reduce;
 mod shape;

@@ -2,6 +2,7 @@
 //! (2014). Names of modules and tensors are torchvision's.
 
 use neuron_geometry::Window;
+use neuron_kernels::Activation;
 
 use super::blocks::biased;
 use super::classifier::{classifier, hidden_layer};
@@ -26,7 +27,8 @@ impl Family for AlexNets {
             ],
             "features.11",
         );
-        &[Member { name: "alexnet", description: &AlexNet, layers: LAYERS }]
+        const MEMBERS: &[Member] = &[Member { name: "alexnet", description: &AlexNet, layers: LAYERS }];
+        MEMBERS
     }
 }
 
@@ -76,10 +78,22 @@ impl Description for AlexNet {
         let pooled = graph.module("avgpool", AdaptiveAveragePool { positions: POOLED }, &[value]);
         let flat = graph.push("flatten", Flatten { positions: POOLED }, &[pooled]);
         graph.name("classifier.0", flat);
-        let hidden = hidden_layer(&mut graph, ["classifier.1", "classifier.2"], 4096, flat, weights);
+        let hidden = hidden_layer(
+            &mut graph,
+            ["classifier.1", "classifier.2"],
+            (4096, Activation::Relu),
+            flat,
+            weights,
+        );
         let hidden = hidden.and_then(|hidden| {
             graph.name("classifier.3", hidden);
-            hidden_layer(&mut graph, ["classifier.4", "classifier.5"], 4096, hidden, weights)
+            hidden_layer(
+                &mut graph,
+                ["classifier.4", "classifier.5"],
+                (4096, Activation::Relu),
+                hidden,
+                weights,
+            )
         });
         let classes = hidden.and_then(|hidden| classifier(&mut graph, "classifier.6", hidden, weights));
         if let Some(classes) = classes {

@@ -4,8 +4,9 @@ use neuron_geometry::Window;
 use neuron_kernels::{Activation as Function, ConvGeometry};
 
 use crate::graph::GraphBuilder;
-use crate::ops::{Activation, Gate, GlobalAveragePool, Operation, Relu};
+use crate::ops::{Activation, Gate, GlobalAveragePool, Operation, Relu, Rescale};
 use crate::value::NodeId;
+use crate::weights::Weights;
 
 /// A convolution with its batch norm and activation (torchvision's `Conv2dNormActivation`).
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +23,7 @@ impl ConvNorm {
     /// Modules `<name>.0`, `.1` and, if there is an activation, `.2`; the result is also `<name>`.
     pub(super) fn add(self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
         let Self { out_channels, window, groups, eps, activation } = self;
-        let geometry = ConvGeometry { in_channels: graph.channels(input), out_channels, groups, window };
-        let convolved = graph.convolution(&format!("{name}.0"), geometry, input);
+        let convolved = convolution(graph, &format!("{name}.0"), (out_channels, groups), window, input);
         let mut value = graph.batch_norm_by(&format!("{name}.1"), eps, convolved);
         if let Some(function) = activation {
             value = graph.module(&format!("{name}.2"), activate(function), &[value]);
@@ -31,6 +31,18 @@ impl ConvNorm {
         graph.name(name, value);
         value
     }
+}
+
+/// A convolution without bias; `groups` is 1 for a dense one.
+pub(super) fn convolution(
+    graph: &mut GraphBuilder,
+    name: &str,
+    (out_channels, groups): (usize, usize),
+    window: Window,
+    input: NodeId,
+) -> NodeId {
+    let geometry = ConvGeometry { in_channels: graph.channels(input), out_channels, groups, window };
+    graph.convolution(name, geometry, input)
 }
 
 /// A dense convolution with a bias.
@@ -44,6 +56,22 @@ pub(super) fn biased(
     let geometry = ConvGeometry { in_channels: graph.channels(input), out_channels, groups: 1, window };
     graph.biased_convolution(name, geometry, input)
 }
+
+/// A convolution, its batch norm and a ReLU that is no module (`BasicConv2d` of the inception networks): `<name>.conv`, `<name>.bn`, and the result as `<name>`.
+pub(super) fn conv_norm_relu(
+    graph: &mut GraphBuilder,
+    name: &str,
+    channels: usize,
+    window: Window,
+    input: NodeId,
+) -> NodeId {
+    let value = convolution(graph, &format!("{name}.conv"), (channels, 1), window, input);
+    let value = graph.batch_norm_by(&format!("{name}.bn"), BASIC_CONV_EPS, value);
+    graph.module(name, Relu, &[value])
+}
+
+/// What their batch norms add to the variance.
+const BASIC_CONV_EPS: f64 = 1e-3;
 
 /// A function of every value as an operation.
 pub(super) fn activate(function: Function) -> Operation {
@@ -70,6 +98,18 @@ pub(super) fn squeeze_excitation(
     let value = biased(graph, &format!("{name}.fc2"), channels, point, value);
     let gate = graph.module(&format!("{name}.scale_activation"), activate(scale), &[value]);
     graph.module(name, Gate, &[input, gate])
+}
+
+/// The pixels as networks read them that were trained with a mean and deviation of 0.5, from pixels normalised as usual,
+/// unless the weights' metadata `transform_input` is `false` (torchvision's weights want it).
+pub(super) fn transformed_input(graph: &mut GraphBuilder, image: NodeId, weights: &Weights) -> NodeId {
+    if weights.metadata().get("transform_input").is_some_and(|value| value == "false") {
+        return image;
+    }
+    const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+    const STD: [f32; 3] = [0.229, 0.224, 0.225];
+    let (scale, shift) = (STD.map(|std| std / 0.5), MEAN.map(|mean| (mean - 0.5) / 0.5));
+    graph.push("transform_input", Rescale { scale, shift }, &[image])
 }
 
 /// `value` rounded to a multiple of `divisor`, by no more than a tenth downwards (torchvision's `_make_divisible`).

@@ -1,10 +1,11 @@
 //! The last layers of a network, which its weights decide.
 
 use neuron_geometry::Window;
-use neuron_kernels::ConvGeometry;
+use neuron_kernels::{Activation, ConvGeometry};
 
+use super::blocks::activate;
 use crate::graph::GraphBuilder;
-use crate::ops::{Convolution, Linear, Operation, Relu};
+use crate::ops::{Convolution, Linear, Operation};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -40,12 +41,12 @@ pub(super) fn convolutional_classifier(
     last(graph, (name, &[1, 1]), layer, input, weights)
 }
 
-/// Adds a fully connected layer of `features` and the ReLU behind it as the modules `name` and `relu`, unless the
-/// weights hold none such.
+/// Adds a fully connected layer of so many features and the function behind it as the modules `name` and `active`, unless
+/// the weights hold none such.
 pub(super) fn hidden_layer(
     graph: &mut GraphBuilder,
-    [name, relu]: [&str; 2],
-    features: usize,
+    [name, active]: [&str; 2],
+    (features, function): (usize, Activation),
     input: NodeId,
     weights: &Weights,
 ) -> Option<NodeId> {
@@ -54,7 +55,7 @@ pub(super) fn hidden_layer(
     match classes(weights, name, &[in_features]) {
         Ok(found) if found == features || weights.names().next().is_none() => {
             let value = graph.module(name, layer, &[input]);
-            Some(graph.module(relu, Relu, &[value]))
+            Some(graph.module(active, activate(function), &[value]))
         }
         Ok(_) => {
             graph.leave_out(name, layer, vec![format!("fitting {name}.weight")]);

@@ -3,8 +3,18 @@
 mod alexnet;
 mod blocks;
 mod classifier;
+mod convnext;
+mod densenet;
+mod efficientnet;
 mod fit;
+mod googlenet;
+mod inception;
+mod mnasnet;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod regnet;
 mod resnet;
+mod shufflenet;
 mod squeezenet;
 mod vgg;
 
@@ -17,8 +27,22 @@ use crate::graph::Graph;
 use crate::weights::Weights;
 
 /// Every known family. A new one is a file with a description, and a line here.
-static FAMILIES: &[&dyn Family] =
-    &[&resnet::ResNets, &alexnet::AlexNets, &vgg::Vggs, &squeezenet::SqueezeNets];
+static FAMILIES: &[&dyn Family] = &[
+    &resnet::ResNets,
+    &alexnet::AlexNets,
+    &convnext::ConvNexts,
+    &densenet::DenseNets,
+    &efficientnet::EfficientNets,
+    &googlenet::GoogLeNets,
+    &inception::Inceptions,
+    &mnasnet::MnasNets,
+    &mobilenet_v2::MobileNetV2s,
+    &mobilenet_v3::MobileNetV3s,
+    &regnet::RegNets,
+    &shufflenet::ShuffleNets,
+    &squeezenet::SqueezeNets,
+    &vgg::Vggs,
+];
 
 /// What is said of all networks of one design.
 trait Family: fmt::Debug + Sync {

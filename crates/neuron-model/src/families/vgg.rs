@@ -2,6 +2,7 @@
 //! and without batch norms. Names of modules and tensors are torchvision's.
 
 use neuron_geometry::Window;
+use neuron_kernels::Activation;
 
 use super::blocks::biased;
 use super::classifier::{classifier, hidden_layer};
@@ -105,10 +106,22 @@ impl Description for Vgg {
         graph.name("features", value);
         let pooled = graph.module("avgpool", AdaptiveAveragePool { positions: POOLED }, &[value]);
         let flat = graph.push("flatten", Flatten { positions: POOLED }, &[pooled]);
-        let hidden = hidden_layer(&mut graph, ["classifier.0", "classifier.1"], 4096, flat, weights);
+        let hidden = hidden_layer(
+            &mut graph,
+            ["classifier.0", "classifier.1"],
+            (4096, Activation::Relu),
+            flat,
+            weights,
+        );
         let hidden = hidden.and_then(|hidden| {
             graph.name("classifier.2", hidden);
-            hidden_layer(&mut graph, ["classifier.3", "classifier.4"], 4096, hidden, weights)
+            hidden_layer(
+                &mut graph,
+                ["classifier.3", "classifier.4"],
+                (4096, Activation::Relu),
+                hidden,
+                weights,
+            )
         });
         let classes = hidden.and_then(|hidden| {
             graph.name("classifier.5", hidden);

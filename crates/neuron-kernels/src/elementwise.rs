@@ -1,7 +1,7 @@
 //! Passes over whole maps that no convolution could take along.
 
 /// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
-const CHUNK: usize = 8192;
+pub(super) const CHUNK: usize = 8192;
 
 /// `relu?(input * scale + shift)` by channel: a batch norm that could not be folded.
 ///

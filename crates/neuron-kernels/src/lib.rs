@@ -8,14 +8,18 @@
 //!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
+mod activation;
 mod bf16;
+mod channels;
 mod convolution;
 mod direct;
 mod elementwise;
 mod epilogue;
+mod gate;
 mod microkernel;
 #[cfg(test)]
 mod naive;
+mod normalise;
 mod packed;
 mod pool;
 mod reduce;
@@ -23,9 +27,14 @@ mod shape;
 mod transpose;
 mod winograd;
 
+pub use activation::{Activation, activate, activation_gradient, activation_gradient_guided};
 pub use bf16::{
     Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool, has_matrix_instructions,
     round_into, widen_into,
+};
+pub use channels::{
+    concatenate, flatten_channels_first, put_channels, shuffle_channels, take_channels,
+    unflatten_channels_first,
 };
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{
@@ -33,8 +42,10 @@ pub use elementwise::{
     stabilised, update,
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
+pub use gate::{gate_gradient, multiply_by_gate, scale_by_gate};
 pub use microkernel::{Aligned, Bf16Buffer, Buffer, Number};
-pub use pool::{AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
+pub use normalise::{layer_norm, layer_norm_gradient};
+pub use pool::{AdaptiveAveragePool, AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};
 pub use transpose::ConvolutionTranspose;

@@ -4,9 +4,11 @@ use crate::shape::View;
 use neuron_geometry::Window;
 use std::ops::Range;
 
+mod adaptive;
 mod average;
 mod max;
 
+pub use adaptive::AdaptiveAveragePool;
 pub use average::{AveragePool, Divisor};
 pub use max::MaxPool;
 

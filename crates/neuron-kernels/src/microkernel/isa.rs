@@ -1,7 +1,9 @@
 //! The kernels of each instruction set, and which of them this machine has.
+use super::activation::{Activate, Activation, PassBack, activate_vectors, pass_back_vectors};
 use super::epilogue::{RawEpilogue, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
+use super::normalise::{self, Norm};
 use super::tile::{Tile, TileKernel, tile};
 use super::winograd::{self, Inverse, Size, input_tile, output_tile};
 use std::{fmt, sync::OnceLock};
@@ -17,6 +19,10 @@ pub(crate) struct Isa {
     pub(super) tiles: &'static [TileKernel],
     /// See [`apply_to_vectors`].
     pub(super) epilogue: unsafe fn(*const f32, *mut f32, usize, &RawEpilogue),
+    pub(super) activate: Activate,
+    pub(super) pass_back: PassBack,
+    /// Layer norms, forward and backward.
+    pub(super) normalise: [normalise::Kernel; 2],
     winograd2: (winograd::Input, winograd::Output),
     winograd4: (winograd::Input, winograd::Output),
     /// Whether this machine can run them.
@@ -92,6 +98,36 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn activate(activation: Activation, input: *const f32, output: *mut f32, len: usize) {
+                // SAFETY: as for `kernel`.
+                unsafe { activate_vectors::<$lanes>(activation, input, output, len) }
+            }
+
+            $(#[$enable])?
+            unsafe fn pass_back(
+                activation: Activation,
+                guided: bool,
+                input: *const f32,
+                signal: *mut f32,
+                len: usize,
+            ) {
+                // SAFETY: as for `kernel`.
+                unsafe { pass_back_vectors::<$lanes>(activation, guided, input, signal, len) }
+            }
+
+            $(#[$enable])?
+            unsafe fn normalise_forward(norm: &Norm) {
+                // SAFETY: as for `kernel`.
+                unsafe { normalise::forward::<$lanes>(norm) }
+            }
+
+            $(#[$enable])?
+            unsafe fn normalise_backward(norm: &Norm) {
+                // SAFETY: as for `kernel`.
+                unsafe { normalise::backward::<$lanes>(norm) }
+            }
+
+            $(#[$enable])?
             unsafe fn input2(pixels: &[*const f32; 36], channels: usize, slabs: *mut f32, pitch: usize) {
                 // SAFETY: as for `kernel`.
                 unsafe { input_tile::<$lanes, F2, 4, 2>(pixels, channels, slabs, pitch) }
@@ -121,6 +157,9 @@ macro_rules! isa {
                 panel: $vectors * <$lanes>::LEN,
                 tiles: &[$(kernel::<$rows>),*],
                 epilogue,
+                activate,
+                pass_back,
+                normalise: [normalise_forward, normalise_backward],
                 winograd2: (input2, output2),
                 winograd4: (input4, output4),
                 detect: $detect,

@@ -3,10 +3,11 @@
 //! The functions that leave this module are safe: they check that slices are long enough before they hand pointers to a
 //! microkernel, and outputs are only ever cut into disjoint parts.
 //!
-//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`epilogue`] and [`winograd`] are the
-//! microkernels, generic over them; [`isa`] is the table of those compiled for each set; [`gemm`], [`line`] and
+//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`epilogue`], [`activation`] and
+//! [`winograd`] are the microkernels, generic over them; [`isa`] is the table of those compiled for each set; [`gemm`], [`line`] and
 //! [`transform`] call them on slices. [`block`] and [`buffer`] are the memory that they work on.
 
+mod activation;
 mod block;
 mod buffer;
 mod epilogue;
@@ -15,17 +16,19 @@ mod isa;
 mod lanes;
 mod line;
 mod minimal;
+mod normalise;
 mod tile;
 mod transform;
 mod winograd;
 
+pub use activation::Activation;
 pub(super) use block::{Axis, BlockMut, Cells, MatrixMut, Split, share};
 pub(super) use buffer::with_scratch;
 pub use buffer::{Aligned, Bf16Buffer, Buffer, Number};
 pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use isa::{Isa, wanted};
-pub(super) use line::apply_to_line;
+pub(super) use line::{activate_line, apply_to_line, normalise_line, normalise_line_back, pass_line_back};
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
 pub(super) use winograd::Size;

@@ -53,10 +53,16 @@ impl Lanes for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
-        // `maxps` answers its second operand where one is NaN, and where both are zeros.
+    unsafe fn at_least(self, limit: Self) -> Self {
+        // `maxps` answers its second operand where one is NaN, and where both are zeros; `minps` as well.
         // SAFETY: as for `splat`.
-        unsafe { _mm256_max_ps(_mm256_setzero_ps(), self) }
+        unsafe { _mm256_max_ps(limit, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm256_min_ps(limit, self) }
     }
 
     #[inline(always)]
@@ -64,4 +70,48 @@ impl Lanes for __m256 {
         // SAFETY: as for `splat`.
         unsafe { _mm256_and_ps(self, _mm256_cmp_ps::<_CMP_GT_OQ>(gate, _mm256_setzero_ps())) }
     }
+
+    #[inline(always)]
+    unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(self, other)) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        // SAFETY: lanes outside of the mask are not read.
+        unsafe { _mm256_maskload_ps(from, first(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: lanes outside of the mask are not written.
+        unsafe { _mm256_maskstore_ps(to, first(count), self) }
+    }
+}
+
+/// Ones in the first `count <= 8` lanes.
+///
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn first(count: usize) -> __m256i {
+    const ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: eight numbers from one of the first nine on.
+    unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS[8 - count..][..8].as_ptr().cast()) }
 }

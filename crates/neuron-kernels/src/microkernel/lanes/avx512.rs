@@ -53,10 +53,16 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
-        // `maxps` answers its second operand where one is NaN, and where both are zeros.
+    unsafe fn at_least(self, limit: Self) -> Self {
+        // `maxps` answers its second operand where one is NaN, and where both are zeros; `minps` as well.
         // SAFETY: as for `splat`.
-        unsafe { _mm512_max_ps(_mm512_setzero_ps(), self) }
+        unsafe { _mm512_max_ps(limit, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm512_min_ps(limit, self) }
     }
 
     #[inline(always)]
@@ -69,5 +75,32 @@ impl Lanes for __m512 {
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         // SAFETY: lanes outside of the mask are not read.
         unsafe { _mm512_maskz_loadu_ps((1 << count) - 1, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self, other), no, yes) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm512_abs_ps(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: lanes outside of the mask are not written.
+        unsafe { _mm512_mask_storeu_ps(to, (1 << count) - 1, self) }
     }
 }

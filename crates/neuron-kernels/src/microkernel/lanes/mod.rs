@@ -28,10 +28,24 @@ pub(super) trait Lanes: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
-    /// `if self < 0 { 0 } else { self }`: NaN stays NaN, as in PyTorch.
-    unsafe fn relu(self) -> Self;
+    /// `if self < limit { limit } else { self }`: NaN stays NaN.
+    unsafe fn at_least(self, limit: Self) -> Self;
+    /// `if self > limit { limit } else { self }`: NaN stays NaN.
+    unsafe fn at_most(self, limit: Self) -> Self;
     /// `if gate > 0 { self } else { 0 }`
     unsafe fn where_positive(self, gate: Self) -> Self;
+    /// `if self < other { yes } else { no }`
+    unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self;
+    unsafe fn abs(self) -> Self;
+    /// `2^self` for whole numbers from -126 to 127; anything but a NaN for others.
+    unsafe fn power_of_two(self) -> Self;
+
+    /// `if self < 0 { 0 } else { self }`: NaN stays NaN, as in PyTorch.
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { self.at_least(Self::splat(0.0)) }
+    }
 
     /// The first `count < LEN` lanes from memory, 0 in the others.
     #[inline(always)]
@@ -44,7 +58,53 @@ pub(super) trait Lanes: Copy {
             Self::load(lanes.as_ptr())
         }
     }
+
+    /// The first `count < LEN` lanes to memory.
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        debug_assert!(count < Self::LEN && Self::LEN <= 16);
+        let mut lanes = [0f32; 16];
+        // SAFETY: as for `load_first`.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            to.copy_from_nonoverlapping(lanes.as_ptr(), count);
+        }
+    }
+
+    /// The first `count <= LEN` lanes from memory, 0 in the others.
+    #[inline(always)]
+    unsafe fn load_up_to(from: *const f32, count: usize) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { if count == Self::LEN { Self::load(from) } else { Self::load_first(from, count) } }
+    }
+
+    /// The first `count <= LEN` lanes to memory.
+    #[inline(always)]
+    unsafe fn store_up_to(self, to: *mut f32, count: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { if count == Self::LEN { self.store(to) } else { self.store_first(to, count) } }
+    }
 }
+
+/// Does `$body` for the vectors of `$len` values: `$at` is where each begins, `$count` how many lanes it has, a constant
+/// for all but a shorter last one.
+macro_rules! each_vector {
+    ($lanes:ty, $len:expr, $at:ident, $count:ident: $body:expr) => {{
+        let len: usize = $len;
+        let whole = len - len % <$lanes>::LEN;
+        let mut $at = 0;
+        while $at < whole {
+            let $count = <$lanes>::LEN;
+            $body;
+            $at += <$lanes>::LEN;
+        }
+        if whole < len {
+            let ($at, $count) = (whole, len - whole);
+            $body;
+        }
+    }};
+}
+pub(super) use each_vector;
 
 /// [`prefetch`] into the first cache level.
 pub(super) const L1: u8 = 0;

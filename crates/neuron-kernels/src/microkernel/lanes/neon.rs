@@ -53,14 +53,41 @@ impl Lanes for float32x4_t {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
+    unsafe fn at_least(self, limit: Self) -> Self {
         // SAFETY: as for `splat`.
-        unsafe { vbslq_f32(vcltq_f32(self, vdupq_n_f32(0.0)), vdupq_n_f32(0.0), self) }
+        unsafe { vbslq_f32(vcltq_f32(self, limit), limit, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vbslq_f32(vcgtq_f32(self, limit), limit, self) }
     }
 
     #[inline(always)]
     unsafe fn where_positive(self, gate: Self) -> Self {
         // SAFETY: as for `splat`.
         unsafe { vbslq_f32(vcgtq_f32(gate, vdupq_n_f32(0.0)), self, vdupq_n_f32(0.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vbslq_f32(vcltq_f32(self, other), yes, no) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vabsq_f32(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(self), vdupq_n_s32(127));
+            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
+        }
     }
 }

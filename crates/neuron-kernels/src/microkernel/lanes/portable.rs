@@ -62,12 +62,35 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
-        Self(self.0.map(|value| if value < 0.0 { 0.0 } else { value }))
+    unsafe fn at_least(self, limit: Self) -> Self {
+        self.zip(limit, |value, limit| if value < limit { limit } else { value })
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, limit: Self) -> Self {
+        self.zip(limit, |value, limit| if value > limit { limit } else { value })
     }
 
     #[inline(always)]
     unsafe fn where_positive(self, gate: Self) -> Self {
         self.zip(gate, |value, gate| if gate > 0.0 { value } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        let ([i, j, k, l], [m, n, o, p]) = (yes.0, no.0);
+        let pick = |less: bool, yes: f32, no: f32| if less { yes } else { no };
+        Self([pick(a < e, i, m), pick(b < f, j, n), pick(c < g, k, o), pick(d < h, l, p)])
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        Self(self.0.map(f32::abs))
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        Self(self.0.map(|value| f32::from_bits(((value as i32).wrapping_add(127) << 23) as u32)))
     }
 }

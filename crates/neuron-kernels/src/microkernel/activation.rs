@@ -1,0 +1,281 @@
+//! Activations, a vector at a time. Each is one formula of operations that round once, so that its bits are the same on
+//! every instruction set; none is more than a few units in the last place from its exact value.
+use super::lanes::{Lanes, each_vector};
+
+/// An elementwise function between the layers of a network.
+///
+/// NaN stays NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `relu6(x + 3) / 6`
+    HardSigmoid,
+    /// `x * sigmoid(x)`
+    Silu,
+    /// `x * relu6(x + 3) / 6`
+    HardSwish,
+    /// `x * Phi(x)` with the normal distribution function `Phi`, not one of its approximations.
+    Gelu,
+}
+
+/// `output = activation(input)`
+///
+/// # Safety
+/// The machine has the instruction set; the pointers, which may be the same, are valid for `len` values.
+pub(super) type Activate = unsafe fn(activation: Activation, input: *const f32, output: *mut f32, len: usize);
+
+/// `signal *= activation'(input)`, for a guided signal without what is negative then.
+///
+/// # Safety
+/// As for [`Activate`].
+pub(super) type PassBack =
+    unsafe fn(activation: Activation, guided: bool, input: *const f32, signal: *mut f32, len: usize);
+
+/// # Safety
+/// As for [`Activate`]; only to be inlined into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn activate_vectors<S: Lanes>(
+    activation: Activation,
+    input: *const f32,
+    output: *mut f32,
+    len: usize,
+) {
+    // One loop for each: a choice in the loop would be made for every vector.
+    macro_rules! map {
+        ($function:ident) => {
+            each_vector!(S, len, at, count: {
+                $function(S::load_up_to(input.add(at), count)).store_up_to(output.add(at), count);
+            })
+        };
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match activation {
+            Activation::Relu => map!(relu),
+            Activation::Relu6 => map!(relu6),
+            Activation::Sigmoid => map!(sigmoid),
+            Activation::HardSigmoid => map!(hard_sigmoid),
+            Activation::Silu => map!(silu),
+            Activation::HardSwish => map!(hard_swish),
+            Activation::Gelu => map!(gelu),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`PassBack`]; only to be inlined into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn pass_back_vectors<S: Lanes>(
+    activation: Activation,
+    guided: bool,
+    input: *const f32,
+    signal: *mut f32,
+    len: usize,
+) {
+    macro_rules! pass {
+        ($function:ident) => {
+            each_vector!(S, len, at, count: {
+                let (x, above) = (S::load_up_to(input.add(at), count), S::load_up_to(signal.add(at), count));
+                let value: S = $function(x, above);
+                let value = if guided { value.relu() } else { value };
+                value.store_up_to(signal.add(at), count);
+            })
+        };
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match activation {
+            Activation::Relu => pass!(relu_back),
+            Activation::Relu6 => pass!(relu6_back),
+            Activation::Sigmoid => pass!(sigmoid_back),
+            Activation::HardSigmoid => pass!(hard_sigmoid_back),
+            Activation::Silu => pass!(silu_back),
+            Activation::HardSwish => pass!(hard_swish_back),
+            Activation::Gelu => pass!(gelu_back),
+        }
+    }
+}
+
+/// The formulas, each `unsafe` as [`Lanes`] is. `.._back` are a signal times a derivative; where there is a kink, it is
+/// PyTorch's.
+macro_rules! formulas {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident),+) $body:block)*) => {
+        $(
+            $(#[$doc])*
+            #[inline(always)]
+            unsafe fn $name<S: Lanes>($($argument: S),+) -> S {
+                // SAFETY: the callers enable the instruction set.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
+formulas! {
+    relu(x) {
+        x.relu()
+    }
+
+    relu_back(x, signal) {
+        signal.where_positive(x)
+    }
+
+    relu6(x) {
+        x.relu().at_most(S::splat(6.0))
+    }
+
+    relu6_back(x, signal) {
+        x.where_less(S::splat(6.0), signal.where_positive(x), S::splat(0.0))
+    }
+
+    hard_sigmoid(x) {
+        relu6(x.add(S::splat(3.0))).mul(S::splat(1.0 / 6.0))
+    }
+
+    hard_sigmoid_back(x, signal) {
+        let inside = x.abs().where_less(S::splat(3.0), signal, S::splat(0.0));
+        inside.mul(S::splat(1.0 / 6.0))
+    }
+
+    hard_swish(x) {
+        x.mul(hard_sigmoid(x))
+    }
+
+    hard_swish_back(x, signal) {
+        let slope = x.mul_add(S::splat(1.0 / 3.0), S::splat(0.5));
+        let below = x.where_less(S::splat(3.0), signal.mul(slope), signal);
+        S::splat(-3.0).where_less(x, below, S::splat(0.0))
+    }
+
+    sigmoid(x) {
+        let [sigmoid, _] = sigmoids(x);
+        sigmoid
+    }
+
+    sigmoid_back(x, signal) {
+        let [sigmoid, mirrored] = sigmoids(x);
+        signal.mul(sigmoid.mul(mirrored))
+    }
+
+    silu(x) {
+        let [sigmoid, _] = sigmoids(x);
+        x.mul(sigmoid)
+    }
+
+    silu_back(x, signal) {
+        let [sigmoid, mirrored] = sigmoids(x);
+        signal.mul(sigmoid.mul(x.mul_add(mirrored, S::splat(1.0))))
+    }
+
+    gelu(x) {
+        let Tail { density, ratio, .. } = tail(x);
+        let beyond = density.mul(ratio);
+        x.mul(x.where_less(S::splat(0.0), beyond, S::splat(1.0).sub(beyond)))
+    }
+
+    gelu_back(x, signal) {
+        let Tail { density, ratio, distance } = tail(x);
+        // 1 / sqrt(2 pi)
+        let beyond = density.mul(distance.mul_add(S::splat(-0.398_942_3), ratio));
+        signal.mul(x.where_less(S::splat(0.0), beyond, S::splat(1.0).sub(beyond)))
+    }
+
+    /// `exp(x)` for `x <= 0`.
+    exp(x) {
+        // Below, the result is 0.
+        let x = x.at_least(S::splat(-106.0));
+        // x = n ln 2 + rest. The sum is so large that its last place counts ones; ln 2 is split to be exact enough.
+        let large = S::splat(12_582_912.0);
+        let n = x.mul_add(S::splat(std::f32::consts::LOG2_E), large).sub(large);
+        let rest = n.mul_add(S::splat(-std::f32::consts::LN_2), x);
+        let rest = n.mul_add(S::splat(1.904_654_3e-9), rest);
+        // (exp(rest) - 1 - rest) / rest^2, to 1.3e-7 of it.
+        let series = polynomial(
+            rest,
+            &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2],
+        );
+        let mantissa = rest.mul(rest).mul_add(series, rest).add(S::splat(1.0));
+        // Two factors: one alone cannot reach the smallest numbers.
+        let most = n.at_least(S::splat(-126.0));
+        mantissa.mul(most.power_of_two()).mul(n.sub(most).power_of_two())
+    }
+}
+
+/// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other, which would cancel.
+///
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn sigmoids<S: Lanes>(x: S) -> [S; 2] {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let (zero, one) = (S::splat(0.0), S::splat(1.0));
+        let small = exp(zero.sub(x.abs()));
+        let sum = one.add(small);
+        let (large, small) = (one.div(sum), small.div(sum));
+        [x.where_less(zero, small, large), x.where_less(zero, large, small)]
+    }
+}
+
+/// What the normal distribution holds beyond `|x|`, `Phi(-|x|) = density * ratio`.
+struct Tail<S> {
+    /// `exp(-x^2 / 2)`
+    density: S,
+    ratio: S,
+    /// `|x|`, or where that is more the distance from which on nothing is left.
+    distance: S,
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn tail<S: Lanes>(x: S) -> Tail<S> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let distance = x.abs().at_most(S::splat(15.0));
+        // The square's rounding error is a relative one of the exponential, so it is put in.
+        let square = distance.mul(distance);
+        let lost = distance.mul_add(distance, S::splat(0.0).sub(square));
+        let density = exp(square.mul(S::splat(-0.5)));
+        let density = density.mul(lost.mul_add(S::splat(-0.5), S::splat(1.0)));
+        // The ratio goes like 1 / x; times (|x| + 4) it is smooth in (|x| - 4) / (|x| + 4): to 1e-8, up to 15.2.
+        let scale = S::splat(1.0).div(distance.add(S::splat(4.0)));
+        let series = polynomial(
+            distance.sub(S::splat(4.0)).mul(scale),
+            &[
+                0.755_285_14,
+                -0.607_896_57,
+                0.387_136_94,
+                -0.186_523_74,
+                0.060_403_347,
+                -0.007_523_545,
+                -0.003_509_3,
+                0.001_567_901_8,
+                0.000_172_924_96,
+                -0.000_135_031_15,
+            ],
+        );
+        Tail { density, ratio: series.mul(scale), distance }
+    }
+}
+
+/// `sum(coefficients[i] * x^i)` by Horner's scheme.
+///
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn polynomial<S: Lanes, const N: usize>(x: S, coefficients: &[f32; N]) -> S {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut sum = S::splat(coefficients[N - 1]);
+        for coefficient in coefficients[..N - 1].iter().rev() {
+            sum = sum.mul_add(x, S::splat(*coefficient));
+        }
+        sum
+    }
+}

@@ -56,7 +56,7 @@ impl HostOp for Flatten {
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
         let size = call.sizes[0];
         let mut output = pool.take(size.len());
-        unflatten_channels_first(&signal, [size.height, size.width], size.channels, &mut output);
+        unflatten_channels_first(&signal, size.height * size.width, size.channels, &mut output);
         pool.release(signal);
         vec![Arc::new(output)]
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use neuron_kernels::{gate_gradient, multiply_by_gate};
+use neuron_kernels::{gate_gradient, multiply_by_gate, scale_by_gate};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -47,7 +47,7 @@ impl HostOp for Gate {
 
     /// Relevance belongs to what was let through: the gate is a constant (Arras et al., "Explaining Recurrent Neural
     /// Network Predictions in Sentiment Analysis", 2017).
-    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+    fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {
         let (input, gate) = (call.input(0), call.input(1));
         let mut at_gate = pool.take(gate.data.len());
         if let Rule::Identity = call.rule {
@@ -55,9 +55,7 @@ impl HostOp for Gate {
             return vec![signal, Arc::new(at_gate)];
         }
         gate_gradient(input, &signal, &mut at_gate);
-        let mut output = pool.take(signal.len());
-        multiply_by_gate(call.signal(&signal), gate.data, &mut output);
-        pool.release(signal);
-        vec![Arc::new(output), Arc::new(at_gate)]
+        scale_by_gate(pool.own(&mut signal), gate.data, input.channels);
+        vec![signal, Arc::new(at_gate)]
     }
 }

@@ -84,6 +84,29 @@ impl Composite {
         Self { first, signed, ..composite }
     }
 
+    /// As [`Composite::z_plus`], with the quirks of the reference implementation on networks that are not residual:
+    /// biases of convolutions stay in the divisor, an average pool hands each input an equal share whatever its value,
+    /// the convolution below one has a smaller epsilon, and inputs count as if none were negative. Relevance is not
+    /// conserved then. On residual networks there is no difference.
+    pub fn published(graph: &Graph, pixels: PixelRange) -> Self {
+        let (eps, below_pools) = (1e-5, 1e-12);
+        let mut composite =
+            Self { signed: None, ..Self::z_plus(pixels) }.with(OpKind::AveragePool, Rule::Gradient);
+        for id in graph.ids() {
+            let node = graph.node(id);
+            match node.operation {
+                Operation::Convolution(convolution) if convolution.bias => {
+                    composite.at.insert(id, Rule::ZPlusBias { eps });
+                }
+                Operation::AveragePool(_) if graph.node(node.inputs[0]).operation.is_product() => {
+                    composite.at.insert(node.inputs[0], Rule::ZPlus { eps: below_pools });
+                }
+                _ => {}
+            }
+        }
+        composite
+    }
+
     /// zennit's `EpsilonPlus`: epsilon at fully connected layers, z+ at convolutions.
     pub fn epsilon_plus() -> Self {
         Self::zennit(Rule::AlphaBeta { alpha: 1.0, beta: 0.0, eps: EPS })

@@ -13,6 +13,13 @@ pub enum DeviceEvent {
         /// Why.
         reason: DeviceError,
     },
+    /// A GPU cannot compute some operations of a network: the CPU computes all of it, in f32.
+    NoKernel {
+        /// The network.
+        network: String,
+        /// The operations, each kind once.
+        operations: Vec<String>,
+    },
     /// The CPU computes the bits of a precision without the instructions that would make it fast.
     Slow {
         /// The precision.
@@ -45,6 +52,11 @@ impl fmt::Display for DeviceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FellBack { reason } => write!(f, "computing on the CPU: {reason}"),
+            Self::NoKernel { network, operations } => write!(
+                f,
+                "computing {network} on the CPU, in f32: there is no kernel for GPUs for {}",
+                operations.join(", ")
+            ),
             Self::Slow { precision } => write!(
                 f,
                 "this processor has no matrix instructions (AMX): {precision} has the same bits as elsewhere, but f32 is faster"

@@ -8,7 +8,11 @@ use neuron_threads::Pool;
 #[cfg(feature = "cuda")]
 use crate::cuda::DeviceWeights;
 use crate::device::Device;
+#[cfg(feature = "cuda")]
+use crate::device_event::DeviceEvent;
 use crate::error::ModelError;
+#[cfg(feature = "cuda")]
+use crate::error::Unsupported;
 use crate::families::Architecture;
 use crate::graph::{Graph, Tap, TapInfo};
 use crate::prepared::PreparedWeights;
@@ -43,6 +47,9 @@ impl Network {
 
     /// As [`Network::new`], on any device. What passes do not compute themselves still takes the threads.
     ///
+    /// A network with operations that GPUs have no kernel for is computed on the CPU: the device's observer is told
+    /// ([`DeviceEvent::NoKernel`](crate::DeviceEvent::NoKernel)), and [`Network::device`] says so.
+    ///
     /// # Errors
     /// Those of [`Network::new`].
     pub fn on(device: Device, name: &str, weights: Weights, threads: usize) -> Result<Self, ModelError> {
@@ -73,6 +80,8 @@ impl Network {
         weights: Weights,
         threads: usize,
     ) -> Result<Self, ModelError> {
+        #[cfg(feature = "cuda")]
+        let device = where_it_computes(device, name, &graph);
         let threads = Pool::new(threads).map_err(|source| ModelError::Threads { threads, source })?;
         let inner = Inner {
             name: name.to_owned(),
@@ -192,4 +201,20 @@ impl Network {
     pub fn install<R>(&self, work: impl FnOnce() -> R) -> R {
         self.inner.threads.install(work)
     }
+}
+
+/// The CPU for a network with operations that GPUs have no kernel for; else the device.
+#[cfg(feature = "cuda")]
+fn where_it_computes(device: Device, name: &str, graph: &Graph) -> Device {
+    let unsupported = crate::cuda::capability::forward(graph, &vec![true; graph.nodes().len()]);
+    let Some(gpu) = device.gpus.first().filter(|_| !unsupported.is_empty()) else { return device };
+    let mut operations: Vec<String> = Vec::new();
+    for Unsupported { operation, what, .. } in unsupported {
+        let operation = format!("{operation} ({what})");
+        if !operations.contains(&operation) {
+            operations.push(operation);
+        }
+    }
+    gpu.tell(&DeviceEvent::NoKernel { network: name.to_owned(), operations });
+    Device::default()
 }

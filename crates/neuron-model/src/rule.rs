@@ -22,10 +22,10 @@ pub enum Rule {
     /// The gradient, as automatic differentiation computes it; where several places of a max-pool's window hold the
     /// maximum, the first gets it all.
     Gradient,
-    /// At a ReLU: the gradient, with negative signals stopped (guided backpropagation; Springenberg et al., "Striving
+    /// At an activation: the gradient, with negative signals stopped, but for the sigmoids of gates (guided backpropagation; Springenberg et al., "Striving
     /// for Simplicity: The All Convolutional Net", 2015).
     Guided,
-    /// At a ReLU: positive signals pass, whatever the forward pass did (Zeiler and Fergus, "Visualizing and
+    /// At an activation: positive signals pass, whatever the forward pass did (Zeiler and Fergus, "Visualizing and
     /// Understanding Convolutional Networks", ECCV 2014).
     Deconvolution,
     /// Unchanged.

@@ -338,3 +338,19 @@ fn gradients_from_several_seeds_are_those_of_the_cpu() {
         assert!(distance < 1e-2, "{name}: {distance:e}");
     }
 }
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_network_that_gpus_have_no_kernels_for_is_computed_on_the_cpu_aloud() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let observer: Observer =
+        Arc::new(move |event: &DeviceEvent| listener.lock().unwrap().push(event.to_string()));
+    let device = DeviceRequest::Cuda(vec![0]).open(Precision::F32, &observer).unwrap();
+    let name = "mobilenet_v3_small";
+    let network = Network::on(device, name, random_weights(name, 3), 2).expect("the weights fit");
+    assert!(network.device().is_cpu());
+    let told = told.lock().unwrap().join("; ");
+    assert!(told.starts_with("computing mobilenet_v3_small on the CPU, in f32: "), "{told}");
+    assert!(told.contains("Gate") && told.contains("Activation"), "{told}");
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::composite::Composite;
 use crate::error::ModelError;
-use crate::graph::Tap;
+use crate::graph::{Graph, Tap};
 use crate::network::Network;
 use crate::rule::PixelRange;
 use crate::session::Session;
@@ -63,6 +63,14 @@ impl RelevanceMethod {
     pub fn composite(self, pixels: PixelRange) -> Composite {
         match self {
             Self::Lrp | Self::LrpRestricted => Composite::z_plus(pixels),
+            Self::GuidedBackprop => Composite::guided_backprop(),
+        }
+    }
+
+    /// As [`RelevanceMethod::composite`], with the quirks of the reference implementation ([`Composite::published`]).
+    pub fn published(self, graph: &Graph, pixels: PixelRange) -> Composite {
+        match self {
+            Self::Lrp | Self::LrpRestricted => Composite::published(graph, pixels),
             Self::GuidedBackprop => Composite::guided_backprop(),
         }
     }

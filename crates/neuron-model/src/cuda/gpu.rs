@@ -139,7 +139,12 @@ impl Gpu {
     }
 
     pub(crate) fn halved(&self, from: usize, to: usize) {
-        (self.observer)(&DeviceEvent::BatchHalved { gpu: self.number, from, to });
+        self.tell(&DeviceEvent::BatchHalved { gpu: self.number, from, to });
+    }
+
+    /// Tells the device's observer.
+    pub(crate) fn tell(&self, event: &DeviceEvent) {
+        (self.observer)(event);
     }
 
     /// `len` arbitrary values.

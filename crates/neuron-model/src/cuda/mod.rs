@@ -5,11 +5,12 @@
 //! without them. What runs a plan on this is `executor::cuda`.
 //!
 //! Each GPU computes on one stream, so that every kernel sees what the one before it wrote; images come on another, and
-//! results leave ([`readback`]) while the next are computed. **None of this has run on a GPU yet**: `docs/gpu.md` lists
-//! what is unchecked, and the command that checks it.
+//! results leave ([`readback`]) while the next are computed. `docs/gpu.md` lists
+//! what was checked on which GPU, and the command that checks it.
 
 mod algorithm;
 pub(crate) mod argument;
+pub(crate) mod capability;
 pub(crate) mod convolution;
 mod cudnn;
 pub(crate) mod device_weights;

@@ -19,6 +19,13 @@ pub struct Activation {
     pub function: kernels::Activation,
 }
 
+impl Activation {
+    /// Whether it is one of the functions whose values are factors between 0 and 1.
+    fn is_of_a_gate(&self) -> bool {
+        matches!(self.function, kernels::Activation::Sigmoid | kernels::Activation::HardSigmoid)
+    }
+}
+
 impl Op for Activation {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         Ok(inputs[0])
@@ -53,6 +60,10 @@ impl HostOp for Activation {
         match call.rule {
             Rule::Identity => {}
             Rule::Deconvolution => clamp_negative(pool.own(&mut signal)),
+            // The sigmoids of gates are no units' activations.
+            Rule::Guided if self.is_of_a_gate() => {
+                activation_gradient(self.function, input(), pool.own(&mut signal))
+            }
             Rule::Guided => activation_gradient_guided(self.function, input(), pool.own(&mut signal)),
             _ => activation_gradient(self.function, input(), pool.own(&mut signal)),
         }

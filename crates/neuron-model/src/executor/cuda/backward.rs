@@ -1,9 +1,9 @@
 //! Backward passes over values that a GPU keeps.
 
-use super::capability;
 use super::run::GpuRun;
 use crate::composite::Composite;
 use crate::cuda::argument::Argument;
+use crate::cuda::capability;
 use crate::cuda::convolution::Operands;
 use crate::cuda::device_weights::WeightForm;
 use crate::cuda::gpu::Floats;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::backward;
 use super::run::{Given, GpuRun, Wanted};
 use super::start::Channels;
-use super::{backward, capability};
 use crate::composite::Composite;
+use crate::cuda::capability;
 use crate::error::ModelError;
 use crate::executor::blocks::{Block, Pipeline, in_blocks};
 use crate::executor::interface::{Executor, Signals, reduced};

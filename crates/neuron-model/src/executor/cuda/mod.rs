@@ -1,7 +1,6 @@
 //! Plans on NVIDIA GPUs, with values that stay there.
 
 mod backward;
-mod capability;
 mod gpus;
 mod relevance;
 mod run;

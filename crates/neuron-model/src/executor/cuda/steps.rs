@@ -67,7 +67,7 @@ impl GpuRun {
         self.launch("transposed_convolution", call.input_len(), &sliding_arguments(call, operands))
     }
 
-    /// Starts one step of the plan, whose operations [are known](super::capability::forward).
+    /// Starts one step of the plan, whose operations [are known](crate::cuda::capability::forward).
     pub(super) fn step(&self, step: &Step) -> Result<(), DeviceError> {
         let (input, output) = (self.value(step.inputs[0]), self.value(step.output));
         let (count, channels) = (self.len(step.output), self.shape(step.output).channels);

@@ -25,7 +25,7 @@ const KNOWN: [OpKind; 8] = [
 ///
 /// Our own kernels know square windows without dilation and ceil mode. cuDNN knows more, but may hand any convolution back
 /// to them.
-pub(super) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
+pub(crate) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
     let what = |operation: &Operation| {
         let plain = |window: Window| window.is_square() && window.dilation == [1; 2] && !window.ceil_mode;
         let window = match operation {
@@ -47,7 +47,7 @@ pub(super) fn forward(graph: &Graph, needed: &[bool]) -> Vec<Unsupported> {
 }
 
 /// Whether a signal can pass a node by its rule.
-pub(super) fn passes(graph: &Graph, composite: &Composite, id: NodeId) -> bool {
+pub(crate) fn passes(graph: &Graph, composite: &Composite, id: NodeId) -> bool {
     let (operation, rule) = (&graph.node(id).operation, composite.rule(graph, id));
     match (operation, &*rule) {
         (Operation::Input(_), _) | (_, Rule::Gradient) => true,

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a ResNet on ONNX Runtime whenever it is told to, so that a bench can alternate with it.
+"""Runs a network on ONNX Runtime whenever it is told to, so that a bench can alternate with it.
 
-    onnx_runtime.py NETWORK BATCH SIZE THREADS
+    onnx_runtime.py GRAPH BATCH SIZE THREADS
 
-Prints `ready NAME VERSION`, then for every line on standard input the seconds that one run to layer4 took. The weights are
+Prints `ready NAME VERSION`, then for every line on standard input the seconds that one run took. The weights are
 random: they change no time. Needs numpy, onnx and onnxruntime.
 """
 
@@ -13,7 +13,7 @@ import time
 import numpy as np
 import onnxruntime
 
-from resnets import network
+from graphs import network
 
 
 def main():

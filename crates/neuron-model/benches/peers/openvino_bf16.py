@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a ResNet on OpenVINO in bf16 whenever it is told to, so that a bench can alternate with it.
+"""Runs a network on OpenVINO in bf16 whenever it is told to, so that a bench can alternate with it.
 
-    openvino_bf16.py NETWORK BATCH SIZE THREADS
+    openvino_bf16.py GRAPH BATCH SIZE THREADS
 
-As `onnx_runtime.py`, whose networks it runs. Needs numpy, onnx and openvino.
+As `onnx_runtime.py`. Needs numpy, onnx and openvino.
 """
 
 import sys
@@ -12,7 +12,7 @@ import time
 import numpy as np
 import openvino
 
-from resnets import network
+from graphs import network
 
 
 def main():

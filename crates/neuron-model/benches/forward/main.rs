@@ -1,4 +1,4 @@
-//! Whole networks to layer4 against what people would use instead, alternating with it in the same minutes: f32 against
+//! Whole networks, residual ones to layer4, against what people would use instead, alternating with it in the same minutes: f32 against
 //! ONNX Runtime, bf16 against OpenVINO, and bf16x3, which nobody else has, against our own f32.
 //!
 //! ```text
@@ -9,6 +9,8 @@
 //! The peers are scripts in `peers/`, run by `python3` (or `$PYTHON`) with the packages onnx, onnxruntime and openvino.
 //! Where they cannot be run the table says so and shows our own times alone. Only ratios mean something: on shared
 //! machines absolute times drift by a factor of three.
+
+mod graph;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +25,7 @@ use neuron_model::{
     Architecture, ChannelsLast, DeviceEvent, DeviceRequest, Keep, Network, Observer, Precision, Session,
     Weights,
 };
+use tempfile::NamedTempFile;
 
 /// How often the sides take turns, and how often each runs in its turn.
 const TURNS: usize = 3;
@@ -50,7 +53,7 @@ struct Case {
 }
 
 /// The 169 windows are those of one 224 px image, half a window apart.
-const CASES: [Case; 20] = [
+const CASES: [Case; 30] = [
     case("resnet50-v1", 1, 224, 2),
     case("resnet50-v1", 8, 224, 2),
     case("resnet50-v1", 32, 224, 2),
@@ -64,6 +67,16 @@ const CASES: [Case; 20] = [
     case("resnet18", 8, 224, 2),
     case("resnext50_32x4d", 1, 224, 2),
     case("resnext50_32x4d", 8, 224, 2),
+    case("mobilenet_v2", 8, 224, 2),
+    case("mobilenet_v3_large", 8, 224, 2),
+    case("efficientnet_b0", 8, 224, 2),
+    case("regnet_y_8gf", 8, 224, 2),
+    case("shufflenet_v2_x1_0", 8, 224, 2),
+    case("densenet121", 8, 224, 2),
+    case("vgg16", 8, 224, 2),
+    case("googlenet", 8, 224, 2),
+    case("inception_v3", 8, 299, 2),
+    case("convnext_tiny", 8, 224, 2),
     bf16("resnet50-v1", 1, 224, 2),
     bf16("resnet50-v1", 8, 224, 2),
     bf16("resnet50-v1", 32, 224, 2),
@@ -104,7 +117,7 @@ impl fmt::Display for Case {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let runs = TURNS * RUNS;
-    println!("images/s to layer4, medians of {runs}; ratios of the medians and of the fastest runs");
+    println!("images/s, medians of {runs}; ratios of the medians and of the fastest runs");
     println!("{:46} {:>12} {:>12} {:>7} {:>7}", "", "neuron", "peer", "median", "fastest");
     let asked = |case: &&Case| {
         let line = case.to_string();
@@ -114,7 +127,7 @@ fn main() {
         let mut ours = Ours::new(case);
         let peer: Result<Box<dyn Peer>, String> = match case.precision {
             Precision::Bf16x3 => Ok(Box::new(Ours::new(&Case { precision: Precision::F32, ..*case }))),
-            _ => Process::start(case).map(|process| Box::new(process) as Box<dyn Peer>),
+            _ => Process::start(case, &ours.described()).map(|process| Box::new(process) as Box<dyn Peer>),
         };
         match peer {
             Ok(mut peer) => {
@@ -218,9 +231,16 @@ impl Ours {
         let silent: Observer = Arc::new(|_: &DeviceEvent| {});
         let device = DeviceRequest::Cpu.open(case.precision, &silent).expect("the CPU computes in it");
         let network = Network::on(device, architecture, weights, case.threads).expect("random weights fit");
-        let tap = network.tap("layer4").expect("a residual network has a layer4");
+        let last = || network.graph().taps().max_by_key(|tap| tap.node).expect("a network has modules");
+        let tap = network.tap("layer4").unwrap_or_else(|_| last());
         let pixels = noise(case.batch * case.size_px * case.size_px * 3, 7);
         Self { session: network.session(&[tap], Keep::Taps).unwrap(), pixels, size_px: case.size_px }
+    }
+
+    /// What it runs, for the peer.
+    fn described(&self) -> String {
+        let last = self.session.taps()[0].node;
+        graph::described(self.session.network().graph(), last, self.size_px)
     }
 
     /// Seconds of one run.
@@ -271,10 +291,12 @@ struct Process {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     name: String,
+    /// The network that it runs.
+    _graph: NamedTempFile,
 }
 
 impl Process {
-    fn start(case: &Case) -> Result<Self, String> {
+    fn start(case: &Case, described: &str) -> Result<Self, String> {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let peers = std::env::var("NEURON_PEERS").unwrap_or_else(|_| PEERS.to_owned());
         let (script, packages) = match case.precision {
@@ -282,13 +304,15 @@ impl Process {
             _ => ("openvino_bf16.py", "numpy, onnx and openvino"),
         };
         let numbers = [case.batch, case.size_px, case.threads].map(|number| number.to_string());
+        let mut graph = NamedTempFile::new().map_err(|error| error.to_string())?;
+        graph.write_all(described.as_bytes()).map_err(|error| error.to_string())?;
         let mut command = Command::new(&python);
-        command.arg(format!("{peers}/{script}")).arg(case.network).args(numbers);
+        command.arg(format!("{peers}/{script}")).arg(graph.path()).args(numbers);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().map_err(|error| format!("{python}: {error}"))?;
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().expect("the output is piped"));
-        let mut peer = Self { process, input, output, name: String::new() };
+        let mut peer = Self { process, input, output, name: String::new(), _graph: graph };
         let first = peer.line();
         let name = first.strip_prefix("ready ").ok_or_else(|| format!("{python} needs {packages}"))?;
         peer.name = name.to_owned();

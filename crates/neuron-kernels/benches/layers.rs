@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
+    Activation, Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
     TransposeEpilogue, View,
 };
 
@@ -157,7 +157,11 @@ impl Bench {
         let residual = layer.residual.then_some(&*residual);
         fastest(|| {
             let input = View::new(self.batch, layer.map, layer.map, geometry.in_channels, &input);
-            convolution.forward(input, Epilogue::Activation { residual, relu: true }, &mut output);
+            convolution.forward(
+                input,
+                Epilogue::Activation { residual, activation: Some(Activation::Relu) },
+                &mut output,
+            );
         })
     }
 

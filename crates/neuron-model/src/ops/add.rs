@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use neuron_kernels::{add, split_by_magnitude, split_by_value};
+use neuron_kernels::{Activation, add, split_by_magnitude, split_by_value};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -36,7 +36,7 @@ impl Op for Add {
 
 impl HostOp for Add {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        add(call.input.data, call.others[0].data, call.relu, output);
+        add(call.input.data, call.others[0].data, call.relu.then_some(Activation::Relu), output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

@@ -1,4 +1,4 @@
-use neuron_kernels::{scale_by_channel, scale_shift};
+use neuron_kernels::{Activation, scale_by_channel, scale_shift};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -45,7 +45,13 @@ impl Op for BatchNorm {
 impl HostOp for BatchNorm {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
         let affine = call.weights.prepared.affine(call.weights.owner, self.eps);
-        scale_shift(call.input.data, &affine.scale, &affine.shift, call.relu, output);
+        scale_shift(
+            call.input.data,
+            &affine.scale,
+            &affine.shift,
+            call.relu.then_some(Activation::Relu),
+            output,
+        );
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

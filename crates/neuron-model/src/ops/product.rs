@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use neuron_kernels::{
-    Algorithm, Bf16Epilogue, Bf16Output, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View, update,
+    Activation, Algorithm, Bf16Epilogue, Bf16Output, ConvGeometry, Epilogue, Gate, TransposeEpilogue, View,
+    update,
 };
 
 use super::host::{Backward, Bf16Forward, Forward, Pool, Signal, Weighted};
@@ -31,7 +32,8 @@ pub(super) struct Sliding<'a> {
 impl<'a> Sliding<'a> {
     /// `relu?(product + bias + addend?)`
     pub(super) fn forward(&self, call: &Forward<'_>, choice: Choice<'_>, output: &mut [f32]) {
-        let epilogue = Epilogue::Activation { residual: call.addend, relu: call.relu };
+        let epilogue =
+            Epilogue::Activation { residual: call.addend, activation: call.relu.then_some(Activation::Relu) };
         let Weighted { prepared, owner, .. } = self.weights;
         prepared.convolution(owner, self.geometry, choice).forward(call.input, epilogue, output);
     }
@@ -144,7 +146,7 @@ impl<'a> Sliding<'a> {
     /// The product of any input of its shape and a part of the weights; whole weights come with their bias.
     pub(super) fn product(&self, part: Part, input: View<'_>, output: &mut [f32]) {
         let Weighted { prepared, owner, .. } = self.weights;
-        let epilogue = Epilogue::Activation { residual: None, relu: false };
+        let epilogue = Epilogue::Activation { residual: None, activation: None };
         prepared.convolution(owner, self.geometry, self.choice(part)).forward(input, epilogue, output);
     }
 

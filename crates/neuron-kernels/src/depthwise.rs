@@ -4,7 +4,7 @@
 //! instead, some positions of a line at a time.
 use crate::direct::Sampling;
 use crate::microkernel::{
-    Axis, BlockMut, Buffer, FullEpilogue, Isa, Positions, Split, Windows, convolve_strip, copy_strip,
+    Axis, BlockMut, Buffer, FullEpilogue, Isa, Pixels, Positions, Split, Windows, convolve_strip, copy_strip,
     with_scratch,
 };
 use crate::shape::View;
@@ -21,7 +21,6 @@ const CHANNELS: usize = 128;
 #[derive(Debug)]
 pub(super) struct Depthwise {
     isa: &'static Isa,
-    channels: usize,
     /// Height and width.
     kernel: [usize; 2],
     dilation: [usize; 2],
@@ -73,7 +72,7 @@ impl Depthwise {
                     weight(channel, [tap / kernel[1], tap % kernel[1]]);
             }
         }
-        Self { isa, channels, kernel, dilation, weight: packed }
+        Self { isa, kernel, dilation, weight: packed }
     }
 
     /// Overwrites `output` `[batch, positions, channels]`.
@@ -163,31 +162,66 @@ impl Depthwise {
 impl Part<'_> {
     /// Computes the part's positions in a cell.
     fn compute(&self, input: View<'_>, epilogue: &FullEpilogue<'_>, cell: &mut BlockMut<'_>) {
-        let (Grid { first, step }, [_, top, _, from]) = (self.grid, cell.first);
-        let lines = self.grid.before(0, top)..self.grid.before(0, top + cell.extent[1]);
-        let columns = self.grid.before(1, cell.extent[2]);
-        if lines.is_empty() || columns == 0 {
-            return;
-        }
+        let ([item, top, _, from], [_, lines, columns, count]) = (cell.first, cell.extent);
+        let lines = self.grid.before(0, top)..self.grid.before(0, top + lines);
+        let columns = self.grid.before(1, columns);
         let isa = self.kernels.isa;
-        let padded = Padded::new(self, input, lines.clone(), columns);
-        with_scratch(padded.len(isa), |scratch| {
-            padded.clear_borders(isa, scratch);
-            for channel in (from..from + cell.extent[3]).step_by(isa.panel) {
-                padded.fill(isa, input, cell.first[0], channel, scratch);
-                for line in lines.clone() {
-                    let positions = Positions {
-                        line: first[0] + line * step[0] - top,
-                        column: first[1],
-                        count: columns,
-                        step: step[1],
-                        channel: channel - from,
-                    };
-                    let windows = padded.windows(self, input, line, channel, scratch);
-                    convolve_strip(isa, &windows, epilogue, cell, positions);
+        let runs = self.runs(lines.clone(), input.height);
+        let whole = Segment { columns: 0..columns, copy: Some(Border::new(self, input, &lines, 0..columns)) };
+        let whole = [whole];
+        let in_place = self.segments(input, &lines, columns);
+        let segments = in_place.iter().flatten().chain(&whole);
+        let scratch = segments.filter_map(|segment| segment.copy.as_ref()).map(|copy| copy.len(isa)).max();
+        with_scratch(scratch.unwrap_or(0), |scratch| {
+            for channel in (from..from + count).step_by(isa.panel) {
+                // The kernels read whole strips.
+                let is_whole = channel + isa.panel <= input.channels;
+                let segments = in_place.as_ref().filter(|_| is_whole).map_or(&whole[..], |parts| &parts[..]);
+                for Segment { columns, copy } in segments {
+                    if let Some(copy) = copy {
+                        copy.fill(isa, input, item, channel, scratch);
+                    }
+                    for (lines, rows) in &runs {
+                        let windows = match copy {
+                            Some(copy) => copy.windows(self, (lines.start, rows), scratch),
+                            None => self.windows_in_place(
+                                input,
+                                item,
+                                (lines.start, rows),
+                                columns.start,
+                                channel,
+                            ),
+                        };
+                        let skipped = rows.start * self.kernels.kernel[1] * isa.panel;
+                        let windows = Windows { weight: &self.kernels.strip(channel)[skipped..], ..windows };
+                        let Grid { first, step } = self.grid;
+                        let positions = Positions {
+                            first: [
+                                first[0] + lines.start * step[0] - top,
+                                first[1] + columns.start * step[1],
+                            ],
+                            count: [lines.len(), columns.len()],
+                            step,
+                            channel: channel - from,
+                        };
+                        convolve_strip(isa, &windows, epilogue, cell, positions);
+                    }
                 }
             }
         });
+    }
+
+    /// Lines of the grid that see lines of the map with the same kernel rows, and these.
+    fn runs(&self, lines: Range<usize>, height: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut runs: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        for line in lines {
+            let rows = self.rows(line, height);
+            match runs.last_mut() {
+                Some((lines, same)) if *same == rows => lines.end = line + 1,
+                _ => runs.push((line..line + 1, rows)),
+            }
+        }
+        runs
     }
 
     /// The kernel rows with which line `line` of the grid sees lines of the map.
@@ -201,82 +235,135 @@ impl Part<'_> {
         };
         first_from(0)..first_from(height as isize)
     }
+
+    /// The columns of the grid cut into those whose windows lie inside of the map, and those at its border; nothing if a copy
+    /// of the whole is cheaper.
+    fn segments(&self, input: View<'_>, lines: &Range<usize>, columns: usize) -> Option<[Segment; 3]> {
+        let (stride, origin) = (self.stride[1], self.origin[1]);
+        let reach = self.kernels.reach(1) as isize;
+        let left = ((-origin).max(0) as usize).div_ceil(stride).min(columns);
+        let room = input.width as isize - reach - origin;
+        let inside = if room < 0 { 0 } else { room as usize / stride + 1 };
+        let right = inside.clamp(left, columns);
+        // A position at the border takes some four times as long as one inside, a copy as long as two places.
+        let [rows, taps] = self.kernels.kernel;
+        let border = 3 * (left + columns - right) * rows * taps;
+        let copies = 2 * columns * self.stride[0] * stride;
+        if border > copies {
+            return None;
+        }
+        let copied = |columns: Range<usize>| Segment {
+            copy: Some(Border::new(self, input, lines, columns.clone())),
+            columns,
+        };
+        Some([copied(0..left), Segment { columns: left..right, copy: None }, copied(right..columns)])
+    }
+
+    /// What the windows from a line and column of the grid on see of the map itself.
+    fn windows_in_place<'a>(
+        &self,
+        input: View<'a>,
+        item: usize,
+        (line, rows): (usize, &Range<usize>),
+        column: usize,
+        channel: usize,
+    ) -> Windows<'a> {
+        let Depthwise { kernel, dilation, .. } = *self.kernels;
+        let View { width, channels, data, .. } = input;
+        let y = (line * self.stride[0] + rows.start * dilation[0]) as isize + self.origin[0];
+        let x = (column * self.stride[1]) as isize + self.origin[1];
+        let start = (y.max(0) as usize * width + x.max(0) as usize) * channels + channel;
+        Windows {
+            data,
+            start: item * input.item_len() + start,
+            position: [self.stride[0] * width * channels, self.stride[1] * channels],
+            tap: [dilation[0] * width * channels, dilation[1] * channels],
+            kernel: [rows.len(), kernel[1]],
+            weight: &[],
+        }
+    }
 }
 
-/// A strip of an input with its border: the lines that some lines of the output see, with zeros beside them. Above and
-/// below there are none, as kernel rows without an input line are left out.
-struct Padded {
-    /// Of the input.
+/// Neighbouring columns of a grid.
+struct Segment {
+    columns: Range<usize>,
+    /// What they see, if not the map itself.
+    copy: Option<Border>,
+}
+
+/// A copy of a strip of what some positions see: lines of the map with zeros beside them. Above and below there are none, as
+/// kernel rows that see no line are left out.
+struct Border {
+    /// Of the map.
     lines: Range<usize>,
-    /// Columns of a line in the copy, and the column of the input with which it begins.
+    /// Columns of the copy, those of them that the map has, and the column of the map with which these begin.
     width: usize,
-    left: isize,
-    /// Columns of the copy that hold input.
     inside: Range<usize>,
+    column: usize,
 }
 
-impl Padded {
-    fn new(part: &Part<'_>, input: View<'_>, lines: Range<usize>, columns: usize) -> Self {
+impl Border {
+    fn new(part: &Part<'_>, input: View<'_>, lines: &Range<usize>, columns: Range<usize>) -> Self {
         let Part { kernels, stride, origin, .. } = part;
-        let at = |line: usize| (line * stride[0]) as isize + origin[0];
+        let at = |axis: usize, index: usize| (index * stride[axis]) as isize + origin[axis];
         let clip = |at: isize, len: usize| at.clamp(0, len as isize) as usize;
-        let reach = [0, 1].map(|axis| kernels.reach(axis));
-        let start = clip(at(lines.start), input.height);
-        let end = clip(at(lines.end - 1) + reach[0] as isize, input.height);
-        let (width, left) = ((columns - 1) * stride[1] + reach[1], origin[1]);
-        let inside = clip(-left, width)..clip(input.width as isize - left, width);
-        Self { lines: start..end.max(start), width, left, inside: inside.start..inside.end.max(inside.start) }
+        let above = clip(at(0, lines.start), input.height);
+        let below = clip(at(0, lines.end.max(1) - 1) + kernels.reach(0) as isize, input.height);
+        let width = columns.len().saturating_sub(1) * stride[1] + kernels.reach(1);
+        let left = at(1, columns.start);
+        let before = clip(-left, width);
+        let behind = clip(input.width as isize - left, width);
+        Self {
+            lines: above..below.max(above),
+            width: if columns.is_empty() { 0 } else { width },
+            inside: before..behind.max(before),
+            column: left.max(0) as usize,
+        }
     }
 
     fn len(&self, isa: &Isa) -> usize {
         self.lines.len() * self.width * isa.panel
     }
 
-    fn clear_borders(&self, isa: &Isa, scratch: &mut [f32]) {
-        for line in scratch[..self.len(isa)].chunks_exact_mut(self.width * isa.panel) {
-            line[..self.inside.start * isa.panel].fill(0.0);
-            line[self.inside.end * isa.panel..].fill(0.0);
-        }
-    }
-
     /// Copies the strip that begins at `channel`.
     fn fill(&self, isa: &Isa, input: View<'_>, item: usize, channel: usize, scratch: &mut [f32]) {
-        let pitch = input.width * input.channels;
-        let pixels = |column: usize| (column as isize + self.left) as usize;
-        if self.inside.is_empty() {
+        let (pitch, scratch) = (self.width * isa.panel, &mut scratch[..self.len(isa)]);
+        if scratch.is_empty() {
             return;
         }
-        let pixels = pixels(self.inside.start)..pixels(self.inside.end);
-        let lines = scratch[..self.len(isa)].chunks_exact_mut(self.width * isa.panel);
-        for (line, to) in self.lines.clone().zip(lines) {
-            let from = &input.data[(item * input.height + line) * pitch..][..pitch];
-            let to = &mut to[self.inside.start * isa.panel..];
-            copy_strip(isa, (from, input.channels), pixels.clone(), channel, to);
+        let (before, behind) = (self.inside.start * isa.panel, self.inside.end * isa.panel);
+        for line in scratch.chunks_exact_mut(pitch) {
+            line[..before].fill(0.0);
+            line[behind..].fill(0.0);
         }
+        let pixels = Pixels {
+            data: input.data,
+            channels: input.channels,
+            first: (item * input.height + self.lines.start) * input.width + self.column,
+            line: input.width,
+            extent: [self.lines.len(), self.inside.len()],
+        };
+        copy_strip(isa, pixels, channel, &mut scratch[before..], pitch);
     }
 
-    /// What line `line` of the grid sees of the copy.
+    /// What the windows from a line of the grid on see of the copy.
     fn windows<'a>(
         &self,
-        part: &Part<'a>,
-        input: View<'_>,
-        line: usize,
-        channel: usize,
+        part: &Part<'_>,
+        (line, rows): (usize, &Range<usize>),
         scratch: &'a [f32],
     ) -> Windows<'a> {
         let Depthwise { isa, kernel, dilation, .. } = *part.kernels;
-        let rows = part.rows(line, input.height);
         let pitch = self.width * isa.panel;
         let seen = (line * part.stride[0] + rows.start * dilation[0]) as isize + part.origin[0];
         let seen = if rows.is_empty() { 0 } else { seen as usize - self.lines.start };
         Windows {
             data: &scratch[..self.len(isa)],
             start: seen * pitch,
-            position: part.stride[1] * isa.panel,
-            column: dilation[1] * isa.panel,
-            row: dilation[0] * pitch,
+            position: [part.stride[0] * pitch, part.stride[1] * isa.panel],
+            tap: [dilation[0] * pitch, dilation[1] * isa.panel],
             kernel: [rows.len(), kernel[1]],
-            weight: &part.kernels.strip(channel)[rows.start * kernel[1] * isa.panel..],
+            weight: &[],
         }
     }
 }

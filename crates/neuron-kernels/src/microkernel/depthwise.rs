@@ -71,42 +71,50 @@ pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip
     }
 }
 
-/// `count` channels of neighbouring pixels one behind the other in strips; the rest of each becomes 0.
-///
-/// # Safety
-/// The machine has the instruction set; `from` is valid for `count` values of each of `pixels` pixels `pitch` apart, `to`
-/// for as many strips.
-pub(super) type CopyStrip =
-    unsafe fn(from: *const f32, pitch: usize, count: usize, to: *mut f32, pixels: usize);
+/// Pixels of which a strip of channels is copied, and where to.
+pub(super) struct Copy {
+    pub(super) from: *const f32,
+    pub(super) to: *mut f32,
+    /// Lines, and pixels of each.
+    pub(super) extent: [usize; 2],
+    /// Distances of lines and of pixels where they come from; the distance of lines where they go, where strips are
+    /// neighbours.
+    pub(super) pitch: [usize; 2],
+    pub(super) line: usize,
+    /// Channels that there are. The rest of a strip becomes 0.
+    pub(super) count: usize,
+}
 
 /// # Safety
-/// As for [`CopyStrip`]; only to be inlined into a function that enables `S`, a number of whose lanes is a strip.
+/// The machine has the instruction set; the pixels are readable as described, for `count` channels each, and the strips
+/// writable.
+pub(super) type CopyStrip = unsafe fn(&Copy);
+
+/// # Safety
+/// As for [`CopyStrip`]; only to be inlined into a function that enables `S`, `NV` of whose vectors are a strip.
 #[inline(always)]
-pub(super) unsafe fn copy_strip<S: Lanes, const NV: usize>(
-    from: *const f32,
-    pitch: usize,
-    count: usize,
-    to: *mut f32,
-    pixels: usize,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe {
-        if count == NV * S::LEN {
-            for pixel in 0..pixels {
-                for j in 0..NV {
-                    S::load(from.add(pixel * pitch + j * S::LEN)).store(to.add((pixel * NV + j) * S::LEN));
+pub(super) unsafe fn copy_strip<S: Lanes, const NV: usize>(copy: &Copy) {
+    let Copy { from, to, extent: [lines, pixels], pitch, line, count } = *copy;
+    for y in 0..lines {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let (mut from, mut to) = (from.add(y * pitch[0]), to.add(y * line));
+            for _ in 0..pixels {
+                if count == NV * S::LEN {
+                    for j in 0..NV {
+                        S::load(from.add(j * S::LEN)).store(to.add(j * S::LEN));
+                    }
+                } else {
+                    for j in 0..NV {
+                        S::splat(0.0).store(to.add(j * S::LEN));
+                    }
+                    each_vector!(S, count, at, lanes: {
+                        S::load_up_to(from.add(at), lanes).store_up_to(to.add(at), lanes);
+                    });
                 }
+                from = from.wrapping_add(pitch[1]);
+                to = to.wrapping_add(NV * S::LEN);
             }
-            return;
-        }
-        for pixel in 0..pixels {
-            let (from, to) = (from.add(pixel * pitch), to.add(pixel * NV * S::LEN));
-            for j in 0..NV {
-                S::splat(0.0).store(to.add(j * S::LEN));
-            }
-            each_vector!(S, count, at, lanes: {
-                S::load_up_to(from.add(at), lanes).store_up_to(to.add(at), lanes);
-            });
         }
     }
 }

@@ -230,7 +230,6 @@ pub(super) use each;
 ///
 /// # Safety
 /// As for [`Lanes`]; the slices cover the tile. Only to be inlined into a function that enables `S`.
-#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
 #[inline(always)]
 pub(super) unsafe fn finish<S: Lanes, const MR: usize, const NV: usize>(
     sums: &mut [[S; NV]; MR],

@@ -1,6 +1,6 @@
 //! The kernels of each instruction set, and which of them this machine has.
 use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
-use super::depthwise::{CopyStrip, Strip, StripKernel, copy_strip, strip};
+use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
 use super::elementwise::{self, Rows};
 use super::epilogue::{RawEpilogue, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
@@ -106,9 +106,9 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
-            unsafe fn copy(from: *const f32, pitch: usize, count: usize, to: *mut f32, pixels: usize) {
+            unsafe fn copy(copy: &Copy) {
                 // SAFETY: as for `kernel`.
-                unsafe { copy_strip::<$lanes, $vectors>(from, pitch, count, to, pixels) }
+                unsafe { copy_strip::<$lanes, $vectors>(copy) }
             }
 
             $(#[$enable])?

@@ -36,6 +36,6 @@ pub(super) use line::{
     scale_line_in_place, scale_shift_line,
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
-pub(super) use strip::{Positions, Windows, convolve_strip, copy_strip};
+pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
 pub(super) use winograd::Size;

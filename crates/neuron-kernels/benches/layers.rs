@@ -1,8 +1,9 @@
-//! The kernels one by one: each distinct layer of ResNet-50, and the layers of other networks and of the backward pass.
+//! Convolutions one by one: each distinct layer of ResNet-50, and layers of other networks, both ways.
 //!
 //! ```text
 //! cargo bench -p neuron-kernels --bench layers                          # 1 thread, batch 1
 //! cargo bench -p neuron-kernels --bench layers -- --threads 2 --batch 8
+//! cargo bench -p neuron-kernels --bench layers -- --only depthwise      # or resnet50, grouped, dense
 //! ```
 //!
 //! `share` is a layer's part of ResNet-50's forward pass, its repetitions included. `peak` relates the arithmetic of the
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
+    Activation, Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
     TransposeEpilogue, View,
 };
 
@@ -64,13 +65,62 @@ const RESNET50: [Layer; 20] = [
     layer("layer4.*.conv3", (512, 2048, 1), (1, 1, 0), 7, true, 4),
 ];
 
-/// ResNeXt's grouped convolutions.
-const GROUPED: [Layer; 5] = [
+/// Grouped convolutions, of ResNeXt and of RegNets.
+const GROUPED: [Layer; 16] = [
     layer("resnext layer1 32x4", (128, 128, 32), (3, 1, 1), 56, false, 0),
     layer("resnext layer2.0 32x8", (256, 256, 32), (3, 2, 1), 56, false, 0),
     layer("resnext layer2 32x8", (256, 256, 32), (3, 1, 1), 28, false, 0),
     layer("resnext layer3 32x16", (512, 512, 32), (3, 1, 1), 14, false, 0),
     layer("resnext layer4 32x32", (1024, 1024, 32), (3, 1, 1), 7, false, 0),
+    layer("regnet_x_400mf 2x16 /2", (32, 32, 2), (3, 2, 1), 112, false, 0),
+    layer("regnet_x_400mf 4x16", (64, 64, 4), (3, 1, 1), 28, false, 0),
+    layer("regnet_x_400mf 10x16", (160, 160, 10), (3, 1, 1), 14, false, 0),
+    layer("regnet_x_400mf 25x16", (400, 400, 25), (3, 1, 1), 7, false, 0),
+    layer("regnet_y_400mf 13x8", (104, 104, 13), (3, 1, 1), 28, false, 0),
+    layer("regnet_y_400mf 26x8", (208, 208, 26), (3, 1, 1), 14, false, 0),
+    layer("regnet_y_8gf 4x56", (224, 224, 4), (3, 1, 1), 56, false, 0),
+    layer("regnet_y_8gf 8x56 /2", (448, 448, 8), (3, 2, 1), 56, false, 0),
+    layer("regnet_y_8gf 8x56", (448, 448, 8), (3, 1, 1), 28, false, 0),
+    layer("regnet_y_8gf 16x56", (896, 896, 16), (3, 1, 1), 14, false, 0),
+    layer("regnet_y_8gf 36x56", (2016, 2016, 36), (3, 1, 1), 7, false, 0),
+];
+
+/// Depthwise convolutions.
+const DEPTHWISE: [Layer; 18] = [
+    layer("mobilenet_v2 32", (32, 32, 32), (3, 1, 1), 112, false, 0),
+    layer("mobilenet_v2 96 /2", (96, 96, 96), (3, 2, 1), 112, false, 0),
+    layer("mobilenet_v2 144", (144, 144, 144), (3, 1, 1), 56, false, 0),
+    layer("mobilenet_v2 144 /2", (144, 144, 144), (3, 2, 1), 56, false, 0),
+    layer("mobilenet_v2 192", (192, 192, 192), (3, 1, 1), 28, false, 0),
+    layer("mobilenet_v2 384", (384, 384, 384), (3, 1, 1), 14, false, 0),
+    layer("mobilenet_v2 576", (576, 576, 576), (3, 1, 1), 14, false, 0),
+    layer("mobilenet_v2 960", (960, 960, 960), (3, 1, 1), 7, false, 0),
+    layer("efficientnet_b0 144 5x5 /2", (144, 144, 144), (5, 2, 2), 56, false, 0),
+    layer("efficientnet_b0 240 5x5", (240, 240, 240), (5, 1, 2), 28, false, 0),
+    layer("efficientnet_b0 480 5x5", (480, 480, 480), (5, 1, 2), 14, false, 0),
+    layer("efficientnet_b0 672 5x5 /2", (672, 672, 672), (5, 2, 2), 14, false, 0),
+    layer("efficientnet_b0 1152 5x5", (1152, 1152, 1152), (5, 1, 2), 7, false, 0),
+    layer("shufflenet 116", (116, 116, 116), (3, 1, 1), 28, false, 0),
+    layer("convnext_tiny 96 7x7", (96, 96, 96), (7, 1, 3), 56, false, 0),
+    layer("convnext_tiny 192 7x7", (192, 192, 192), (7, 1, 3), 28, false, 0),
+    layer("convnext_tiny 384 7x7", (384, 384, 384), (7, 1, 3), 14, false, 0),
+    layer("convnext_tiny 768 7x7", (768, 768, 768), (7, 1, 3), 7, false, 0),
+];
+
+/// What other networks than ResNets have of dense layers.
+const DENSE: [Layer; 12] = [
+    layer("regnet_y_8gf 224 1x1", (224, 224, 1), (1, 1, 0), 56, false, 0),
+    layer("mobilenet_v2 16-96 1x1", (16, 96, 1), (1, 1, 0), 112, false, 0),
+    layer("mobilenet_v2 96-24 1x1", (96, 24, 1), (1, 1, 0), 56, false, 0),
+    layer("mobilenet_v2 24-144 1x1", (24, 144, 1), (1, 1, 0), 56, false, 0),
+    layer("mobilenet_v2 144-24 1x1", (144, 24, 1), (1, 1, 0), 56, false, 0),
+    layer("mobilenet_v2 32-192 1x1", (32, 192, 1), (1, 1, 0), 28, false, 0),
+    layer("mobilenet_v2 384-64 1x1", (384, 64, 1), (1, 1, 0), 14, false, 0),
+    layer("mobilenet_v2 320-1280 1x1", (320, 1280, 1), (1, 1, 0), 7, false, 0),
+    layer("densenet 128-32", (128, 32, 1), (3, 1, 1), 56, false, 0),
+    layer("densenet 256-128 1x1", (256, 128, 1), (1, 1, 0), 28, false, 0),
+    layer("convnext 96-384 1x1", (96, 384, 1), (1, 1, 0), 56, false, 0),
+    layer("stem 3-32 /2", (3, 32, 1), (3, 2, 1), 224, false, 0),
 ];
 
 impl Layer {
@@ -93,15 +143,16 @@ struct Bench {
 }
 
 fn main() {
-    let (mut batch, mut threads) = (1, 1);
+    let (mut batch, mut threads, mut only) = (1, 1, String::new());
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(flag) = arguments.next() {
-        let value = arguments.next().and_then(|value| value.parse().ok());
-        let value = value.unwrap_or_else(|| panic!("{flag} needs a number"));
+        let value = arguments.next().unwrap_or_else(|| panic!("{flag} needs a value"));
+        let number = || value.parse().unwrap_or_else(|_| panic!("{flag} needs a number"));
         match flag.as_str() {
-            "--batch" => batch = value,
-            "--threads" => threads = value,
-            _ => panic!("unknown flag {flag}: there are --batch and --threads"),
+            "--batch" => batch = number(),
+            "--threads" => threads = number(),
+            "--only" => only = value,
+            _ => panic!("unknown flag {flag}: there are --batch, --threads and --only"),
         }
     }
     let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
@@ -110,12 +161,26 @@ fn main() {
         let cached = layer("in cache", (256, 512, 1), (1, 1, 0), 13, false, 0);
         let peak = cached.operations() * threads as f64 / peak.forward(&cached, Algorithm::Auto);
         println!("batch {batch}, {threads} threads, a product in the cache {:.0} GFLOP/s", peak / 1e9);
-        Bench { batch, peak }.run();
+        Bench { batch, peak }.run(&only);
     });
 }
 
 impl Bench {
-    fn run(&self) {
+    /// All sections, or those whose name begins with `only`.
+    fn run(&self, only: &str) {
+        if "resnet50".starts_with(only) {
+            self.resnet50();
+        }
+        let others = [("grouped", &GROUPED[..]), ("depthwise", &DEPTHWISE), ("dense", &DENSE)];
+        for (name, layers) in others.iter().filter(|(name, _)| name.starts_with(only)) {
+            println!("\n{name:38} {:>9} {:>8} {:>6}", "ms", "GFLOP/s", "peak");
+            layers.iter().for_each(|layer| self.line(layer, self.forward(layer, Algorithm::Auto), None));
+            println!("\n{:38} {:>9} {:>8} {:>6}", format!("{name}, transpose"), "ms", "GFLOP/s", "peak");
+            layers.iter().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Auto), None));
+        }
+    }
+
+    fn resnet50(&self) {
         println!("\n{:38} {:>9} {:>8} {:>6} {:>6}", "forward", "ms", "GFLOP/s", "peak", "share");
         let secs: Vec<f64> = RESNET50.iter().map(|layer| self.forward(layer, Algorithm::Auto)).collect();
         let pool = self.max_pool();
@@ -126,15 +191,13 @@ impl Bench {
         }
         println!("{:38} {:9.3} {:>22.1}%", "max-pool", pool * 1e3, 100.0 * pool / total);
         println!("{:38} {:9.3}", "sum", total * 1e3);
-        GROUPED.iter().for_each(|layer| self.line(layer, self.forward(layer, Algorithm::Auto), None));
 
         println!("\n{:38} {:>9} {:>8} {:>6}", "forward, direct", "ms", "GFLOP/s", "peak");
         let squares = || RESNET50.iter().filter(|layer| layer.window.0 == 3);
         squares().for_each(|layer| self.line(layer, self.forward(layer, Algorithm::Direct), None));
 
         println!("\n{:38} {:>9} {:>8} {:>6}", "transpose", "ms", "GFLOP/s", "peak");
-        let layers = || RESNET50.iter().chain(&GROUPED);
-        layers().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Auto), None));
+        RESNET50.iter().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Auto), None));
         println!("\n{:38} {:>9} {:>8} {:>6}", "transpose, direct", "ms", "GFLOP/s", "peak");
         squares().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Direct), None));
     }
@@ -157,7 +220,11 @@ impl Bench {
         let residual = layer.residual.then_some(&*residual);
         fastest(|| {
             let input = View::new(self.batch, layer.map, layer.map, geometry.in_channels, &input);
-            convolution.forward(input, Epilogue::Activation { residual, relu: true }, &mut output);
+            convolution.forward(
+                input,
+                Epilogue::Activation { residual, activation: Some(Activation::Relu) },
+                &mut output,
+            );
         })
     }
 

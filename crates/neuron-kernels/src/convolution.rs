@@ -1,3 +1,4 @@
+use crate::depthwise::Depthwise;
 use crate::direct::{Direct, Filter, Sampling};
 use crate::epilogue::Epilogue;
 use crate::microkernel::{FullEpilogue, Isa, Size};
@@ -27,6 +28,19 @@ pub struct Convolution {
     geometry: ConvGeometry,
     algorithm: Algorithm,
     bias: Vec<f32>,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// Products over channels, and for 3x3 kernels what saves multiplications.
+    Dense(Box<Dense>),
+    /// A kernel a channel.
+    Depthwise(Depthwise),
+}
+
+#[derive(Debug)]
+struct Dense {
     direct: Direct,
     /// 16/9 and 36/9 of the weights' memory: made when a map first asks for them.
     winograd2: OnceLock<Winograd>,
@@ -56,13 +70,20 @@ impl Convolution {
         geometry.check(weight);
         let ConvGeometry { out_channels, groups, window: Window { kernel, dilation, .. }, .. } = geometry;
         let [inputs, outputs] = geometry.group();
-        let filter = Filter { groups, inputs, outputs, kernel, dilation };
-        let direct = Direct::new(isa, filter, |out, channel, [y, x]| {
+        let at = |out: usize, channel: usize, [y, x]: [usize; 2]| {
             weight[((out * inputs + channel) * kernel[0] + y) * kernel[1] + x]
-        });
+        };
+        let form = if geometry.is_depthwise() {
+            let weight = |channel: usize, tap: [usize; 2]| at(channel, 0, tap);
+            Form::Depthwise(Depthwise::new(isa, out_channels, [kernel, dilation], weight))
+        } else {
+            let direct = Direct::new(isa, Filter { groups, inputs, outputs, kernel, dilation }, at);
+            let (winograd2, winograd4) = (OnceLock::new(), OnceLock::new());
+            Form::Dense(Box::new(Dense { direct, winograd2, winograd4 }))
+        };
         let bias = bias.map_or_else(|| vec![0.0; out_channels], <[f32]>::to_vec);
         assert_eq!(bias.len(), out_channels, "bias of {geometry:?}");
-        Self { geometry, algorithm, bias, direct, winograd2: OnceLock::new(), winograd4: OnceLock::new() }
+        Self { geometry, algorithm, bias, form }
     }
 
     /// Overwrites `output` with `epilogue(conv(input) + bias)`.
@@ -87,14 +108,13 @@ impl Convolution {
         assert_eq!(output.len(), expected, "output of {:?} for {:?}", self.geometry, input.size());
         epilogue.check(output.len());
         let origin = window.padding.map(|padding| -(padding as isize));
-        match self.tile_size(positions) {
-            Some(size) => self.winograd(size).forward(input, origin, positions, &epilogue, output),
-            None => self.direct.forward(
-                input,
-                &Sampling { stride: window.stride, origin, positions },
-                &epilogue,
-                output,
-            ),
+        let sampling = Sampling { stride: window.stride, origin, positions };
+        match &self.form {
+            Form::Depthwise(depthwise) => depthwise.forward(input, &sampling, &epilogue, output),
+            Form::Dense(dense) => match self.tile_size(dense, positions) {
+                Some(size) => dense.winograd(size).forward(input, origin, positions, &epilogue, output),
+                None => dense.direct.forward(input, &sampling, &epilogue, output),
+            },
         }
     }
 
@@ -103,7 +123,7 @@ impl Convolution {
     }
 
     /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
-    fn tile_size(&self, [height, width]: [usize; 2]) -> Option<Size> {
+    fn tile_size(&self, dense: &Dense, [height, width]: [usize; 2]) -> Option<Size> {
         let ConvGeometry { window: Window { kernel, stride, dilation, .. }, in_channels, .. } = self.geometry;
         let minimal_filtering = (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2]);
         let applies = self.algorithm == Algorithm::Auto && minimal_filtering && in_channels >= 16;
@@ -112,10 +132,12 @@ impl Convolution {
             return None;
         }
         // What the weights of a 4x4 tile take: 36 frequencies for 9 places.
-        let weights = 36 * self.direct.weight_len() / 9;
+        let weights = 36 * dense.direct.weight_len() / 9;
         Some(if weights * size_of::<f32>() > LARGE_BYTES { Size::F2 } else { Size::F4 })
     }
+}
 
+impl Dense {
     fn winograd(&self, size: Size) -> &Winograd {
         let form = match size {
             Size::F2 => &self.winograd2,

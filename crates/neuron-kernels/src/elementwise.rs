@@ -1,24 +1,25 @@
 //! Passes over whole maps that no convolution could take along.
+use crate::microkernel::{Activation, Isa, activate_line, add_line, scale_line_in_place, scale_shift_line};
 
 /// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
 pub(super) const CHUNK: usize = 8192;
 
-/// `relu?(input * scale + shift)` by channel: a batch norm that could not be folded.
+/// `activation?(input * scale + shift)` by channel: a batch norm that could not be folded.
 ///
 /// # Shapes
 /// * `input`, `output`: `[.., channels]`
 /// * `scale`, `shift`: `[channels]`
-pub fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
-    let channels = scale.len();
-    let chunk = channels * (CHUNK / channels).max(1);
+pub fn scale_shift(
+    input: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    activation: Option<Activation>,
+    output: &mut [f32],
+) {
+    let (isa, chunk) = (Isa::detected(), scale.len() * (CHUNK / scale.len()).max(1));
     neuron_threads::for_each(output.chunks_mut(chunk), |index, values| {
         let inputs = &input[index * chunk..][..values.len()];
-        for (values, inputs) in values.chunks_exact_mut(channels).zip(inputs.chunks_exact(channels)) {
-            for (((value, input), scale), shift) in values.iter_mut().zip(inputs).zip(scale).zip(shift) {
-                let sum = input * scale + shift;
-                *value = if relu { rectified(sum) } else { sum };
-            }
-        }
+        scale_shift_line(isa, inputs, [scale, shift], activation, values);
     });
 }
 
@@ -31,21 +32,18 @@ pub fn copy(input: &[f32], output: &mut [f32]) {
 
 /// `output = relu(input)`.
 pub fn relu(input: &[f32], output: &mut [f32]) {
+    let isa = Isa::detected();
     neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
-        let inputs = &input[index * CHUNK..][..values.len()];
-        values.iter_mut().zip(inputs).for_each(|(value, input)| *value = rectified(*input));
+        activate_line(isa, Activation::Relu, &input[index * CHUNK..][..values.len()], values);
     });
 }
 
-/// `output = relu?(left + right)`.
-pub fn add(left: &[f32], right: &[f32], relu: bool, output: &mut [f32]) {
+/// `output = activation?(left + right)`.
+pub fn add(left: &[f32], right: &[f32], activation: Option<Activation>, output: &mut [f32]) {
+    let isa = Isa::detected();
     neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
-        let at = index * CHUNK;
-        let pairs = left[at..][..values.len()].iter().zip(&right[at..][..values.len()]);
-        for (value, (left, right)) in values.iter_mut().zip(pairs) {
-            let sum = left + right;
-            *value = if relu { rectified(sum) } else { sum };
-        }
+        let part = index * CHUNK..index * CHUNK + values.len();
+        add_line(isa, [&left[part.clone()], &right[part]], activation, values);
     });
 }
 
@@ -63,12 +61,8 @@ pub fn update(values: &mut [f32], other: &[f32], change: impl Fn(f32, f32) -> f3
 /// * `values`: `[.., channels]`
 /// * `scale`: `[channels]`
 pub fn scale_by_channel(values: &mut [f32], scale: &[f32]) {
-    let channels = scale.len();
-    neuron_threads::for_each(values.chunks_mut(channels * (CHUNK / channels).max(1)), |_, values| {
-        for position in values.chunks_exact_mut(channels) {
-            position.iter_mut().zip(scale).for_each(|(value, scale)| *value *= scale);
-        }
-    });
+    let (isa, chunk) = (Isa::detected(), scale.len() * (CHUNK / scale.len()).max(1));
+    neuron_threads::for_each(values.chunks_mut(chunk), |_, values| scale_line_in_place(isa, values, scale));
 }
 
 /// Replaces negative values by 0; NaN stays.
@@ -129,6 +123,7 @@ fn rectified(value: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nan_survives_a_relu() {
@@ -140,8 +135,43 @@ mod tests {
     #[test]
     fn a_norm_is_applied_by_channel() {
         let mut output = [0.0; 4];
-        scale_shift(&[1.0, 2.0, 3.0, 4.0], &[2.0, -1.0], &[0.5, 1.0], true, &mut output);
+        scale_shift(&[1.0, 2.0, 3.0, 4.0], &[2.0, -1.0], &[0.5, 1.0], Some(Activation::Relu), &mut output);
         assert_eq!(output, [2.5, 0.0, 6.5, 0.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn passes_with_an_activation_are_two_passes(
+            rows in 1usize..9, channels in 1usize..70, index in 0usize..8, seed in 0usize..1000,
+        ) {
+            use Activation::*;
+            let last = [None, Some(Relu), Some(Relu6), Some(Sigmoid), Some(HardSigmoid), Some(Silu), Some(HardSwish),
+                Some(Gelu)][index];
+            let noise = |len: usize, from: usize| -> Vec<f32> {
+                (0..len).map(|at| ((at * 7919 + (seed + from) * 104_729) % 2003) as f32 / 200.0 - 5.0).collect()
+            };
+            let len = rows * channels;
+            let (left, right) = (noise(len, 0), noise(len, 1));
+            let (scale, shift) = (noise(channels, 2), noise(channels, 3));
+            let sums: Vec<f32> = left.iter().zip(&right).map(|(left, right)| left + right).collect();
+            let channel = |at: usize| (scale[at % channels], shift[at % channels]);
+            let shifted: Vec<f32> = (0..len).map(|at| left[at] * channel(at).0 + channel(at).1).collect();
+            let activated = |values: Vec<f32>| {
+                let mut output = values.clone();
+                if let Some(last) = last {
+                    crate::activate(last, &values, &mut output);
+                }
+                output
+            };
+            let mut output = vec![f32::NAN; len];
+            add(&left, &right, last, &mut output);
+            prop_assert_eq!(&output, &activated(sums));
+            scale_shift(&left, &scale, &shift, last, &mut output);
+            prop_assert_eq!(&output, &activated(shifted));
+            let mut scaled = left.clone();
+            scale_by_channel(&mut scaled, &scale);
+            prop_assert!((0..len).all(|at| scaled[at] == left[at] * channel(at).0));
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
-use crate::microkernel::{FullEpilogue, Last};
+use crate::microkernel::{Activation, FullEpilogue, Last};
 
-/// What happens to a convolution's sums while they are still in registers.
+/// What happens to a convolution's sums while they are still in registers, or at least in the first-level cache.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a> {
-    /// `relu?(conv + bias + residual?)`
+    /// `activation?(conv + bias + residual?)`
     Activation {
         /// Added after the bias; laid out like the output.
         residual: Option<&'a [f32]>,
-        /// Whether negative values become 0 (NaN stays NaN).
-        relu: bool,
+        /// The same bits as [`activate`](crate::activate) would give afterwards.
+        activation: Option<Activation>,
     },
     /// `numerator / (conv + bias + eps)`: the quotient `R / z` of layer-wise relevance propagation.
     Quotient {
@@ -46,11 +46,9 @@ impl<'a> Epilogue<'a> {
     /// With the bias that comes before it.
     pub(super) fn with_bias(self, bias: &'a [f32]) -> FullEpilogue<'a> {
         match self {
-            Self::Activation { residual, relu: false } => {
-                FullEpilogue { bias, addend: residual, last: Last::Keep }
-            }
-            Self::Activation { residual, relu: true } => {
-                FullEpilogue { bias, addend: residual, last: Last::Relu }
+            Self::Activation { residual, activation } => {
+                let last = activation.map_or(Last::Keep, Last::Activate);
+                FullEpilogue { bias, addend: residual, last }
             }
             Self::Quotient { numerator, eps } => {
                 FullEpilogue { bias, addend: None, last: Last::Quotient { numerator, eps } }

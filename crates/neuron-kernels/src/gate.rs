@@ -1,5 +1,6 @@
 //! Maps whose channels are scaled by a number that an item has for each: squeeze and excitation.
 use crate::elementwise::CHUNK;
+use crate::microkernel::{Isa, scale_line, scale_line_in_place};
 use crate::shape::View;
 
 /// `output = input * gate`
@@ -14,14 +15,10 @@ pub fn multiply_by_gate(input: View<'_>, gate: &[f32], output: &mut [f32]) {
     input.check();
     assert_eq!(gate.len(), input.batch * input.channels, "gates of [batch, channels]");
     assert_eq!(output.len(), input.data.len(), "output of the gate");
+    let isa = Isa::detected();
     by_item(output, input.item_len(), input.channels, |item, at, output| {
         let gate = &gate[item * input.channels..][..input.channels];
-        let inputs = input.data[at..][..output.len()].chunks_exact(input.channels);
-        for (output, input) in output.chunks_exact_mut(input.channels).zip(inputs) {
-            for ((output, input), gate) in output.iter_mut().zip(input).zip(gate) {
-                *output = input * gate;
-            }
-        }
+        scale_line(isa, &input.data[at..][..output.len()], gate, output);
     });
 }
 
@@ -43,12 +40,9 @@ pub fn scale_by_gate(signal: &mut [f32], gate: &[f32], channels: usize) {
         "a signal of [{}, .., {channels}]",
         gate.len() / channels
     );
-    let item_len = signal.len() / gate.len() * channels;
+    let (isa, item_len) = (Isa::detected(), signal.len() / gate.len() * channels);
     by_item(signal, item_len, channels, |item, _, signal| {
-        let gate = &gate[item * channels..][..channels];
-        for position in signal.chunks_exact_mut(channels) {
-            position.iter_mut().zip(gate).for_each(|(value, gate)| *value *= gate);
-        }
+        scale_line_in_place(isa, signal, &gate[item * channels..][..channels]);
     });
 }
 

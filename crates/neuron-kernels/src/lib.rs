@@ -12,6 +12,7 @@ mod activation;
 mod bf16;
 mod channels;
 mod convolution;
+mod depthwise;
 mod direct;
 mod elementwise;
 mod epilogue;

@@ -1,4 +1,5 @@
 //! Convolutions as their definitions read: slow, obvious, and what every kernel is tested against.
+use crate::activation::{Activation, activate};
 use crate::epilogue::{Epilogue, Gate, TransposeEpilogue};
 use crate::shape::{ConvGeometry, View};
 
@@ -37,14 +38,21 @@ pub(super) fn convolution(
             sum += bias.map_or(0.0, |bias| bias[channel]);
             let at = position * out_channels + channel;
             *value = match epilogue {
-                Epilogue::Activation { residual, relu } => {
+                Epilogue::Activation { residual, activation } => {
                     let sum = sum + residual.map_or(0.0, |residual| residual[at]);
-                    if relu && sum < 0.0 { 0.0 } else { sum }
+                    activation.map_or(sum, |activation| activated(activation, sum))
                 }
                 Epilogue::Quotient { numerator, eps } => numerator[at] / (sum + eps),
             };
         }
     });
+}
+
+/// One value of what is tested by itself.
+fn activated(activation: Activation, value: f32) -> f32 {
+    let mut output = [f32::NAN];
+    activate(activation, &[value], &mut output);
+    output[0]
 }
 
 /// The gradient of [`convolution`] with respect to its input.

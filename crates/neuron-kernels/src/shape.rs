@@ -91,6 +91,11 @@ impl ConvGeometry {
         [self.in_channels / self.groups, self.out_channels / self.groups]
     }
 
+    /// Whether every channel has a kernel of its own.
+    pub(super) fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.group() == [1, 1]
+    }
+
     pub(super) fn check(&self, weight: &[f32]) {
         let Window { kernel, stride, dilation, ceil_mode, .. } = self.window;
         let positive = [kernel, stride, dilation].iter().flatten().all(|value| *value > 0);

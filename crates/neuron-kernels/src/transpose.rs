@@ -2,13 +2,16 @@ use crate::convolution::{Algorithm, Convolution};
 use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::Isa;
 use crate::shape::{ConvGeometry, View};
+use depthwise::StridedDepthwise;
 use neuron_geometry::Window;
 use scatter::Scatter;
 use std::array::from_fn;
 use strided::Strided;
 
+mod depthwise;
 mod scatter;
 mod strided;
+mod taps;
 
 /// The gradient of a convolution with respect to its input, on frozen weights.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ enum Form {
     Convolution(Box<Convolution>),
     /// Larger strides: one small convolution for each remainder of the position.
     Strided(Strided),
+    /// The same, with a kernel a channel.
+    StridedDepthwise(StridedDepthwise),
     /// Few channels to write: products scattered over the positions.
     Scatter(Scatter),
 }
@@ -62,6 +67,8 @@ impl ConvolutionTranspose {
                 ..geometry
             };
             Form::Convolution(Box::new(Convolution::for_isa(isa, reverse, &turned, None, algorithm)))
+        } else if geometry.is_depthwise() {
+            Form::StridedDepthwise(StridedDepthwise::new(isa, geometry, weight))
         } else {
             Form::Strided(Strided::new(isa, geometry, weight))
         };
@@ -95,6 +102,7 @@ impl ConvolutionTranspose {
                 reverse.run(gradient, epilogue.with_bias(reverse.bias()), output);
             }
             Form::Strided(strided) => strided.forward(gradient, size, epilogue, output),
+            Form::StridedDepthwise(strided) => strided.forward(gradient, size, epilogue, output),
             Form::Scatter(scatter) => scatter.forward(gradient, size, epilogue, output),
         }
     }

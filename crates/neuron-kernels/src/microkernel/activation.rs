@@ -23,16 +23,39 @@ pub enum Activation {
     Gelu,
 }
 
+impl Activation {
+    /// Whether it takes more than a few instructions: it is then not computed among a tile's sums, which need all
+    /// registers, but when they have just been stored.
+    pub(super) fn is_long(self) -> bool {
+        matches!(self, Self::Sigmoid | Self::Silu | Self::Gelu)
+    }
+}
+
+/// Rows of neighbouring values, `pitch` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Lines {
+    pub(super) count: usize,
+    pub(super) pitch: usize,
+    pub(super) len: usize,
+}
+
+impl Lines {
+    pub(super) fn one(len: usize) -> Self {
+        Self { count: 1, pitch: 0, len }
+    }
+}
+
 /// `output = activation(input)`
 ///
 /// # Safety
-/// The machine has the instruction set; the pointers, which may be the same, are valid for `len` values.
-pub(super) type Activate = unsafe fn(activation: Activation, input: *const f32, output: *mut f32, len: usize);
+/// The machine has the instruction set; the pointers, which may be the same, are valid for all lines.
+pub(super) type Activate =
+    unsafe fn(activation: Activation, input: *const f32, output: *mut f32, lines: Lines);
 
 /// `signal *= activation'(input)`, for a guided signal without what is negative then.
 ///
 /// # Safety
-/// As for [`Activate`].
+/// The machine has the instruction set; the pointers are valid for `len` values.
 pub(super) type PassBack =
     unsafe fn(activation: Activation, guided: bool, input: *const f32, signal: *mut f32, len: usize);
 
@@ -43,14 +66,17 @@ pub(super) unsafe fn activate_vectors<S: Lanes>(
     activation: Activation,
     input: *const f32,
     output: *mut f32,
-    len: usize,
+    lines: Lines,
 ) {
     // One loop for each: a choice in the loop would be made for every vector.
     macro_rules! map {
         ($function:ident) => {
-            each_vector!(S, len, at, count: {
-                $function(S::load_up_to(input.add(at), count)).store_up_to(output.add(at), count);
-            })
+            for line in 0..lines.count {
+                let (input, output) = (input.add(line * lines.pitch), output.add(line * lines.pitch));
+                each_vector!(S, lines.len, at, count: {
+                    $function(S::load_up_to(input.add(at), count)).store_up_to(output.add(at), count);
+                });
+            }
         };
     }
     // SAFETY: passed on to the caller.
@@ -107,8 +133,11 @@ macro_rules! formulas {
     ($($(#[$doc:meta])* $name:ident($($argument:ident),+) $body:block)*) => {
         $(
             $(#[$doc])*
+            ///
+            /// # Safety
+            /// As for [`Lanes`].
             #[inline(always)]
-            unsafe fn $name<S: Lanes>($($argument: S),+) -> S {
+            pub(super) unsafe fn $name<S: Lanes>($($argument: S),+) -> S {
                 // SAFETY: the callers enable the instruction set.
                 unsafe { $body }
             }

@@ -1,5 +1,7 @@
-//! What follows the sums: bias, addend and one last step, the same for vectors and for single values.
-use super::lanes::Lanes;
+//! What follows the sums: bias, addend and one last step.
+use super::activation::{Activation, Lines, hard_sigmoid, hard_swish, relu6};
+use super::isa::Isa;
+use super::lanes::{Lanes, each_vector};
 use std::ptr::null;
 
 /// `last(sum + bias + addend?)`, or for a product `last(sum + bias) + addend?`; the slices are laid out like the whole
@@ -19,7 +21,7 @@ pub(crate) struct FullEpilogue<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Last<'a> {
     Keep,
-    Relu,
+    Activate(Activation),
     /// `numerator / (value + eps)`
     Quotient {
         numerator: &'a [f32],
@@ -37,7 +39,7 @@ impl<'a> Last<'a> {
     /// The slice that takes part, if there is one.
     fn operand(&self) -> Option<&'a [f32]> {
         match *self {
-            Self::Keep | Self::Relu => None,
+            Self::Keep | Self::Activate(_) => None,
             Self::Quotient { numerator: slice, .. }
             | Self::Mask(slice)
             | Self::MaskRelu(slice)
@@ -66,24 +68,15 @@ impl<'a> FullEpilogue<'a> {
         assert!(slices.all(|slice| slice.len() >= end), "epilogue of an output of at least {end} values");
     }
 
-    /// The finished value at `column` of the bias and index `at` of the output.
-    #[inline(always)]
-    pub(super) fn value(&self, sum: f32, column: usize, at: usize) -> f32 {
-        let mut value = sum + self.bias[column];
-        if let Last::Multiply(factor) = self.last {
-            value *= factor[at];
-        }
-        let value = self.addend.map_or(value, |addend| value + addend[at]);
+    /// What is still to do where the kernels have put their results, see [`FullEpilogue::raw`].
+    pub(super) fn later(&self) -> Later {
         match self.last {
-            Last::Keep | Last::Multiply(_) => value,
-            Last::Relu => relu(value),
-            Last::Quotient { numerator, eps } => numerator[at] / (value + eps),
-            Last::Mask(gate) => where_positive(value, gate[at]),
-            Last::MaskRelu(gate) => relu(where_positive(value, gate[at])),
+            Last::Activate(activation) if activation.is_long() => Later(Some(activation)),
+            _ => Later(None),
         }
     }
 
-    /// The slices as pointers, for the kernels.
+    /// The slices as pointers, for the kernels: all but a long activation, which is left for [`Later`].
     pub(super) fn raw(&self) -> RawEpilogue {
         let pointer = |slice: Option<&[f32]>| slice.map_or(null(), <[f32]>::as_ptr);
         RawEpilogue {
@@ -92,7 +85,13 @@ impl<'a> FullEpilogue<'a> {
             operand: pointer(self.last.operand()),
             last: match self.last {
                 Last::Keep => RawLast::Keep,
-                Last::Relu => RawLast::Relu,
+                Last::Activate(activation) => match activation {
+                    Activation::Relu => RawLast::Relu,
+                    Activation::Relu6 => RawLast::Relu6,
+                    Activation::HardSigmoid => RawLast::HardSigmoid,
+                    Activation::HardSwish => RawLast::HardSwish,
+                    Activation::Sigmoid | Activation::Silu | Activation::Gelu => RawLast::Keep,
+                },
                 Last::Quotient { eps, .. } => RawLast::Quotient(eps),
                 Last::Mask(_) => RawLast::Mask,
                 Last::MaskRelu(_) => RawLast::MaskRelu,
@@ -102,12 +101,20 @@ impl<'a> FullEpilogue<'a> {
     }
 }
 
-fn relu(value: f32) -> f32 {
-    if value < 0.0 { 0.0 } else { value }
-}
+/// An activation of values that have just been stored and are still in the first-level cache.
+#[derive(Clone, Copy)]
+pub(super) struct Later(Option<Activation>);
 
-fn where_positive(value: f32, gate: f32) -> f32 {
-    if gate > 0.0 { value } else { 0.0 }
+impl Later {
+    /// # Safety
+    /// The machine has the instruction set; `output` is valid for all lines, exclusively.
+    #[inline(always)]
+    pub(super) unsafe fn finish(self, isa: &Isa, output: *mut f32, lines: Lines) {
+        if let Some(activation) = self.0 {
+            // SAFETY: passed on to the caller.
+            unsafe { (isa.activate)(activation, output, output, lines) };
+        }
+    }
 }
 
 /// A [`FullEpilogue`] without lifetimes. Null pointers stand for what is absent.
@@ -123,6 +130,9 @@ pub(super) struct RawEpilogue {
 pub(super) enum RawLast {
     Keep,
     Relu,
+    Relu6,
+    HardSigmoid,
+    HardSwish,
     Quotient(f32),
     Mask,
     MaskRelu,
@@ -148,30 +158,45 @@ impl RawEpilogue {
     #[inline(always)]
     pub(super) unsafe fn vector<S: Lanes>(&self, sums: S, column: usize, at: usize) -> S {
         // SAFETY: passed on to the caller.
+        unsafe { self.vector_up_to(sums, column, at, S::LEN) }
+    }
+
+    /// As [`RawEpilogue::vector`] where the slices cover `count <= LEN` values; the other lanes are arbitrary.
+    ///
+    /// # Safety
+    /// As for [`Lanes`]; the slices cover `count` values from there on.
+    #[inline(always)]
+    pub(super) unsafe fn vector_up_to<S: Lanes>(&self, sums: S, column: usize, at: usize, count: usize) -> S {
+        // SAFETY: passed on to the caller.
         unsafe {
-            let mut value = sums.add(S::load(self.bias.add(column)));
+            let mut value = sums.add(S::load_up_to(self.bias.add(column), count));
             if let RawLast::Multiply = self.last {
-                value = value.mul(S::load(self.operand.add(at)));
+                value = value.mul(S::load_up_to(self.operand.add(at), count));
             }
             if !self.addend.is_null() {
-                value = value.add(S::load(self.addend.add(at)));
+                value = value.add(S::load_up_to(self.addend.add(at), count));
             }
             match self.last {
                 RawLast::Keep | RawLast::Multiply => value,
                 RawLast::Relu => value.relu(),
-                RawLast::Quotient(eps) => S::load(self.operand.add(at)).div(value.add(S::splat(eps))),
-                RawLast::Mask => value.where_positive(S::load(self.operand.add(at))),
-                RawLast::MaskRelu => value.where_positive(S::load(self.operand.add(at))).relu(),
+                RawLast::Relu6 => relu6(value),
+                RawLast::HardSigmoid => hard_sigmoid(value),
+                RawLast::HardSwish => hard_swish(value),
+                RawLast::Quotient(eps) => {
+                    S::load_up_to(self.operand.add(at), count).div(value.add(S::splat(eps)))
+                }
+                RawLast::Mask => value.where_positive(S::load_up_to(self.operand.add(at), count)),
+                RawLast::MaskRelu => value.where_positive(S::load_up_to(self.operand.add(at), count)).relu(),
             }
         }
     }
 }
 
-/// `output = epilogue(sums)` for whole vectors.
+/// `output = epilogue(sums)`
 ///
 /// # Safety
-/// As for [`Lanes`]; the sums, the output and the slices cover `len` values, a multiple of `LEN`. Only to be inlined
-/// into a function that enables `S`.
+/// As for [`Lanes`]; the sums, the output and the slices cover `len` values. Only to be inlined into a function that
+/// enables `S`.
 #[inline(always)]
 pub(super) unsafe fn apply_to_vectors<S: Lanes>(
     sums: *const f32,
@@ -179,8 +204,63 @@ pub(super) unsafe fn apply_to_vectors<S: Lanes>(
     len: usize,
     epilogue: &RawEpilogue,
 ) {
-    for at in (0..len).step_by(S::LEN) {
-        // SAFETY: passed on to the caller.
-        unsafe { epilogue.vector(S::load(sums.add(at)), at, at).store(output.add(at)) };
+    // SAFETY: passed on to the caller.
+    unsafe {
+        each_vector!(S, len, at, count: {
+            let value = epilogue.vector_up_to(S::load_up_to(sums.add(at), count), at, at, count);
+            value.store_up_to(output.add(at), count);
+        });
+    }
+}
+
+/// Does `$body` for every accumulator. LLVM keeps an array in registers only where every loop over it is unrolled
+/// completely, and it unrolls short bodies only: one pass for each stage is three times faster than one for all.
+macro_rules! each {
+    ($r:ident, $j:ident: $body:expr) => {
+        for $r in 0..MR {
+            for $j in 0..NV {
+                $body;
+            }
+        }
+    };
+}
+pub(super) use each;
+
+/// The epilogue of a tile's sums, `MR` rows of `NV` vectors, whose outputs are `pitch` apart.
+///
+/// # Safety
+/// As for [`Lanes`]; the slices cover the tile. Only to be inlined into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Lanes, const MR: usize, const NV: usize>(
+    sums: &mut [[S; NV]; MR],
+    epilogue: &RawEpilogue,
+    pitch: usize,
+) {
+    let RawEpilogue { bias, addend, operand, last } = *epilogue;
+    let at = |r: usize, j: usize| r.wrapping_mul(pitch).wrapping_add(j * S::LEN);
+    // SAFETY: the caller vouches for the instruction set and the slices; `at` stays in MR rows of NV vectors.
+    unsafe {
+        each!(r, j: sums[r][j] = sums[r][j].add(S::load(bias.add(j * S::LEN))));
+        let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
+        if let RawLast::Multiply = last {
+            each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j)));
+        }
+        if !addend.is_null() {
+            each!(r, j: sums[r][j] = sums[r][j].add(S::load(addend.add(at(r, j)))));
+        }
+        match last {
+            RawLast::Keep | RawLast::Multiply => {}
+            RawLast::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
+            RawLast::Relu6 => each!(r, j: sums[r][j] = relu6(sums[r][j])),
+            RawLast::HardSigmoid => each!(r, j: sums[r][j] = hard_sigmoid(sums[r][j])),
+            RawLast::HardSwish => each!(r, j: sums[r][j] = hard_swish(sums[r][j])),
+            RawLast::Quotient(eps) => {
+                each!(r, j: sums[r][j] = operand(r, j).div(sums[r][j].add(S::splat(eps))));
+            }
+            RawLast::Mask => each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j))),
+            RawLast::MaskRelu => {
+                each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j)).relu());
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Matrix products on packed panels, in place in whatever memory rows and results lie.
+use super::activation::Lines;
 use super::block::MatrixMut;
 use super::epilogue::FullEpilogue;
 use super::isa::Isa;
+use super::line::apply_to_line;
 use super::tile::Tile;
 use std::ops::Range;
 
@@ -106,6 +108,11 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 // SAFETY: the instruction set was detected; `height` rows of A, a panel of B and of the bias are in
                 // bounds as asserted, C's are exclusively borrowed, and the epilogue's slices reach as far as C does.
                 unsafe { kernel(&tile) };
+                if let Some(epilogue) = &stage.epilogue {
+                    let lines = Lines { count: height, pitch: c.pitch, len: isa.panel };
+                    // SAFETY: as for the tile.
+                    unsafe { epilogue.later().finish(isa, tile.c, lines) };
+                }
             } else {
                 edge(isa, height, &tile, c, (row, column), stage);
             }
@@ -114,7 +121,7 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
     }
 }
 
-/// A tile that ends within a panel: computed beside C, then its columns are finished one by one.
+/// A tile that ends within a panel: computed beside C, then its rows are finished one by one.
 fn edge(
     isa: &Isa,
     height: usize,
@@ -134,13 +141,12 @@ fn edge(
     let beside = Tile { c: sums.as_mut_ptr(), c_pitch: isa.panel, epilogue: None, ..*tile };
     // SAFETY: as for a whole tile, with `sums` for C.
     unsafe { isa.tiles[height - 1](&beside) };
+    let epilogue = stage.epilogue.map(|epilogue| epilogue.at_column(column));
     for (r, sums) in sums.chunks_exact(isa.panel).take(height).enumerate() {
         let (values, at) = c.values(row + r, columns.clone());
-        for (j, (value, sum)) in values.iter_mut().zip(sums).enumerate() {
-            *value = match &stage.epilogue {
-                Some(epilogue) => epilogue.value(*sum, column + j, at + j),
-                None => *sum,
-            };
+        match &epilogue {
+            Some(epilogue) => apply_to_line(isa, sums, epilogue, (values, at)),
+            None => values.copy_from_slice(&sums[..values.len()]),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The kernels of each instruction set, and which of them this machine has.
-use super::activation::{Activate, Activation, PassBack, activate_vectors, pass_back_vectors};
+use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
+use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
+use super::elementwise::{self, Rows};
 use super::epilogue::{RawEpilogue, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
@@ -17,12 +19,18 @@ pub(crate) struct Isa {
     pub(crate) panel: usize,
     /// Kernels for 1, 2, ... rows.
     pub(super) tiles: &'static [TileKernel],
+    /// Kernels for 1, 2, ... positions of a depthwise convolution.
+    pub(super) strips: &'static [StripKernel],
+    pub(super) copy_strip: CopyStrip,
     /// See [`apply_to_vectors`].
     pub(super) epilogue: unsafe fn(*const f32, *mut f32, usize, &RawEpilogue),
     pub(super) activate: Activate,
     pub(super) pass_back: PassBack,
     /// Layer norms, forward and backward.
     pub(super) normalise: [normalise::Kernel; 2],
+    pub(super) scale_shift: elementwise::ScaleShift,
+    pub(super) add: elementwise::Add,
+    pub(super) scale: elementwise::Scale,
     winograd2: (winograd::Input, winograd::Output),
     winograd4: (winograd::Input, winograd::Output),
     /// Whether this machine can run them.
@@ -92,15 +100,27 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn strip_of<const MR: usize>(s: &Strip) {
+                // SAFETY: as for `kernel`.
+                unsafe { strip::<$lanes, MR, $vectors>(s) }
+            }
+
+            $(#[$enable])?
+            unsafe fn copy(copy: &Copy) {
+                // SAFETY: as for `kernel`.
+                unsafe { copy_strip::<$lanes, $vectors>(copy) }
+            }
+
+            $(#[$enable])?
             unsafe fn epilogue(sums: *const f32, output: *mut f32, len: usize, epilogue: &RawEpilogue) {
                 // SAFETY: as for `kernel`.
                 unsafe { apply_to_vectors::<$lanes>(sums, output, len, epilogue) }
             }
 
             $(#[$enable])?
-            unsafe fn activate(activation: Activation, input: *const f32, output: *mut f32, len: usize) {
+            unsafe fn activate(activation: Activation, input: *const f32, output: *mut f32, lines: Lines) {
                 // SAFETY: as for `kernel`.
-                unsafe { activate_vectors::<$lanes>(activation, input, output, len) }
+                unsafe { activate_vectors::<$lanes>(activation, input, output, lines) }
             }
 
             $(#[$enable])?
@@ -125,6 +145,30 @@ macro_rules! isa {
             unsafe fn normalise_backward(norm: &Norm) {
                 // SAFETY: as for `kernel`.
                 unsafe { normalise::backward::<$lanes>(norm) }
+            }
+
+            $(#[$enable])?
+            unsafe fn scale_shift(
+                input: *const f32,
+                affine: [*const f32; 2],
+                last: Option<Activation>,
+                output: *mut f32,
+                rows: Rows,
+            ) {
+                // SAFETY: as for `kernel`.
+                unsafe { elementwise::scale_shift::<$lanes>(input, affine, last, output, rows) }
+            }
+
+            $(#[$enable])?
+            unsafe fn add(terms: [*const f32; 2], last: Option<Activation>, output: *mut f32, len: usize) {
+                // SAFETY: as for `kernel`.
+                unsafe { elementwise::add::<$lanes>(terms, last, output, len) }
+            }
+
+            $(#[$enable])?
+            unsafe fn scale(input: *const f32, scale: *const f32, output: *mut f32, rows: Rows) {
+                // SAFETY: as for `kernel`.
+                unsafe { elementwise::scale::<$lanes>(input, scale, output, rows) }
             }
 
             $(#[$enable])?
@@ -156,10 +200,15 @@ macro_rules! isa {
                 lanes: <$lanes>::LEN,
                 panel: $vectors * <$lanes>::LEN,
                 tiles: &[$(kernel::<$rows>),*],
+                strips: &[$(strip_of::<$rows>),*],
+                copy_strip: copy,
                 epilogue,
                 activate,
                 pass_back,
                 normalise: [normalise_forward, normalise_backward],
+                scale_shift,
+                add,
+                scale,
                 winograd2: (input2, output2),
                 winograd4: (input4, output4),
                 detect: $detect,

@@ -1,5 +1,6 @@
 //! Kernels over neighbouring values.
-use super::activation::Activation;
+use super::activation::{Activation, Lines};
+use super::elementwise::Rows;
 use super::epilogue::FullEpilogue;
 use super::isa::Isa;
 use super::normalise::Norm;
@@ -17,11 +18,11 @@ pub(crate) fn apply_to_line(
     let len = line.len();
     assert!(sums.len() >= len && epilogue.bias.len() >= len, "sums and bias of a line of {len} values");
     epilogue.check_covers(at + len);
-    let whole = len - len % isa.lanes;
+    let start = line.as_mut_ptr();
     // SAFETY: the instruction set was detected, and all slices cover the line.
-    unsafe { (isa.epilogue)(sums.as_ptr(), line.as_mut_ptr(), whole, &epilogue.raw().offset(0, at)) };
-    for column in whole..len {
-        line[column] = epilogue.value(sums[column], column, at + column);
+    unsafe {
+        (isa.epilogue)(sums.as_ptr(), start, len, &epilogue.raw().offset(0, at));
+        epilogue.later().finish(isa, start, Lines::one(len));
     }
 }
 
@@ -31,8 +32,76 @@ pub(crate) fn apply_to_line(
 /// If the lengths differ.
 pub(crate) fn activate_line(isa: &Isa, activation: Activation, input: &[f32], output: &mut [f32]) {
     assert_eq!(input.len(), output.len(), "values and their activations");
-    // SAFETY: the instruction set was detected, and both slices have `len` values.
-    unsafe { (isa.activate)(activation, input.as_ptr(), output.as_mut_ptr(), output.len()) };
+    let one = Lines::one(output.len());
+    // SAFETY: the instruction set was detected, and both slices are one line.
+    unsafe { (isa.activate)(activation, input.as_ptr(), output.as_mut_ptr(), one) };
+}
+
+/// `output = activation?(input * scale + shift)` over whole positions of as many channels as there are scales.
+///
+/// # Panics
+/// If a length does not fit.
+pub(crate) fn scale_shift_line(
+    isa: &Isa,
+    input: &[f32],
+    [scale, shift]: [&[f32]; 2],
+    activation: Option<Activation>,
+    output: &mut [f32],
+) {
+    assert_eq!(scale.len(), shift.len(), "scales and shifts of the channels");
+    let rows = rows(input, scale, output);
+    let (affine, start) = ([scale.as_ptr(), shift.as_ptr()], output.as_mut_ptr());
+    // SAFETY: the instruction set was detected, and the slices are as long as `rows` has checked.
+    unsafe { (isa.scale_shift)(input.as_ptr(), affine, activation, start, rows) };
+    finish(isa, activation, output);
+}
+
+/// `output = activation?(left + right)`
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn add_line(isa: &Isa, terms: [&[f32]; 2], activation: Option<Activation>, output: &mut [f32]) {
+    assert!(terms.iter().all(|term| term.len() == output.len()), "terms and their sum");
+    // SAFETY: the instruction set was detected, and all slices have `len` values.
+    unsafe { (isa.add)(terms.map(<[f32]>::as_ptr), activation, output.as_mut_ptr(), output.len()) };
+    finish(isa, activation, output);
+}
+
+/// `output = input * scale` over whole positions of as many channels as there are scales.
+///
+/// # Panics
+/// If a length does not fit.
+pub(crate) fn scale_line(isa: &Isa, input: &[f32], scale: &[f32], output: &mut [f32]) {
+    let rows = rows(input, scale, output);
+    // SAFETY: the instruction set was detected, and the slices are as long as `rows` has checked.
+    unsafe { (isa.scale)(input.as_ptr(), scale.as_ptr(), output.as_mut_ptr(), rows) };
+}
+
+/// `values *= scale` over whole positions of as many channels as there are scales.
+///
+/// # Panics
+/// If a length does not fit.
+pub(crate) fn scale_line_in_place(isa: &Isa, values: &mut [f32], scale: &[f32]) {
+    let (rows, start) = (rows(values, scale, values), values.as_mut_ptr());
+    // SAFETY: as for `scale_line`; the same values are read and written, one vector after another.
+    unsafe { (isa.scale)(start, scale.as_ptr(), start, rows) };
+}
+
+/// What the kernels have left to do.
+fn finish(isa: &Isa, activation: Option<Activation>, output: &mut [f32]) {
+    if let Some(activation) = activation.filter(|activation| activation.is_long()) {
+        let (start, one) = (output.as_mut_ptr(), Lines::one(output.len()));
+        // SAFETY: the instruction set was detected, and the output is exclusively borrowed.
+        unsafe { (isa.activate)(activation, start, start, one) };
+    }
+}
+
+fn rows(input: &[f32], channels: &[f32], output: &[f32]) -> Rows {
+    let channels = channels.len();
+    let count = input.len() / channels;
+    assert_eq!(count * channels, input.len(), "values of positions of {channels} channels");
+    assert_eq!(output.len(), input.len(), "values and what they become");
+    Rows { count, channels }
 }
 
 /// `signal *= activation'(input)`, for a guided signal without what is negative then.
@@ -47,7 +116,7 @@ pub(crate) fn pass_line_back(
     signal: &mut [f32],
 ) {
     assert_eq!(input.len(), signal.len(), "values and their signals");
-    // SAFETY: as for `activate_line`.
+    // SAFETY: the instruction set was detected, and both slices have `len` values.
     unsafe { (isa.pass_back)(activation, guided, input.as_ptr(), signal.as_mut_ptr(), signal.len()) };
 }
 
@@ -84,10 +153,7 @@ pub(crate) fn normalise_line_back(
 }
 
 fn norm(input: &[f32], weight: &[f32], other: *const f32, eps: f64, output: &mut [f32]) -> Norm {
-    let channels = weight.len();
-    let rows = input.len() / channels;
-    assert_eq!(rows * channels, input.len(), "values of positions of {channels} channels");
-    assert_eq!(output.len(), input.len(), "values and what they become");
+    let Rows { count: rows, channels } = rows(input, weight, output);
     Norm {
         rows,
         channels,

@@ -3,13 +3,15 @@
 //! The functions that leave this module are safe: they check that slices are long enough before they hand pointers to a
 //! microkernel, and outputs are only ever cut into disjoint parts.
 //!
-//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`epilogue`], [`activation`] and
+//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`epilogue`], [`activation`],
 //! [`winograd`] are the microkernels, generic over them; [`isa`] is the table of those compiled for each set; [`gemm`], [`line`] and
 //! [`transform`] call them on slices. [`block`] and [`buffer`] are the memory that they work on.
 
 mod activation;
 mod block;
 mod buffer;
+mod depthwise;
+mod elementwise;
 mod epilogue;
 mod gemm;
 mod isa;
@@ -17,6 +19,7 @@ mod lanes;
 mod line;
 mod minimal;
 mod normalise;
+mod strip;
 mod tile;
 mod transform;
 mod winograd;
@@ -28,7 +31,11 @@ pub use buffer::{Aligned, Bf16Buffer, Buffer, Number};
 pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use isa::{Isa, wanted};
-pub(super) use line::{activate_line, apply_to_line, normalise_line, normalise_line_back, pass_line_back};
+pub(super) use line::{
+    activate_line, add_line, apply_to_line, normalise_line, normalise_line_back, pass_line_back, scale_line,
+    scale_line_in_place, scale_shift_line,
+};
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
+pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
 pub(super) use winograd::Size;

@@ -2,7 +2,7 @@
 //!
 //! Every output value is one chain of fused multiply-adds in ascending k that starts from 0. Neither the shape of the
 //! tile, nor the blocking, nor the instruction set changes the chain, so none of them changes a bit of the result.
-use super::epilogue::{RawEpilogue, RawLast};
+use super::epilogue::{RawEpilogue, each, finish};
 use super::lanes::{L1, L1_WRITE, L2, Lanes, prefetch};
 
 /// Floats in a cache line.
@@ -36,18 +36,6 @@ pub(super) struct Tile {
 /// The machine has the kernel's instruction set. A and B are readable as described; C and the epilogue's slices are
 /// valid for all rows of a whole panel, C exclusively.
 pub(super) type TileKernel = unsafe fn(&Tile);
-
-/// Does `$body` for every accumulator. LLVM keeps an array in registers only where every loop over it is unrolled
-/// completely, and it unrolls short bodies only: one pass for each stage is three times faster than one for all.
-macro_rules! each {
-    ($r:ident, $j:ident: $body:expr) => {
-        for $r in 0..MR {
-            for $j in 0..NV {
-                $body;
-            }
-        }
-    };
-}
 
 /// The kernel for `MR` rows of `NV` vectors.
 ///
@@ -98,26 +86,8 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
             }
             a = a.wrapping_add(t.gap);
         }
-        if let Some(RawEpilogue { bias, addend, operand, last }) = t.epilogue {
-            each!(r, j: sums[r][j] = sums[r][j].add(S::load(bias.add(j * S::LEN))));
-            let operand = |r: usize, j: usize| S::load(operand.add(at(r, j)));
-            if let RawLast::Multiply = last {
-                each!(r, j: sums[r][j] = sums[r][j].mul(operand(r, j)));
-            }
-            if !addend.is_null() {
-                each!(r, j: sums[r][j] = sums[r][j].add(S::load(addend.add(at(r, j)))));
-            }
-            match last {
-                RawLast::Keep | RawLast::Multiply => {}
-                RawLast::Relu => each!(r, j: sums[r][j] = sums[r][j].relu()),
-                RawLast::Quotient(eps) => {
-                    each!(r, j: sums[r][j] = operand(r, j).div(sums[r][j].add(S::splat(eps))));
-                }
-                RawLast::Mask => each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j))),
-                RawLast::MaskRelu => {
-                    each!(r, j: sums[r][j] = sums[r][j].where_positive(operand(r, j)).relu());
-                }
-            }
+        if let Some(epilogue) = &t.epilogue {
+            finish(&mut sums, epilogue, t.c_pitch);
         }
         each!(r, j: sums[r][j].store(t.c.add(at(r, j))));
     }

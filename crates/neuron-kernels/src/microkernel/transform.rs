@@ -1,7 +1,9 @@
 //! The two-dimensional transforms of Winograd's minimal filtering, from a map and into an output.
+use super::activation::Lines;
 use super::block::{BlockMut, MatrixMut};
 use super::epilogue::FullEpilogue;
 use super::isa::Isa;
+use super::line::apply_to_line;
 use super::winograd::{Inverse, MOST_LANES, MOST_OUTPUTS, Size};
 use std::array::from_fn;
 
@@ -90,11 +92,17 @@ pub(crate) fn transform_output(
     let transform = isa.winograd(size).1;
     // SAFETY: the instruction set was detected; the products, the bias and the slices were checked above, the pixels
     // are exclusively borrowed.
-    unsafe { transform(&tile) };
+    unsafe {
+        transform(&tile);
+        for y in 0..lines {
+            let row = Lines { count: pixels, pitch: pixel, len: whole };
+            epilogue.later().finish(isa, start.add(y * line), row);
+        }
+    }
     if whole == channels {
         return;
     }
-    // The channels of the last vector: transformed beside the output, then finished one by one.
+    // The channels of the last vector: transformed beside the output, then finished.
     let mut sums = [0f32; MOST_OUTPUTS * MOST_LANES];
     let beside = Inverse {
         products: products[whole..].as_ptr(),
@@ -107,11 +115,10 @@ pub(crate) fn transform_output(
     };
     // SAFETY: as above; the sums hold a whole vector for each pixel of a tile.
     unsafe { transform(&beside) };
+    let rest = epilogue.at_column(whole);
     for (y, x) in (0..lines).flat_map(|y| (0..pixels).map(move |x| (y, x))) {
         let (values, at) = block.line([0, y, x, 0]);
-        let sums = &sums[(y * size.outputs() + x) * isa.lanes..];
-        for channel in whole..channels {
-            values[channel] = epilogue.value(sums[channel - whole], channel, at + channel);
-        }
+        let sums = &sums[(y * size.outputs() + x) * isa.lanes..][..channels - whole];
+        apply_to_line(isa, sums, &rest, (&mut values[whole..], at + whole));
     }
 }

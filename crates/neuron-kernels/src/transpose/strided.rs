@@ -1,4 +1,5 @@
 //! Transposed convolutions of stride 2 and more, without multiplying by the zeros between the gradients.
+use super::taps::Taps;
 use crate::direct::{Blocks, Columns, Corner, Direct, Filter, ROWS};
 use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::{
@@ -30,41 +31,6 @@ struct Phase {
     taps: [Taps; 2],
     /// None where no window sees the positions.
     weight: Option<Direct>,
-}
-
-/// The kernel's places along an axis that see the positions of one remainder.
-///
-/// `dilation * tap` leaves the remainder by the stride for every `period`th tap or, if the greatest common divisor of
-/// dilation and stride does not divide the remainder, for none. From one such tap to the next the window moves by
-/// `dilation * period / stride`.
-#[derive(Clone, Copy, Debug)]
-struct Taps {
-    remainder: usize,
-    first: usize,
-    period: usize,
-    count: usize,
-    /// Distance of the windows of neighbouring taps.
-    apart: usize,
-}
-
-impl Taps {
-    fn new(window: Window, axis: usize, remainder: usize) -> Self {
-        let (kernel, stride, dilation) = (window.kernel[axis], window.stride[axis], window.dilation[axis]);
-        let period = (1..stride).find(|period| (dilation * period).is_multiple_of(stride)).unwrap_or(stride);
-        let first = (0..period.min(kernel)).find(|tap| dilation * tap % stride == remainder);
-        Self {
-            remainder,
-            first: first.unwrap_or(0),
-            period,
-            count: first.map_or(0, |first| (kernel - first).div_ceil(period)),
-            apart: dilation * period / stride,
-        }
-    }
-
-    /// The tap of the `index`th window: windows in ascending order are taps in descending order.
-    fn of_window(&self, index: usize) -> usize {
-        self.first + self.period * (self.count - 1 - index)
-    }
 }
 
 impl Strided {
@@ -163,8 +129,8 @@ impl Strided {
             let item = block.first[1];
             corners.extend(self.positions(phase, &block).map(|(y, x)| Corner {
                 item,
-                top: self.first_window(phase, 0, block.first[2] + y),
-                left: self.first_window(phase, 1, x),
+                top: phase.taps[0].first_window(block.first[2] + y),
+                left: phase.taps[1].first_window(x),
             }));
         }
         with_scratch(corners.len() * columns, |sums| {
@@ -186,13 +152,6 @@ impl Strided {
                 }
             }
         });
-    }
-
-    /// The first window along an axis that sees position `at`, which belongs to the phase; may lie before the first.
-    fn first_window(&self, phase: &Phase, axis: usize, at: usize) -> isize {
-        let (Window { stride, padding, dilation, .. }, taps) = (self.geometry.window, &phase.taps[axis]);
-        let seen_by_first_tap = (at + padding[axis]) as isize - (dilation[axis] * taps.first) as isize;
-        seen_by_first_tap / stride[axis] as isize - (taps.apart * taps.count.saturating_sub(1)) as isize
     }
 
     /// The lines and columns of a block that belong to a phase.

@@ -62,7 +62,7 @@ impl HostOp for Activation {
             Rule::Deconvolution => clamp_negative(pool.own(&mut signal)),
             // The sigmoids of gates are no units' activations.
             Rule::Guided if self.is_of_a_gate() => {
-                activation_gradient(self.function, input(), pool.own(&mut signal))
+                activation_gradient(self.function, input(), pool.own(&mut signal));
             }
             Rule::Guided => activation_gradient_guided(self.function, input(), pool.own(&mut signal)),
             _ => activation_gradient(self.function, input(), pool.own(&mut signal)),

@@ -36,7 +36,7 @@ impl Op for Add {
 
 impl HostOp for Add {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        add(call.input.data, call.others[0].data, call.activation.is_some(), output);
+        add(call.input.data, call.others[0].data, call.activation, output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

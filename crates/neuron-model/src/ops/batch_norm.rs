@@ -45,7 +45,7 @@ impl Op for BatchNorm {
 impl HostOp for BatchNorm {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
         let affine = call.weights.prepared.affine(call.weights.owner, self.eps);
-        scale_shift(call.input.data, &affine.scale, &affine.shift, call.activation.is_some(), output);
+        scale_shift(call.input.data, &affine.scale, &affine.shift, call.activation, output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

@@ -45,7 +45,7 @@ impl Op for LayerScale {
 impl HostOp for LayerScale {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
         let scale = call.weights.prepared.tensor(call.weights.owner, SCALE);
-        scale_shift(call.input.data, scale, &vec![0.0; scale.len()], false, output);
+        scale_shift(call.input.data, scale, &vec![0.0; scale.len()], None, output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

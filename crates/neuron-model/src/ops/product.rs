@@ -32,14 +32,9 @@ pub(super) struct Sliding<'a> {
 impl<'a> Sliding<'a> {
     /// `relu?(product + bias + addend?)`
     pub(super) fn forward(&self, call: &Forward<'_>, choice: Choice<'_>, output: &mut [f32]) {
-        let relu = call.activation == Some(Activation::Relu);
-        let epilogue = Epilogue::Activation { residual: call.addend, relu };
+        let epilogue = Epilogue::Activation { residual: call.addend, activation: call.activation };
         let Weighted { prepared, owner, .. } = self.weights;
         prepared.convolution(owner, self.geometry, choice).forward(call.input, epilogue, output);
-        if let Some(activation) = call.activation.filter(|_| !relu) {
-            let sums = output.to_vec();
-            neuron_kernels::activate(activation, &sums, output);
-        }
     }
 
     /// As [`Sliding::forward`], on maps of bf16 numbers.
@@ -172,7 +167,7 @@ impl<'a> Sliding<'a> {
     /// The product of any input of its shape and a part of the weights; whole weights come with their bias.
     pub(super) fn product(&self, part: Part, input: View<'_>, output: &mut [f32]) {
         let Weighted { prepared, owner, .. } = self.weights;
-        let epilogue = Epilogue::Activation { residual: None, relu: false };
+        let epilogue = Epilogue::Activation { residual: None, activation: None };
         prepared.convolution(owner, self.geometry, self.choice(part)).forward(input, epilogue, output);
     }
 

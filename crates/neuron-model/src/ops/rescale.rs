@@ -51,7 +51,7 @@ impl Op for Rescale {
 
 impl HostOp for Rescale {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        scale_shift(call.input.data, &self.scale, &self.shift, false, output);
+        scale_shift(call.input.data, &self.scale, &self.shift, None, output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

@@ -4,7 +4,9 @@ use neuron_geometry::Window;
 
 use super::*;
 use crate::cuda::device_weights::channels_last;
-use neuron_kernels::{Algorithm, AveragePool, ConvGeometry, Convolution, Divisor, Epilogue, MaxPool};
+use neuron_kernels::{
+    Activation, Algorithm, AveragePool, ConvGeometry, Convolution, Divisor, Epilogue, MaxPool,
+};
 
 #[test]
 fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
@@ -16,10 +18,11 @@ fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
         let arguments =
             [read(&input), read(&scale), read(&shift), write(&mut found), whole(CHANNELS), relu.into()];
         gpu.run("scale_shift", LEN, &arguments);
-        kernels::scale_shift(&input, &scale, &shift, relu, &mut expected);
+        let activation = relu.then_some(Activation::Relu);
+        kernels::scale_shift(&input, &scale, &shift, activation, &mut expected);
         assert_same(&found, &expected, "scale_shift");
         gpu.run("add", LEN, &[read(&input), read(&other), write(&mut found), relu.into()]);
-        kernels::add(&input, &other, relu, &mut expected);
+        kernels::add(&input, &other, activation, &mut expected);
         assert_same(&found, &expected, "add");
         for residual in [NONE, read(&other)] {
             found.copy_from_slice(&input);
@@ -167,7 +170,7 @@ fn convolutions_that_cudnn_has_not_are_those_of_the_cpu() {
 
         let on_cpu = Convolution::new(geometry, &weight, None, Algorithm::Direct);
         let mut expected = vec![0.0; output.len()];
-        let epilogue = Epilogue::Activation { residual: None, relu: false };
+        let epilogue = Epilogue::Activation { residual: None, activation: None };
         on_cpu.forward(View::new(BATCH, HEIGHT, WIDTH, in_channels, &input), epilogue, &mut expected);
         for (found, expected) in output.iter().zip(&expected) {
             assert!((found - expected).abs() < 1e-4, "{geometry:?}: {found} for {expected}");

@@ -1,0 +1,120 @@
+//! Depthwise convolutions: a strip of channels, each with a kernel of its own, over some positions of a line.
+//!
+//! Every output value is one chain of fused multiply-adds, kernel row by kernel row, that starts from 0, as in
+//! [`tile`](super::tile). Each input that is loaded is multiplied once; each weight, once for every position of a block.
+use super::epilogue::{RawEpilogue, finish};
+use super::lanes::{Lanes, each_vector};
+
+/// One call of a kernel.
+pub(super) struct Strip {
+    /// What the first position's first kernel place sees, and the distances of neighbouring positions' windows, of kernel
+    /// columns and of kernel rows.
+    pub(super) input: *const f32,
+    pub(super) position: usize,
+    pub(super) column: usize,
+    pub(super) row: usize,
+    /// Height and width of the kernel.
+    pub(super) kernel: [usize; 2],
+    /// `[kernel row, kernel column, channel of the strip]`
+    pub(super) weight: *const f32,
+    /// The first position's first channel, and the distance of positions.
+    pub(super) output: *mut f32,
+    pub(super) pitch: usize,
+    /// The slices begin where the output does. `None` leaves the sums as they are.
+    pub(super) epilogue: Option<RawEpilogue>,
+}
+
+/// A kernel for a fixed number of positions.
+///
+/// # Safety
+/// The machine has the kernel's instruction set. The inputs and weights are readable as described, for whole strips; the
+/// output and the epilogue's slices are valid for a strip of each position, the output exclusively.
+pub(super) type StripKernel = unsafe fn(&Strip);
+
+/// The kernel for `MR` positions and a strip of `NV` vectors.
+///
+/// # Safety
+/// As for [`StripKernel`]; only to be inlined into a function that enables `S`.
+#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
+#[inline(always)]
+pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip) {
+    // SAFETY: the caller vouches for the instruction set, for windows of MR positions and for their outputs.
+    unsafe {
+        let mut sums = [[S::splat(0.0); NV]; MR];
+        let (mut line, mut weight) = (s.input, s.weight);
+        for _ in 0..s.kernel[0] {
+            let mut input = line;
+            for _ in 0..s.kernel[1] {
+                let mut weights = [S::splat(0.0); NV];
+                for j in 0..NV {
+                    weights[j] = S::load(weight.add(j * S::LEN));
+                }
+                for r in 0..MR {
+                    let at = input.add(r.wrapping_mul(s.position));
+                    for j in 0..NV {
+                        sums[r][j] = S::load(at.add(j * S::LEN)).mul_add(weights[j], sums[r][j]);
+                    }
+                }
+                input = input.wrapping_add(s.column);
+                weight = weight.add(NV * S::LEN);
+            }
+            line = line.wrapping_add(s.row);
+        }
+        if let Some(epilogue) = &s.epilogue {
+            finish(&mut sums, epilogue, s.pitch);
+        }
+        for r in 0..MR {
+            for j in 0..NV {
+                sums[r][j].store(s.output.add(r.wrapping_mul(s.pitch) + j * S::LEN));
+            }
+        }
+    }
+}
+
+/// Pixels of which a strip of channels is copied, and where to.
+pub(super) struct Copy {
+    pub(super) from: *const f32,
+    pub(super) to: *mut f32,
+    /// Lines, and pixels of each.
+    pub(super) extent: [usize; 2],
+    /// Distances of lines and of pixels where they come from; the distance of lines where they go, where strips are
+    /// neighbours.
+    pub(super) pitch: [usize; 2],
+    pub(super) line: usize,
+    /// Channels that there are. The rest of a strip becomes 0.
+    pub(super) count: usize,
+}
+
+/// # Safety
+/// The machine has the instruction set; the pixels are readable as described, for `count` channels each, and the strips
+/// writable.
+pub(super) type CopyStrip = unsafe fn(&Copy);
+
+/// # Safety
+/// As for [`CopyStrip`]; only to be inlined into a function that enables `S`, `NV` of whose vectors are a strip.
+#[inline(always)]
+pub(super) unsafe fn copy_strip<S: Lanes, const NV: usize>(copy: &Copy) {
+    let Copy { from, to, extent: [lines, pixels], pitch, line, count } = *copy;
+    for y in 0..lines {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let (mut from, mut to) = (from.add(y * pitch[0]), to.add(y * line));
+            for _ in 0..pixels {
+                if count == NV * S::LEN {
+                    for j in 0..NV {
+                        S::load(from.add(j * S::LEN)).store(to.add(j * S::LEN));
+                    }
+                } else {
+                    for j in 0..NV {
+                        S::splat(0.0).store(to.add(j * S::LEN));
+                    }
+                    each_vector!(S, count, at, lanes: {
+                        S::load_up_to(from.add(at), lanes).store_up_to(to.add(at), lanes);
+                    });
+                }
+                from = from.wrapping_add(pitch[1]);
+                to = to.wrapping_add(NV * S::LEN);
+            }
+        }
+    }
+}

@@ -18,11 +18,13 @@ pub struct MaxPool {
 
 impl MaxPool {
     /// The average pool of [`Rule::AveragePool`]: windows as wide as the stride, which at the border average what they
-    /// hold.
+    /// hold, where the padding makes them as many as the max-pool's own; else the max-pool's own.
     pub(crate) fn averaging(&self) -> AveragePool {
-        let stride = self.window.stride;
-        let window = Window { kernel: stride, stride, ceil_mode: true, ..Window::square(1, 1, 0) };
-        AveragePool::new(window, Divisor::Inside).expect("windows as wide as their stride")
+        let Window { kernel, stride, padding, ceil_mode, .. } = self.window;
+        let is_centred = (0..2).all(|axis| kernel[axis] == 2 * padding[axis] + 1 && stride[axis] > 1);
+        let by_stride = Window { kernel: stride, stride, ceil_mode: true, ..Window::square(1, 1, 0) };
+        let window = if is_centred && !ceil_mode { by_stride } else { self.window };
+        AveragePool::new(window, Divisor::Inside).expect("a max-pool's window without dilation")
     }
 
     fn kernel(&self) -> kernels::MaxPool {

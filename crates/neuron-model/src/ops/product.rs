@@ -30,7 +30,7 @@ pub(super) struct Sliding<'a> {
 }
 
 impl<'a> Sliding<'a> {
-    /// `relu?(product + bias + addend?)`
+    /// `activation?(product + bias + addend?)`
     pub(super) fn forward(&self, call: &Forward<'_>, choice: Choice<'_>, output: &mut [f32]) {
         let epilogue = Epilogue::Activation { residual: call.addend, activation: call.activation };
         let Weighted { prepared, owner, .. } = self.weights;

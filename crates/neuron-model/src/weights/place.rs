@@ -13,12 +13,15 @@ use super::origin::Origin;
 use super::wrappers;
 use crate::error::ModelError;
 
+/// The name of a tensor that checkpoints of older versions call otherwise; `None` for every other name.
+type CurrentName = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// A network's tensors, by which it is found.
 pub(crate) struct Expected {
     /// Names and shapes.
     pub(crate) tensors: Vec<(String, Vec<usize>)>,
-    /// The name of a tensor that checkpoints of older versions call otherwise; `None` for every other name.
-    pub(crate) current_name: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// What older versions called otherwise.
+    pub(crate) current_name: Box<CurrentName>,
 }
 
 /// What is renamed cannot be listed.

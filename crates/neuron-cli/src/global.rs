@@ -22,7 +22,7 @@ pub(crate) struct Global {
     /// Compute threads (0: one per core)
     #[arg(long, global = true, default_value_t = 0, value_name = "N", value_parser = threads)]
     pub(crate) threads: usize,
-    /// Weights: safetensors or .pth [default: weights/<arch>.safetensors, then those of `weights fetch`]
+    /// Weights: safetensors or .pth, or ARCH:SET of `weights fetch` [default: weights/<arch>.safetensors, then those fetched]
     #[arg(long, global = true, env = "NEURON_WEIGHTS", hide_env_values = true, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// Which network of a weights file that holds several, such as model_ema [default: the one that fits]

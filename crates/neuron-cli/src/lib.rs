@@ -13,10 +13,10 @@ mod command_line;
 mod commands;
 mod config;
 mod defect;
+mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 mod global;
-mod hub;
 mod input;
 mod interrupt;
 mod network;

@@ -13,7 +13,7 @@ use neuron_model::{
 use crate::global::Global;
 use crate::outcome::{WrongUsage, describe};
 use crate::preprocessing::Known;
-use crate::{hub, say};
+use crate::{fetch, say};
 
 /// The instruction set that somebody asks for in place of the fastest.
 const ISA: &str = "NEURON_ISA";
@@ -48,15 +48,18 @@ impl Global {
     }
 
     /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.
+    ///
+    /// # Errors
+    /// [`WrongUsage`] if there is none.
     pub(crate) fn weights_path(&self, arch: &str) -> anyhow::Result<PathBuf> {
-        if let Some(path) = &self.weights {
-            return Ok(path.clone());
+        if let Some(path) = self.named_weights()? {
+            return Ok(path);
         }
         let usual = Path::new("weights").join(arch).with_extension("safetensors");
         if usual.is_file() {
             return Ok(usual);
         }
-        if let Some(fetched) = hub::fetched(arch) {
+        if let Some(fetched) = fetch::fetched(arch) {
             return Ok(fetched);
         }
         if arch == DEMO {
@@ -66,11 +69,25 @@ impl Global {
             );
             return Err(WrongUsage(message).into());
         }
+        let others: Vec<_> = fetch::others(arch).iter().map(|name| format!("--weights {name}")).collect();
+        let fetched = match others.join(" or ") {
+            none if none.is_empty() => String::new(),
+            others => format!(", {others} (fetched)"),
+        };
         let message = format!(
-            "no weights for {arch}: {} is not there; pass --weights FILE, set NEURON_WEIGHTS, or run `neuron weights fetch {arch}`",
+            "no weights for {arch}: {} is not there; pass --weights FILE{fetched}, set NEURON_WEIGHTS, or run \
+             `neuron weights fetch {arch}`",
             usual.display()
         );
         Err(WrongUsage(message).into())
+    }
+
+    /// The weights file that `--weights` or `$NEURON_WEIGHTS` names, as a path or by what was fetched.
+    ///
+    /// # Errors
+    /// Those of [`fetch::named`].
+    pub(crate) fn named_weights(&self) -> anyhow::Result<Option<PathBuf>> {
+        self.weights.as_deref().map(fetch::named).transpose()
     }
 
     /// The preprocessing that belongs to a network's weights; says what of it is not from their own metadata.

@@ -26,9 +26,9 @@ impl Global {
             (None, Some(key)) => Weights::open_key(path, key)?,
             (None, None) => Weights::open(path)?,
         };
-        let Origin { dictionary, prefix, wrappers, others, passed_over } = weights.origin();
+        let Origin { dictionary, prefix, wrappers, renamed, others, passed_over } = weights.origin();
         let usual = prefix.is_empty() && wrappers.is_empty() && others.is_empty() && passed_over.is_empty();
-        if !(usual && dictionary.is_empty()) {
+        if !(usual && dictionary.is_empty() && *renamed == 0) {
             self.say(u8::from(usual), || format!("{}: {}", path.display(), taken(weights.origin())));
         }
         Ok(weights)
@@ -59,7 +59,7 @@ impl Global {
 
 /// What was taken of a file. Names come from the file: their control characters are not for the terminal.
 fn taken(origin: &Origin) -> String {
-    let Origin { dictionary, prefix, wrappers, others, passed_over } = origin;
+    let Origin { dictionary, prefix, wrappers, renamed, others, passed_over } = origin;
     let mut text = "took the tensors".to_owned();
     // Writing to a String cannot fail.
     if !dictionary.is_empty() {
@@ -71,6 +71,9 @@ fn taken(origin: &Origin) -> String {
     if !wrappers.is_empty() {
         let words: Vec<&str> = wrappers.iter().map(String::as_str).collect();
         let _ = write!(text, ", without {} inside their names", words.join(", "));
+    }
+    if *renamed > 0 {
+        let _ = write!(text, ", {renamed} of them renamed from older versions");
     }
     let groups = passed_over.iter().map(|(name, tensors)| {
         let name = name.escape_debug();

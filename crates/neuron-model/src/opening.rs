@@ -14,7 +14,8 @@ impl Weights {
     /// f64, f32, f16 and bf16 tensors become f32. Tensors may lie in dictionaries of a checkpoint and behind a prefix
     /// of their names, beside others: they are found where a known network's are, by name and shape
     /// ([`Weights::origin`]). If no known network's are there, all of the largest dictionary are taken, without the
-    /// words (`module`, `_orig_mod`) that torch's own wrappers put into names.
+    /// words (`module`, `_orig_mod`) that torch's own wrappers put into names. Tensors of a known network that older
+    /// versions of torchvision called otherwise get today's names.
     ///
     /// Nothing in a checkpoint is ever executed, and memory is bounded by a small multiple of the file's size (of what
     /// it unpacks to, which is at most 16 times its size or 64 MB; and some 200 MB for its pickle).
@@ -58,7 +59,9 @@ impl Architecture {
 
     /// The tensors of this network as torchvision has it.
     fn expected(&self) -> Expected {
-        self.graph(&Weights::default()).expected_tensors()
+        let (tensors, architecture) = (self.graph(&Weights::default()).expected_tensors(), *self);
+        let current_name = move |tensor: &str| architecture.current_name(tensor);
+        Expected { tensors, current_name: Box::new(current_name) }
     }
 }
 

@@ -35,9 +35,9 @@ struct Layers<'a> {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Args { arch } = args;
     let architecture = Architecture::from_name(arch)?;
-    let (graph, input_px) = match global.weights.as_deref() {
+    let (graph, input_px) = match global.named_weights()? {
         Some(path) => {
-            let weights = global.open_weights(path, Some(&architecture))?;
+            let weights = global.open_weights(&path, Some(&architecture))?;
             let fit = global.fit(&architecture, &weights);
             let fit = fit.with_context(|| format!("the weights do not fit {arch}"))?;
             (fit.graph, Known::of(&weights)?.preprocessing.crop)

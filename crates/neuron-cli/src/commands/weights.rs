@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use neuron_model::{Architecture, Weights};
 
 use self::summary::Summary;
+use crate::fetch::{self, Environment, FetchError, Request};
 use crate::global::{self, Global};
-use crate::hub::{Hub, HubError};
 use crate::outcome::Outcome;
 use crate::preprocessing::Known;
 use crate::progress::Progress;
@@ -62,17 +62,24 @@ struct Inspect {
     file: PathBuf,
 }
 
-/// Download torchvision's weights from the Hugging Face Hub
+/// Download torchvision's weights, or those of the Hugging Face Hub
 ///
-/// They are downloaded from `timm/<ARCH>.tv_in1k`, with the preprocessing of its config.json, and stored as
-/// <HF_HOME>/neuron/<ARCH>.safetensors, where every command finds them. HF_HOME, HF_ENDPOINT, HF_TOKEN and
-/// HF_HUB_OFFLINE are honoured.
+/// ARCH gets the set that torchvision takes by default, from its own server, and stores it as
+/// <HF_HOME>/neuron/<ARCH>.safetensors, where every command finds it. ARCH:SET gets another of its sets
+/// (IMAGENET1K_V1), and ARCH:hf what the Hub has as `timm/<ARCH>.tv_in1k`: these are stored beside it, and commands use
+/// them with --weights ARCH:SET. The file is verified by its SHA-256, converted to f32 safetensors, and its metadata
+/// say how these weights want images to be resized, cropped and normalised. HF_HOME, HF_ENDPOINT, HF_TOKEN,
+/// HF_HUB_OFFLINE (no request at all) and NEURON_TORCHVISION_ENDPOINT (a mirror of https://download.pytorch.org) are
+/// honoured.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["config", "quiet", "json", "dry_run", "overwrite"]))]
-#[command(after_help = "Example:\n  neuron weights fetch resnet50")]
+#[command(
+    after_help = "Example:\n  neuron weights fetch resnet50\n  neuron weights fetch resnet50:IMAGENET1K_V1"
+)]
 struct Fetch {
-    /// resnet50, wide_resnet50_2, resnext50_32x4d, ...
-    arch: String,
+    /// resnet50, resnet50:IMAGENET1K_V1, resnet50:hf, wide_resnet50_2, ...
+    #[arg(value_name = "ARCH[:SET]")]
+    wanted: String,
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
@@ -136,28 +143,31 @@ fn inspect(args: &Inspect, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
-    let Fetch { arch } = args;
-    Architecture::from_name(arch)?;
-    let hub = Hub::from_env()?;
-    let place = hub.place(arch);
-    let there = place.is_file() && !global.overwrite;
+    let request = Request::parse(&args.wanted)?;
+    let environment = Environment::from_env()?;
+    let place = fetch::place(&request, &environment);
+    let there = !global.overwrite && fetch::is_there(&request, &place)?;
     if global.dry_run {
-        let what = if there { "already exists" } else { "would be fetched" };
+        let what = if there {
+            "already exists".to_owned()
+        } else {
+            format!("would be fetched from {}", fetch::address(&request, &environment))
+        };
         global.say(0, || format!("{}: {what}", place.display()));
         return Ok(Outcome::Done);
     }
     let _claim = if there { None } else { claim::take_file(&place, "weights fetch")? };
     if !there {
         let mut progress = None;
-        let fetched = hub.fetch(arch, &mut |received, size| {
-            let new = || Progress::new(arch, "bytes", size as usize, 0, global.quiet);
+        let fetched = fetch::fetch(&request, &environment, &mut |received, size| {
+            let new = || Progress::new(&args.wanted, "bytes", size as usize, 0, global.quiet);
             progress.get_or_insert_with(new).update(received as usize, "");
         });
         if let Some(progress) = &progress {
             progress.finish();
         }
         match fetched {
-            Err(HubError::Interrupted) => return Ok(Outcome::Interrupted),
+            Err(FetchError::Interrupted) => return Ok(Outcome::Interrupted),
             fetched => fetched?,
         };
     }
@@ -165,7 +175,7 @@ fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
         return Summary::new(&place, &Weights::open(&place)?).print_json();
     }
     let what = if there { "already existed (--overwrite fetches it again)" } else { "fetched and verified" };
-    global.say(0, || format!("{}: {what}", place.display()));
+    global.say(0, || format!("{}: {request} {what}", place.display()));
     Ok(Outcome::Done)
 }
 

@@ -84,11 +84,13 @@ proptest! {
     #[test]
     fn a_part_equals_the_whole(
         from in (1usize..60, 1usize..60), to in (1usize..60, 1usize..60), cut in (0usize..60, 0usize..60),
+        bicubic: bool,
     ) {
         let image = noise(from.0, from.1);
-        let whole = resize_rgb8(&image, to.0, to.1, Interpolation::Bilinear);
+        let interpolation = if bicubic { Interpolation::Bicubic } else { Interpolation::Bilinear };
+        let whole = resize_rgb8(&image, to.0, to.1, interpolation);
         let (top, left) = (cut.0 % to.0, cut.1 % to.1);
-        let plan = Resize::new(from, to, top..to.0, left..to.1, Interpolation::Bilinear);
+        let plan = Resize::new(from, to, top..to.0, left..to.1, interpolation);
         // Hand over no more of the source than was asked for.
         let (rows, columns) = plan.source();
         let padded = image.padded();

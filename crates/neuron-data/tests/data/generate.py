@@ -169,7 +169,7 @@ def expected():
         for height, width in ((1, 1), (7, 90), (100, 20), (37, 53), (38, 52), (13, 17), (224, 224)):
             yield row("resize", path, f"{height}x{width} {name}", image.resize((width, height), filter))
         for file in ("jpeg_444.jpg", "jpeg_420.jpg", "jpeg_411.jpg", "jpeg_tall.jpg", "jpeg_narrow.jpg", "jpeg_1x1.jpg", "png_palette.png"):
-            for resize, side in ((256, 224), (20, 20), (16, 9), (61, 32)):
+            for resize, side in ((256, 224), (20, 20), (16, 9), (61, 32), (232, 224), (255, 240), (518, 518)):
                 image_of_file = Image.open(HERE / file).convert("RGB")
                 yield row("crop", HERE / file, f"{resize} {side} {name}", crop(image_of_file, resize, side, filter))
 

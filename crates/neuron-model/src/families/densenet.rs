@@ -52,6 +52,18 @@ impl Family for DenseNets {
     fn members(&self) -> &'static [Member] {
         MEMBERS
     }
+
+    /// `denselayer1.norm.1.weight` of the first version is `denselayer1.norm1.weight` today.
+    fn current_name(&self, tensor: &str) -> Option<String> {
+        let (layer, part) = tensor.rsplit_once("denselayer")?;
+        let mut parts = part.split('.');
+        let (number, kind, index, last) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_old = parts.next().is_none()
+            && ["norm", "relu", "conv"].contains(&kind)
+            && ["1", "2"].contains(&index)
+            && ["weight", "bias", "running_mean", "running_var"].contains(&last);
+        is_old.then(|| format!("{layer}denselayer{number}.{kind}{index}.{last}"))
+    }
 }
 
 impl Description for DenseNet {
@@ -108,4 +120,19 @@ fn transition(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
     let value = graph.module(&part("pool"), pool, &[value]);
     graph.name(name, value);
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_first_version_are_todays() {
+        let old = "features.denseblock1.denselayer2.norm.1.running_mean";
+        let today = "features.denseblock1.denselayer2.norm1.running_mean";
+        assert_eq!(DenseNets.current_name(old).as_deref(), Some(today));
+        for other in [today, "features.conv0.weight", "features.denseblock1.denselayer2.conv.3.weight"] {
+            assert_eq!(DenseNets.current_name(other), None, "{other}");
+        }
+    }
 }

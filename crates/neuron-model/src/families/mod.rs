@@ -53,6 +53,12 @@ trait Family: fmt::Debug + Sync {
     fn hub_repository(&self, _name: &str) -> Option<String> {
         None
     }
+
+    /// Today's name of a tensor that checkpoints of older versions call otherwise, as torchvision renames it when it
+    /// loads them; `None` for every other name, today's among them.
+    fn current_name(&self, _tensor: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A network of a family: its name, how it is built, and its usual layers.
@@ -162,18 +168,67 @@ impl Architecture {
     pub fn hub_repository(&self) -> Option<String> {
         self.family.hub_repository(self.name())
     }
+
+    /// Today's name of a tensor that older checkpoints call otherwise; `None` for every other name.
+    pub(crate) fn current_name(&self, tensor: &str) -> Option<String> {
+        self.family.current_name(tensor)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+    use crate::weights::WeightTensor;
 
     #[test]
     fn no_name_is_taken_twice() {
         let names: BTreeSet<_> = Architecture::names().collect();
         assert_eq!(names.len(), Architecture::names().count());
+    }
+
+    /// Residual networks whose batch norms were once called `norm.1`, `norm.2`, ...
+    #[derive(Debug)]
+    struct Renamed;
+
+    impl Family for Renamed {
+        fn members(&self) -> &'static [Member] {
+            resnet::ResNets.members()
+        }
+
+        fn feature_layers(&self) -> &'static [(&'static str, f64)] {
+            resnet::ResNets.feature_layers()
+        }
+
+        fn hub_repository(&self, name: &str) -> String {
+            resnet::ResNets.hub_repository(name)
+        }
+
+        fn current_name(&self, tensor: &str) -> Option<String> {
+            tensor.contains("norm.").then(|| tensor.replace("norm.", "bn"))
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_with_the_names_of_an_older_version_is_opened_with_todays() {
+        let small = Architecture::from_name("resnet10_demo").unwrap();
+        let small = Architecture { family: &Renamed, ..small };
+        let tensors = small.graph(&Weights::default()).expected_tensors().into_iter().map(|(name, shape)| {
+            let elements = shape.iter().product();
+            (format!("module.{}", name.replace("bn", "norm.")), WeightTensor::new(shape, vec![0.5; elements]))
+        });
+        let older = Weights::from_tensors(tensors.collect::<Vec<_>>(), BTreeMap::new());
+        let norms = older.names().filter(|name| name.contains("norm.")).count();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.safetensors");
+        older.save(&path).unwrap();
+
+        let opened = small.open(&path, None).unwrap();
+        let fit = small.fit(&opened).unwrap();
+        assert!(fit.unused.is_empty() && fit.graph.absent().is_empty());
+        assert_eq!((opened.origin().renamed, opened.origin().prefix.as_str()), (norms, "module."));
+        assert!(norms > 0 && opened.tensor("layer1.0.bn2.running_var").is_some());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::listing::{Entry, Source};
 use super::place::{self, Choice};
 use super::shards::{self, Joined};
 use super::tensors::{Contents, Inner, Weights};
-use super::{folder, foreign, safetensors_file, torch, wrappers};
+use super::{folder, foreign, renaming, safetensors_file, torch, wrappers};
 use crate::error::ModelError;
 
 /// No network this crate can run comes near: a larger file is a mistake, not a model.
@@ -99,7 +99,14 @@ fn take<'a>(source: &mut dyn Source<'a>, choice: &Choice<'_>, path: &Path) -> Re
     let mut contents = Contents { origin, ..Contents::default() };
     let inside = |entry: &Entry<'a>| Some((entry.name.strip_prefix(&place.prefix)?, *entry));
     let (names, entries): (Vec<&str>, Vec<Entry<'a>>) = entries.iter().filter_map(inside).unzip();
-    for (name, entry) in wrappers::all_without(&names).into_iter().zip(entries) {
+    let mut names = wrappers::all_without(&names);
+    if let Some(network) = place.network {
+        let current = renaming::all_current(names.clone(), &network.current_name);
+        contents.origin.renamed =
+            names.iter().zip(&current).filter(|(name, current)| name != current).count();
+        names = current;
+    }
+    for (name, entry) in names.into_iter().zip(entries) {
         if entry.is_tensor {
             contents.tensors.insert(name.into_owned(), source.tensor(&entry)?);
         } else {

@@ -13,6 +13,7 @@ mod hex;
 mod listing;
 mod origin;
 mod place;
+mod renaming;
 mod safetensors_file;
 mod shards;
 mod tensors;

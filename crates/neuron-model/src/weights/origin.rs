@@ -13,6 +13,8 @@ pub struct Origin {
     pub prefix: String,
     /// Words of torch's own wrappers that were dropped from the middle of names (`_orig_mod`).
     pub wrappers: BTreeSet<String>,
+    /// How many entries have a name of an older version in the file, and today's here.
+    pub renamed: usize,
     /// The names of other places from which a network could have been taken.
     pub others: Vec<String>,
     /// Groups of tensors that were not taken (`module.encoder_k`, `optimizer`), and how many each has.

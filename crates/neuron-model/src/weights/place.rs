@@ -5,6 +5,7 @@
 //! kept: a place is where the tensors are that a known network has, by name and by shape.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 
 use super::listing::{Dictionary, Source};
@@ -12,8 +13,23 @@ use super::origin::Origin;
 use super::wrappers;
 use crate::error::ModelError;
 
-/// Names and shapes of a network's tensors.
-pub(crate) type Expected = Vec<(String, Vec<usize>)>;
+/// The name of a tensor that checkpoints of older versions call otherwise; `None` for every other name.
+type CurrentName = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// A network's tensors, by which it is found.
+pub(crate) struct Expected {
+    /// Names and shapes.
+    pub(crate) tensors: Vec<(String, Vec<usize>)>,
+    /// What older versions called otherwise.
+    pub(crate) current_name: Box<CurrentName>,
+}
+
+/// What is renamed cannot be listed.
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expected").field("tensors", &self.tensors).finish_non_exhaustive()
+    }
+}
 
 /// What helps to choose where a file holds several.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,17 +43,29 @@ pub(crate) struct Choice<'c> {
 }
 
 /// A dictionary, and the tensors in it whose names begin with a prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+#[derive(Clone, Debug)]
+pub(super) struct Place<'c> {
     /// Index among the source's dictionaries.
     pub(super) dictionary: usize,
     /// Ends with a dot, or is empty.
     pub(super) prefix: String,
+    /// The network that most of the tensors are known from.
+    pub(super) network: Option<&'c Expected>,
+}
+
+/// Two are the same if the tensors are, whatever network they belong to.
+impl PartialEq for Place<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.dictionary == other.dictionary && self.prefix == other.prefix
+    }
 }
 
 /// Words for copies of a network that were averaged over its training: of two that fit, the trained one is meant.
 const AVERAGED: [&str; 9] =
     ["ema", "swa", "averaged", "average", "momentum", "teacher", "target", "shadow", "k"];
+
+/// Words that a name of an older version may have more than today's (`norm.1` for `norm1`).
+const MORE_WORDS: usize = 2;
 
 /// Places that are named in an error.
 const SHOWN: usize = 12;
@@ -46,12 +74,12 @@ const SHOWN: usize = 12;
 ///
 /// # Errors
 /// [`ModelError::UnknownKey`] if no place has the wanted name; the source's doubt if nothing known fits.
-pub(super) fn choose<'a>(
+pub(super) fn choose<'a, 'c>(
     source: &dyn Source<'a>,
-    choice: &Choice<'_>,
+    choice: &Choice<'c>,
     path: &Path,
-) -> Result<(Place, Origin), ModelError> {
-    let names = |places: &[Place]| places.iter().map(|place| name(source, place)).collect::<Vec<_>>();
+) -> Result<(Place<'c>, Origin), ModelError> {
+    let names = |places: &[Place<'_>]| places.iter().map(|place| name(source, place)).collect::<Vec<_>>();
     let fitting = fitting(source, choice);
     let all = by_size(source);
     let (place, key) = match choice.key {
@@ -75,15 +103,16 @@ pub(super) fn choose<'a>(
 }
 
 /// Where the wanted network fits, else where any known one does; the best first.
-fn fitting<'a>(source: &dyn Source<'a>, choice: &Choice<'_>) -> Vec<Place> {
+fn fitting<'a, 'c>(source: &dyn Source<'a>, choice: &Choice<'c>) -> Vec<Place<'c>> {
     let wanted = choice.wanted.map(|expected| of_network(source, expected)).unwrap_or_default();
     if !wanted.is_empty() {
         return ranked(source, wanted);
     }
-    let mut all: Vec<(usize, Place)> = Vec::new();
+    let mut all: Vec<(usize, Place<'_>)> = Vec::new();
     for (count, place) in choice.known.iter().flat_map(|expected| of_network(source, expected)) {
         match all.iter_mut().find(|(_, known)| *known == place) {
-            Some((most, _)) => *most = count.max(*most),
+            Some(known) if known.0 < count => *known = (count, place),
+            Some(_) => {}
             None => all.push((count, place)),
         }
     }
@@ -91,9 +120,10 @@ fn fitting<'a>(source: &dyn Source<'a>, choice: &Choice<'_>) -> Vec<Place> {
 }
 
 /// The places that hold at least half of a network's tensors, with how many, in the file's order.
-fn of_network<'a>(source: &dyn Source<'a>, expected: &Expected) -> Vec<(usize, Place)> {
+fn of_network<'a, 'c>(source: &dyn Source<'a>, expected: &'c Expected) -> Vec<(usize, Place<'c>)> {
+    let Expected { tensors, current_name } = expected;
     let shapes: HashMap<&str, &[usize]> =
-        expected.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+        tensors.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
     let most_dots = shapes.keys().map(|name| name.matches('.').count()).max().unwrap_or(0);
     let mut found = Vec::new();
     for (index, dictionary) in source.dictionaries().iter().enumerate() {
@@ -101,11 +131,12 @@ fn of_network<'a>(source: &dyn Source<'a>, expected: &Expected) -> Vec<(usize, P
         for (position, entry) in dictionary.tensors().enumerate() {
             let dots = entry.name.rmatch_indices('.').map(|(at, _)| at + 1);
             // Up to as many words as the longest name has, and the whole name.
-            for begin in dots.take(most_dots + 1 + wrappers::count(entry.name)).chain([0]) {
+            for begin in dots.take(most_dots + 1 + MORE_WORDS + wrappers::count(entry.name)).chain([0]) {
                 let (prefix, rest) = entry.name.split_at(begin);
                 // What wraps the whole network belongs to the prefix.
                 let rest = if wrappers::first(rest).is_some() { continue } else { wrappers::without(rest) };
-                let Some(&shape) = shapes.get(&*rest) else { continue };
+                let current = || current_name(&rest).and_then(|name| shapes.get(name.as_str()));
+                let Some(&shape) = shapes.get(&*rest).or_else(current) else { continue };
                 if source.shape(entry).is_some_and(|found| found == shape) {
                     counts.entry(prefix).or_insert((0, position)).0 += 1;
                 }
@@ -114,14 +145,15 @@ fn of_network<'a>(source: &dyn Source<'a>, expected: &Expected) -> Vec<(usize, P
         let enough = counts.into_iter().filter(|(_, (count, _))| 2 * count >= shapes.len());
         let mut places: Vec<_> = enough.map(|(prefix, (count, first))| (first, prefix, count)).collect();
         places.sort_unstable();
-        let place = |prefix: &str| Place { dictionary: index, prefix: prefix.to_owned() };
+        let network = Some(expected);
+        let place = |prefix: &str| Place { dictionary: index, prefix: prefix.to_owned(), network };
         found.extend(places.into_iter().map(|(_, prefix, count)| (count, place(prefix))));
     }
     found
 }
 
 /// Most tensors first; of equals the one that was not averaged; of those the first in the file.
-fn ranked<'a>(source: &dyn Source<'a>, mut places: Vec<(usize, Place)>) -> Vec<Place> {
+fn ranked<'a, 'c>(source: &dyn Source<'a>, mut places: Vec<(usize, Place<'c>)>) -> Vec<Place<'c>> {
     places.sort_by_key(|(count, place)| (std::cmp::Reverse(*count), is_averaged(&name(source, place))));
     places.into_iter().map(|(_, place)| place).collect()
 }
@@ -131,9 +163,9 @@ fn is_averaged(name: &str) -> bool {
 }
 
 /// Every dictionary, the one with most tensors first, without what torch itself put before all of its names.
-fn by_size<'a>(source: &dyn Source<'a>) -> Vec<Place> {
+fn by_size<'a>(source: &dyn Source<'a>) -> Vec<Place<'static>> {
     let place = |(index, dictionary): (usize, &Dictionary<'a>)| {
-        let place = Place { dictionary: index, prefix: torch_prefix(dictionary) };
+        let place = Place { dictionary: index, prefix: torch_prefix(dictionary), network: None };
         (dictionary.tensors().count(), place)
     };
     ranked(source, source.dictionaries().iter().enumerate().map(place).collect())
@@ -155,7 +187,7 @@ fn torch_prefix(dictionary: &Dictionary<'_>) -> String {
 }
 
 /// The places that a key names: those of exactly that name before those of which it is a part.
-fn by_key(places: &[Place], names: &[String], key: &str) -> Vec<Place> {
+fn by_key<'c>(places: &[Place<'c>], names: &[String], key: &str) -> Vec<Place<'c>> {
     // The number of a list's item is a word of its own: "model" is a part of "model[0]".
     let dotted = |text: &str| format!(".{}.", text.replace('[', ".[").trim_matches('.'));
     let key = dotted(key);
@@ -167,14 +199,14 @@ fn by_key(places: &[Place], names: &[String], key: &str) -> Vec<Place> {
 }
 
 /// The names that lead to a place, joined by dots.
-fn name<'a>(source: &dyn Source<'a>, place: &Place) -> String {
+fn name<'a>(source: &dyn Source<'a>, place: &Place<'_>) -> String {
     let path = &source.dictionaries()[place.dictionary].path;
     let prefix = place.prefix.trim_end_matches('.');
     if path.is_empty() || prefix.is_empty() { format!("{path}{prefix}") } else { format!("{path}.{prefix}") }
 }
 
 /// What is told of a place that was taken; `known` are the names of all that could have been.
-fn origin<'a>(source: &dyn Source<'a>, place: &Place, known: Vec<String>) -> Origin {
+fn origin<'a>(source: &dyn Source<'a>, place: &Place<'_>, known: Vec<String>) -> Origin {
     let taken = name(source, place);
     let others: Vec<String> = known.into_iter().filter(|other| *other != taken).collect();
     let mut passed_over: BTreeMap<String, usize> = BTreeMap::new();
@@ -195,7 +227,7 @@ fn origin<'a>(source: &dyn Source<'a>, place: &Place, known: Vec<String>) -> Ori
     let inside = taken.flat_map(|name| name.split('.').skip(1)).filter(|word| wrappers::is_wrapper(word));
     let wrappers = inside.map(str::to_owned).collect();
     let (dictionary, prefix) = (dictionary.path.clone(), place.prefix.clone());
-    Origin { dictionary, prefix, wrappers, others, passed_over }
+    Origin { dictionary, prefix, wrappers, renamed: 0, others, passed_over }
 }
 
 /// As much of a name as tells it from those that begin with `prefix`: the words they share, and one more.
@@ -244,8 +276,12 @@ mod tests {
             .to_vec()
     }
 
+    /// Once, the network called its layers `stack.modules.N`.
     fn expected() -> Vec<Expected> {
-        vec![network("").into_iter().map(|name| (name.to_owned(), vec![1])).collect()]
+        let current_name =
+            |name: &str| name.strip_prefix("stack.modules.").map(|rest| format!("layer.{rest}"));
+        let tensors = network("").into_iter().map(|name| (name.to_owned(), vec![1])).collect();
+        vec![Expected { tensors, current_name: Box::new(current_name) }]
     }
 
     fn fake(dictionaries: &[(&str, Vec<&'static str>)]) -> Fake {
@@ -284,6 +320,20 @@ mod tests {
         assert!(origin.wrappers.iter().eq(["_fsdp_wrapped_module", "_orig_mod", "module"]));
         let whole = network("module._fsdp_wrapped_module.");
         assert_eq!(chosen(&fake(&[("", whole)]), None).unwrap().0, "module._fsdp_wrapped_module");
+    }
+
+    #[test]
+    fn names_of_older_versions_hide_nothing() {
+        for prefix in ["", "module.", "a.b.c.d.e.f."] {
+            let older = ["stack.modules.0.weight", "stack.modules.0.bias"];
+            let older = older.map(|name| &*format!("{prefix}{name}").leak()).to_vec();
+            let known = expected();
+            let choice = Choice { known: &known, ..Choice::default() };
+            let (place, origin) =
+                choose(&fake(&[("", vec!["head.weight"]), ("x", older)]), &choice, "w".as_ref()).unwrap();
+            assert_eq!((origin.dictionary.as_str(), origin.prefix.as_str()), ("x", prefix));
+            assert!(place.network.is_some(), "whose names they are is known");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The names that torch's own wrappers add to those of what they wrap.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+
+use super::renaming;
 
 /// What torch names the module inside a wrapper: `DataParallel`, `torch.compile`, activation checkpointing, `FSDP`
 /// and the first form of it.
@@ -41,17 +42,10 @@ pub(super) fn without(name: &str) -> Cow<'_, str> {
     Cow::Owned(bare)
 }
 
-/// The names of one network without wrappers, in their order. A name that would then be another's, too, stays as it
-/// is: which of the two is meant is not for this crate to guess.
+/// The names of one network without wrappers, in their order, but for those that would then be another's, too.
 pub(super) fn all_without<'n>(names: &[&'n str]) -> Vec<Cow<'n, str>> {
-    let bare: Vec<Cow<'n, str>> = names.iter().map(|name| without(name)).collect();
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    bare.iter().for_each(|name| *counts.entry(name).or_default() += 1);
-    let is_alone = |name: &str| counts[name] == 1;
-    let chosen = |(name, bare): (&&'n str, &Cow<'n, str>)| {
-        if is_alone(bare) { bare.clone() } else { Cow::Borrowed(*name) }
-    };
-    names.iter().zip(&bare).map(chosen).collect()
+    let bare = names.iter().map(|name| without(name)).collect();
+    renaming::apart(names.iter().map(|name| Cow::Borrowed(*name)), bare)
 }
 
 #[cfg(test)]

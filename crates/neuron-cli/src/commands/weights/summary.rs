@@ -29,6 +29,8 @@ pub(super) struct Summary {
     prefix: String,
     /// Words of torch's wrappers that were dropped from inside names.
     wrappers: BTreeSet<String>,
+    /// Entries that an older version named otherwise.
+    renamed: usize,
     /// Other places of which `--weights-key` takes one.
     others: Vec<String>,
     /// Tensors of the file that were not taken, by group.
@@ -85,6 +87,7 @@ impl Summary {
             dictionary: origin.dictionary,
             prefix: origin.prefix,
             wrappers: origin.wrappers,
+            renamed: origin.renamed,
             others: origin.others,
             passed_over: origin.passed_over,
             preprocessing: Described::of(path, weights),
@@ -144,6 +147,9 @@ impl Summary {
         }
         for word in &self.wrappers {
             writeln!(text, "dropped     {word} inside names")?;
+        }
+        if self.renamed > 0 {
+            writeln!(text, "renamed     {} entries from the names of older versions", self.renamed)?;
         }
         for other in &self.others {
             writeln!(text, "also holds  {} (--weights-key selects it)", other.escape_debug())?;

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,24 +8,22 @@ use neuron_model::ModelError;
 /// Why weights could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum HubError {
+pub(crate) enum FetchError {
     #[error("no place for fetched weights: set HF_HOME to a folder")]
     NoHome,
     #[error(
         "HF_HUB_OFFLINE is set, so the network is not used, and {} is not there; \
-         unset it, or pass --weights FILE instead of fetching {arch}",
+         unset it, or pass --weights FILE instead of fetching {name}",
         place.display()
     )]
-    Offline { arch: String, place: PathBuf },
-    #[error("cannot reach {url}; check the connection, HF_ENDPOINT and the proxy")]
-    Connect { url: String, source: Box<ureq::Error> },
+    Offline { name: String, place: PathBuf },
+    #[error("cannot reach {url}; check the connection, {variable} and the proxy")]
+    Connect { url: String, variable: &'static str, source: Box<ureq::Error> },
     #[error("{url} does not exist (status 404)")]
     NotFound { url: String },
-    #[error(
-        "the hub refused {url} (status {status}): it does not exist, or it needs a token with read access (HF_TOKEN)"
-    )]
-    Refused { url: String, status: u16 },
-    #[error("the hub answered {url} with status {status}; try again later")]
+    #[error("{url} was refused (status {status}): {if_refused}")]
+    Refused { url: String, status: u16, if_refused: &'static str },
+    #[error("{url} was answered with status {status}; try again later")]
     Status { url: String, status: u16 },
     #[error("{url} redirects too often, or to no address")]
     Redirect { url: String },
@@ -36,8 +35,8 @@ pub(crate) enum HubError {
     TooLong { url: String, limit: u64 },
     #[error("cannot read the response to {url}")]
     Read { url: String, source: io::Error },
-    #[error("{url} has SHA-256 {found} instead of {expected}; nothing was kept, try again")]
-    Hash { url: String, found: String, expected: String },
+    #[error("{url} has SHA-256 {found} instead of {}; nothing was kept, try again", Wanted(wanted))]
+    Hash { url: String, found: String, wanted: String },
     #[error("{url} is not the configuration of a timm model")]
     Config { url: String, source: serde_json::Error },
     #[error("{url} asks for {what}, which is not supported")]
@@ -50,4 +49,16 @@ pub(crate) enum HubError {
     Interrupted,
     #[error(transparent)]
     Weights(#[from] ModelError),
+}
+
+/// A SHA-256, or the first digits of it.
+struct Wanted<'a>(&'a str);
+
+impl fmt::Display for Wanted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() < 64 {
+            f.write_str("one that begins with ")?;
+        }
+        f.write_str(self.0)
+    }
 }

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use neuron_data::Preprocessing;
 use serde::de::Error;
 
-use super::HubError;
+use super::error::FetchError;
 use crate::preprocessing::Problem;
 use crate::preprocessing::timm;
 
 /// `crop`, `resize`, `interpolation`, `mean` and `std`.
-pub(super) fn metadata(json: &[u8], url: &str) -> Result<BTreeMap<String, String>, HubError> {
-    let wrong = |source| HubError::Config { url: url.to_owned(), source };
+pub(super) fn metadata(json: &[u8], url: &str) -> Result<BTreeMap<String, String>, FetchError> {
+    let wrong = |source| FetchError::Config { url: url.to_owned(), source };
     let configuration = serde_json::from_slice(json).map_err(wrong)?;
     let metadata = timm::metadata(&configuration).map_err(|problem| match problem {
         Problem::Type(source) => wrong(source),
         Problem::Foreign => wrong(serde_json::Error::custom("it is not one of timm")),
-        Problem::Unsupported(what) => HubError::UnsupportedConfig { url: url.to_owned(), what },
+        Problem::Unsupported(what) => FetchError::UnsupportedConfig { url: url.to_owned(), what },
     })?;
     let metadata = metadata.unwrap_or_default();
     match Preprocessing::missing_from(&metadata).first() {
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_does_not_say_everything_is_another_configuration() {
         for other in ["<html>".to_owned(), "{}".to_owned(), CONFIG.replace("\"mean\"", "\"median\"")] {
-            assert!(matches!(metadata(other.as_bytes(), "u"), Err(HubError::Config { .. })), "{other}");
+            assert!(matches!(metadata(other.as_bytes(), "u"), Err(FetchError::Config { .. })), "{other}");
         }
     }
 }

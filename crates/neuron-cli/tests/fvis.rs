@@ -123,7 +123,7 @@ fn a_stopped_run_goes_on_to_the_same_bytes_whatever_the_threads() {
 #[test]
 fn a_unit_is_the_same_alone_and_in_company() {
     let setup = Setup::new();
-    for method in ["LRP", "LRPRestricted", "GuidedBackprop"] {
+    for method in ["LRP", "LRPRestricted", "GuidedBackprop", "none"] {
         let (alone, together) = (format!("alone-{method}"), format!("together-{method}"));
         setup.run(0, &alone, &["--channel", "5", "--method", method]);
         setup.run(0, &together, &["--channels", "3,5,9", "--method", method]);
@@ -275,6 +275,10 @@ fn a_unit_that_may_be_below_zero_is_never_silent() {
 
     let (_, stderr) = setup.run(0, "after", &layer("layer4.0"));
     assert!(stderr.contains("in 6 of these steps, the unit was silent"), "{stderr}");
+    assert!(stderr.contains("silent, and only the priors changed the picture"), "{stderr}");
+    let (_, stderr) = setup.run(0, "plain", &[&layer("layer4.0")[..], &["--method", "none"]].concat());
+    assert!(stderr.contains("in 6 of these steps, the unit was silent\n"), "{stderr}");
+    assert_eq!(setup.record("plain/x.json")["settings"]["method"], "none");
     assert_eq!(setup.record("after/x.json")["silent_steps"], Value::from(6));
     assert!(setup.record("after/x.json")["activation"]["max"]["ratio"].is_null());
 
@@ -296,7 +300,7 @@ fn mistakes_are_named() {
         (2, &["--channel", "128"], "0 to 127"),
         (2, &["--channel", "3", "--layer", "layer5"], "layer5"),
         (2, &["--channel", "3", "--layer", "conv1"], "conv1"),
-        (2, &["--channel", "3", "--method", "LRPx"], "LRPRestricted"),
+        (2, &["--channel", "3", "--method", "LRPx"], "LRP, LRPRestricted, GuidedBackprop, none"),
         (2, &["--channel", "3", "--layer-weights", "1,1"], "5 numbers"),
         (2, &["--channel", "3", "--layer-weights", "layer9=1"], "layer9"),
         (2, &["--channel", "3", "--layer-weights", "layer1=1,layer1.0=1"], "the same values"),

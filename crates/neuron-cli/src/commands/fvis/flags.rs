@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
-use neuron_fvis::{ImagePriors, LayerWeights, Preset, Schedule, Settings};
-use neuron_model::{PixelRange, RelevanceMethod};
+use neuron_fvis::{FeatureWeighting, ImagePriors, LayerWeights, Preset, Schedule, Settings};
+use neuron_model::PixelRange;
 
 use crate::channels::Channels;
 use crate::numbers::count;
@@ -42,9 +42,9 @@ pub(crate) struct Args {
     /// Number of steps of --schedule single
     #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
     pub(super) steps: usize,
-    /// Method of attribution: LRP, LRPRestricted or GuidedBackprop
-    #[arg(long, default_value = "LRP", value_name = "METHOD")]
-    pub(super) method: RelevanceMethod,
+    /// Method of attribution that weighs the features: LRP, LRPRestricted or GuidedBackprop; none: all features count alike
+    #[arg(long, default_value_t = FeatureWeighting::default(), value_name = "METHOD")]
+    pub(super) method: FeatureWeighting,
     /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     pub(super) num_real_img: NonZeroUsize,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
-use neuron_fvis::{Achievement, Item, Optimizer, Settings, TapScores};
+use neuron_fvis::{Achievement, FeatureWeighting, Item, Optimizer, Settings, TapScores};
 use neuron_model::{ChannelsLast, Images, Network, Tap};
 use serde_json::json;
 
@@ -163,9 +163,12 @@ impl Report<'_> {
                 )
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                self.global.say(0, || {
-                    format!("  in {silent} of these steps, the unit was silent, and only the priors changed the picture")
-                });
+                let consequence = match self.args.method {
+                    FeatureWeighting::None => "",
+                    FeatureWeighting::Relevance(_) => ", and only the priors changed the picture",
+                };
+                self.global
+                    .say(0, || format!("  in {silent} of these steps, the unit was silent{consequence}"));
             }
         }
         if self.global.json {

@@ -10,7 +10,7 @@ use crate::commands::Command;
 
 /// The command lines of the reference implementation's interface, flags in snake case and with every flag's first
 /// name.
-const PUBLISHED: [&str; 24] = [
+const PUBLISHED: [&str; 25] = [
     "neuron select-images --target_layer layer4 --arch resnet50 --batch_size 512 --topk_images 10000",
     "neuron select-images --target-layer layer3,layer4 --split_N 50 --split val --channels 0-63,162 --out .",
     "neuron select-images --target-layer layer4 --resume --checkpoint-every 60 --shard 1/8",
@@ -25,6 +25,7 @@ const PUBLISHED: [&str; 24] = [
     "neuron fvis --folder-name images --exp-name beetle --jitter 30 --do_flip --setting_id 1 --lr 1.0",
     "neuron fvis --setting-id 0 --feat_dist 1.0 --tv_l1 0 --tv_l2 3e-7 --l2 3e-7 --seed 0",
     "neuron fvis --setting_id 2 --start s.safetensors --stop-after 9 --references patches --save-every 5 --resume",
+    "neuron fvis --layer fc --class 'golden retriever' --method none",
     "neuron weights convert in.pth out.safetensors",
     "neuron weights inspect weights/resnet50.safetensors --device cpu",
     "neuron weights fetch resnet50",

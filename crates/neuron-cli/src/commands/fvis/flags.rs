@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::ArgPredicate;
 use neuron_data::Preprocessing;
 use neuron_fvis::{FeatureWeighting, ImagePriors, LayerWeights, Preset, Schedule, Settings};
 use neuron_model::PixelRange;
@@ -11,34 +12,39 @@ use neuron_model::PixelRange;
 use crate::channels::Channels;
 use crate::numbers::count;
 use crate::scan::seconds;
-use crate::usual::{ARCH, Usual};
+use crate::usual::{ARCH, NO_DEFAULT, Usual};
 
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
 /// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
 /// propagation or guided backpropagation) are sorted within each channel and moved towards the sorted features of
-/// the unit's reference images, which `extract-patches` or `baseline` listed. Several units are optimised side by
+/// the unit's reference images, which `extract-patches` or `baseline` listed. --class chooses units of the last layer
+/// by the classes they stand for, and takes the images of these classes as references. Several units are optimised side by
 /// side, each as if it were alone. Ctrl-C writes the picture so far and a checkpoint; --resume continues, and the
 /// results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4
   neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
-  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided")]
+  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided
+  neuron fvis --class \"golden retriever\" --method none --data imagenet")]
 pub(crate) struct Args {
     /// Architecture
     #[arg(long, default_value = ARCH, alias = "arch_name", alias = "arch-name")]
     pub(super) arch: String,
-    /// Layer of the units; `neuron layers` lists them
-    #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
-    pub(super) layer: String,
+    /// Layer of the units; `neuron layers` lists them. With --class, the last layer
+    #[arg(long, alias = "target-layer", default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
+    pub(super) layer: Option<String>,
     /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run. The default is a unit
     /// of a ResNet-50; layers with fewer channels need this flag
     #[arg(long, visible_alias = "channel", default_value = "1935")]
     pub(super) channels: Channels,
-    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units
-    #[arg(long, default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
-    pub(super) topk_dir: PathBuf,
+    /// Classes in place of --layer and --channels, separated by commas: names, WordNet ids such as n02099601, or indices
+    #[arg(long, conflicts_with = "channels", value_name = "CLASS,...")]
+    pub(super) class: Option<String>,
+    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units; with --class, <arch>/neuron_<layer>
+    #[arg(long, default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
+    pub(super) topk_dir: Option<PathBuf>,
     /// Number of steps of --schedule single
     #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
     pub(super) steps: usize,
@@ -97,9 +103,15 @@ pub(crate) struct Args {
     /// Stop after N steps of the schedule; --resume continues
     #[arg(long, value_name = "N")]
     pub(super) stop_after: Option<usize>,
-    /// What the picture is compared with: the listed images as a whole, or the patches cut from them
-    #[arg(long, value_enum, default_value = "images")]
-    pub(super) references: Kind,
+    /// What the picture is compared with: the listed images as a whole, the patches cut from them, or the images of the
+    /// unit's class in --data. With --class, the latter if there are any, otherwise the listed images
+    #[arg(
+        long,
+        value_enum,
+        default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT),
+        default_value = "images"
+    )]
+    pub(super) references: Option<Kind>,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,
@@ -154,6 +166,7 @@ impl From<ScheduleFlag> for Preset {
 pub(super) enum Kind {
     Images,
     Patches,
+    Class,
 }
 
 impl Kind {
@@ -161,6 +174,7 @@ impl Kind {
         match self {
             Self::Images => "images",
             Self::Patches => "patches",
+            Self::Class => "class",
         }
     }
 }

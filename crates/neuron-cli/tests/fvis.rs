@@ -322,6 +322,45 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn layers_are_chosen_by_name_with_their_weights_in_order() {
+    let setup = Setup::new();
+    let unit = ["--channel", "3"];
+    setup.run(
+        0,
+        "order",
+        &[&unit[..], &["--layers", "layer3_0, conv1", "--layer-weights", "2,0.5"]].concat(),
+    );
+    let record = setup.record("order/x.json");
+    assert_eq!(record["settings"]["layer_weights"], serde_json::json!({ "conv1": 0.5, "layer3.0": 2.0 }));
+    let names: Vec<&String> = record["terms"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["conv1", "l2", "layer3.0", "tv_l1", "tv_l2"]);
+    assert_eq!((&record["weights"]["conv1"], &record["weights"]["layer3.0"]), (&0.5.into(), &2.0.into()));
+    // The same by names with numbers.
+    let by_name = ["--layer-weights", "layer3.0=2,conv1=0.5"];
+    setup.run(0, "name", &[&unit[..], &by_name].concat());
+    assert_same_files(&setup.path("order"), &setup.path("name"));
+
+    setup.run(0, "ones", &[&unit[..], &["--layers", "layer2.0.conv1,layer1"]].concat());
+    let ones = &setup.record("ones/x.json")["settings"]["layer_weights"];
+    assert_eq!(*ones, serde_json::json!({ "layer1": 1.0, "layer2.0.conv1": 1.0 }));
+
+    for (flags, expected) in [
+        (&["--layers", "conv1,layer1", "--layer-weights", "1"][..], "1 numbers, and --layers names 2"),
+        (&["--layers", "conv1", "--layer-weights", "conv1=1"], "give --layer-weights numbers"),
+        (&["--layers", "conv1,conv1"], "names conv1 twice"),
+        (&["--layers", "layer3,layer3.0"], "the same values"),
+        (&["--layers", "conv1,layer4"], "layer4 is not below layer4.0"),
+        (&["--layers", "layer9"], "unknown layer layer9"),
+        (&["--layers", "conv1", "--layer-weights", "0"], "no feature layer with a weight"),
+        (&["--layers", ""], "unknown layer"),
+    ] {
+        let (_, stderr) = setup.run(2, "none", &[&unit[..], flags].concat());
+        assert!(stderr.contains(expected), "{flags:?}: {stderr}");
+    }
+    assert!(!setup.path("none").exists());
+}
+
+#[test]
 fn a_picture_can_be_the_start() {
     let setup = Setup::new();
     let more = ["--channel", "3", "--start", "photos/class0/photo000.png", "--epochs", "1", "--lr", "0"];

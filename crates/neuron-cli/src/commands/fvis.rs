@@ -26,7 +26,7 @@ use crate::scan::Identity;
 pub(crate) use flags::Args;
 
 use data::Data;
-use flags::{at_resolution, settings};
+use flags::{at_resolution, check_layers, settings};
 use identities::Identities;
 use references::Search;
 use results::{EarlierRun, Results};
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
     settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
+    check_layers(args, &network, target)?;
     settings.layer_weights.below(&network, target).map_err(wrong)?;
     let data = Data::new(global);
     let sought = Sought { args, global, network: &network, units: &units, data: &data };

@@ -8,6 +8,7 @@
 
 mod channels;
 mod claim;
+mod classifier;
 mod cli;
 mod command_line;
 mod commands;

@@ -2,10 +2,14 @@
 
 use std::sync::LazyLock;
 
+use clap::builder::{OsStr, Resettable};
 use neuron_model::Architecture;
 
 /// The network, if none is named.
 pub(crate) const ARCH: &str = "resnet50";
+
+/// For clap: the flag has no default, because another one was given.
+pub(crate) const NO_DEFAULT: Resettable<OsStr> = Resettable::Reset;
 
 /// The values of a flag by architecture, in the order of [`Architecture::all`].
 type Values = Vec<(&'static str, &'static str)>;

@@ -123,7 +123,7 @@ fn a_stopped_run_goes_on_to_the_same_bytes_whatever_the_threads() {
 #[test]
 fn a_unit_is_the_same_alone_and_in_company() {
     let setup = Setup::new();
-    for method in ["LRP", "LRPRestricted", "GuidedBackprop"] {
+    for method in ["LRP", "LRPRestricted", "GuidedBackprop", "none"] {
         let (alone, together) = (format!("alone-{method}"), format!("together-{method}"));
         setup.run(0, &alone, &["--channel", "5", "--method", method]);
         setup.run(0, &together, &["--channels", "3,5,9", "--method", method]);
@@ -275,6 +275,10 @@ fn a_unit_that_may_be_below_zero_is_never_silent() {
 
     let (_, stderr) = setup.run(0, "after", &layer("layer4.0"));
     assert!(stderr.contains("in 6 of these steps, the unit was silent"), "{stderr}");
+    assert!(stderr.contains("silent, and only the priors changed the picture"), "{stderr}");
+    let (_, stderr) = setup.run(0, "plain", &[&layer("layer4.0")[..], &["--method", "none"]].concat());
+    assert!(stderr.contains("in 6 of these steps, the unit was silent\n"), "{stderr}");
+    assert_eq!(setup.record("plain/x.json")["settings"]["method"], "none");
     assert_eq!(setup.record("after/x.json")["silent_steps"], Value::from(6));
     assert!(setup.record("after/x.json")["activation"]["max"]["ratio"].is_null());
 
@@ -296,7 +300,7 @@ fn mistakes_are_named() {
         (2, &["--channel", "128"], "0 to 127"),
         (2, &["--channel", "3", "--layer", "layer5"], "layer5"),
         (2, &["--channel", "3", "--layer", "conv1"], "conv1"),
-        (2, &["--channel", "3", "--method", "LRPx"], "LRPRestricted"),
+        (2, &["--channel", "3", "--method", "LRPx"], "LRP, LRPRestricted, GuidedBackprop, none"),
         (2, &["--channel", "3", "--layer-weights", "1,1"], "5 numbers"),
         (2, &["--channel", "3", "--layer-weights", "layer9=1"], "layer9"),
         (2, &["--channel", "3", "--layer-weights", "layer1=1,layer1.0=1"], "the same values"),
@@ -315,6 +319,45 @@ fn mistakes_are_named() {
     let (stdout, _) = setup.run(0, "out", &["--channel", "3", "--dry-run", "--json"]);
     assert!(serde_json::from_str::<Value>(&stdout).is_ok(), "{stdout}");
     assert!(!setup.path("out").exists());
+}
+
+#[test]
+fn layers_are_chosen_by_name_with_their_weights_in_order() {
+    let setup = Setup::new();
+    let unit = ["--channel", "3"];
+    setup.run(
+        0,
+        "order",
+        &[&unit[..], &["--layers", "layer3_0, conv1", "--layer-weights", "2,0.5"]].concat(),
+    );
+    let record = setup.record("order/x.json");
+    assert_eq!(record["settings"]["layer_weights"], serde_json::json!({ "conv1": 0.5, "layer3.0": 2.0 }));
+    let names: Vec<&String> = record["terms"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["conv1", "l2", "layer3.0", "tv_l1", "tv_l2"]);
+    assert_eq!((&record["weights"]["conv1"], &record["weights"]["layer3.0"]), (&0.5.into(), &2.0.into()));
+    // The same by names with numbers.
+    let by_name = ["--layer-weights", "layer3.0=2,conv1=0.5"];
+    setup.run(0, "name", &[&unit[..], &by_name].concat());
+    assert_same_files(&setup.path("order"), &setup.path("name"));
+
+    setup.run(0, "ones", &[&unit[..], &["--layers", "layer2.0.conv1,layer1"]].concat());
+    let ones = &setup.record("ones/x.json")["settings"]["layer_weights"];
+    assert_eq!(*ones, serde_json::json!({ "layer1": 1.0, "layer2.0.conv1": 1.0 }));
+
+    for (flags, expected) in [
+        (&["--layers", "conv1,layer1", "--layer-weights", "1"][..], "1 numbers, and --layers names 2"),
+        (&["--layers", "conv1", "--layer-weights", "conv1=1"], "give --layer-weights numbers"),
+        (&["--layers", "conv1,conv1"], "names conv1 twice"),
+        (&["--layers", "layer3,layer3.0"], "the same values"),
+        (&["--layers", "conv1,layer4"], "layer4 is not below layer4.0"),
+        (&["--layers", "layer9"], "unknown layer layer9"),
+        (&["--layers", "conv1", "--layer-weights", "0"], "no feature layer with a weight"),
+        (&["--layers", ""], "unknown layer"),
+    ] {
+        let (_, stderr) = setup.run(2, "none", &[&unit[..], flags].concat());
+        assert!(stderr.contains(expected), "{flags:?}: {stderr}");
+    }
+    assert!(!setup.path("none").exists());
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn step(network: &Network, precision: Precision, method: RelevanceMethod, units:
     let pixels: Vec<f32> = noise(3 * SIDE * SIDE).collect();
     let images = ChannelsLast::new(&pixels, SIDE, SIDE);
     let channels = (0..units).map(|unit| Unit { channel: 7 * unit, references: &images }).collect();
-    let settings = Settings { method, at_once: units, ..Settings::default() };
+    let settings = Settings { method: method.into(), at_once: units, ..Settings::default() };
     let mut optimizer =
         Optimizer::new(network, &target, channels, settings, Start::default()).expect("sound settings");
     let seconds = median(|| optimizer.step(&mut |_| ControlFlow::Continue(())).map(drop).expect("a step"));

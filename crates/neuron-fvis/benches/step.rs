@@ -11,7 +11,7 @@ mod resnet50;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use neuron_fvis::{Optimizer, Settings, Start, Unit};
+use neuron_fvis::{FeatureWeighting, Optimizer, Settings, Start, Unit};
 use neuron_model::{ChannelsLast, Keep, Network, RelevanceMethod};
 use resnet50::{noise, weights};
 
@@ -31,11 +31,13 @@ fn main() {
         "method", "units", "forward ms", "step ms", "forwards a step"
     );
     for (method, units) in [
-        (RelevanceMethod::Lrp, 1),
-        (RelevanceMethod::Lrp, 4),
-        (RelevanceMethod::LrpRestricted, 1),
-        (RelevanceMethod::GuidedBackprop, 1),
-        (RelevanceMethod::GuidedBackprop, 4),
+        (RelevanceMethod::Lrp.into(), 1),
+        (RelevanceMethod::Lrp.into(), 4),
+        (RelevanceMethod::LrpRestricted.into(), 1),
+        (RelevanceMethod::GuidedBackprop.into(), 1),
+        (RelevanceMethod::GuidedBackprop.into(), 4),
+        (FeatureWeighting::None, 1),
+        (FeatureWeighting::None, 4),
     ] {
         let channels = (0..units).map(|unit| Unit { channel: 7 * unit, references: &images }).collect();
         let settings = Settings { method, ..Settings::default() };

@@ -1,25 +1,34 @@
 use neuron_model::{
-    Attributor, BackwardPass, Composite, Images, ModelError, Network, RelevanceMethod, Session, Tap,
+    Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Session, Tap, View,
 };
 
 #[cfg(feature = "cuda")]
 use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
+use crate::weighting::FeatureWeighting;
 
-/// The features of some images, the relevance of a unit in them, and the way back to the pixels.
+/// The features of some images, how much each of them counts, and the way back to the pixels.
 pub(crate) struct Features {
-    attributor: Attributor,
+    forward: Forward,
     target: Tap,
     layers: Vec<Tap>,
     /// Which channel of the target each item of the batch is about.
     channels: Vec<usize>,
     gradient: BackwardPass,
     #[cfg(feature = "cuda")]
-    method: RelevanceMethod,
+    weighting: FeatureWeighting,
     #[cfg(feature = "cuda")]
     on_device: DeviceMatching,
 }
 
-/// One item's features and relevance at one layer, channels-last.
+/// What runs the images.
+enum Forward {
+    /// As far as gradients need it.
+    Plain(Session),
+    /// And the relevance of each image's unit after that.
+    WithRelevance(Box<Attributor>),
+}
+
+/// One item's features at one layer, and their relevance where it is what weighs them; channels-last.
 #[derive(Clone, Copy)]
 pub(crate) struct FeatureMap<'a> {
     /// Number of channels.
@@ -27,7 +36,60 @@ pub(crate) struct FeatureMap<'a> {
     /// `[positions, channels]`
     pub(crate) values: &'a [f32],
     /// `[positions, channels]`
-    pub(crate) relevance: &'a [f32],
+    pub(crate) relevance: Option<&'a [f32]>,
+}
+
+impl Forward {
+    fn new(
+        network: &Network,
+        target: &Tap,
+        weighting: FeatureWeighting,
+        layers: &[Tap],
+    ) -> Result<Self, ModelError> {
+        match weighting {
+            FeatureWeighting::None => {
+                // The target as well: what the unit says of a picture is part of what is found.
+                let taps = [layers, std::slice::from_ref(target)].concat();
+                network.session(&taps, Keep::Gradient).map(Self::Plain)
+            }
+            FeatureWeighting::Relevance(method) => {
+                let attributor = Attributor::new(network, target, layers, method)?;
+                Ok(Self::WithRelevance(Box::new(attributor)))
+            }
+        }
+    }
+
+    fn session(&self) -> &Session {
+        match self {
+            Self::Plain(session) => session,
+            Self::WithRelevance(attributor) => attributor.session(),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn session_mut(&mut self) -> &mut Session {
+        match self {
+            Self::Plain(session) => session,
+            Self::WithRelevance(attributor) => attributor.session_mut(),
+        }
+    }
+
+    fn run(&mut self, images: &dyn Images, channels: &[usize]) -> Result<(), ModelError> {
+        match self {
+            Self::Plain(session) => session.run(images, &mut |_| {}),
+            Self::WithRelevance(attributor) => attributor.run(images, channels).map(|_| ()),
+        }
+    }
+
+    /// The relevance that the last run found at a layer; `None` if none is looked for.
+    fn relevance(&self, layer: &Tap) -> Option<View<'_>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::WithRelevance(attributor) => {
+                Some(attributor.last().at(layer).expect("every layer lies below the target"))
+            }
+        }
+    }
 }
 
 impl Features {
@@ -36,24 +98,29 @@ impl Features {
     pub(crate) fn new(
         network: &Network,
         target: &Tap,
-        method: RelevanceMethod,
+        weighting: FeatureWeighting,
         layers: Vec<Tap>,
     ) -> Result<Self, ModelError> {
+        let forward = Forward::new(network, target, weighting, &layers)?;
+        let image = network.graph().image_tap();
+        let way_back =
+            |layer| forward.session().check(&Composite::gradient(), layer, std::slice::from_ref(&image));
+        layers.iter().try_for_each(way_back)?;
         Ok(Self {
-            attributor: Attributor::new(network, target, &layers, method)?,
+            forward,
             target: target.clone(),
             layers,
             channels: Vec::new(),
             gradient: BackwardPass::new(),
             #[cfg(feature = "cuda")]
-            method,
+            weighting,
             #[cfg(feature = "cuda")]
             on_device: DeviceMatching::default(),
         })
     }
 
     fn session(&self) -> &Session {
-        self.attributor.session()
+        self.forward.session()
     }
 
     pub(crate) fn network(&self) -> &Network {
@@ -72,15 +139,14 @@ impl Features {
     pub(crate) fn run(&mut self, images: &dyn Images, channels: &[usize]) -> Result<(), ModelError> {
         self.channels.clear();
         self.channels.extend_from_slice(channels);
-        self.attributor.run(images, channels)?;
-        Ok(())
+        self.forward.run(images, channels)
     }
 
     /// Brings what features are matched to, by unit and layer, to where they are, unless that is the host.
     #[cfg(feature = "cuda")]
     pub(crate) fn bring(&mut self, units: &[Vec<Distribution<'_>>]) -> Result<(), ModelError> {
-        let Self { attributor, on_device, .. } = self;
-        let Some(device) = attributor.session_mut().on_device() else { return Ok(()) };
+        let Self { forward, on_device, .. } = self;
+        let Some(device) = forward.session_mut().on_device() else { return Ok(()) };
         Ok(on_device.set_distributions(&device, units)?)
     }
 
@@ -92,9 +158,9 @@ impl Features {
         channels: &[usize],
         units: &[usize],
     ) -> Option<Result<Matched, ModelError>> {
-        let Self { attributor, target, method, layers, on_device, .. } = self;
-        let comparison = Comparison { images, target, channels, units, method: *method, layers };
-        Some(on_device.compare(&mut attributor.session_mut().on_device()?, &comparison))
+        let Self { forward, target, weighting, layers, on_device, .. } = self;
+        let comparison = Comparison { images, target, channels, units, weighting: *weighting, layers };
+        Some(on_device.compare(&mut forward.session_mut().on_device()?, &comparison))
     }
 
     /// The greatest activation of an item's channel of the target in the last run; NaN if there is one.
@@ -123,9 +189,9 @@ impl Features {
     pub(crate) fn map(&self, item: usize, layer: usize) -> FeatureMap<'_> {
         let tap = &self.layers[layer];
         let map = self.session().map(tap).expect("the features' session keeps its taps");
-        let signal = self.attributor.last().at(tap).expect("every layer lies below the target").data;
         let range = item * map.item_len()..(item + 1) * map.item_len();
-        FeatureMap { channels: map.channels, values: &map.data[range.clone()], relevance: &signal[range] }
+        let relevance = self.forward.relevance(tap).map(|relevance| &relevance.data[range.clone()]);
+        FeatureMap { channels: map.channels, values: &map.data[range], relevance }
     }
 
     /// Sends gradients with respect to the features back to the pixels.

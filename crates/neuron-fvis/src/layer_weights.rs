@@ -26,8 +26,8 @@ pub enum LayerWeights {
 }
 
 impl LayerWeights {
-    /// The same weights in the form that tells most with least: numbers in order where only feature layers of the
-    /// network's family have one, else the layers' own names.
+    /// The same weights as they are recorded: one number for each of the usual layers, or the layers' own names where
+    /// they were named.
     ///
     /// # Errors
     /// [`FvisError::NoFamily`] if the weights are those of a family and the network belongs to none,
@@ -82,7 +82,7 @@ impl LayerWeights {
     }
 }
 
-/// Weights by the layers' own names; in order, where all of them are feature layers of the network's family.
+/// Weights by the layers' own names.
 fn named(network: &Network, weights: &BTreeMap<String, f64>) -> Result<LayerWeights, FvisError> {
     let mut found: Vec<(Tap, f64)> = Vec::new();
     for (name, weight) in weights {
@@ -92,11 +92,7 @@ fn named(network: &Network, weights: &BTreeMap<String, f64>) -> Result<LayerWeig
         }
         found.push((tap, *weight));
     }
-    let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
-    let is_feature_layer = |tap: &Tap| layers.iter().any(|(layer, _)| *layer == tap.name);
-    let all = found.iter().all(|(tap, _)| is_feature_layer(tap));
-    let named = LayerWeights::Named(found.into_iter().map(|(tap, weight)| (tap.name, weight)).collect());
-    if all { named.in_order(layers).map(LayerWeights::InOrder) } else { Ok(named) }
+    Ok(LayerWeights::Named(found.into_iter().map(|(tap, weight)| (tap.name, weight)).collect()))
 }
 
 /// A text that is no [`LayerWeights`].

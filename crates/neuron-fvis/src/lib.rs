@@ -20,6 +20,7 @@ mod rendering;
 mod schedule;
 mod settings;
 mod view;
+mod weighting;
 
 pub use achievement::{Achievement, Reached, TapScores};
 pub use checkpoint::CheckpointState;
@@ -33,3 +34,4 @@ pub use rendering::Rendering;
 pub use schedule::{Phase, Preset, Schedule};
 pub use settings::{Settings, Start, Unit};
 pub use view::Shift;
+pub use weighting::FeatureWeighting;

@@ -1,6 +1,6 @@
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
-use neuron_model::{ByteImages, ChannelsLast, Images, Network, RelevanceMethod, Tap};
+use neuron_model::{ByteImages, ChannelsLast, Images, Network, Tap};
 
 #[cfg(feature = "cuda")]
 use crate::cuda::{Distribution, Matched};
@@ -8,6 +8,7 @@ use crate::error::FvisError;
 use crate::features::{FeatureMap, Features};
 use crate::matching::{self, Matching};
 use crate::planes::{self, BLOCK};
+use crate::weighting::FeatureWeighting;
 
 /// Keeps the divisor off zero where all channels are equally relevant.
 const EPSILON: f64 = 1e-6;
@@ -16,7 +17,7 @@ const EPSILON: f64 = 1e-6;
 ///
 /// The relevant features of a layer are `S = A * F`, its features times the unit's relevance in them, scaled to
 /// 0..1 by channel. For a unit's references, `t[c, r]` is the mean of the r-th smallest value of `S[c]`, and `w[c]` the
-/// mean importance of the channel. A picture's loss at the layer is the mean over channels and positions of
+/// mean importance of the channel; without relevance ([`FeatureWeighting::None`]), `A` and `w` are 1. A picture's loss at the layer is the mean over channels and positions of
 /// `w[c] * (S[c, i] - t[c, rank of i])^2`.
 pub struct Objective {
     features: Features,
@@ -68,12 +69,12 @@ impl Objective {
         network: &Network,
         target: &Tap,
         units: &[usize],
-        method: RelevanceMethod,
+        weighting: impl Into<FeatureWeighting>,
         layers: Vec<(Tap, f64)>,
     ) -> Result<Self, FvisError> {
         network.check_channels(target, units)?;
         let (taps, weights) = layers.into_iter().unzip();
-        let features = Features::new(network, target, method, taps)?;
+        let features = Features::new(network, target, weighting.into(), taps)?;
         Ok(Self {
             features,
             weights,
@@ -355,7 +356,10 @@ impl Sum {
         let (lowest, highest) = matching::range(&strongest);
         let (lowest, highest) = (f64::from(lowest), f64::from(highest));
         for (sum, strongest) in self.importance.iter_mut().zip(&strongest) {
-            *sum += (f64::from(*strongest) - lowest) / (highest - lowest + EPSILON);
+            *sum += match map.relevance {
+                None => 1.0,
+                Some(_) => (f64::from(*strongest) - lowest) / (highest - lowest + EPSILON),
+            };
         }
     }
 
@@ -372,7 +376,8 @@ impl Sum {
 #[derive(Default)]
 struct Channels {
     features: Vec<f32>,
-    relevance: Vec<f32>,
+    /// Where it weighs the features.
+    relevance: Option<Vec<f32>>,
     matching: Matching,
     positions: usize,
 }
@@ -380,28 +385,79 @@ struct Channels {
 impl Channels {
     fn gather(&mut self, map: FeatureMap<'_>, first: usize, count: usize) {
         self.positions = map.values.len() / map.channels;
-        for (planes, values) in [(&mut self.features, map.values), (&mut self.relevance, map.relevance)] {
-            planes.resize(count * self.positions, 0.0);
+        let len = count * self.positions;
+        let gather = |values: &[f32], planes: &mut Vec<f32>| {
+            planes.resize(len, 0.0);
             planes::gather(values, map.channels, first..first + count, planes);
+        };
+        gather(map.values, &mut self.features);
+        match map.relevance {
+            None => self.relevance = None,
+            Some(relevance) => gather(relevance, self.relevance.get_or_insert_default()),
         }
     }
 
-    fn plane<'a>(&self, planes: &'a [f32], index: usize) -> &'a [f32] {
-        &planes[index * self.positions..][..self.positions]
+    fn range(&self, index: usize) -> Range<usize> {
+        index * self.positions..(index + 1) * self.positions
     }
 
-    /// The largest relevance of a channel.
+    /// The largest relevance of a channel; 0 without relevance.
     fn strongest(&self, index: usize) -> f32 {
-        matching::range(self.plane(&self.relevance, index)).1
+        self.relevance.as_ref().map_or(0.0, |relevance| matching::range(&relevance[self.range(index)]).1)
     }
 
     fn sorted(&mut self, index: usize) -> impl Iterator<Item = f32> {
-        let range = index * self.positions..(index + 1) * self.positions;
-        self.matching.sorted(&self.features[range.clone()], &self.relevance[range])
+        let range = self.range(index);
+        let relevance = self.relevance.as_ref().map(|relevance| &relevance[range.clone()]);
+        self.matching.sorted(&self.features[range], relevance)
     }
 
     fn distance(&mut self, index: usize, target: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
-        let range = index * self.positions..(index + 1) * self.positions;
-        self.matching.distance(&self.features[range.clone()], &self.relevance[range], target, scale, gradient)
+        let range = self.range(index);
+        let relevance = self.relevance.as_ref().map(|relevance| &relevance[range.clone()]);
+        self.matching.distance(&self.features[range], relevance, target, scale, gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two channels at three positions, of two references.
+    const FEATURES: [[f32; 6]; 2] = [[3.0, -1.0, 1.0, 0.0, 2.0, 5.0], [7.0, 2.0, 0.0, 1.0, -4.0, 3.0]];
+
+    fn target(relevance: Option<&[f32]>) -> LayerTarget {
+        let map = |values| FeatureMap { channels: 2, values, relevance };
+        let mut sum = Sum::new(map(&FEATURES[0]));
+        FEATURES.iter().for_each(|values| sum.add(map(values)));
+        sum.mean(2)
+    }
+
+    #[test]
+    fn targets_of_plain_features_are_means_of_what_is_sorted() {
+        // Channel 0: 1, 2, 3 and -4, 0, 7; channel 1: -1, 0, 5 and 1, 2, 3.
+        let found = target(None);
+        assert_eq!(found.sorted, [-1.5, 1.0, 5.0, 0.0, 1.0, 4.0]);
+        assert_eq!(found.importance, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_loss_of_plain_features_by_hand() {
+        let target = target(None);
+        let map = FeatureMap { channels: 2, values: &FEATURES[0], relevance: None };
+        let mut gradient = [0.0; 6];
+        let loss = target.distance(map, 3.0, &mut gradient);
+        // Channel 0: 1, 2, 3 against -1.5, 1, 5; channel 1: -1, 0, 5 against 0, 1, 4.
+        assert_eq!(loss, (6.25 + 1.0 + 4.0 + 1.0 + 1.0 + 1.0) / 6.0);
+        // 3 / 6 times twice the differences, where each value lies.
+        assert_eq!(gradient, [-2.0, 2.5, 1.0, -1.0, -1.0, 1.0]);
+    }
+
+    #[test]
+    fn relevance_decides_the_importance_of_channels() {
+        // The strongest of channel 0 is 4, of channel 1 it is 2.
+        let found = target(Some(&[0.0, 2.0, 4.0, 1.0, 1.0, 0.0]));
+        assert!((found.importance[0] - 1.0).abs() < 1e-6 && found.importance[1] == 0.0, "{found:?}");
+        assert_ne!(found.sorted, target(None).sorted);
     }
 }

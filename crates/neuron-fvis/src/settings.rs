@@ -1,16 +1,17 @@
-use neuron_model::{Images, PixelRange, RelevanceMethod, Tap};
+use neuron_model::{Images, PixelRange, Tap};
 use serde::Serialize;
 
 use crate::error::FvisError;
 use crate::layer_weights::LayerWeights;
 use crate::prior::ImagePriors;
 use crate::schedule::{Phase, Schedule};
+use crate::weighting::FeatureWeighting;
 
 /// How pictures are optimised.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
-    /// How relevance is found. Default: LRP.
-    pub method: RelevanceMethod,
+    /// How much each feature counts. Default: by its relevance, found by LRP.
+    pub method: FeatureWeighting,
     /// How much the features of each layer count. Default: what is usual for the network's family.
     pub layer_weights: LayerWeights,
     /// Weight of all features together. Default 1.
@@ -40,7 +41,7 @@ impl Default for Settings {
     fn default() -> Self {
         let full = Phase { steps: 2000, pooling: 1, jitter_px: 30, betas: (0.5, 0.9), clamp: true };
         Self {
-            method: RelevanceMethod::Lrp,
+            method: FeatureWeighting::default(),
             layer_weights: LayerWeights::default(),
             feature_weight: 1.0,
             priors: ImagePriors::default(),

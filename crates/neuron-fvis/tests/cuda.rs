@@ -7,8 +7,8 @@ mod on_gpu;
 
 use std::ops::ControlFlow;
 
-use neuron_fvis::{Event, Optimizer, Phase, Schedule, Settings, Start, Unit};
-use neuron_model::{ChannelsLast, Device, Network, RelevanceMethod};
+use neuron_fvis::{Event, FeatureWeighting, Optimizer, Phase, Schedule, Settings, Start, Unit};
+use neuron_model::{ChannelsLast, Device, Network};
 use on_gpu::{gpu, network};
 
 const SIZE: (usize, usize) = (64, 48);
@@ -28,7 +28,7 @@ fn stripes(count: usize) -> Vec<f32> {
 /// The loss of every step and unit, and what was said about memory.
 fn optimise(
     network: &Network,
-    method: RelevanceMethod,
+    method: FeatureWeighting,
     at_once: usize,
 ) -> (Vec<Vec<f64>>, Vec<(usize, usize)>) {
     let references = stripes(3);
@@ -64,7 +64,7 @@ fn assert_near(found: &[Vec<f64>], expected: &[Vec<f64>], what: &str) {
 #[test]
 #[ignore = "needs a GPU"]
 fn steps_are_those_of_the_cpu() {
-    for method in RelevanceMethod::ALL {
+    for method in FeatureWeighting::all() {
         let device = gpu();
         let (expected, _) = optimise(&network(Device::default()), method, 4);
         // Together, and in two groups.
@@ -81,8 +81,8 @@ fn steps_are_those_of_the_cpu() {
 fn a_full_memory_halves_the_pictures_at_once_and_says_so() {
     assert!(std::env::var_os("FAKE_GPU_BYTES").is_some(), "FAKE_GPU_BYTES is not set");
     let device = gpu();
-    let (expected, _) = optimise(&network(Device::default()), RelevanceMethod::Lrp, 4);
-    let (found, halved) = optimise(&network(device), RelevanceMethod::Lrp, 8);
+    let (expected, _) = optimise(&network(Device::default()), FeatureWeighting::default(), 4);
+    let (found, halved) = optimise(&network(device), FeatureWeighting::default(), 8);
     assert_near(&found, &expected, "with less memory");
     assert!(!halved.is_empty() && halved.iter().all(|(from, to)| *to == from / 2), "{halved:?}");
 }

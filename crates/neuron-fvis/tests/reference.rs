@@ -77,7 +77,7 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
     let offsets: Vec<isize> = golden.values("offsets").into_iter().map(|value| value as isize).collect();
     let offsets = offsets.chunks_exact(2).map(|offset| (offset[0], offset[1])).collect();
     let start = Start { pictures: Some(golden.picture("init")), offsets };
-    let settings = Settings { method, ..Settings::default() };
+    let settings = Settings { method: method.into(), ..Settings::default() };
     let references = photos.images();
     let units = vec![Unit { channel: 1935, references: &references }];
     let mut optimizer = Optimizer::new(&network, &target, units, settings, start).expect("sound settings");

@@ -25,6 +25,7 @@ const PUBLISHED: [&str; 25] = [
     "neuron fvis --folder-name images --exp-name beetle --jitter 30 --do_flip --setting_id 1 --lr 1.0",
     "neuron fvis --setting-id 0 --feat_dist 1.0 --tv_l1 0 --tv_l2 3e-7 --l2 3e-7 --seed 0",
     "neuron fvis --setting_id 2 --start s.safetensors --stop-after 9 --references patches --save-every 5 --resume",
+    "neuron fvis --layer fc --class 'golden retriever' --method none --layers conv1,layer2 --layer_weights 10,1",
     "neuron weights convert in.pth out.safetensors",
     "neuron weights inspect weights/resnet50.safetensors --device cpu",
     "neuron weights fetch resnet50",

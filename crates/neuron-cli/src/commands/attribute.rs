@@ -8,6 +8,7 @@ use neuron_model::{
 };
 use serde_json::json;
 
+use crate::classifier::Classifier;
 use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::{claim, not_finite, output};
@@ -23,18 +24,22 @@ const STRONGEST: f64 = 0.99;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron attribute beetle.jpg --layer layer4.2 --channel 935 --out beetle
-  neuron attribute beetle.jpg --layer fc --channel 306 --method GradientTimesInput --out beetle
+  neuron attribute beetle.jpg --class \"rhinoceros beetle\" --method GradientTimesInput --out beetle
   neuron attribute beetle.jpg --layer layer3 --channel 7 --at layer2.0.conv1,layer1 --out beetle")]
 pub(crate) struct Args {
     /// The image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
     /// Layer of the unit; `neuron layers` lists them
-    #[arg(long, alias = "target-layer")]
-    layer: String,
+    #[arg(long, alias = "target-layer", required_unless_present = "class")]
+    layer: Option<String>,
     /// Channel of the unit
-    #[arg(long, alias = "channels", value_name = "C")]
-    channel: usize,
+    #[arg(long, alias = "channels", value_name = "C", required_unless_present = "class")]
+    channel: Option<usize>,
+    /// A class in place of --layer and --channel, the unit of the last layer that stands for it: its name, WordNet id
+    /// such as n02099601, or index
+    #[arg(long, conflicts_with = "channel", value_name = "CLASS")]
+    class: Option<String>,
     /// Architecture
     #[arg(long, default_value = crate::usual::ARCH)]
     arch: String,
@@ -63,9 +68,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         bail!("{} is a folder; name one image in it", args.image.display());
     }
     let network = global.network_for_backward_passes(&args.arch)?;
-    let target = network.tap(&args.layer)?;
-    network.check_channels(&target, &[args.channel])?;
-    let wanted = wanted(&network, &target, &args.at)?;
+    let unit = Unit::new(args, &network)?;
+    let Unit { target, channel, .. } = &unit;
+    let wanted = wanted(&network, target, &args.at)?;
     if global.dry_run {
         global.say(0, || format!("1 image, 1 forward pass, relevance at {} layers", wanted.len()));
         return Ok(Outcome::Done);
@@ -79,16 +84,46 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let side = preprocessing.crop;
     let range = PixelRange::normalised(preprocessing.mean, preprocessing.std);
     let rules = (args.method, args.method.composite(range));
-    let mut attributor = Attributor::with_composite(&network, &target, &wanted, rules)?;
-    let found = attributor.run(&ChannelsLast::new(&pixels, side, side), &[args.channel])?;
-    check_unit(args, (&network, &target), &found)?;
-    check_relevance(args, &target, &found, &wanted)?;
+    let mut attributor = Attributor::with_composite(&network, target, &wanted, rules)?;
+    let found = attributor.run(&ChannelsLast::new(&pixels, side, side), &[*channel])?;
+    check_unit(args, (&network, target), &found)?;
+    check_relevance(args, &unit, &found, &wanted)?;
 
-    save(&tensors, (args, network.device().arithmetic()), &target, &found, &wanted)?;
+    save(&tensors, (args, network.device().arithmetic()), &unit, &found, &wanted)?;
     let at_pixels = found.at(&network.graph().image_tap()).map_or(&[][..], |signal| signal.data);
     let drawn = draw(&crop, at_pixels);
     output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
-    report((args, global), (&network, &target), &found, &wanted)
+    report((args, global), (&network, &unit), &found, &wanted)
+}
+
+/// The unit that the flags choose.
+struct Unit {
+    target: Tap,
+    channel: usize,
+    /// Name of the class that it was chosen by.
+    class: Option<String>,
+}
+
+impl Unit {
+    fn new(args: &Args, network: &Network) -> anyhow::Result<Self> {
+        let layer = args.layer.as_ref().map(|layer| network.tap(layer)).transpose()?;
+        if let Some(typed) = &args.class {
+            let classifier = Classifier::of(network)?;
+            let last = classifier.tap().clone();
+            let target = layer.map_or(Ok(last), |layer| classifier.check_layer(layer))?;
+            let channel = classifier.find(typed)?;
+            return Ok(Self { target, channel, class: classifier.class(channel).label.clone() });
+        }
+        let (target, channel) = layer.zip(args.channel).context("--layer and --channel, or --class")?;
+        network.check_channels(&target, &[channel])?;
+        Ok(Self { target, channel, class: None })
+    }
+
+    /// What messages call it.
+    fn called(&self) -> String {
+        let class = self.class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
+        format!("{}:{}{class}", self.target.name, self.channel)
+    }
 }
 
 /// Refuses an image on which the unit's layer says what is no number.
@@ -103,10 +138,10 @@ fn check_unit(
 }
 
 /// Refuses shares that are no numbers: drawn, they would look like shares of zero.
-fn check_relevance(args: &Args, target: &Tap, found: &Attributed<'_>, wanted: &[Tap]) -> anyhow::Result<()> {
+fn check_relevance(args: &Args, unit: &Unit, found: &Attributed<'_>, wanted: &[Tap]) -> anyhow::Result<()> {
     for tap in wanted {
         if found.at(tap).is_some_and(|signal| first_not_finite(signal.data).is_some()) {
-            let (image, unit) = (args.image.display(), format!("{}:{}", target.name, args.channel));
+            let (image, unit) = (args.image.display(), unit.called());
             bail!(
                 "{image}: the relevance of {} to {unit} by {} exceeds the range of f32; try another --method",
                 tap.name,
@@ -162,7 +197,7 @@ fn channels_first(found: &Attributed<'_>, tap: &Tap) -> anyhow::Result<WeightTen
 fn save(
     path: &Path,
     (args, arithmetic): (&Args, Arithmetic),
-    target: &Tap,
+    unit: &Unit,
     found: &Attributed<'_>,
     wanted: &[Tap],
 ) -> anyhow::Result<()> {
@@ -171,8 +206,8 @@ fn save(
     let metadata = [
         ("image", args.image.display().to_string()),
         ("arch", args.arch.clone()),
-        ("layer", target.name.clone()),
-        ("channel", args.channel.to_string()),
+        ("layer", unit.target.name.clone()),
+        ("channel", unit.channel.to_string()),
         ("method", args.method.to_string()),
         ("device", arithmetic.to_string()),
     ];
@@ -204,19 +239,18 @@ fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
 /// Says how strong the unit is, and how much of that arrives at each layer.
 fn report(
     (args, global): (&Args, &Global),
-    (network, target): (&Network, &Tap),
+    (network, unit): (&Network, &Unit),
     found: &Attributed<'_>,
     wanted: &[Tap],
 ) -> anyhow::Result<Outcome> {
+    let Unit { target, channel, class } = unit;
     let map = found.map(target).context("the session keeps its taps")?;
-    let unit = map.data.iter().skip(args.channel).step_by(map.channels);
-    let strongest = unit.copied().fold(f32::NEG_INFINITY, f32::max);
+    let values = map.data.iter().skip(*channel).step_by(map.channels);
+    let strongest = values.copied().fold(f32::NEG_INFINITY, f32::max);
     let sum = |tap: &Tap| -> f64 {
         found.at(tap).map_or(0.0, |signal| signal.data.iter().map(|value| f64::from(*value)).sum())
     };
-    global.say(0, || {
-        format!("{}:{} reaches {strongest:.3}; wrote {}", target.name, args.channel, args.out.display())
-    });
+    global.say(0, || format!("{} reaches {strongest:.3}; wrote {}", unit.called(), args.out.display()));
     if strongest <= 0.0 {
         global.say(0, || nothing_above_zero(network, target, args.method).to_owned());
     }
@@ -227,7 +261,8 @@ fn report(
             "command": "attribute",
             "image": args.image.display().to_string(),
             "layer": target.name,
-            "channel": args.channel,
+            "channel": channel,
+            "class": class,
             "method": args.method.to_string(),
             "activation": strongest,
             "sums": sums,

@@ -1,4 +1,5 @@
 mod curve;
+mod data;
 mod display;
 mod failure;
 mod flags;
@@ -11,7 +12,9 @@ mod references;
 mod report;
 mod results;
 mod run;
+mod sought;
 mod start;
+mod units;
 
 use neuron_fvis::{FvisError, Settings};
 
@@ -22,18 +25,22 @@ use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
-use flags::{at_resolution, settings};
+use data::Data;
+use flags::{at_resolution, check_layers, settings};
 use identities::Identities;
+use references::Search;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
+use sought::Sought;
+use units::Units;
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network_for_backward_passes(&args.arch)?;
-    let target = network.tap(&args.layer)?;
-    let channels = args.channels.of(&target, network.channels(&target))?;
+    let units = Units::new(args, &network)?;
+    let Units { target, channels, .. } = &units;
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
@@ -41,29 +48,30 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
     settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
-    settings.layer_weights.below(&network, &target).map_err(wrong)?;
-    let search = references::Search::new(args, global, &network, &target, &preprocessing)?;
+    check_layers(args, &network, target)?;
+    settings.layer_weights.below(&network, target).map_err(wrong)?;
+    let data = Data::new(global);
+    let sought = Sought { args, global, network: &network, units: &units, data: &data };
+    let search = Search::new(sought, &preprocessing)?;
     let plan = || {
-        let listed = channels.iter().map(|channel| search.count(*channel));
+        let listed = (0..channels.len()).map(|unit| search.count(unit));
         let references = listed.sum::<anyhow::Result<usize>>()?;
-        plan::Plan { args, global, network: &network, target: &target, settings: &settings }
+        plan::Plan { args, global, network: &network, target, settings: &settings }
             .print(channels.len(), references)
     };
     if global.dry_run && !args.resume {
         return plan();
     }
 
-    let references =
-        channels.iter().map(|channel| search.load(*channel)).collect::<anyhow::Result<Vec<_>>>()?;
+    let references = (0..channels.len()).map(|unit| search.load(unit)).collect::<anyhow::Result<Vec<_>>>()?;
     let start = start::read(args, global, &preprocessing)?;
     let common = Identity::of("fvis", &network, &preprocessing)
         .with("arch", &args.arch)
         .with("layer", &target.name)
-        .with("references_are", args.references.name())
         .with("start_sha256", start.sha256.as_deref());
-    let population = report::in_general(global)?.map(|images| images.fingerprint());
-    let identities = Identities::new(&common, &channels, &references, &settings, population.as_deref());
-    let results = Results::new(args, &channels);
+    let population = data.get()?.map(|images| images.fingerprint());
+    let identities = Identities::new(&common, channels, &references, &settings, population.as_deref());
+    let results = Results::new(args, &units.layer, channels);
     if global.dry_run {
         results.earlier_run(&identities, args.resume, global.overwrite)?;
         return plan();
@@ -72,11 +80,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         args,
         global,
         network: &network,
-        target: &target,
+        units: &units,
+        data: &data,
         references: &references,
         identities: &identities.units,
     };
-    let run = Run { report: &report, channels: &channels, results: &results, inputs: identities.inputs() };
+    let run = Run { report: &report, results: &results, inputs: identities.inputs() };
     let _claim = results.claim()?;
     let unfinished = match results.earlier_run(&identities, args.resume, global.overwrite)? {
         EarlierRun::Complete => {

@@ -6,10 +6,10 @@ mod on_gpu;
 
 use std::ops::ControlFlow;
 
-use neuron_model::{ChannelsLast, Images, RelevanceMethod, Tap};
+use neuron_model::{ChannelsLast, Images, Tap};
 use on_gpu::{gpu, network};
 
-use crate::Objective;
+use crate::{FeatureWeighting, Objective};
 
 const SIZE: (usize, usize) = (75, 62);
 
@@ -27,7 +27,7 @@ fn features_are_matched_as_on_the_host() {
     let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
     let pictures = waves(3, 0);
     let (channels, units) = ([3, 7], [1, 0, 1]);
-    for method in RelevanceMethod::ALL {
+    for method in FeatureWeighting::all() {
         let network = network(gpu());
         let target = network.tap("layer4.0").unwrap();
         let layer = |name: &&str| -> (Tap, f64) { (network.tap(name).unwrap(), 0.5 + name.len() as f64) };

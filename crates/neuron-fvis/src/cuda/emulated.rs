@@ -31,12 +31,16 @@ fn run(host: &Host, name: &str, count: usize, arguments: &[Raw]) {
     unsafe { host.run(name, count, arguments) };
 }
 
-/// Relevant features in order, and how far they are from a target, for rows of every length up to the longest that
-/// networks have.
+/// Nothing, where a kernel takes values or none.
+const NOTHING: Raw = Raw { pointer: 0 };
+
+/// Features in order, weighed by relevance and plain, and how far they are from a target, for rows of every length up to
+/// the longest that networks have.
 #[test]
-fn relevant_features_are_matched_in_stable_order() {
+fn features_are_matched_in_stable_order() {
     let Some(gpu) = emulated() else { return };
-    for positions in [1, 2, 3, 35, 64, 196, 12_544] {
+    let lengths = [1, 2, 3, 35, 64, 196, 12_544];
+    for (positions, is_plain) in lengths.into_iter().flat_map(|len| [(len, false), (len, true)]) {
         let (channels, len) = (2, 2 * positions);
         // Ties, and zeros of both signs.
         let finite = |value: f32| if value.is_finite() { value } else { -3.0 };
@@ -55,8 +59,8 @@ fn relevant_features_are_matched_in_stable_order() {
         run(&gpu, "extremes", channels, &[&parts[..], &bounds, &of_parts].concat());
 
         let (mut keys, mut merged) = (vec![0u64; len], vec![0u64; len]);
-        let maps = [read(&features), read(&relevance)];
-        let pointers = [&maps[..], &bounds[..], &[write(&mut keys)]].concat();
+        let attention = if is_plain { [NOTHING; 3] } else { [read(&relevance), bounds[0], bounds[1]] };
+        let pointers = [&[read(&features)], &attention[..], &[write(&mut keys)]].concat();
         run(&gpu, "sort_keys", len, &[&pointers[..], &sizes].concat());
         let mut sorted = 1;
         while sorted < positions {
@@ -70,9 +74,8 @@ fn relevant_features_are_matched_in_stable_order() {
         let scale = [0.5f32, -2.0];
         let (mut differences, mut gradient) = (vec![9.0f32; len], vec![9.0f32; len]);
         let pointers = [
-            &[read(&keys)],
-            &maps[..],
-            &bounds,
+            &[read(&keys), read(&features)],
+            &attention[..],
             &[read(&target), read(&scale)],
             &[write(&mut differences), write(&mut gradient)],
         ];
@@ -90,8 +93,8 @@ fn relevant_features_are_matched_in_stable_order() {
             let low = relevance.iter().copied().fold(f32::INFINITY, f32::min);
             let high = relevance.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!((lowest[channel], highest[channel]), (low, high));
-            let attention: Vec<f32> =
-                relevance.iter().map(|value| (value - low) / (high - low + 1e-6)).collect();
+            let attention = |value: &f32| if is_plain { 1.0 } else { (value - low) / (high - low + 1e-6) };
+            let attention: Vec<f32> = relevance.iter().map(attention).collect();
             let relevant: Vec<f32> =
                 attention.iter().zip(&features).map(|(a, feature)| a * feature).collect();
             let mut order: Vec<usize> = (0..positions).collect();

@@ -23,21 +23,23 @@ KERNEL extremes(whole count, const float *lows OF(count / channels / (positions 
     }
 }
 
-// Relevance scaled to 0..1; the summand keeps the divisor off zero where relevance is the same everywhere.
-static __device__ float attention(float relevance, float lowest, float highest) {
-    return (relevance - lowest) / (highest - lowest + 1e-6f);
+// Relevance scaled to 0..1, or 1 where there is none; the summand keeps the divisor off zero where relevance is the same
+// everywhere.
+static __device__ float attention(const float *relevance, whole at, const float *lowest, const float *highest, whole row) {
+    if (!relevance) return 1.0f;
+    return (relevance[at] - lowest[row]) / (highest[row] - lowest[row] + 1e-6f);
 }
 
 // An integer that orders as the float does, with zeros of both signs equal, and below it the position: no two of a
 // channel are equal, so that every way to sort them is stable. Keys are [items, channels, positions].
 KERNEL sort_keys(whole count, const float *features OF(count / positions / channels * positions * channels),
-                 const float *relevance OF(count / positions / channels * positions * channels),
-                 const float *lowest OF(count / positions), const float *highest OF(count / positions),
+                 const float *relevance MAYBE(count / positions / channels * positions * channels),
+                 const float *lowest MAYBE(count / positions), const float *highest MAYBE(count / positions),
                  unsigned long long *keys OF(count), whole positions, whole channels) {
     FOR_EACH(at, count) {
         whole row = at / positions, position = at % positions;
         whole from = (row / channels * positions + position) * channels + row % channels;
-        float relevant = attention(relevance[from], lowest[row], highest[row]) * features[from];
+        float relevant = attention(relevance, from, lowest, highest, row) * features[from];
         unsigned bits = relevant == 0.0f ? 0 : bits_of(relevant);
         unsigned ordered = bits >> 31 ? ~bits : bits | 0x80000000u;
         keys[at] = (unsigned long long)ordered << 32 | (unsigned long long)position;
@@ -64,15 +66,15 @@ KERNEL merge_runs(whole count, const unsigned long long *keys OF(count / len * l
 // How far the relevant features of one item are from its target, value by value in ascending order, and the gradient of
 // the sum of their squares with respect to the features, times `scale` by channel. `keys` are sorted.
 KERNEL match_sorted(whole count, const unsigned long long *keys OF(count),
-                    const float *features OF(positions * channels), const float *relevance OF(positions * channels),
-                    const float *lowest OF(channels), const float *highest OF(channels),
+                    const float *features OF(positions * channels), const float *relevance MAYBE(positions * channels),
+                    const float *lowest MAYBE(channels), const float *highest MAYBE(channels),
                     const float *target OF(count), const float *scale OF(channels),
                     float *differences OF(positions * channels), float *gradient OF(positions * channels),
                     whole positions, whole channels) {
     FOR_EACH(at, count) {
         whole channel = at / positions % channels, rank = at % positions;
         whole from = least((whole)(keys[at] & 0xffffffffULL), positions - 1) * channels + channel;
-        float attended = attention(relevance[from], lowest[channel], highest[channel]);
+        float attended = attention(relevance, from, lowest, highest, channel);
         float difference = attended * features[from] - target[at];
         differences[rank * channels + channel] = difference;
         gradient[from] = scale[channel] * 2.0f * difference * attended;

@@ -7,10 +7,11 @@ mod emulated;
 
 use neuron_model::{
     Argument, DeviceError, DeviceMemory, DeviceSignal, DeviceView, Images, KernelSource, ModelError,
-    OnDevice, Readback, RelevanceMethod, Tap,
+    OnDevice, Readback, Tap,
 };
 
 use crate::matching::RANKS_TOGETHER;
+use crate::weighting::FeatureWeighting;
 
 /// The kernels of this module.
 // SAFETY: they touch what their lengths say, as the tests find that run them on the CPU: no place is computed from a
@@ -36,7 +37,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) channels: &'a [usize],
     /// The distributions of which unit each image is matched to.
     pub(crate) units: &'a [usize],
-    pub(crate) method: RelevanceMethod,
+    pub(crate) weighting: FeatureWeighting,
     /// The layers, in the order of each unit's distributions; taps of the session strictly below the target.
     pub(crate) layers: &'a [Tap],
 }
@@ -112,12 +113,18 @@ impl DeviceMatching {
         device: &mut OnDevice<'_>,
         comparison: &Comparison<'_>,
     ) -> Result<Matched, ModelError> {
-        let Comparison { images, target, channels, units, method, layers } = *comparison;
+        let Comparison { images, target, channels, units, weighting, layers } = *comparison;
         let (items, image) = (units.len(), device.network().graph().image_tap());
         device.run(images)?;
-        let relevance = device.relevance(method, (target, channels), layers)?;
+        let relevance = match weighting {
+            FeatureWeighting::None => None,
+            FeatureWeighting::Relevance(method) => {
+                Some(device.relevance(method, (target, channels), layers)?)
+            }
+        };
         let (mut seeds, mut sums) = (Vec::new(), Vec::new());
-        for (index, (layer, relevance)) in layers.iter().zip(&relevance).enumerate() {
+        for (index, layer) in layers.iter().enumerate() {
+            let relevance = relevance.as_ref().map(|of_layers| &of_layers[index]);
             let distributions: Vec<_> = units.iter().map(|unit| &self.distributions[*unit][index]).collect();
             let (gradient, of_layer) = match_layer(device, layer, relevance, &distributions)?;
             sums.push(device.send(&of_layer, &mut self.sums)?);
@@ -140,31 +147,64 @@ impl DeviceMatching {
     }
 }
 
-/// Compares the relevant features of a layer with each item's distribution: the gradient with respect to the features,
-/// and the sums of squares, `[items, channels]`.
+/// Relevance by which features are weighed, and the smallest and the largest of every map, `[items, channels]`.
+struct Attention<'a> {
+    values: DeviceView<'a>,
+    lowest: DeviceMemory<f32>,
+    highest: DeviceMemory<f32>,
+}
+
+impl<'a> Attention<'a> {
+    fn new(device: &OnDevice<'_>, relevance: &'a DeviceSignal, maps: Maps) -> Result<Self, DeviceError> {
+        let values = relevance.values().view();
+        let (lowest, highest) = extremes(device, values, maps)?;
+        Ok(Self { values, lowest, highest })
+    }
+
+    /// What kernels read of it, if there is any: all of it.
+    fn arguments(attention: Option<&Self>) -> [Argument<'_>; 3] {
+        let view = |view: fn(&Self) -> DeviceView<'_>| attention.map(view).into();
+        [view(|all| all.values), view(|all| all.lowest.view()), view(|all| all.highest.view())]
+    }
+
+    /// As [`Self::arguments`], for one item.
+    fn of_item(attention: Option<&Self>, item: usize, maps: Maps) -> [Argument<'_>; 3] {
+        let Some(Self { values, lowest, highest }) = attention else { return [Argument::Nothing; 3] };
+        let part = |view, len: usize| Argument::from(DeviceView::part(view, item * len, len));
+        [
+            part(*values, maps.item_len()),
+            part(lowest.view(), maps.channels),
+            part(highest.view(), maps.channels),
+        ]
+    }
+}
+
+/// Compares the relevant features of a layer, or all alike without relevance, with each item's distribution: the gradient
+/// with respect to the features, and the sums of squares, `[items, channels]`.
 fn match_layer(
     device: &OnDevice<'_>,
     layer: &Tap,
-    relevance: &DeviceSignal,
+    relevance: Option<&DeviceSignal>,
     distributions: &[&DeviceDistribution],
 ) -> Result<(DeviceMemory<f32>, DeviceMemory<f64>), DeviceError> {
     let shape = device.shape(layer);
     let (positions, channels) = (shape.positions(), shape.channels);
     let maps = Maps { items: distributions.len(), positions, channels };
-    let (features, attended) = (device.values(layer), relevance.values().view());
-    let (lowest, highest) = extremes(device, attended, maps)?;
-    let keys = sorted_keys(device, (features, attended), (&lowest, &highest), maps)?;
+    let features = device.values(layer);
+    let attention = relevance.map(|relevance| Attention::new(device, relevance, maps)).transpose()?;
+    let keys = sorted_keys(device, features, attention.as_ref(), maps)?;
     let (differences, gradient) = (device.alloc::<f32>(maps.len())?, device.alloc::<f32>(maps.len())?);
     for (item, distribution) in distributions.iter().enumerate() {
         assert_eq!(distribution.sorted.len(), maps.item_len(), "distributions of maps of this size");
         assert_eq!(distribution.scale.len(), channels, "a factor for each channel");
         let part = |view, len: usize| Argument::from(DeviceView::part(view, item * len, len));
+        let [relevance, lowest, highest] = Attention::of_item(attention.as_ref(), item, maps);
         let pointers = [
             part(keys.view(), maps.item_len()),
             part(features, maps.item_len()),
-            part(attended, maps.item_len()),
-            part(lowest.view(), channels),
-            part(highest.view(), channels),
+            relevance,
+            lowest,
+            highest,
             (&distribution.sorted).into(),
             (&distribution.scale).into(),
             part(differences.view(), maps.item_len()),
@@ -184,12 +224,13 @@ fn match_layer(
 /// The relevant features of every map in ascending order, as keys: where each is in the lower half.
 fn sorted_keys(
     device: &OnDevice<'_>,
-    (features, attended): (DeviceView<'_>, DeviceView<'_>),
-    (lowest, highest): (&DeviceMemory<f32>, &DeviceMemory<f32>),
+    features: DeviceView<'_>,
+    attention: Option<&Attention<'_>>,
     maps: Maps,
 ) -> Result<DeviceMemory<u64>, DeviceError> {
     let (mut keys, mut merged) = (device.alloc::<u64>(maps.len())?, device.alloc::<u64>(maps.len())?);
-    let pointers = [features.into(), attended.into(), lowest.into(), highest.into(), (&keys).into()];
+    let [relevance, lowest, highest] = Attention::arguments(attention);
+    let pointers = [features.into(), relevance, lowest, highest, (&keys).into()];
     device.launch(KERNELS, "sort_keys", maps.len(), &with_sizes(&pointers, maps.positions, maps.channels))?;
     let mut run = 1;
     while run < maps.positions {

@@ -1,12 +1,13 @@
 use std::num::NonZeroUsize;
 
-use anyhow::{Context, bail};
-use neuron_data::{ImagenetClass, Preprocessing};
+use anyhow::Context;
+use neuron_data::Preprocessing;
 use neuron_model::weights::WeightTensor;
-use neuron_model::{Network, Operation, Reduction, Tap, View, Weights};
+use neuron_model::{Network, Operation, Reduction, Tap, View};
 use serde::Serialize;
 
 use super::{Args, Reduce};
+use crate::classifier::labels;
 
 /// One of an image's strongest channels.
 #[derive(Clone, Serialize)]
@@ -55,7 +56,7 @@ impl Collected {
             values: Vec::new(),
             top_k: args.top.map_or(0, NonZeroUsize::get),
             top: Vec::new(),
-            classes: if is_linear { classes(network.weights(), info.channels)? } else { Vec::new() },
+            classes: if is_linear { labels(network.weights(), info.channels)? } else { Vec::new() },
         })
     }
 
@@ -121,22 +122,4 @@ impl Collected {
         let shape: Vec<usize> = std::iter::once(images).chain(self.axes).collect();
         (self.name, WeightTensor::new(shape, self.values))
     }
-}
-
-/// Names of the outputs of a classifier: those of the weights, else ImageNet's if there are as many.
-fn classes(weights: &Weights, outputs: usize) -> anyhow::Result<Vec<String>> {
-    if let Some(labels) = weights.metadata().get("labels") {
-        let labels: Vec<String> = serde_json::from_str(labels)
-            .context("weights metadata `labels`: expected a JSON array of names")?;
-        if labels.len() != outputs {
-            bail!(
-                "weights metadata `labels` names {} classes, but the classifier has {outputs}",
-                labels.len()
-            );
-        }
-        return Ok(labels);
-    }
-    let imagenet = ImagenetClass::all();
-    let names = if imagenet.len() == outputs { imagenet } else { &[] };
-    Ok(names.iter().map(|class| class.label.to_owned()).collect())
 }

@@ -10,16 +10,11 @@ use crate::not_finite;
 
 /// Why steps could not be taken. Where no step can ever be taken from here, the checkpoint goes as well: it would only
 /// be in the way of the next run.
-pub(super) fn of_run(
-    error: anyhow::Error,
-    report: &Report<'_>,
-    channels: &[usize],
-    results: &Results<'_>,
-) -> anyhow::Error {
+pub(super) fn of_run(error: anyhow::Error, report: &Report<'_>, results: &Results<'_>) -> anyhow::Error {
     let (told, hopeless) = match error.downcast::<FvisError>() {
         Ok(FvisError::Reference { channel, reference, source }) => {
             let name = |_| {
-                let unit = channels.iter().position(|of_unit| *of_unit == channel);
+                let unit = report.units.channels.iter().position(|of_unit| *of_unit == channel);
                 let names = unit.and_then(|unit| report.references.get(unit));
                 let name = names.and_then(|references| references.names().get(reference));
                 name.cloned().unwrap_or_else(|| format!("reference {reference}"))

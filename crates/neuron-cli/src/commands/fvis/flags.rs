@@ -1,50 +1,59 @@
 //! The flags of `fvis`, and what they say of the pictures.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::ArgPredicate;
 use neuron_data::Preprocessing;
-use neuron_fvis::{ImagePriors, LayerWeights, Preset, Schedule, Settings};
-use neuron_model::{PixelRange, RelevanceMethod};
+use neuron_fvis::{FeatureWeighting, ImagePriors, LayerWeights, Preset, Schedule, Settings};
+use neuron_model::{Network, PixelRange, Tap};
 
 use crate::channels::Channels;
 use crate::numbers::count;
+use crate::outcome::WrongUsage;
 use crate::scan::seconds;
-use crate::usual::{ARCH, Usual};
+use crate::usual::{ARCH, NO_DEFAULT, Usual};
 
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
 /// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
 /// propagation or guided backpropagation) are sorted within each channel and moved towards the sorted features of
-/// the unit's reference images, which `extract-patches` or `baseline` listed. Several units are optimised side by
+/// the unit's reference images, which `extract-patches` or `baseline` listed. --class chooses units of the last layer
+/// by the classes they stand for, and takes the images of these classes as references. Several units are optimised side by
 /// side, each as if it were alone. Ctrl-C writes the picture so far and a checkpoint; --resume continues, and the
 /// results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4
   neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
-  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided")]
+  neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided
+  neuron fvis --class \"golden retriever\" --method none --data imagenet
+  neuron fvis --channels 1935 --layers layer2,layer3.0 --layer-weights 1,0.5")]
 pub(crate) struct Args {
     /// Architecture
     #[arg(long, default_value = ARCH, alias = "arch_name", alias = "arch-name")]
     pub(super) arch: String,
-    /// Layer of the units; `neuron layers` lists them
-    #[arg(long, alias = "target-layer", default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
-    pub(super) layer: String,
+    /// Layer of the units; `neuron layers` lists them. With --class, the last layer
+    #[arg(long, alias = "target-layer", default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Block.value(), default_value_ifs = Usual::Block.values_by_arch(), value_name = "LAYER")]
+    pub(super) layer: Option<String>,
     /// Channels, such as 1935 or 0-3,162, or all; several are optimised side by side in one run. The default is a unit
     /// of a ResNet-50; layers with fewer channels need this flag
     #[arg(long, visible_alias = "channel", default_value = "1935")]
     pub(super) channels: Channels,
-    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units
-    #[arg(long, default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
-    pub(super) topk_dir: PathBuf,
+    /// Classes in place of --layer and --channels, separated by commas: names, WordNet ids such as n02099601, or indices
+    #[arg(long, conflicts_with = "channels", value_name = "CLASS,...")]
+    pub(super) class: Option<String>,
+    /// Folder in which `extract-patches` or `baseline` wrote the folders of the units; with --class, <arch>/neuron_<layer>
+    #[arg(long, default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
+    pub(super) topk_dir: Option<PathBuf>,
     /// Number of steps of --schedule single
     #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
     pub(super) steps: usize,
-    /// Method of attribution: LRP, LRPRestricted or GuidedBackprop
-    #[arg(long, default_value = "LRP", value_name = "METHOD")]
-    pub(super) method: RelevanceMethod,
+    /// Method of attribution that weighs the features: LRP, LRPRestricted or GuidedBackprop; none: all features count alike
+    #[arg(long, default_value_t = FeatureWeighting::default(), value_name = "METHOD")]
+    pub(super) method: FeatureWeighting,
     /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     pub(super) num_real_img: NonZeroUsize,
@@ -54,8 +63,12 @@ pub(crate) struct Args {
     /// Name of the result files [default: <arch>_<layer>_unit<channel>]
     #[arg(long, value_name = "NAME")]
     pub(super) exp_name: Option<String>,
-    /// Weights of the feature layers from the image upwards, or LAYER=W,... [default: those of the network's family;
-    /// 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
+    /// Layers whose features are matched, separated by commas: any below the unit's [default: those of the network's
+    /// family]
+    #[arg(long, value_name = "LAYERS")]
+    pub(super) layers: Option<String>,
+    /// Weights of these layers in the same order [default: 1 each]. Without --layers, those of the family's layers from
+    /// the image upwards, or LAYER=W,... [default: 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
     #[arg(long, value_name = "W,W,...")]
     pub(super) layer_weights: Option<LayerWeights>,
     /// Side of the picture, in pixels
@@ -97,9 +110,15 @@ pub(crate) struct Args {
     /// Stop after N steps of the schedule; --resume continues
     #[arg(long, value_name = "N")]
     pub(super) stop_after: Option<usize>,
-    /// What the picture is compared with: the listed images as a whole, or the patches cut from them
-    #[arg(long, value_enum, default_value = "images")]
-    pub(super) references: Kind,
+    /// What the picture is compared with: the listed images as a whole, the patches cut from them, or the images of the
+    /// unit's class in --data. With --class, the latter if there are any, otherwise the listed images
+    #[arg(
+        long,
+        value_enum,
+        default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT),
+        default_value = "images"
+    )]
+    pub(super) references: Option<Kind>,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,
@@ -154,6 +173,7 @@ impl From<ScheduleFlag> for Preset {
 pub(super) enum Kind {
     Images,
     Patches,
+    Class,
 }
 
 impl Kind {
@@ -161,6 +181,7 @@ impl Kind {
         match self {
             Self::Images => "images",
             Self::Patches => "patches",
+            Self::Class => "class",
         }
     }
 }
@@ -170,7 +191,7 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
     let schedule = Schedule::preset(args.schedule.into(), args.steps, args.jitter);
     Ok(Settings {
         method: args.method,
-        layer_weights: args.layer_weights.clone().unwrap_or_default(),
+        layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
         schedule: schedule?,
@@ -184,6 +205,51 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
     })
 }
 
+/// The weights that `--layers` and `--layer-weights` give together.
+fn layer_weights(layers: Option<&str>, weights: LayerWeights) -> Result<LayerWeights, WrongUsage> {
+    let Some(layers) = layers else { return Ok(weights) };
+    let layers: Vec<&str> = layers.split(',').map(str::trim).collect();
+    let weights = match weights {
+        LayerWeights::Usual => vec![1.0; layers.len()],
+        LayerWeights::InOrder(weights) => weights,
+        LayerWeights::Named(_) => {
+            let message = "--layers names layers, and so does --layer-weights: give --layer-weights numbers, in the order \
+                           of --layers, or leave --layers out";
+            return Err(WrongUsage(message.to_owned()));
+        }
+    };
+    if weights.len() != layers.len() {
+        let (numbers, named) = (weights.len(), layers.len());
+        let message = format!(
+            "--layer-weights has {numbers} numbers, and --layers names {named} layers: give one number for each, or leave \
+             --layer-weights out to weigh all by 1"
+        );
+        return Err(WrongUsage(message));
+    }
+    let mut named = BTreeMap::new();
+    for (layer, weight) in layers.into_iter().zip(weights) {
+        if named.insert(layer.to_owned(), weight).is_some() {
+            return Err(WrongUsage(format!("--layers names {layer} twice")));
+        }
+    }
+    Ok(LayerWeights::Named(named))
+}
+
+/// Refuses layers of `--layers` that have no features for a unit of `target`.
+pub(super) fn check_layers(args: &Args, network: &Network, target: &Tap) -> anyhow::Result<()> {
+    for layer in args.layers.iter().flat_map(|layers| layers.split(',')) {
+        let tap = network.tap(layer)?;
+        if !network.graph().is_strictly_below(&tap, target) {
+            let message = format!(
+                "--layers: {} is not below {}, and the unit does not depend on it: name layers below the unit's",
+                tap.name, target.name
+            );
+            return Err(WrongUsage(message).into());
+        }
+    }
+    Ok(())
+}
+
 /// The preprocessing of the weights for another side of the crop: the same part of every picture.
 pub(super) fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
     let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;
@@ -193,6 +259,26 @@ pub(super) fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Prepr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_and_their_weights_go_together() {
+        let named = |layers: &str, weights: &str| {
+            let weights = if weights.is_empty() { LayerWeights::Usual } else { weights.parse().unwrap() };
+            layer_weights(Some(layers), weights).map_err(|error| error.to_string())
+        };
+        assert_eq!(named("layer2, conv1", "1,0.5"), Ok("conv1=0.5,layer2=1".parse().unwrap()));
+        assert_eq!(named("layer2", ""), Ok("layer2=1".parse().unwrap()));
+        for (layers, weights, told) in [
+            ("a,b", "1", "has 1 numbers, and --layers names 2"),
+            ("a,b", "a=1,b=2", "numbers, in the order of --layers"),
+            ("a,b,a", "", "names a twice"),
+        ] {
+            let error = named(layers, weights).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+        let usual = layer_weights(None, LayerWeights::InOrder(vec![1.0])).unwrap();
+        assert_eq!(usual, LayerWeights::InOrder(vec![1.0]));
+    }
 
     #[test]
     fn another_resolution_sees_the_same_part_of_a_picture() {

@@ -32,12 +32,23 @@ impl Identities {
         population: Option<&str>,
     ) -> Self {
         let names: Vec<&[String]> = references.iter().map(References::names).collect();
+        let mut kinds: Vec<&str> = references.iter().map(|references| references.kind().name()).collect();
         let of_unit = |(channel, references): (&usize, &References)| {
             let own = common.clone().with("channel", channel).with("references", references.names());
-            own.with("population", population)
+            own.with("references_are", references.kind().name()).with("population", population)
+        };
+        let run = common.clone().with("channels", channels).with("references", names);
+        // One word says it of all units, unless some of them have others.
+        kinds.dedup();
+        let run = match kinds[..] {
+            [kind] => run.with("references_are", kind),
+            _ => run.with(
+                "references_are",
+                references.iter().map(|of_unit| of_unit.kind().name()).collect::<Vec<_>>(),
+            ),
         };
         Self {
-            run: common.clone().with("channels", channels).with("references", names),
+            run,
             units: channels.iter().zip(references).map(of_unit).collect(),
             // By way of text, as a checkpoint and a record hold it: that has the shortest digits of an f32.
             settings: as_text(settings),

@@ -18,9 +18,10 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(args: &'a Args, channels: &'a [usize]) -> Self {
+    /// For some channels of a layer, as it was typed.
+    pub(super) fn new(args: &'a Args, layer: &str, channels: &'a [usize]) -> Self {
         // A name is one part of a path, whatever the layer's or the architecture's is.
-        let usual = || format!("{}_{}", args.arch, args.layer.trim()).replace(['/', '\\'], "-");
+        let usual = || format!("{}_{}", args.arch, layer.trim()).replace(['/', '\\'], "-");
         let base = args.exp_name.clone().unwrap_or_else(usual);
         Self { args, channels, base }
     }
@@ -148,12 +149,12 @@ mod tests {
 
     #[test]
     fn the_usual_name_holds_the_unit() {
-        let one = args(&["--layer", "layer4_2"]);
-        let names = Names::new(&one, &[7]);
+        let one = args(&[]);
+        let names = Names::new(&one, "layer4_2", &[7]);
         assert_eq!(names.path(0, 0, ".png"), Path::new("images/resnet50_layer4_2_unit7.png"));
         assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_unit7.checkpoint"));
-        let several = args(&["--layer", "layer4_2", "--bs", "2"]);
-        let names = Names::new(&several, &[7, 8, 9]);
+        let several = args(&["--bs", "2"]);
+        let names = Names::new(&several, "layer4_2", &[7, 8, 9]);
         assert_eq!(names.path(1, 1, ".json"), Path::new("images/resnet50_layer4_2_unit8_copy1.json"));
         assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_units7-9.checkpoint"));
         assert_eq!(names.claimed().len(), 7);
@@ -162,15 +163,18 @@ mod tests {
     #[test]
     fn a_name_that_is_given_is_kept() {
         let named = args(&["--exp-name", "x"]);
-        assert_eq!(Names::new(&named, &[7]).path(0, 0, ".png"), Path::new("images/x.png"));
-        assert_eq!(Names::new(&named, &[7, 8]).path(1, 0, ".png"), Path::new("images/x_unit8.png"));
-        assert_eq!(Names::new(&named, &[7, 8]).checkpoint(), Path::new("images/x.checkpoint"));
+        assert_eq!(Names::new(&named, "layer4_2", &[7]).path(0, 0, ".png"), Path::new("images/x.png"));
+        assert_eq!(
+            Names::new(&named, "layer4_2", &[7, 8]).path(1, 0, ".png"),
+            Path::new("images/x_unit8.png")
+        );
+        assert_eq!(Names::new(&named, "layer4_2", &[7, 8]).checkpoint(), Path::new("images/x.checkpoint"));
     }
 
     #[test]
     fn what_an_earlier_run_of_the_name_left_is_known() {
         let named = args(&["--exp-name", "x", "--save-every", "50"]);
-        let names = Names::new(&named, &[7, 8]);
+        let names = Names::new(&named, "layer4_2", &[7, 8]);
         for stale in ["x.png", "x_unit9.png", "x_unit7_copy1.json", "x_unit7_step20.png", "x_step50.png"] {
             assert!(names.is_stale(stale), "{stale}");
         }
@@ -179,8 +183,8 @@ mod tests {
         {
             assert!(!names.is_stale(other), "{other}");
         }
-        let usual = args(&["--layer", "l"]);
-        let names = Names::new(&usual, &[7]);
+        let usual = args(&[]);
+        let names = Names::new(&usual, "l", &[7]);
         assert!(names.is_stale("resnet50_l_unit7_copy1.png"));
         assert!(!names.is_stale("resnet50_l_unit8.png") && !names.is_stale("resnet50_l_unit7.png"));
         assert!(!names.is_stale("resnet50_l_unit77.png"));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use neuron_fvis::Settings;
+use neuron_fvis::{FeatureWeighting, Settings};
 use neuron_model::{ChannelsLast, Keep, Network, Tap};
 use serde_json::json;
 
@@ -12,9 +12,15 @@ use crate::outcome::Outcome;
 use crate::output;
 
 /// What a step takes, in passes of one picture: measured by the bench `step` of neuron-fvis.
-const PASSES_A_STEP: f64 = 5.5;
-/// What a reference takes: a step without the gradient.
-const PASSES_A_REFERENCE: f64 = 4.5;
+fn passes_a_step(weighting: FeatureWeighting) -> f64 {
+    match weighting {
+        FeatureWeighting::None => 2.4,
+        FeatureWeighting::Relevance(_) => 5.5,
+    }
+}
+
+/// Of it, what the gradient takes: a reference goes without.
+const PASSES_A_GRADIENT: f64 = 1.0;
 
 /// What a plan is made from.
 pub(super) struct Plan<'a> {
@@ -32,7 +38,9 @@ impl Plan<'_> {
         let pictures = units * settings.copies;
         let references = references * settings.schedule.phases().len();
         let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
-        let passes = (steps * pictures) as f64 * PASSES_A_STEP + references as f64 * PASSES_A_REFERENCE;
+        let passes_a_step = passes_a_step(settings.method);
+        let passes = (steps * pictures) as f64 * passes_a_step
+            + references as f64 * (passes_a_step - PASSES_A_GRADIENT);
 
         let (height, width) = settings.size;
         let maps = network.tap_infos(height, width)?;

@@ -15,6 +15,8 @@ pub(super) struct Record {
     pub(super) weights_sha256: Option<String>,
     pub(super) layer: String,
     pub(super) channel: usize,
+    /// Name of the class that the unit stands for.
+    pub(super) class: Option<String>,
     pub(super) copy: usize,
     pub(super) seed: u64,
     pub(super) settings: Settings,

@@ -7,19 +7,18 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use neuron_data::{Dataset, Loader, LoaderOptions, Preprocessing};
-use neuron_model::{ByteImages, Images, Network, Tap};
+use neuron_model::{ByteImages, Images};
 
-use super::flags::{Args, Kind};
+use super::data::ClassImages;
+use super::flags::Kind;
 use super::patches;
-use crate::global::Global;
+use super::sought::Sought;
 use crate::origin::Origin;
 use crate::scan::{SkippedImage, crops};
 
-/// Name of the lists that `extract-patches` and `baseline` write.
-const LIST: &str = "topk_files.txt";
-
 /// The reference images of one unit, decoded.
 pub(super) struct References {
+    kind: Kind,
     names: Vec<String>,
     /// `[images, crop, crop, 3]`
     pixels: Vec<u8>,
@@ -28,6 +27,11 @@ pub(super) struct References {
 }
 
 impl References {
+    /// What they are.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The files as the list names them.
     pub(super) fn names(&self) -> &[String] {
         &self.names
@@ -57,13 +61,20 @@ impl Images for References {
     }
 }
 
-/// Where references are looked for, and how they become images.
+/// Where the references of one unit come from.
+enum Source {
+    /// The folders of its class.
+    Class(ClassImages),
+    /// A list, as whole images or as patches.
+    List(PathBuf, Kind),
+}
+
+/// Where references are, and how they become images.
 pub(super) struct Search<'a> {
-    args: &'a Args,
-    global: &'a Global,
-    network: &'a Network,
-    target: &'a Tap,
+    sought: Sought<'a>,
     preprocessing: &'a Preprocessing,
+    /// Of each unit.
+    sources: Vec<Source>,
     /// What made the lists of images from which those of patches come.
     images: Option<Origin>,
     /// Whether something of many lists alike was said: once is enough.
@@ -71,93 +82,129 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(
-        args: &'a Args,
-        global: &'a Global,
-        network: &'a Network,
-        target: &'a Tap,
-        preprocessing: &'a Preprocessing,
-    ) -> anyhow::Result<Self> {
-        let images = Origin::of(&args.topk_dir)?;
-        if let Some(images) = &images {
-            images.say_moved(global.data_if_any()?, global);
+    /// Finds out where the references of every unit come from.
+    ///
+    /// # Errors
+    /// If one has none, with ways to get some.
+    pub(super) fn new(sought: Sought<'a>, preprocessing: &'a Preprocessing) -> anyhow::Result<Self> {
+        let Sought { global, units, .. } = sought;
+        let of_classes = units.channels.iter().map(|channel| sought.class_images(*channel));
+        let of_classes = of_classes.collect::<anyhow::Result<Vec<_>>>()?;
+        if let Some(found) = of_classes.iter().flatten().next() {
+            global.say_notices(&found.dataset);
         }
-        Ok(Self { args, global, network, target, preprocessing, images, said: Cell::new(false) })
+        let mut images = None;
+        if of_classes.iter().any(Option::is_none) {
+            images = Origin::of(&units.topk_dir)?;
+            if let Some(images) = &images {
+                images.say_moved(global.data_if_any()?, global);
+            }
+        }
+        let sources = units.channels.iter().zip(of_classes).map(|(channel, of_class)| match of_class {
+            Some(of_class) => Ok(Source::Class(of_class)),
+            None => {
+                let kind = sought.args.references.unwrap_or(Kind::Images);
+                Ok(Source::List(sought.list(*channel, kind)?, kind))
+            }
+        });
+        let sources = sources.collect::<anyhow::Result<Vec<_>>>()?;
+        let search = Self { sought, preprocessing, sources, images, said: Cell::new(false) };
+        if sought.args.references.is_none() {
+            search.say_sources()?;
+        }
+        Ok(search)
     }
 
-    /// How many references of a unit its list names, for a plan.
-    pub(super) fn count(&self, channel: usize) -> anyhow::Result<usize> {
-        let text = neuron_data::read_list(&self.list(channel)?)?;
-        let listed = match self.args.references {
-            Kind::Images => distinct(&text).len(),
-            Kind::Patches => lines(&text).count(),
-        };
-        Ok(listed.min(self.args.num_real_img.get()))
-    }
-
-    /// Finds and decodes the references of a unit.
-    pub(super) fn load(&self, channel: usize) -> anyhow::Result<References> {
-        let list = self.list(channel)?;
-        let patches = Origin::of(list.parent().unwrap_or(Path::new("")))?;
-        if let Some(origin) = patches.as_ref().or(self.images.as_ref())
-            && let Some(note) = origin.check(self.network, self.target)?
-            && !self.said.replace(true)
-        {
-            self.global.say(0, || note);
-        }
-        let text = neuron_data::read_list(&list)?;
-        let wanted = self.args.num_real_img.get();
-        // Lists of patches may not know where their images lay: then those of images do.
-        let lookup = Origin::lookup(&[patches.as_ref(), self.images.as_ref()], self.global.data_if_any()?);
-        let references = match self.args.references {
-            Kind::Images => {
-                let (listed, distinct) = (lines(&text).count(), distinct(&text));
-                if distinct.len() < listed {
-                    let (repeated, list) = (listed - distinct.len(), list.display());
-                    self.global.say(0, || {
-                        format!("left out: {repeated} lines of {list} that repeat an earlier one")
-                    });
+    /// Says where the references come from, as that was not chosen.
+    fn say_sources(&self) -> anyhow::Result<()> {
+        let Sought { global, units, .. } = self.sought;
+        let data = global.data_if_any()?.map(|data| data.display().to_string()).unwrap_or_default();
+        for (channel, source) in units.channels.iter().zip(&self.sources) {
+            let unit = units.called(*channel);
+            global.say(0, || match source {
+                Source::Class(ClassImages { images, folders, .. }) => {
+                    let (found, folders) = (images.len(), folders.join(", "));
+                    format!(
+                        "{unit}: the references are images of the class: {found} are in {folders} of {data}"
+                    )
                 }
-                let names: Vec<&str> = distinct.into_iter().take(wanted).collect();
-                self.images(&names, Dataset::look_up(&names, &lookup))?
-            }
-            Kind::Patches => {
-                let lines: Vec<&str> = lines(&text).collect();
-                self.patches(&list, &lines, &Dataset::look_up(&lines, &lookup))?
-            }
-        };
-        if references.names.is_empty() {
-            return Err(unreadable(&list, &references.skipped));
+                Source::List(list, _) => {
+                    let why = self.sought.without_folder(*channel, &data);
+                    format!("{unit}: {why}: the references are the images of {}", list.display())
+                }
+            });
         }
-        let found = references.names.len();
+        Ok(())
+    }
+
+    /// How many references of a unit there are, for a plan.
+    pub(super) fn count(&self, unit: usize) -> anyhow::Result<usize> {
+        let found = match &self.sources[unit] {
+            Source::Class(ClassImages { images, .. }) => images.len(),
+            Source::List(list, Kind::Patches) => lines(&neuron_data::read_list(list)?).count(),
+            Source::List(list, _) => distinct(&neuron_data::read_list(list)?).len(),
+        };
+        Ok(found.min(self.wanted()))
+    }
+
+    /// How many references of each unit there should be.
+    fn wanted(&self) -> usize {
+        self.sought.args.num_real_img.get()
+    }
+
+    /// Decodes the references of a unit.
+    pub(super) fn load(&self, unit: usize) -> anyhow::Result<References> {
+        let (references, place) = match &self.sources[unit] {
+            Source::Class(of_class) => (self.of_class(of_class)?, of_class.folders.join(", ")),
+            Source::List(list, kind) => (self.listed(list, *kind)?, list.display().to_string()),
+        };
+        let (found, wanted) = (references.names.len(), self.wanted());
+        if found == 0 {
+            return Err(unreadable(&place, &references.skipped));
+        }
         if found < wanted {
-            let (unit, list) = (format!("{}:{channel}", self.target.name), list.display());
-            self.global.say(0, || {
-                format!("{unit}: {found} references instead of {wanted}: {list} has no more that can be read")
+            let unit = self.sought.units.called(self.sought.units.channels[unit]);
+            self.sought.global.say(0, || {
+                format!(
+                    "{unit}: {found} references instead of {wanted}: {place} has no more that can be read"
+                )
             });
         }
         Ok(references)
     }
 
-    /// The unit's list, of whichever command wrote it.
-    fn list(&self, channel: usize) -> anyhow::Result<PathBuf> {
-        let folder = self.args.topk_dir.join(channel.to_string());
-        let of_patches = folder.join(LIST);
-        if of_patches.is_file() {
-            return Ok(of_patches);
+    /// The first images of a class, in the order of the data set.
+    fn of_class(&self, of_class: &ClassImages) -> anyhow::Result<References> {
+        let ClassImages { dataset, images, .. } = of_class;
+        let wanted = images.iter().copied().take(self.wanted()).collect();
+        self.images(Kind::Class, Arc::clone(dataset), wanted, |index| dataset.entry(index))
+    }
+
+    /// The first images or patches of a list.
+    fn listed(&self, list: &Path, kind: Kind) -> anyhow::Result<References> {
+        let Sought { global, network, units, .. } = self.sought;
+        let patches = Origin::of(list.parent().unwrap_or(Path::new("")))?;
+        if let Some(origin) = patches.as_ref().or(self.images.as_ref())
+            && let Some(note) = origin.check(network, &units.target)?
+            && !self.said.replace(true)
+        {
+            global.say(0, || note);
         }
-        if let Some(of_baseline) = longest_baseline(&folder) {
-            return Ok(of_baseline);
+        let text = neuron_data::read_list(list)?;
+        // Lists of patches may not know where their images lay: then those of images do.
+        let lookup = Origin::lookup(&[patches.as_ref(), self.images.as_ref()], global.data_if_any()?);
+        if kind == Kind::Patches {
+            let lines: Vec<&str> = lines(&text).collect();
+            return self.patches(list, &lines, &Dataset::look_up(&lines, &lookup));
         }
-        let (layer, arch) = (&self.args.layer, &self.args.arch);
-        bail!(
-            "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
-             `neuron extract-patches --arch {arch} --layer {layer} --channels {channel} --out {}` or \
-             `neuron baseline --arch {arch} --layer {layer} --channels {channel}`, or name its folder with --topk-dir",
-            of_patches.display(),
-            folder.join("top<k>").join(LIST).display(),
-            self.args.topk_dir.display(),
-        )
+        let (listed, distinct) = (lines(&text).count(), distinct(&text));
+        if distinct.len() < listed {
+            let (repeated, list) = (listed - distinct.len(), list.display());
+            global.say(0, || format!("left out: {repeated} lines of {list} that repeat an earlier one"));
+        }
+        let names: Vec<&str> = distinct.into_iter().take(self.wanted()).collect();
+        let dataset = Arc::new(Dataset::look_up(&names, &lookup));
+        self.images(kind, dataset, (0..names.len()).collect(), |index| names[index].to_owned())
     }
 
     /// The patches that were kept of the listed images.
@@ -167,10 +214,10 @@ impl<'a> Search<'a> {
             let (list, lines, boxes) = (list.display(), lines.len(), boxes.len());
             bail!("{list} names {lines} images, the table beside it {boxes} patches: make both again");
         }
-        let mut references = self.none();
-        let wanted = self.args.num_real_img.get();
+        let mut references = self.none(Kind::Patches);
+        let wanted = self.wanted();
         for (index, (line, patch)) in lines.iter().zip(boxes).enumerate().take(wanted) {
-            let image = dataset.read_rgb8(index, &self.global.limits()).map_err(anyhow::Error::from);
+            let image = dataset.read_rgb8(index, &self.sought.global.limits()).map_err(anyhow::Error::from);
             match image.and_then(|image| patches::cut(&image, patch, self.preprocessing)) {
                 Ok(pixels) => references.push(line, &pixels),
                 Err(reason) => self.skip(&mut references, index, line, &reason.to_string())?,
@@ -179,29 +226,37 @@ impl<'a> Search<'a> {
         Ok(references)
     }
 
-    fn images(&self, names: &[&str], dataset: Dataset) -> anyhow::Result<References> {
-        let limits = self.global.limits();
-        let options = LoaderOptions { batch_size: names.len().max(1), limits, ..LoaderOptions::default() };
-        let mut references = self.none();
-        for batch in Loader::new(Arc::new(dataset), 0..names.len(), self.preprocessing, &options)? {
+    /// Some images of a data set as a whole.
+    fn images(
+        &self,
+        kind: Kind,
+        dataset: Arc<Dataset>,
+        indices: Vec<usize>,
+        name: impl Fn(usize) -> String,
+    ) -> anyhow::Result<References> {
+        let Sought { global, .. } = self.sought;
+        let limits = global.limits();
+        let options = LoaderOptions { batch_size: indices.len().max(1), limits, ..LoaderOptions::default() };
+        let mut references = self.none(kind);
+        for batch in Loader::new(dataset, indices, self.preprocessing, &options)? {
             let crops = batch.pixels().chunks_exact(self.preprocessing.crop_bytes());
             for (index, crop) in batch.items.iter().zip(crops) {
                 // The reference implementation takes only images of three channels.
-                if !(self.global.reference_compat && is_grey(crop)) {
-                    references.push(names[*index], crop);
+                if !(global.reference_compat && is_grey(crop)) {
+                    references.push(&name(*index), crop);
                 }
             }
             for skipped in batch.skipped {
                 let reason = skipped.reason.to_string();
-                self.skip(&mut references, skipped.index, names[skipped.index], &reason)?;
+                self.skip(&mut references, skipped.index, &name(skipped.index), &reason)?;
             }
         }
         Ok(references)
     }
 
-    fn none(&self) -> References {
+    fn none(&self, kind: Kind) -> References {
         let preprocessing = self.preprocessing.clone();
-        References { names: Vec::new(), pixels: Vec::new(), preprocessing, skipped: Vec::new() }
+        References { kind, names: Vec::new(), pixels: Vec::new(), preprocessing, skipped: Vec::new() }
     }
 
     fn skip(
@@ -211,10 +266,11 @@ impl<'a> Search<'a> {
         image: &str,
         reason: &str,
     ) -> anyhow::Result<()> {
-        if self.global.strict {
+        let Sought { global, .. } = self.sought;
+        if global.strict {
             bail!("{image}: {reason}");
         }
-        self.global.say(0, || format!("skipped {image}: {reason}"));
+        global.say(0, || format!("skipped {image}: {reason}"));
         let (image, reason) = (image.to_owned(), reason.to_owned());
         references.skipped.push(SkippedImage { index, image, reason });
         Ok(())
@@ -228,16 +284,15 @@ impl References {
     }
 }
 
-/// Says that a list gives no reference, and of the first of its images why.
-fn unreadable(list: &Path, skipped: &[SkippedImage]) -> anyhow::Error {
-    let list = list.display();
+/// Says that a list or a class gives no reference, and of the first of its images why.
+fn unreadable(place: &str, skipped: &[SkippedImage]) -> anyhow::Error {
     match skipped {
-        [] => anyhow!("{list} names no image that can serve as a reference; make the list again"),
+        [] => anyhow!("{place} names no image that can serve as a reference; make the list again"),
         [SkippedImage { image, reason, .. }, rest @ ..] => {
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             anyhow!(
-                "none of the images that {list} names can be read: {image} ({reason}){more}; if they have moved, \
-                 name their folder with --data"
+                "none of the images of {place} can be read: {image} ({reason}){more}; if they have moved, name their \
+                 folder with --data"
             )
         }
     }
@@ -254,14 +309,6 @@ fn distinct(text: &str) -> Vec<&str> {
     lines(text).filter(|line| seen.insert(*line)).collect()
 }
 
-/// `<folder>/top<k>/topk_files.txt` for the largest k.
-fn longest_baseline(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let k = |name: &str| name.strip_prefix("top")?.parse::<usize>().ok();
-    let lists = entries.filter_map(|entry| Some((k(entry.file_name().to_str()?)?, entry.path().join(LIST))));
-    lists.filter(|(_, list)| list.is_file()).max().map(|(_, list)| list)
-}
-
 /// Whether every pixel has three equal colours.
 fn is_grey(crop: &[u8]) -> bool {
     crop.chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
@@ -274,18 +321,5 @@ mod tests {
     #[test]
     fn repeated_lines_count_once() {
         assert_eq!(distinct("b\na\n\nb\r\nc\na\n"), ["b", "a", "c"]);
-    }
-
-    #[test]
-    fn the_longest_list_of_baseline_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(longest_baseline(folder.path()), None);
-        for name in ["top5", "top50", "top500", "topmost"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        for name in ["top5", "top50", "topmost"] {
-            std::fs::write(folder.path().join(name).join(LIST), "a").unwrap();
-        }
-        assert_eq!(longest_baseline(folder.path()), Some(folder.path().join("top50").join(LIST)));
     }
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
-use neuron_fvis::{Achievement, Item, Optimizer, Settings, TapScores};
-use neuron_model::{ChannelsLast, Images, Network, Tap};
+use neuron_data::{Loader, LoaderOptions, Preprocessing};
+use neuron_fvis::{Achievement, FeatureWeighting, Item, Optimizer, Settings, TapScores};
+use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 
+use super::data::Data;
 use super::flags::Args;
 use super::record::Record;
 use super::references::References;
 use super::results::Results;
+use super::units::Units;
 use crate::global::Global;
 use crate::scan::{Identity, crops};
 use crate::{not_finite, output};
@@ -18,18 +20,14 @@ use crate::{not_finite, output};
 /// Images of the data folder that stand for images in general.
 const POPULATION: usize = 256;
 
-/// The data set of images in general, where there is one.
-pub(super) fn in_general(global: &Global) -> anyhow::Result<Option<Dataset>> {
-    let Some(data) = global.data_if_any()? else { return Ok(None) };
-    Ok(Some(Dataset::open(data, &DatasetOptions::default())?))
-}
-
 /// What records are made from.
 pub(super) struct Report<'a> {
     pub(super) args: &'a Args,
     pub(super) global: &'a Global,
     pub(super) network: &'a Network,
-    pub(super) target: &'a Tap,
+    pub(super) units: &'a Units,
+    /// Of which some stand for images in general.
+    pub(super) data: &'a Data<'a>,
     pub(super) references: &'a [References],
     /// Of each unit's pictures.
     pub(super) identities: &'a [Identity],
@@ -40,10 +38,10 @@ impl Report<'_> {
     pub(super) fn records(
         &self,
         optimizer: &Optimizer<'_>,
-        channels: &[usize],
         preprocessing: &Preprocessing,
     ) -> anyhow::Result<Vec<Record>> {
         let (height, width) = optimizer.settings().size;
+        let channels = &self.units.channels;
         let pictures: Vec<f32> =
             optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
         let of_unit = |at: usize| format!("the picture of channel {}", channels[optimizer.items()[at].unit]);
@@ -65,7 +63,8 @@ impl Report<'_> {
 
     /// What some images do to the tap; `name` gives the name of one.
     fn scores(&self, images: &dyn Images, name: impl FnOnce(usize) -> String) -> anyhow::Result<TapScores> {
-        TapScores::of(self.network, self.target, images).map_err(|error| not_finite::named(error, name))
+        TapScores::of(self.network, &self.units.target, images)
+            .map_err(|error| not_finite::named(error, name))
     }
 
     fn record(
@@ -79,7 +78,7 @@ impl Report<'_> {
         let settings = optimizer.settings();
         let activations: Vec<f64> = item.history.iter().map(|step| step.activation).collect();
         let silent = activations.iter().filter(|activation| **activation <= 0.0).count();
-        let rectified = self.network.graph().is_non_negative(self.target.node);
+        let rectified = self.network.graph().is_non_negative(self.units.target.node);
         let layers = optimizer.objective().layers().iter().map(|layer| layer.name.clone());
         let priors = ["tv_l1", "tv_l2", "l2"].map(str::to_owned);
         let names: Vec<String> = layers.chain(priors).collect();
@@ -96,14 +95,15 @@ impl Report<'_> {
             neuron_version: env!("CARGO_PKG_VERSION"),
             arch: self.args.arch.clone(),
             weights_sha256: self.network.weights().sha256().map(str::to_owned),
-            layer: self.target.name.clone(),
+            layer: self.units.target.name.clone(),
             channel,
+            class: self.units.class(channel).and_then(|class| class.label.clone()),
             copy: item.copy,
             seed: settings.seed,
             settings: settings.clone(),
             start: self.args.start.as_ref().map(|path| path.display().to_string()),
             references: self.references[item.unit].names().to_vec(),
-            references_are: self.args.references.name(),
+            references_are: self.references[item.unit].kind().name(),
             inputs: self.identities[item.unit].clone(),
             steps: optimizer.steps_done(),
             finished: optimizer.is_finished(),
@@ -121,7 +121,7 @@ impl Report<'_> {
     pub(super) fn first_record(&self, settings: &Settings, item: &Item) -> serde_json::Value {
         json!({
             "neuron_version": env!("CARGO_PKG_VERSION"),
-            "references_are": self.args.references.name(),
+            "references_are": self.references[item.unit].kind().name(),
             "settings": settings,
             "inputs": self.identities[item.unit],
             "steps": 0,
@@ -131,15 +131,14 @@ impl Report<'_> {
 
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
     fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
-        let Some(dataset) = in_general(self.global)? else { return Ok(None) };
-        let dataset = Arc::new(dataset);
+        let Some(dataset) = self.data.get()? else { return Ok(None) };
         let count = dataset.len().min(POPULATION);
         let len = dataset.len();
         let limits = self.global.limits();
         let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
         let (mut pixels, mut indices) = (Vec::new(), Vec::new());
         let chosen = (0..count).map(move |at| at * len / count);
-        for batch in Loader::new(dataset.clone(), chosen, preprocessing, &options)? {
+        for batch in Loader::new(Arc::clone(dataset), chosen, preprocessing, &options)? {
             pixels.extend_from_slice(batch.pixels());
             indices.extend_from_slice(&batch.items);
         }
@@ -151,10 +150,11 @@ impl Report<'_> {
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
     pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
         for (record, picture) in records.iter().zip(results.pictures()) {
-            let Record { layer, channel, steps, activation, loss, .. } = record;
+            let Record { channel, steps, activation, loss, .. } = record;
+            let unit = self.units.called(*channel);
             self.global.say(0, || {
                 format!(
-                    "{layer}:{channel}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
+                    "{unit}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
                     loss.last().copied().unwrap_or(0.0),
                     record.reached(),
                     activation.rank,
@@ -163,9 +163,12 @@ impl Report<'_> {
                 )
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                self.global.say(0, || {
-                    format!("  in {silent} of these steps, the unit was silent, and only the priors changed the picture")
-                });
+                let consequence = match self.args.method {
+                    FeatureWeighting::None => "",
+                    FeatureWeighting::Relevance(_) => ", and only the priors changed the picture",
+                };
+                self.global
+                    .say(0, || format!("  in {silent} of these steps, the unit was silent{consequence}"));
             }
         }
         if self.global.json {
@@ -173,6 +176,7 @@ impl Report<'_> {
                 json!({
                     "layer": record.layer,
                     "channel": record.channel,
+                    "class": record.class,
                     "copy": record.copy,
                     "steps": record.steps,
                     "finished": record.finished,

@@ -41,8 +41,8 @@ pub(super) struct Unfinished {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(args: &'a Args, channels: &'a [usize]) -> Self {
-        Self { names: Names::new(args, channels), named: args.exp_name.is_some() }
+    pub(super) fn new(args: &'a Args, layer: &str, channels: &'a [usize]) -> Self {
+        Self { names: Names::new(args, layer, channels), named: args.exp_name.is_some() }
     }
 
     /// Keeps other runs from writing the same pictures, for as long as the result lives.

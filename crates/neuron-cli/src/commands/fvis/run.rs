@@ -33,7 +33,6 @@ pub(super) enum Ended {
 /// A run that was found to be possible.
 pub(super) struct Run<'a> {
     pub(super) report: &'a Report<'a>,
-    pub(super) channels: &'a [usize],
     pub(super) results: &'a Results<'a>,
     /// What decides the pictures beside the settings, for the checkpoint.
     pub(super) inputs: String,
@@ -47,10 +46,10 @@ impl Run<'_> {
         start: Start,
         unfinished: Option<Unfinished>,
     ) -> anyhow::Result<Optimizer<'_>> {
-        let Report { global, network, target, references, .. } = *self.report;
-        let units = self.channels.iter().zip(references);
-        let units = units.map(|(channel, references)| Unit { channel: *channel, references }).collect();
-        let mut optimizer = Optimizer::new(network, target, units, settings, start)?;
+        let Report { global, network, units, references, .. } = *self.report;
+        let each = units.channels.iter().zip(references);
+        let each = each.map(|(channel, references)| Unit { channel: *channel, references }).collect();
+        let mut optimizer = Optimizer::new(network, &units.target, each, settings, start)?;
         if let Some(Unfinished { bytes, inputs }) = unfinished {
             optimizer.restore(&bytes, &inputs)?;
             global.say(0, || format!("resumed after {} steps", optimizer.steps_done()));
@@ -60,7 +59,7 @@ impl Run<'_> {
 
     /// Takes the steps that are left.
     pub(super) fn optimize(&self, optimizer: &mut Optimizer<'_>) -> anyhow::Result<Ended> {
-        let failed = |error| failure::of_run(error, self.report, self.channels, self.results);
+        let failed = |error| failure::of_run(error, self.report, self.results);
         self.steps(optimizer).map_err(failed)
     }
 
@@ -104,7 +103,7 @@ impl Run<'_> {
         preprocessing: &Preprocessing,
     ) -> anyhow::Result<Outcome> {
         if optimizer.steps_done() > 0 {
-            let records = self.report.records(optimizer, self.channels, preprocessing)?;
+            let records = self.report.records(optimizer, preprocessing)?;
             self.results.write(optimizer, &records)?;
             self.report.say(&records, self.results)?;
         }

@@ -295,7 +295,8 @@ fn size_of(name: &str, graph: &Graph, modules: &[Module]) -> usize {
     if recorded().contains(name) {
         return Golden::open(name).get::<[usize; 2]>("size")[0];
     }
-    let first = modules.iter().find_map(|module| Some((&module.0, module.dims()?))).expect("a module with a shape");
+    let first =
+        modules.iter().find_map(|module| Some((&module.0, module.dims()?))).expect("a module with a shape");
     let fits = |size: &usize| {
         let infos = graph.tap_infos(*size, *size).expect("a usual size");
         let info = infos.iter().find(|info| info.name == *first.0);

@@ -31,11 +31,16 @@ impl Values {
 
     /// The largest difference relative to the largest value here.
     pub(crate) fn error(&self, found: &[f64]) -> f64 {
+        self.error_on(self.largest(), found)
+    }
+
+    /// The largest difference on some scale; as it is if that is 0.
+    pub(crate) fn error_on(&self, scale: f64, found: &[f64]) -> f64 {
         assert_eq!(found.len(), self.data.len(), "as many values as in the file");
         let differences = found.iter().zip(&self.data).map(|(found, want)| (found - f64::from(*want)).abs());
         // Of a NaN, `max` would know nothing.
         let worst = differences.fold(0.0, |worst, error| if error <= worst { worst } else { error });
-        worst / self.largest().max(f64::MIN_POSITIVE)
+        if scale > 0.0 { worst / scale } else { worst }
     }
 }
 

@@ -8,47 +8,13 @@ use std::time::Instant;
 
 use flate2::read::GzDecoder;
 use neuron_model::{Architecture, ChannelsFirst, Graph, Keep, Network, Tap, View, Weights};
+use rules::designs::{known, representatives};
 use rules::golden::{Golden, folder};
 use rules::{fnv1a64, image, splitmix64, tensor};
 use serde::Deserialize;
 
-/// The designs of torchvision's networks, by how names begin, and the member of each that every change is held against:
-/// a cheap one. All others are compared by `scripts/architectures.sh`.
-const DESIGNS: &[(&str, &str)] = &[
-    ("alexnet", "alexnet"),
-    ("convnext", "convnext_tiny"),
-    ("densenet", "densenet121"),
-    ("efficientnet", "efficientnet_b0"),
-    ("googlenet", "googlenet"),
-    ("inception", "inception_v3"),
-    ("mnasnet", "mnasnet0_5"),
-    ("mobilenet_v2", "mobilenet_v2"),
-    ("mobilenet_v3", "mobilenet_v3_small"),
-    ("regnet", "regnet_y_400mf"),
-    ("resnet", "resnet18"),
-    ("resnext", "resnext50_32x4d"),
-    ("shufflenet", "shufflenet_v2_x0_5"),
-    ("squeezenet", "squeezenet1_1"),
-    ("vgg", "vgg11_bn"),
-    ("wide_resnet", "resnet18"),
-];
-
-/// Networks of this project's own, which torchvision does not have.
-const OWN: &[&str] = &["resnet10_demo"];
-
-/// The known networks that torchvision has.
-fn known() -> impl Iterator<Item = &'static str> {
-    Architecture::names().filter(|name| !OWN.contains(name))
-}
-
 fn is_known(name: &str) -> bool {
     Architecture::from_name(name).is_ok()
-}
-
-/// The member of a network's design that stands for it.
-fn representative(name: &str) -> &'static str {
-    let design = DESIGNS.iter().find(|(prefix, _)| name.starts_with(prefix));
-    design.unwrap_or_else(|| panic!("{name} is of no design that is listed here: add it to DESIGNS")).1
 }
 
 #[test]
@@ -242,8 +208,8 @@ fn report(failures: &[String]) {
 #[test]
 #[ignore = "needs NEURON_SHARED"]
 fn tier2_a_member_of_every_design_agrees_with_pytorch() {
-    let wanted: BTreeSet<&str> = known().map(representative).collect();
-    assert!(wanted.len() > 1);
+    let wanted = representatives();
+    assert!(wanted.len() > 1, "{wanted:?}");
     report(&wanted.into_iter().flat_map(compare).collect::<Vec<_>>());
 }
 
@@ -254,13 +220,13 @@ fn sweep_every_network_agrees_with_pytorch() {
     let chosen = std::env::var("NEURON_ARCHITECTURES").ok();
     let chosen: Option<BTreeSet<&str>> = chosen.as_ref().map(|names| names.split(',').collect());
     let recorded = recorded();
-    let (known, unknown): (Vec<&str>, Vec<&str>) =
+    let (both, unknown): (Vec<&str>, Vec<&str>) =
         recorded.iter().map(String::as_str).partition(|name| is_known(name));
     println!("not known here, not compared: {}", unknown.join(" "));
-    let without: Vec<&str> = self::known().filter(|name| !recorded.contains(*name)).collect();
+    let without: Vec<&str> = known().filter(|name| !recorded.contains(*name)).collect();
     println!("known here, not recorded: {}", without.join(" "));
     let wanted: Vec<&str> = match chosen {
-        None => known,
+        None => both,
         Some(chosen) => chosen.into_iter().collect(),
     };
     assert!(!wanted.is_empty(), "no network to compare");

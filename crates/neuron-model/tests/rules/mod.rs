@@ -2,6 +2,8 @@
 //! computed with, so that they need neither files of weights nor photos.
 
 #[allow(dead_code, reason = "some tests need the rule alone")]
+pub(crate) mod designs;
+#[allow(dead_code, reason = "some tests need the rule alone")]
 pub(crate) mod golden;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! An independent implementation of the same network: candle-transformers' ResNet, on random weights.
+//! Independent implementations of the same networks: those of candle-transformers, on random weights.
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, ModuleT, Tensor};
 use candle_nn::VarBuilder;
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Architecture, Network, Weights};
@@ -29,7 +29,9 @@ fn random_weights(name: &str, noise: &mut Noise) -> Weights {
         let scale = (12.0 / (len / shape[0]) as f32).sqrt();
         let change = |value: f32| match name.rsplit('.').next() {
             Some("running_var") => value + 1.0,
-            Some("weight") if shape.len() == 1 => 0.7 + value,
+            Some("weight" | "layer_scale") if shape.len() == 1 || name.ends_with("layer_scale") => {
+                0.7 + value
+            }
             Some("weight") => value * scale,
             _ => 0.2 * value,
         };
@@ -39,38 +41,129 @@ fn random_weights(name: &str, noise: &mut Noise) -> Weights {
     Weights::from_tensors(tensors.collect::<Vec<_>>(), BTreeMap::new())
 }
 
-fn logits_of_candle(name: &str, weights: &Weights, images: &Tensor) -> Tensor {
-    let tensor = |name: &str| {
-        let tensor = weights.tensor(name).unwrap();
+/// Some tensors under the names, and in the shapes, that candle-transformers gives them.
+fn renamed<'a>(
+    weights: &Weights,
+    change: impl Fn(&str, &WeightTensor) -> (String, WeightTensor),
+) -> VarBuilder<'a> {
+    let tensors = weights.iter().map(|(name, tensor)| {
+        let (name, tensor) = change(name, tensor);
         let values = Tensor::from_slice(&tensor.data, tensor.shape.as_slice(), &Device::Cpu).unwrap();
-        (name.to_owned(), values)
-    };
-    let tensors = weights.names().map(tensor).collect();
-    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-    use candle_transformers::models::resnet;
-    let classes = 1000;
-    let model = match name {
-        "resnet18" => resnet::resnet18(classes, builder),
-        "resnet34" => resnet::resnet34(classes, builder),
-        "resnet50" => resnet::resnet50(classes, builder),
-        other => panic!("candle-transformers is not asked for {other}"),
-    };
-    images.apply(&model.unwrap()).unwrap()
+        (name, values)
+    });
+    VarBuilder::from_tensors(tensors.collect(), DType::F32, &Device::Cpu)
+}
+
+/// Holds the logits of a network against those that candle-transformers computes.
+fn compare(name: &str, size: [usize; 2], noise: &mut Noise, candle: impl Fn(&Weights, &Tensor) -> Tensor) {
+    let weights = random_weights(name, noise);
+    let images = noise.take(2 * 3 * size[0] * size[1]);
+    let images = Tensor::from_vec(images, (2, 3, size[0], size[1]), &Device::Cpu).unwrap();
+    let want = candle(&weights, &images);
+    let network = Network::new(name, weights, 2).unwrap();
+    let logits = network.graph().taps().max_by_key(|tap| tap.node).unwrap().name;
+    let got = network.activations(&images, &[&logits]).unwrap().remove(0).flatten_from(1).unwrap();
+    // The VGG of candle-transformers has a ReLU behind its logits.
+    let got = if name.starts_with("vgg") { got.relu().unwrap() } else { got };
+    let largest =
+        |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    let error = largest(&(got - &want).unwrap()) / largest(&want);
+    println!("{name}: relative error {error:.1e}");
+    assert!(error < 1e-4, "{name}: relative error {error:e}");
+}
+
+fn unchanged(name: &str, tensor: &WeightTensor) -> (String, WeightTensor) {
+    (name.to_owned(), tensor.clone())
 }
 
 #[test]
-fn logits_agree_with_candle_transformers() {
+fn residual_networks_agree() {
+    use candle_transformers::models::resnet::{resnet18, resnet50};
     let mut noise = Noise(1);
-    for name in ["resnet18", "resnet50"] {
-        let weights = random_weights(name, &mut noise);
-        // Height and width differ, so that mixing them up shows.
-        let images = Tensor::from_vec(noise.take(2 * 3 * 64 * 96), (2, 3, 64, 96), &Device::Cpu).unwrap();
-        let want = logits_of_candle(name, &weights, &images);
-        let network = Network::new(name, weights, 2).unwrap();
-        let got = network.activations(&images, &["fc"]).unwrap().remove(0).flatten_from(1).unwrap();
-        let largest =
-            |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
-        let error = largest(&(got - &want).unwrap()) / largest(&want);
-        assert!(error < 1e-4, "{name}: relative error {error:e}");
-    }
+    // Height and width differ, so that mixing them up shows.
+    compare("resnet18", [64, 96], &mut noise, |weights, images| {
+        images.apply(&resnet18(1000, renamed(weights, unchanged)).unwrap()).unwrap()
+    });
+    compare("resnet50", [64, 96], &mut noise, |weights, images| {
+        images.apply(&resnet50(1000, renamed(weights, unchanged)).unwrap()).unwrap()
+    });
+}
+
+/// Its classifier is named as by timm, and is a convolution there; it takes no other size, and one image at a time.
+#[test]
+fn vgg_agrees() {
+    use candle_transformers::models::vgg::{Models, Vgg};
+    let change = |name: &str, tensor: &WeightTensor| {
+        let (own, shape) = match name {
+            "classifier.0.weight" => ("pre_logits.fc1.weight", vec![4096, 512, 7, 7]),
+            "classifier.0.bias" => ("pre_logits.fc1.bias", vec![4096]),
+            "classifier.3.weight" => ("pre_logits.fc2.weight", vec![4096, 4096, 1, 1]),
+            "classifier.3.bias" => ("pre_logits.fc2.bias", vec![4096]),
+            "classifier.6.weight" => ("head.fc.weight", vec![1000, 4096]),
+            "classifier.6.bias" => ("head.fc.bias", vec![1000]),
+            other => (other, tensor.shape.clone()),
+        };
+        (own.to_owned(), WeightTensor { shape, data: tensor.data.clone() })
+    };
+    compare("vgg13", [224, 224], &mut Noise(2), |weights, images| {
+        let model = Vgg::new(renamed(weights, change), Models::Vgg13).unwrap();
+        let one = |item: usize| model.forward_t(&images.get(item).unwrap(), false).unwrap();
+        Tensor::cat(&[one(0), one(1)], 0).unwrap()
+    });
+}
+
+/// Its modules are named as by timm.
+#[test]
+fn convnext_agrees() {
+    use candle_transformers::models::convnext::{Config, convnext};
+    let change = |name: &str, tensor: &WeightTensor| {
+        let parts: Vec<&str> = name.split('.').collect();
+        let stage = |stage: &str| stage.parse::<usize>().unwrap() / 2;
+        let (name, shape) = match parts[..] {
+            ["features", "0", layer, last] => (format!("stem.{layer}.{last}"), tensor.shape.clone()),
+            ["features", at, block, "layer_scale"] => {
+                (format!("stages.{}.blocks.{block}.gamma", stage(at)), vec![tensor.data.len()])
+            }
+            ["features", at, block, "block", layer, last] => {
+                let layer = match layer {
+                    "0" => "conv_dw",
+                    "2" => "norm",
+                    "3" => "mlp.fc1",
+                    "5" => "mlp.fc2",
+                    other => panic!("layer {other}"),
+                };
+                (format!("stages.{}.blocks.{block}.{layer}.{last}", stage(at)), tensor.shape.clone())
+            }
+            ["features", at, layer, last] => {
+                (format!("stages.{}.downsample.{layer}.{last}", stage(at)), tensor.shape.clone())
+            }
+            ["classifier", "0", last] => (format!("head.norm.{last}"), tensor.shape.clone()),
+            ["classifier", "2", last] => (format!("head.fc.{last}"), tensor.shape.clone()),
+            _ => panic!("tensor {name}"),
+        };
+        (name, WeightTensor { shape, data: tensor.data.clone() })
+    };
+    compare("convnext_tiny", [64, 96], &mut Noise(3), |weights, images| {
+        images.apply(&convnext(&Config::tiny(), 1000, renamed(weights, change)).unwrap()).unwrap()
+    });
+}
+
+/// It pads as TensorFlow does, which is the same where every strided convolution sees odd sizes, and adds 1e-3 to
+/// variances, where torchvision's adds 1e-5.
+#[test]
+fn efficientnet_agrees() {
+    use candle_transformers::models::efficientnet::{EfficientNet, MBConvConfig};
+    let change = |name: &str, tensor: &WeightTensor| {
+        let is_variance = name.ends_with(".running_var");
+        let less = |variance: &f32| (f64::from(*variance) + 1e-5 - 1e-3) as f32;
+        let tensor = match is_variance {
+            true => WeightTensor::new(tensor.shape.clone(), tensor.data.iter().map(less).collect::<Vec<_>>()),
+            false => tensor.clone(),
+        };
+        (name.to_owned(), tensor)
+    };
+    compare("efficientnet_b0", [65, 97], &mut Noise(4), |weights, images| {
+        let model = EfficientNet::new(renamed(weights, change), MBConvConfig::b0(), 1000).unwrap();
+        images.apply(&model).unwrap()
+    });
 }

@@ -95,23 +95,35 @@ impl Noise {
 
 /// Writes random weights for [`ARCH`], for crops of 64 pixels, and returns the file's path.
 pub(crate) fn random_weights(folder: &Path) -> PathBuf {
-    let graph = Architecture::from_name(ARCH).unwrap().graph(&Weights::default());
+    random_weights_of(ARCH, 3.0, |_| true, folder)
+}
+
+/// As [`random_weights`], for any architecture: those of its tensors that are `kept`. Where `spread` is 6, a ReLU leaves
+/// as much as comes in.
+pub(crate) fn random_weights_of(
+    arch: &str,
+    spread: f32,
+    kept: impl Fn(&str) -> bool,
+    folder: &Path,
+) -> PathBuf {
+    let graph = Architecture::from_name(arch).unwrap().graph(&Weights::default());
     let mut noise = Noise::new(7);
-    let tensors = graph.expected_tensors().into_iter().map(|(name, shape)| {
+    let tensors = graph.expected_tensors().into_iter().filter(|(name, _)| kept(name));
+    let tensors = tensors.map(|(name, shape)| {
         let len: usize = shape.iter().product();
         let fan_in = (len / shape[0]).max(1) as f32;
         let data: Vec<f32> = (0..len)
             .map(|_| match name.rsplit('.').next() {
                 Some("running_var") => 0.5 + noise.next(),
                 Some("weight") if shape.len() == 1 => 0.5 + noise.next(),
-                Some("weight") => (noise.next() - 0.5) * (12.0 / fan_in).sqrt(),
+                Some("weight") => (noise.next() - 0.5) * (4.0 * spread / fan_in).sqrt(),
                 _ => (noise.next() - 0.5) * 0.2,
             })
             .collect();
         (name, WeightTensor::new(shape, data))
     });
     let metadata = [
-        ("arch", ARCH),
+        ("arch", arch),
         ("resize", "72"),
         ("crop", "64"),
         ("interpolation", "bilinear"),

@@ -197,14 +197,6 @@ mod tests {
             resnet::ResNets.members()
         }
 
-        fn feature_layers(&self) -> &'static [(&'static str, f64)] {
-            resnet::ResNets.feature_layers()
-        }
-
-        fn hub_repository(&self, name: &str) -> String {
-            resnet::ResNets.hub_repository(name)
-        }
-
         fn current_name(&self, tensor: &str) -> Option<String> {
             tensor.contains("norm.").then(|| tensor.replace("norm.", "bn"))
         }

@@ -10,7 +10,7 @@ use crate::commands::Command;
 
 /// The command lines of the reference implementation's interface, flags in snake case and with every flag's first
 /// name.
-const PUBLISHED: [&str; 25] = [
+const PUBLISHED: [&str; 26] = [
     "neuron select-images --target_layer layer4 --arch resnet50 --batch_size 512 --topk_images 10000",
     "neuron select-images --target-layer layer3,layer4 --split_N 50 --split val --channels 0-63,162 --out .",
     "neuron select-images --target-layer layer4 --resume --checkpoint-every 60 --shard 1/8",

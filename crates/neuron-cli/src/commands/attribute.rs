@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Method of attribution: LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
     method: Attribution,
-    /// Layers at which to save relevance, or all; they must lie below the unit's [default: conv1, layer1 to layer4]
+    /// Layers at which to save relevance, or all; they must lie below the unit's [default: one at each resolution; of a ResNet conv1, layer1 to layer4]
     #[arg(long, alias = "taps", value_delimiter = ',', value_name = "LAYERS")]
     at: Vec<String>,
     /// Folder for the results
@@ -83,7 +83,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
     let side = preprocessing.crop;
     let range = PixelRange::normalised(preprocessing.mean, preprocessing.std);
-    let rules = (args.method, args.method.composite(range));
+    let composite = match args.method {
+        Attribution::Relevance(method) if global.reference_compat => method.published(network.graph(), range),
+        method => method.composite(range),
+    };
+    let rules = (args.method, composite);
     let mut attributor = Attributor::with_composite(&network, target, &wanted, rules)?;
     let found = attributor.run(&ChannelsLast::new(&pixels, side, side), &[*channel])?;
     check_unit(args, (&network, target), &found)?;

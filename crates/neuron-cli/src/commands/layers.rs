@@ -5,6 +5,7 @@ use neuron_data::Preprocessing;
 use neuron_model::{Architecture, TapInfo, Weights};
 use serde::Serialize;
 
+use crate::fetch;
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::output;
@@ -13,7 +14,8 @@ use crate::preprocessing::Known;
 /// List the layers of a network: channels, map size, stride and receptive field
 ///
 /// Every name in the list is accepted wherever a command takes a layer, with dots or underscores. With --weights, the
-/// list describes the network of those weights (number of classes, placement of strides, input size).
+/// list describes the network of those weights (number of classes, placement of strides, input size). Layers behind a
+/// gate of whole channels (squeeze-and-excitation) see the whole image by it; their receptive field is that without.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["weights", "weights_key", "config", "quiet", "verbose", "json"]))]
 #[command(after_help = "Example:\n  neuron layers --arch resnet18")]
@@ -42,7 +44,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let fit = fit.with_context(|| format!("the weights do not fit {arch}"))?;
             (fit.graph, Known::of(&weights)?.preprocessing.crop)
         }
-        None => (architecture.graph(&Weights::default()), Preprocessing::default().crop),
+        None => {
+            let usual = fetch::usual_crop(arch).unwrap_or(Preprocessing::default().crop);
+            (architecture.graph(&Weights::default()), usual)
+        }
     };
     let layers = Layers { arch, input_px, layers: graph.tap_infos(input_px, input_px)? };
     let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };
@@ -64,9 +69,10 @@ impl Layers<'_> {
                 Some([height, width]) => format!("{height} x {width} px"),
             };
             let (stride, field) = (pixels(layer.stride_px), pixels(layer.receptive_field_px));
+            let note = if layer.gated && layer.receptive_field_px.is_some() { "  behind a gate" } else { "" };
             writeln!(
                 text,
-                "{:width$}  {:>8}  {map:9}  {stride:>6}  {field:>15}",
+                "{:width$}  {:>8}  {map:9}  {stride:>6}  {field:>15}{note}",
                 layer.name, layer.channels
             )?;
         }

@@ -32,6 +32,12 @@ use self::request::Source;
 use crate::interrupt;
 use crate::outcome::WrongUsage;
 
+/// The side of the images that torchvision's weights of a network are for, in pixels; `None` if it has none.
+pub(crate) fn usual_crop(arch: &str) -> Option<usize> {
+    let default = torchvision::sets(arch).find(|set| set.is_default)?;
+    default.metadata().get("crop")?.parse().ok()
+}
+
 /// The default weights of `arch`, if they were fetched before.
 pub(crate) fn fetched(arch: &str) -> Option<PathBuf> {
     let place = Environment::from_env().ok()?.place(arch);

@@ -31,7 +31,9 @@ fn every_step(arch: &str, layer: &str, weights_kept: fn(&str) -> bool) {
     run(&format!("baseline {network} {data} --channels 1 --patch-size 48 --topk-patches 2 --out results"));
 
     let (small, more) = ("--steps 2 --resolution 64 --jitter 4 --num-real-img 2", "--method LRP");
-    run(&format!("fvis {network} {data} --channels 2 --topk-dir {lists} {small} {more} --out pictures"));
+    run(&format!(
+        "fvis {network} --data photos --channels 2 --topk-dir {lists} {small} {more} --out pictures"
+    ));
     assert!(at("pictures").read_dir().unwrap().next().is_some());
 
     let photo = fs::read_to_string(at(&lists).join("2/files_all.txt")).unwrap();

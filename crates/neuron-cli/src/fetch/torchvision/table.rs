@@ -66,7 +66,7 @@ impl Set {
     }
 
     /// The name of the set and its preprocessing, as a weights file's metadata.
-    pub(super) fn metadata(&self) -> BTreeMap<String, String> {
+    pub(in super::super) fn metadata(&self) -> BTreeMap<String, String> {
         let name = [("weights", self.name)];
         name.into_iter()
             .chain(self.preprocessing)

@@ -1,9 +1,8 @@
-use std::sync::Arc;
-
 use neuron_geometry::ReceptiveField;
-use neuron_kernels::{View, global_average_pool, stabilised, update};
+use neuron_kernels::{View, global_average_pool};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::means::{self, Mean};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
 use crate::rule::Rule;
@@ -27,11 +26,21 @@ impl Op for GlobalAveragePool {
     }
 
     fn saves(&self, keep: Keep) -> Saves {
-        Saves { inputs: keep == Keep::Relevance, ..Saves::default() }
+        means::saves(keep)
     }
 
     fn knows(&self, rule: &Rule) -> bool {
-        matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::Epsilon { .. })
+        means::knows(rule)
+    }
+}
+
+impl Mean for GlobalAveragePool {
+    fn forward(&self, input: View<'_>, output: &mut [f32]) {
+        global_average_pool(input, output);
+    }
+
+    fn transpose(&self, signal: View<'_>, _: [usize; 2], output: &mut [f32]) {
+        spread_mean(signal, output);
     }
 }
 
@@ -41,26 +50,7 @@ impl HostOp for GlobalAveragePool {
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        let mut output = pool.take(call.sizes[0].len());
-        match call.rule {
-            Rule::ZPlus { .. } | Rule::Epsilon { .. } => {
-                let input = call.input(0);
-                let quotient = pool.scratch(signal.len());
-                global_average_pool(input, quotient);
-                match *call.rule {
-                    Rule::Epsilon { eps } => {
-                        update(quotient, &signal, |mean, signal| signal / stabilised(mean, eps));
-                    }
-                    Rule::ZPlus { eps } => update(quotient, &signal, |mean, signal| signal / (mean + eps)),
-                    _ => {}
-                }
-                spread_mean(call.output_size.view(quotient), &mut output);
-                update(&mut output, input.data, |value, input| value * input);
-            }
-            _ => spread_mean(call.signal(&signal), &mut output),
-        }
-        pool.release(signal);
-        vec![Arc::new(output)]
+        means::backward(self, call, signal, pool)
     }
 }
 

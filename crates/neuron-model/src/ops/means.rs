@@ -22,14 +22,7 @@ pub(super) fn saves(keep: Keep) -> Saves {
 }
 
 pub(super) fn knows(rule: &Rule) -> bool {
-    matches!(
-        rule,
-        Rule::Gradient
-            | Rule::ZPlus { .. }
-            | Rule::ZPlusSigned { .. }
-            | Rule::Epsilon { .. }
-            | Rule::Flat { .. }
-    )
+    matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::ZPlusSigned { .. } | Rule::Epsilon { .. })
 }
 
 pub(super) fn backward(

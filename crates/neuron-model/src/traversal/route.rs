@@ -1,6 +1,7 @@
 use crate::composite::Composite;
 use crate::graph::Graph;
 use crate::ops::OpKind;
+use crate::rule::Rule;
 use crate::value::NodeId;
 
 /// The part of a graph that signals from some starts pass on their way to the wanted nodes.
@@ -28,7 +29,7 @@ impl Route {
         for id in graph.ids() {
             above[id.0] |= graph.node(id).inputs.iter().any(|input| above[input.0]);
         }
-        let below = graph.ancestors(starts.iter().copied());
+        let below = below(graph, composite, starts);
         let active: Vec<bool> = above.iter().zip(&below).map(|(above, below)| *above && *below).collect();
 
         let mut last_readers = vec![None; len];
@@ -85,4 +86,19 @@ impl Route {
     pub(crate) fn folded(&self, norm: NodeId) -> Option<NodeId> {
         self.folded[norm.0]
     }
+}
+
+/// The nodes that signals reach from some starts. To a gate that relevance passes by nothing goes: it is a constant.
+fn below(graph: &Graph, composite: &Composite, starts: &[NodeId]) -> Vec<bool> {
+    let mut below = vec![false; graph.nodes().len()];
+    starts.iter().for_each(|start| below[start.0] = true);
+    for id in graph.ids().rev() {
+        let node = graph.node(id);
+        let gate = node.operation.op().gate().filter(|_| *composite.rule(graph, id) == Rule::Identity);
+        if below[id.0] {
+            let inputs = node.inputs.iter().enumerate().filter(|(index, _)| gate != Some(*index));
+            inputs.for_each(|(_, input)| below[input.0] = true);
+        }
+    }
+    below
 }

@@ -9,7 +9,7 @@
 //! `share` is a layer's part of ResNet-50's forward pass, its repetitions included. `peak` relates the arithmetic of the
 //! definition (not what Winograd makes of it) to that of a product which stays in the cache, on as many threads.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use neuron_geometry::Window;
 use neuron_kernels::{
@@ -17,8 +17,9 @@ use neuron_kernels::{
     TransposeEpilogue, View,
 };
 
-/// Measurements of each kernel, of which the fastest counts: what disturbs only ever slows down.
+/// Measurements of each kernel at least, and for how long: the fastest counts, as what disturbs only ever slows down.
 const RUNS: usize = 25;
+const TIME: Duration = Duration::from_millis(200);
 
 /// A layer: channels in and out, groups; kernel, stride, padding; size of the map; residual; times in ResNet-50.
 struct Layer {
@@ -252,8 +253,9 @@ impl Bench {
 
 fn fastest(mut run: impl FnMut()) -> f64 {
     run();
-    let mut best = f64::INFINITY;
-    for _ in 0..RUNS {
+    let (mut best, begin, mut runs) = (f64::INFINITY, Instant::now(), 0);
+    while runs < RUNS || begin.elapsed() < TIME {
+        runs += 1;
         let start = Instant::now();
         run();
         best = best.min(start.elapsed().as_secs_f64());

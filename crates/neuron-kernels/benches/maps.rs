@@ -7,7 +7,7 @@
 //!
 //! `GB/s` counts what is read and written once, as if it came from memory; in a batch of 1 it is in the caches.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use neuron_geometry::Window;
 use neuron_kernels::{
@@ -16,8 +16,9 @@ use neuron_kernels::{
     layer_norm, layer_norm_gradient, multiply_by_gate, scale_shift, shuffle_channels, take_channels,
 };
 
-/// Measurements of each kernel, of which the fastest counts: what disturbs only ever slows down.
+/// Measurements of each kernel at least, and for how long: the fastest counts, as what disturbs only ever slows down.
 const RUNS: usize = 25;
+const TIME: Duration = Duration::from_millis(200);
 
 fn main() {
     let (mut batch, mut threads) = (1, 1);
@@ -45,8 +46,9 @@ fn main() {
 /// A name and the values that are read and written.
 fn line(name: &str, values: usize, mut run: impl FnMut()) {
     run();
-    let mut best = f64::INFINITY;
-    for _ in 0..RUNS {
+    let (mut best, begin, mut runs) = (f64::INFINITY, Instant::now(), 0);
+    while runs < RUNS || begin.elapsed() < TIME {
+        runs += 1;
         let start = Instant::now();
         run();
         best = best.min(start.elapsed().as_secs_f64());

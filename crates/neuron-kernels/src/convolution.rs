@@ -111,7 +111,7 @@ impl Convolution {
         let sampling = Sampling { stride: window.stride, origin, positions };
         match &self.form {
             Form::Depthwise(depthwise) => depthwise.forward(input, &sampling, &epilogue, output),
-            Form::Dense(dense) => match self.tile_size(dense, positions) {
+            Form::Dense(dense) => match self.tile_size(positions) {
                 Some(size) => dense.winograd(size).forward(input, origin, positions, &epilogue, output),
                 None => dense.direct.forward(input, &sampling, &epilogue, output),
             },
@@ -123,7 +123,7 @@ impl Convolution {
     }
 
     /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
-    fn tile_size(&self, dense: &Dense, [height, width]: [usize; 2]) -> Option<Size> {
+    fn tile_size(&self, [height, width]: [usize; 2]) -> Option<Size> {
         let ConvGeometry { window: Window { kernel, stride, dilation, .. }, in_channels, .. } = self.geometry;
         let minimal_filtering = (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2]);
         let applies = self.algorithm == Algorithm::Auto && minimal_filtering && in_channels >= 16;
@@ -131,8 +131,9 @@ impl Convolution {
         if !applies || height * width <= 4 {
             return None;
         }
-        // What the weights of a 4x4 tile take: 36 frequencies for 9 places.
-        let weights = 36 * dense.direct.weight_len() / 9;
+        // What the weights of a 4x4 tile take: 36 frequencies for 9 places. Not what they take with the zeros between merged
+        // groups, of which each instruction set has others: the bits must not depend on it.
+        let weights = 36 * self.geometry.weight_len() / 9;
         Some(if weights * size_of::<f32>() > LARGE_BYTES { Size::F2 } else { Size::F4 })
     }
 }

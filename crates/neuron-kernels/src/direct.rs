@@ -6,6 +6,7 @@ use crate::shape::View;
 
 mod by_position;
 mod few_channels;
+mod narrow_groups;
 
 /// Output positions a task: a gathered block of them stays in the second-level cache. A multiple of every tile's height.
 pub(super) const ROWS: usize = 168;
@@ -19,6 +20,8 @@ const TINY: usize = 4;
 const FEW_CHANNELS: usize = 16;
 /// Output lines a task on such inputs.
 const LINES: usize = 8;
+/// Channels of a group up to which its places are read from a copy of lines.
+const NARROW: usize = 128;
 
 /// Where a convolution reads: output position `(y, x)` sees the input from `stride * (y, x) + origin` on.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +44,7 @@ impl Sampling {
 
 /// How channels hang together: `blocks` independent dense convolutions side by side.
 ///
-/// A group narrower than a panel would leave most of a register tile empty; neighbouring groups share a block then,
+/// A group narrower than a narrow panel would leave some of a register tile empty; neighbouring groups share a block then,
 /// with zero weights between them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocks {
@@ -53,11 +56,8 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// The blocks of `groups` groups of `inputs` and `outputs` channels each.
-    ///
-    /// Groups of one or two channels would be better served by a depthwise kernel, which multiplies no zeros between
-    /// merged groups: a form of its own beside [`Direct`], chosen by [`Convolution`](super::Convolution) as Winograd's is.
     pub(super) fn new(isa: &Isa, groups: usize, inputs: usize, outputs: usize) -> Self {
-        let fits = |merged: &usize| groups.is_multiple_of(*merged) && merged * outputs <= isa.panel;
+        let fits = |merged: &usize| groups.is_multiple_of(*merged) && merged * outputs <= isa.half_panel();
         let merged = (1..=groups).filter(fits).max().unwrap_or(1);
         Self { count: groups / merged, inputs: merged * inputs, outputs: merged * outputs }
     }
@@ -126,6 +126,9 @@ impl Direct {
             let taps = kernel[0] * kernel[1];
             if few_channels(&blocks) {
                 Packed::unblocked(isa, taps * blocks.inputs, blocks.outputs, at)
+            } else if narrow_groups(&blocks) {
+                let depth = Depth { runs: kernel[0], run: kernel[1] * blocks.inputs };
+                Packed::by_whole_runs(isa, depth, blocks.outputs, at)
             } else {
                 Packed::new(isa, Depth { runs: taps, run: blocks.inputs }, blocks.outputs, at)
             }
@@ -135,11 +138,6 @@ impl Direct {
 
     pub(super) fn in_channels(&self) -> usize {
         self.blocks.count * self.blocks.inputs
-    }
-
-    /// Number of weights, zeros between merged groups included.
-    pub(super) fn weight_len(&self) -> usize {
-        self.weight.iter().map(Packed::depth).sum::<usize>() * self.blocks.outputs
     }
 
     pub(super) fn out_channels(&self) -> usize {
@@ -161,6 +159,8 @@ impl Direct {
         // Lines are read in place, a kernel row at a time: its columns must touch.
         if few_channels(&self.blocks) && !one_position && self.dilation[1] == 1 {
             self.by_lines(input, sampling, epilogue, output);
+        } else if narrow_groups(&self.blocks) && !one_position {
+            self.by_groups(input, sampling, epilogue, output);
         } else if !one_position && self.runs_by_position(input, sampling) {
             self.by_position(input, sampling, epilogue, output);
         } else {
@@ -312,6 +312,11 @@ impl Direct {
 
 fn few_channels(blocks: &Blocks) -> bool {
     blocks.count == 1 && blocks.inputs < FEW_CHANNELS
+}
+
+/// Blocks so narrow that what a kernel place sees of one is little to copy.
+fn narrow_groups(blocks: &Blocks) -> bool {
+    blocks.count > 1 && blocks.inputs <= NARROW
 }
 
 /// `to = line[start..][..to.len()]`, zeros where that lies beyond the line.

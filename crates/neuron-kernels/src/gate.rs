@@ -1,6 +1,7 @@
 //! Maps whose channels are scaled by a number that an item has for each: squeeze and excitation.
 use crate::elementwise::CHUNK;
-use crate::microkernel::{Isa, scale_line, scale_line_in_place};
+use crate::microkernel::{Isa, scale_line, scale_line_in_place, sum_positions};
+use crate::reduce::{CHANNELS, by_channels};
 use crate::shape::View;
 
 /// `output = input * gate`
@@ -62,27 +63,19 @@ pub fn gate_gradient(input: View<'_>, signal: &[f32], output: &mut [f32]) {
     if output.is_empty() {
         return;
     }
-    let channels = input.channels;
-    // Neighbouring channels are a task: an item alone would be one.
-    let part = channels.div_ceil(channels.div_ceil(CHANNELS));
-    let parts = channels.div_ceil(part);
-    let outputs = output.chunks_mut(channels).flat_map(|output| output.chunks_mut(part));
-    neuron_threads::for_each(outputs, |index, output| {
-        let at = index / parts * input.item_len() + index % parts * part;
-        let mut sums = vec![0f64; output.len()];
-        for position in 0..input.height * input.width {
-            let at = at + position * channels;
-            let terms = input.data[at..][..output.len()].iter().zip(&signal[at..][..output.len()]);
-            for (sum, (value, signal)) in sums.iter_mut().zip(terms) {
-                *sum += f64::from(*value) * f64::from(*signal);
-            }
-        }
-        output.iter_mut().zip(sums).for_each(|(output, sum)| *output = sum as f32);
+    let (isa, channels, positions) = (Isa::detected(), input.channels, input.height * input.width);
+    if positions == 0 {
+        return output.fill(0.0);
+    }
+    by_channels(output, channels, |item, first, output| {
+        let mut sums = [0f64; CHANNELS];
+        let sums = &mut sums[..output.len()];
+        let from = item * input.item_len() + first;
+        let terms = (&input.data[from..], Some(&signal[from..]));
+        sum_positions(isa, terms, (positions, channels), sums);
+        output.iter_mut().zip(sums).for_each(|(output, sum)| *output = *sum as f32);
     });
 }
-
-/// Channels whose sums are a task, at most.
-const CHANNELS: usize = 64;
 
 /// Calls `body` with an item, where some of its positions begin among all values, and these positions.
 fn by_item(

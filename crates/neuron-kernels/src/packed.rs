@@ -13,13 +13,13 @@ pub(super) struct Depth {
 }
 
 /// A matrix `[depth, columns]` as `[block of the depth][panel of columns][depth][column]`, read strictly in sequence.
-/// The last panel is filled up with zeros.
+/// The last panel is narrow where that holds its columns, and filled up with zeros.
 #[derive(Debug)]
 pub(super) struct Packed {
+    isa: &'static Isa,
     depth: usize,
     columns: usize,
     block: usize,
-    panel: usize,
     values: Buffer,
 }
 
@@ -27,7 +27,12 @@ impl Packed {
     /// Packs the values of `at(step, column)`, in blocks of nearly equal length.
     ///
     /// Blocks hold whole runs or whole runs hold blocks, so that a block reads from neighbouring positions only.
-    pub(super) fn new(isa: &Isa, depth: Depth, columns: usize, at: impl Fn(usize, usize) -> f32) -> Self {
+    pub(super) fn new(
+        isa: &'static Isa,
+        depth: Depth,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
         let Depth { runs, run } = depth;
         let block = if run >= BLOCK {
             run.div_ceil(run.div_ceil(BLOCK))
@@ -38,9 +43,21 @@ impl Packed {
         Self::with_block(isa, runs * run, block, columns, by_value(at))
     }
 
+    /// As [`Packed::new`], in blocks of whole runs however long these are.
+    pub(super) fn by_whole_runs(
+        isa: &'static Isa,
+        Depth { runs, run }: Depth,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let most = (BLOCK / run).max(1);
+        let block = runs.div_ceil(runs.div_ceil(most)) * run;
+        Self::with_block(isa, runs * run, block, columns, by_value(at))
+    }
+
     /// As [`Packed::new`], the whole depth in one block.
     pub(super) fn unblocked(
-        isa: &Isa,
+        isa: &'static Isa,
         depth: usize,
         columns: usize,
         at: impl Fn(usize, usize) -> f32,
@@ -51,7 +68,7 @@ impl Packed {
     /// As [`Packed::new`] for a depth of one run, with the values of neighbouring columns at a time:
     /// `fill(step, columns, values)`.
     pub(super) fn by_rows(
-        isa: &Isa,
+        isa: &'static Isa,
         depth: usize,
         columns: usize,
         fill: impl Fn(usize, Range<usize>, &mut [f32]),
@@ -60,33 +77,37 @@ impl Packed {
     }
 
     fn with_block(
-        isa: &Isa,
+        isa: &'static Isa,
         depth: usize,
         block: usize,
         columns: usize,
         fill: impl Fn(usize, Range<usize>, &mut [f32]),
     ) -> Self {
-        let (panel, block) = (isa.panel, block.max(1));
-        let mut values = Buffer::zeros(depth * columns.next_multiple_of(panel));
-        let mut rows = values.chunks_exact_mut(panel);
+        let block = block.max(1);
+        let mut values = Buffer::zeros(depth * isa.padded(columns));
+        let mut rest = &mut values[..];
         for start in (0..depth).step_by(block) {
-            for first in (0..columns).step_by(panel) {
-                let held = first..(first + panel).min(columns);
+            for first in (0..columns).step_by(isa.panel) {
+                let width = isa.panel_for(columns - first);
+                let held = first..(first + width).min(columns);
                 for step in start..(start + block).min(depth) {
-                    let row = rows.next().expect("as many rows as were reserved");
+                    let (row, behind) = rest.split_at_mut(width);
                     fill(step, held.clone(), &mut row[..held.len()]);
+                    rest = behind;
                 }
             }
         }
-        Self { depth, columns, block, panel, values }
+        Self { isa, depth, columns, block, values }
     }
 
     /// The value that was packed from `at(step, column)`.
     pub(super) fn value(&self, step: usize, column: usize) -> f32 {
         let start = step - step % self.block;
         let length = self.block.min(self.depth - start);
-        let panels = start * self.padded() + column / self.panel * length * self.panel;
-        self.values[panels + (step - start) * self.panel + column % self.panel]
+        let first = column - column % self.isa.panel;
+        let width = self.isa.panel_for(self.columns - first);
+        self.values
+            [start * self.isa.padded(self.columns) + first * length + (step - start) * width + column - first]
     }
 
     pub(super) fn depth(&self) -> usize {
@@ -105,13 +126,9 @@ impl Packed {
 
     /// The panels of a block from `first_column` (a multiple of the panel) on.
     pub(super) fn panels(&self, block: &Range<usize>, first_column: usize) -> Panels<'_> {
-        debug_assert!(first_column.is_multiple_of(self.panel));
-        let start = block.start * self.padded() + first_column * block.len();
+        debug_assert!(first_column.is_multiple_of(self.isa.panel));
+        let start = block.start * self.isa.padded(self.columns) + first_column * block.len();
         Panels { data: &self.values[start..], depth: block.len() }
-    }
-
-    fn padded(&self) -> usize {
-        self.columns.next_multiple_of(self.panel)
     }
 }
 

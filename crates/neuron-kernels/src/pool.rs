@@ -88,6 +88,71 @@ impl Places {
     }
 }
 
+/// The windows of a line of outputs, one after the other.
+struct Line<'a> {
+    window: &'a Window,
+    width: usize,
+    channels: usize,
+    rows: Places,
+    /// Where the item's map begins in the data.
+    start: usize,
+    /// The places of the window that was asked for last, from its first on; windows inside of the map have the same.
+    columns: Option<Range<usize>>,
+    places: Vec<usize>,
+    numbered: Vec<(usize, u8)>,
+}
+
+impl<'a> Line<'a> {
+    fn new(window: &'a Window, input: &View<'_>, item: usize, y: usize) -> Self {
+        Self {
+            window,
+            width: input.width,
+            channels: input.channels,
+            rows: Places::inside(window, 0, y, input.height),
+            start: item * input.item_len(),
+            columns: None,
+            places: Vec::new(),
+            numbered: Vec::new(),
+        }
+    }
+
+    /// The places of window `x` along the line that lie inside of the map.
+    fn columns(&self, x: usize) -> Places {
+        Places::inside(self.window, 1, x, self.width)
+    }
+
+    /// Where the pixels of window `x` that lie inside of the map begin, row by row: the first, and how far from it they are.
+    fn places(&mut self, x: usize) -> (usize, &[usize]) {
+        let columns = self.columns(x);
+        if self.columns.as_ref() != Some(&columns.places) {
+            self.columns = Some(columns.places.clone());
+            self.places.clear();
+            self.numbered.clear();
+            let first = self.first(&columns);
+            for (row, y) in self.rows.positions() {
+                for (column, x) in columns.positions() {
+                    let place = (y * self.width + x) * self.channels - first;
+                    self.places.push(place);
+                    self.numbered.push((place, (row * self.window.kernel[1] + column) as u8));
+                }
+            }
+        }
+        (self.start + self.first(&columns), &self.places)
+    }
+
+    /// As [`Line::places`], with the number of each in the window.
+    fn numbered_places(&mut self, x: usize) -> (usize, &[(usize, u8)]) {
+        let (from, _) = self.places(x);
+        (from, &self.numbered)
+    }
+
+    /// Where the first pixel begins in the map; 0 if there is none.
+    fn first(&self, columns: &Places) -> usize {
+        let (row, column) = (self.rows.positions().next(), columns.positions().next());
+        row.zip(column).map_or(0, |((_, y), (_, x))| (y * self.width + x) * self.channels)
+    }
+}
+
 /// The windows of an axis that may hold position `at`: all that do, and for a dilated one some that do not.
 fn windows_over(window: &Window, axis: usize, at: usize, positions: usize) -> Range<usize> {
     let padded = at + window.padding[axis];

@@ -1,3 +1,4 @@
+use crate::microkernel::{Isa, sum_positions};
 use crate::shape::View;
 
 /// The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
@@ -42,14 +43,28 @@ pub fn reduce_mean(input: View<'_>, scores: &mut [f32]) {
     if scores.is_empty() {
         return;
     }
-    let positions = (input.height * input.width) as f64;
-    neuron_threads::for_each(scores.chunks_mut(channels), |item, scores| {
-        let mut sums = vec![0f64; channels];
-        for pixel in pixels(input, item) {
-            sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += f64::from(*value));
-        }
-        scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score = (sum / positions) as f32);
+    let (isa, positions) = (Isa::detected(), input.height * input.width);
+    by_channels(scores, channels, |item, first, scores| {
+        let mut sums = [0f64; CHANNELS];
+        let sums = &mut sums[..scores.len()];
+        let values = &input.data[item * input.item_len() + first..];
+        sum_positions(isa, (values, None), (positions, channels), sums);
+        scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = (*sum / positions as f64) as f32);
     });
+}
+
+/// Channels whose sums are a task: an item alone would be one.
+pub(super) const CHANNELS: usize = 64;
+
+/// Calls `body` with an item, the first of some of its channels, and their scores of `[batch, channels]`.
+pub(super) fn by_channels(
+    scores: &mut [f32],
+    channels: usize,
+    body: impl Fn(usize, usize, &mut [f32]) + Sync,
+) {
+    let parts = channels.div_ceil(CHANNELS);
+    let scores = scores.chunks_mut(channels).flat_map(|scores| scores.chunks_mut(CHANNELS));
+    neuron_threads::for_each(scores, |index, scores| body(index / parts, index % parts * CHANNELS, scores));
 }
 
 /// Number of channels.

@@ -18,6 +18,8 @@ const TASK_VALUES: usize = 600 * 256;
 /// Tiles a chunk where tasks share the transformed inputs: the weights are read once a chunk, the rest stays in the
 /// third-level cache.
 const CHUNK: usize = 128;
+/// Channels a task of narrow groups, about.
+const CHANNELS: usize = 64;
 /// Positions of a kernel.
 const TAPS: usize = 9;
 /// At least the columns of a panel.
@@ -138,7 +140,10 @@ impl Winograd {
         let side = self.size.outputs();
         let tiles = positions.map(|positions| positions.div_ceil(side));
         let tiling = Tiling { input, origin, positions, tiles };
-        let (inputs, outputs) = (input.channels, self.blocks.count * self.blocks.outputs);
+        if self.blocks.count > 1 {
+            return self.block_by_block(&tiling, epilogue, output);
+        }
+        let Blocks { inputs, outputs, .. } = self.blocks;
         let a_task = (TASK_VALUES / (self.size.frequencies() * (inputs + outputs))).clamp(14, 112);
         let count = input.batch * tiles[0] * tiles[1];
         if inputs * outputs <= 256 * 256 && count >= a_task * neuron_threads::threads() {
@@ -148,7 +153,60 @@ impl Winograd {
         }
     }
 
-    /// Small weights: a task takes its tiles through all three steps in its own cache.
+    /// Groups: a task takes some tiles of some blocks through all three steps in its own cache.
+    fn block_by_block(&self, tiling: &Tiling<'_>, epilogue: &FullEpilogue<'_>, output: &mut [f32]) {
+        let Blocks { count, inputs, outputs } = self.blocks;
+        // Of nearly equal size.
+        let together = (CHANNELS / inputs.max(outputs)).clamp(1, count);
+        let together = count.div_ceil(count.div_ceil(together));
+        let (parts, tiles) =
+            (count.div_ceil(together), tiling.input.batch * tiling.tiles[0] * tiling.tiles[1]);
+        let values = self.size.frequencies() * together * (inputs + outputs);
+        let a_task = (TASK_VALUES / values).clamp(14, 112);
+        let split = self.tiles(tiling, together * outputs);
+        // A whole number of runs for each part, so that no run crosses from one into the next.
+        let tasks = parts * tiles.div_ceil(a_task);
+        split.for_each_run(output, 0..split.cells(), tasks, |mut cells| {
+            let (part, run) = (cells.range.start / tiles, cells.range.clone());
+            let first = part * together;
+            let held = together.min(count - first);
+            let (transformed_by, products) =
+                (Slabs::new(run.len(), held * inputs), Slabs::new(run.len(), held * outputs));
+            let len = transformed_by.len(self.size);
+            let epilogue = epilogue.at_column(first * outputs);
+            with_scratch(len + products.len(self.size), |scratch| {
+                let (transformed, multiplied) = scratch.split_at_mut(len);
+                for (index, cell) in run.clone().enumerate() {
+                    let values = &mut transformed[index * transformed_by.tile..];
+                    let rows = self.size.frequencies();
+                    let mut values =
+                        MatrixMut::new(values, rows, transformed_by.tile, transformed_by.frequency);
+                    self.transform(
+                        tiling,
+                        cell % tiles,
+                        first * inputs..(first + held) * inputs,
+                        &mut values,
+                    );
+                }
+                for frequency in 0..self.size.frequencies() {
+                    for block in 0..held {
+                        let from = frequency * products.frequency + block * outputs;
+                        let mut values =
+                            MatrixMut::new(&mut multiplied[from..], run.len(), outputs, products.tile);
+                        let product = Product { frequency, block: first + block, first_column: 0 };
+                        self.multiply(transformed, transformed_by, (product, block), &mut values);
+                    }
+                }
+                for (index, cell) in run.enumerate() {
+                    let values = products.of_tile(multiplied, index);
+                    let mut block = cells.block(cell).reordered([1, 2, 3, 0]);
+                    transform_output(self.isa, self.size, values, &epilogue, &mut block);
+                }
+            });
+        });
+    }
+
+    /// One block of small weights: a task takes its tiles through all three steps in its own cache.
     fn tile_by_tile(
         &self,
         tiling: &Tiling<'_>,
@@ -156,7 +214,7 @@ impl Winograd {
         epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
     ) {
-        let split = self.tiles(tiling);
+        let split = self.tiles(tiling, self.blocks.outputs);
         let count = split.cells();
         split.for_each_run(output, 0..count, count.div_ceil(a_task), |mut cells| {
             let tiles = cells.range.clone();
@@ -167,30 +225,27 @@ impl Winograd {
                     let values = &mut transformed[index * inputs.tile..];
                     let mut values =
                         MatrixMut::new(values, self.size.frequencies(), inputs.tile, inputs.frequency);
-                    self.transform(tiling, tile, &mut values);
+                    self.transform(tiling, tile, 0..self.blocks.inputs, &mut values);
                 }
                 for frequency in 0..self.size.frequencies() {
-                    for block in 0..self.blocks.count {
-                        let from = frequency * products.frequency + block * self.blocks.outputs;
-                        let (rows, columns) = (tiles.len(), self.blocks.outputs);
-                        let mut values =
-                            MatrixMut::new(&mut multiplied[from..], rows, columns, products.tile);
-                        let product = Product { frequency, block, first_column: 0 };
-                        self.multiply(transformed, inputs, product, &mut values);
-                    }
+                    let values = &mut multiplied[frequency * products.frequency..];
+                    let mut values = MatrixMut::new(values, tiles.len(), self.blocks.outputs, products.tile);
+                    let product = Product { frequency, block: 0, first_column: 0 };
+                    self.multiply(transformed, inputs, (product, 0), &mut values);
                 }
                 for (index, tile) in tiles.enumerate() {
                     let values = products.of_tile(multiplied, index);
-                    transform_output(self.isa, self.size, values, epilogue, &mut cells.block(tile));
+                    let mut block = cells.block(tile).reordered([1, 2, 3, 0]);
+                    transform_output(self.isa, self.size, values, epilogue, &mut block);
                 }
             });
         });
     }
 
-    /// Large weights, or few tiles: three phases over buffers that the tasks share, so that each weight is read once a
+    /// One block of large weights, or few tiles: three phases over buffers that the tasks share, so that each weight is read once a
     /// chunk of tiles.
     fn frequency_by_frequency(&self, tiling: &Tiling<'_>, epilogue: &FullEpilogue<'_>, output: &mut [f32]) {
-        let split = self.tiles(tiling);
+        let split = self.tiles(tiling, self.blocks.outputs);
         let count = split.cells();
         let chunks = count.div_ceil(CHUNK);
         let (inputs, products) = self.slabs(count.div_ceil(chunks));
@@ -208,7 +263,8 @@ impl Winograd {
                 split.for_each_run(output, tiles.clone(), tasks, |mut cells| {
                     for tile in cells.range.clone() {
                         let values = products.of_tile(multiplied, tile - tiles.start);
-                        transform_output(self.isa, self.size, values, epilogue, &mut cells.block(tile));
+                        let mut block = cells.block(tile).reordered([1, 2, 3, 0]);
+                        transform_output(self.isa, self.size, values, epilogue, &mut block);
                     }
                 });
             }
@@ -228,77 +284,91 @@ impl Winograd {
         );
         split.for_each_run(transformed, 0..tiles.len(), 8 * neuron_threads::threads(), |mut cells| {
             for index in cells.range.clone() {
-                self.transform(tiling, tiles.start + index, &mut cells.block(index).matrix(2));
+                let values = &mut cells.block(index);
+                self.transform(tiling, tiles.start + index, 0..self.blocks.inputs, &mut values.matrix(2));
             }
         });
     }
 
-    /// The second phase: a task multiplies one frequency of all tiles by some columns of one block.
+    /// The second phase: a task multiplies one frequency of all tiles by some columns.
     fn multiply_all(&self, inputs: Slabs, transformed: &[f32], multiplied: Multiplied<'_>) {
         let Multiplied { tiles, slabs, data } = multiplied;
-        let Blocks { count, outputs, .. } = self.blocks;
+        let outputs = self.blocks.outputs;
         let column_parts = (outputs / 256).max(1);
         let split = Split::new(
             [
                 Axis::whole(self.size.frequencies(), slabs.frequency).every(1),
-                Axis::whole(count, outputs).every(1),
+                Axis::whole(1, 1),
                 Axis::whole(tiles, slabs.tile),
                 Axis::whole(outputs, 1).shares(self.isa.panel, column_parts),
             ],
             3,
         );
         split.for_each(data, |_, mut cell| {
-            let [frequency, block, _, first_column] = cell.first;
-            let product = Product { frequency, block, first_column };
-            self.multiply(transformed, inputs, product, &mut cell.matrix(2));
+            let [frequency, _, _, first_column] = cell.first;
+            let product = Product { frequency, block: 0, first_column };
+            self.multiply(transformed, inputs, (product, 0), &mut cell.matrix(2));
         });
     }
 
-    /// Transforms one tile into the rows (frequencies) of `values`.
-    fn transform(&self, tiling: &Tiling<'_>, tile: usize, values: &mut MatrixMut<'_>) {
+    /// Transforms some channels of one tile into the rows (frequencies) of `values`.
+    fn transform(
+        &self,
+        tiling: &Tiling<'_>,
+        tile: usize,
+        channels: Range<usize>,
+        values: &mut MatrixMut<'_>,
+    ) {
         let Tiling { input, origin, tiles: [down, across], .. } = *tiling;
         let (item, y, x) = (tile / (down * across), tile / across % down, tile % across);
         let map = Map {
             data: &input.data[item * input.item_len()..][..input.item_len()],
             height: input.height,
             width: input.width,
-            channels: input.channels,
+            pitch: input.channels,
+            first: channels.start,
+            channels: channels.len(),
             zeros: &self.zeros,
         };
         let start = |index: usize, origin: isize| (index * self.size.outputs()) as isize + origin;
         transform_input(self.isa, self.size, map, [start(y, origin[0]), start(x, origin[1])], values);
     }
 
-    /// The products of one frequency: rows are the tiles of `transformed`.
-    fn multiply(&self, transformed: &[f32], slabs: Slabs, product: Product, products: &mut MatrixMut<'_>) {
+    /// The products of one frequency: rows are the tiles of `transformed`, whose `place`th block is the product's.
+    fn multiply(
+        &self,
+        transformed: &[f32],
+        slabs: Slabs,
+        (product, place): (Product, usize),
+        products: &mut MatrixMut<'_>,
+    ) {
         let Product { frequency, block, first_column } = product;
         let transformed = &transformed[frequency * slabs.frequency..];
         let weight = &self.weight[frequency * self.blocks.count + block];
         for steps in weight.blocks() {
-            let rows = Rows::new(&transformed[block * self.blocks.inputs + steps.start..], slabs.tile);
+            let rows = Rows::new(&transformed[place * self.blocks.inputs + steps.start..], slabs.tile);
             let stage = Stage { resume: steps.start > 0, epilogue: None };
             gemm(self.isa, rows, weight.panels(&steps, first_column), products, stage);
         }
     }
 
-    /// Layouts of the transformed inputs and of the products of some tiles.
+    /// Layouts of the transformed inputs and of the products of some tiles of one block.
     fn slabs(&self, tiles: usize) -> (Slabs, Slabs) {
-        let Blocks { count, inputs, outputs } = self.blocks;
-        (Slabs::new(tiles, count * inputs), Slabs::new(tiles, count * outputs))
+        (Slabs::new(tiles, self.blocks.inputs), Slabs::new(tiles, self.blocks.outputs))
     }
 
-    /// The output cut into tiles, in the order in which tiles are counted.
-    fn tiles(&self, tiling: &Tiling<'_>) -> Split {
+    /// The output cut into parts of the channels, and these into tiles, in the order in which they are counted.
+    fn tiles(&self, tiling: &Tiling<'_>, part: usize) -> Split {
         let ([height, width], side) = (tiling.positions, self.size.outputs());
         let channels = self.blocks.count * self.blocks.outputs;
         Split::new(
             [
+                Axis::whole(channels, 1).every(part),
                 Axis::whole(tiling.input.batch, height * width * channels).every(1),
                 Axis::whole(height, width * channels).every(side),
                 Axis::whole(width, channels).every(side),
-                Axis::whole(channels, 1),
             ],
-            3,
+            0,
         )
     }
 }

@@ -25,7 +25,7 @@ impl Direct {
             ],
             3,
         );
-        let (weight, row) = (&self.weight[0], self.kernel[1] * input.channels);
+        let weight = &self.weight[0];
         let pitch = ((width - 1) * stride[1] + self.kernel[1]) * input.channels;
         split.for_each(output, |_, mut cell| {
             let ([item, first, ..], [_, lines, ..]) = (cell.first, cell.extent);
@@ -38,8 +38,9 @@ impl Direct {
                     let rows = Rows {
                         data: &padded[index * stride[0] * pitch..],
                         pitch: stride[1] * input.channels,
-                        segments: self.kernel[0],
-                        gap: self.dilation[0] * pitch - row,
+                        segments: [self.kernel[0], 1],
+                        line: self.dilation[0] * pitch,
+                        gap: 0,
                     };
                     let all = weight.blocks().next().expect("few channels are packed in one block");
                     let stage = Stage { resume: false, epilogue: Some(*epilogue) };

@@ -185,6 +185,19 @@ impl BlockMut<'_> {
         part
     }
 
+    /// The block with its axes in another order.
+    pub(crate) fn reordered(self, order: [usize; 4]) -> Self {
+        assert!((0..4).all(|axis| order.contains(&axis)), "an order of four axes: {order:?}");
+        let of = |values: [usize; 4]| order.map(|axis| values[axis]);
+        Self {
+            first: of(self.first),
+            extent: of(self.extent),
+            pitch: of(self.pitch),
+            columns: order.iter().position(|axis| *axis == self.columns).unwrap_or(0),
+            ..self
+        }
+    }
+
     /// The block as a matrix of its columns; the other two axes have one place.
     pub(crate) fn matrix(&mut self, rows: usize) -> MatrixMut<'_> {
         let others = (0..4).filter(|axis| *axis != rows && *axis != self.columns);
@@ -229,6 +242,20 @@ impl<'a> MatrixMut<'a> {
 }
 
 impl MatrixMut<'_> {
+    /// Some neighbouring columns.
+    ///
+    /// # Panics
+    /// If there are no such columns.
+    pub(crate) fn part(&mut self, columns: Range<usize>) -> MatrixMut<'_> {
+        assert!(columns.end <= self.columns, "columns {columns:?} of {}", self.columns);
+        MatrixMut {
+            start: self.start.wrapping_add(columns.start),
+            offset: self.offset + columns.start,
+            columns: columns.len(),
+            ..*self
+        }
+    }
+
     /// Some neighbouring values of a row, and the index of the first in the whole output.
     pub(super) fn values(&mut self, row: usize, columns: Range<usize>) -> (&mut [f32], usize) {
         assert!(row < self.rows && columns.end <= self.columns, "{} rows of {}", self.rows, self.columns);

@@ -4,29 +4,31 @@ use super::block::MatrixMut;
 use super::epilogue::FullEpilogue;
 use super::isa::Isa;
 use super::line::apply_to_line;
-use super::tile::Tile;
+use super::tile::{Tile, TileKernel};
 use std::ops::Range;
 
-/// Rows of A, readable in place: row `r` begins at `r * pitch` and consists of `segments` runs with gaps between them.
+/// Rows of A, readable in place: row `r` begins at `r * pitch` and consists of lines of runs with gaps between them.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     pub(crate) data: &'a [f32],
     /// Distance of rows in values.
     pub(crate) pitch: usize,
-    /// Number of runs. The depth of the product is shared out evenly among them.
-    pub(crate) segments: usize,
-    /// Values between two runs that do not belong to the row.
+    /// Number of lines, and of runs in each. The depth of the product is shared out evenly among them.
+    pub(crate) segments: [usize; 2],
+    /// Distance of lines in values.
+    pub(crate) line: usize,
+    /// Values between two runs of a line that do not belong to the row.
     pub(crate) gap: usize,
 }
 
 impl<'a> Rows<'a> {
     /// Rows in one piece.
     pub(crate) fn new(data: &'a [f32], pitch: usize) -> Self {
-        Self { data, pitch, segments: 1, gap: 0 }
+        Self { data, pitch, segments: [1, 1], line: 0, gap: 0 }
     }
 }
 
-/// Neighbouring panels of a packed B, `[panel][depth][columns of a panel]`.
+/// Neighbouring panels of a packed B, `[panel][depth][columns of a panel]`; the last panel of all may be narrow.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     pub(crate) data: &'a [f32],
@@ -63,27 +65,30 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
     if rows == 0 || panels == 0 {
         return;
     }
-    let run = b.depth / a.segments;
-    assert_eq!(run * a.segments, b.depth, "a depth in {} runs", a.segments);
-    assert!(b.data.len() >= panels * b.depth * isa.panel, "{panels} panels of depth {}", b.depth);
-    let last = (rows - 1) * a.pitch + a.segments * run + (a.segments - 1) * a.gap;
+    let [outer, inner] = a.segments;
+    let run = b.depth / (outer * inner);
+    assert_eq!(run * outer * inner, b.depth, "a depth in {:?} runs", a.segments);
+    assert!(b.data.len() >= isa.padded(c.columns) * b.depth, "{panels} panels of depth {}", b.depth);
+    let last = (rows - 1) * a.pitch + (outer - 1) * a.line + (inner - 1) * (run + a.gap) + run;
     assert!(last <= a.data.len(), "{rows} rows of depth {}", b.depth);
     let end = c.offset + (rows - 1) * c.pitch + c.columns;
     if let Some(epilogue) = &stage.epilogue {
         assert!(epilogue.bias.len() >= c.columns, "bias of {} columns", c.columns);
         epilogue.check_covers(end);
     }
-    let tiles = rows.div_ceil(isa.tile_rows());
     for panel in 0..panels {
         let column = panel * isa.panel;
-        let packed = b.data[panel * b.depth * isa.panel..].as_ptr();
-        let next = packed.wrapping_add(b.depth * isa.panel);
-        let whole = c.columns - column >= isa.panel;
+        let width = isa.panel_for(c.columns - column);
+        let kernels = if width == isa.panel { isa.tiles } else { isa.narrow_tiles };
+        let tiles = rows.div_ceil(kernels.len());
+        let packed = b.data[column * b.depth..].as_ptr();
+        let next = packed.wrapping_add(b.depth * width);
+        let whole = c.columns - column >= width;
         // The first tiles fetch the next panel, or the next block of the depth, a line each step; the others fetch what
         // they are reading, which is free.
         let ahead = |tile: usize| {
             let fetched = tile * b.depth * 16;
-            if fetched < b.depth * isa.panel { next.wrapping_add(fetched) } else { packed }
+            if fetched < b.depth * width { next.wrapping_add(fetched) } else { packed }
         };
         let mut row = 0;
         for index in 0..tiles {
@@ -95,6 +100,7 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 a_pitch: a.pitch,
                 segments: a.segments,
                 run,
+                line: a.line,
                 gap: a.gap,
                 b: packed,
                 c: c.start.wrapping_add(at),
@@ -103,18 +109,18 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 epilogue: stage.epilogue.map(|epilogue| epilogue.raw().offset(column, c.offset + at)),
                 ahead: ahead(index),
             };
-            let kernel = isa.tiles[height - 1];
+            let kernel = kernels[height - 1];
             if whole {
                 // SAFETY: the instruction set was detected; `height` rows of A, a panel of B and of the bias are in
                 // bounds as asserted, C's are exclusively borrowed, and the epilogue's slices reach as far as C does.
                 unsafe { kernel(&tile) };
                 if let Some(epilogue) = &stage.epilogue {
-                    let lines = Lines { count: height, pitch: c.pitch, len: isa.panel };
+                    let lines = Lines { count: height, pitch: c.pitch, len: width };
                     // SAFETY: as for the tile.
                     unsafe { epilogue.later().finish(isa, tile.c, lines) };
                 }
             } else {
-                edge(isa, height, &tile, c, (row, column), stage);
+                edge(isa, (kernel, height, width), &tile, c, (row, column), stage);
             }
             row += height;
         }
@@ -124,7 +130,7 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
 /// A tile that ends within a panel: computed beside C, then its rows are finished one by one.
 fn edge(
     isa: &Isa,
-    height: usize,
+    (kernel, height, width): (TileKernel, usize, usize),
     tile: &Tile,
     c: &mut MatrixMut<'_>,
     (row, column): (usize, usize),
@@ -132,17 +138,17 @@ fn edge(
 ) {
     let columns = column..c.columns;
     let mut sums = [0f32; EDGE];
-    assert!(height * isa.panel <= EDGE && columns.len() < isa.panel);
+    assert!(height * width <= EDGE && columns.len() < width);
     if stage.resume {
-        for (r, sums) in sums.chunks_exact_mut(isa.panel).take(height).enumerate() {
+        for (r, sums) in sums.chunks_exact_mut(width).take(height).enumerate() {
             sums[..columns.len()].copy_from_slice(c.values(row + r, columns.clone()).0);
         }
     }
-    let beside = Tile { c: sums.as_mut_ptr(), c_pitch: isa.panel, epilogue: None, ..*tile };
+    let beside = Tile { c: sums.as_mut_ptr(), c_pitch: width, epilogue: None, ..*tile };
     // SAFETY: as for a whole tile, with `sums` for C.
-    unsafe { isa.tiles[height - 1](&beside) };
+    unsafe { kernel(&beside) };
     let epilogue = stage.epilogue.map(|epilogue| epilogue.at_column(column));
-    for (r, sums) in sums.chunks_exact(isa.panel).take(height).enumerate() {
+    for (r, sums) in sums.chunks_exact(width).take(height).enumerate() {
         let (values, at) = c.values(row + r, columns.clone());
         match &epilogue {
             Some(epilogue) => apply_to_line(isa, sums, epilogue, (values, at)),

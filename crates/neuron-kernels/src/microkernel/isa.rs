@@ -6,6 +6,7 @@ use super::epilogue::{RawEpilogue, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
 use super::normalise::{self, Norm};
+use super::pool::{self, Pixels, Pooling, pool, pool_max, sum_pixels};
 use super::tile::{Tile, TileKernel, tile};
 use super::winograd::{self, Inverse, Size, input_tile, output_tile};
 use std::{fmt, sync::OnceLock};
@@ -19,6 +20,8 @@ pub(crate) struct Isa {
     pub(crate) panel: usize,
     /// Kernels for 1, 2, ... rows.
     pub(super) tiles: &'static [TileKernel],
+    /// The same for panels of half as many columns.
+    pub(super) narrow_tiles: &'static [TileKernel],
     /// Kernels for 1, 2, ... positions of a depthwise convolution.
     pub(super) strips: &'static [StripKernel],
     pub(super) copy_strip: CopyStrip,
@@ -31,6 +34,9 @@ pub(crate) struct Isa {
     pub(super) scale_shift: elementwise::ScaleShift,
     pub(super) add: elementwise::Add,
     pub(super) scale: elementwise::Scale,
+    pub(super) pool: pool::Pool,
+    pub(super) pool_max: pool::PoolMax,
+    pub(super) sum_pixels: pool::SumPixels,
     winograd2: (winograd::Input, winograd::Output),
     winograd4: (winograd::Input, winograd::Output),
     /// Whether this machine can run them.
@@ -41,6 +47,22 @@ impl Isa {
     /// Most rows of a tile.
     pub(crate) fn tile_rows(&self) -> usize {
         self.tiles.len()
+    }
+
+    /// Columns of the panel that holds the first of so many columns: the last one may be half as wide.
+    pub(crate) fn panel_for(&self, columns: usize) -> usize {
+        if columns > self.half_panel() { self.panel } else { self.half_panel() }
+    }
+
+    /// Columns of a narrow panel.
+    pub(crate) fn half_panel(&self) -> usize {
+        self.panel / 2
+    }
+
+    /// Columns that so many are filled up to.
+    pub(crate) fn padded(&self, columns: usize) -> usize {
+        let rest = columns % self.panel;
+        columns - rest + if rest > 0 { self.panel_for(rest) } else { 0 }
     }
 
     pub(super) fn winograd(&self, size: Size) -> (winograd::Input, winograd::Output) {
@@ -87,9 +109,11 @@ impl fmt::Debug for Isa {
     }
 }
 
-/// Compiles the generic kernels for one instruction set: `$lanes` in tiles of `$rows x ($vectors * LEN)`.
+/// Compiles the generic kernels for one instruction set: `$lanes` in tiles of `$rows x ($vectors * LEN)` and, half as wide,
+/// of `$narrow` rows.
 macro_rules! isa {
-    ($module:ident, $name:literal, $lanes:ty, $vectors:literal, [$($rows:literal)*], $detect:expr $(, #[$enable:meta])?) => {
+    ($module:ident, $name:literal, $lanes:ty, $vectors:literal, [$($rows:literal)*] [$($narrow:literal)*],
+     $detect:expr $(, #[$enable:meta])?) => {
         mod $module {
             use super::*;
 
@@ -97,6 +121,12 @@ macro_rules! isa {
             unsafe fn kernel<const MR: usize>(t: &Tile) {
                 // SAFETY: the instruction set is enabled here; the rest is passed on to the caller.
                 unsafe { tile::<$lanes, MR, $vectors>(t) }
+            }
+
+            $(#[$enable])?
+            unsafe fn narrow_kernel<const MR: usize>(t: &Tile) {
+                // SAFETY: as for `kernel`.
+                unsafe { tile::<$lanes, MR, { $vectors / 2 }>(t) }
             }
 
             $(#[$enable])?
@@ -172,6 +202,36 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn pool_places(
+                pooling: Pooling,
+                data: *const f32,
+                places: &[usize],
+                output: *mut f32,
+                channels: usize,
+            ) {
+                // SAFETY: as for `kernel`.
+                unsafe { pool::<$lanes>(pooling, data, places, output, channels) }
+            }
+
+            $(#[$enable])?
+            unsafe fn pool_max_places(
+                data: *const f32,
+                places: &[(usize, u8)],
+                output: *mut f32,
+                which: *mut u8,
+                channels: usize,
+            ) {
+                // SAFETY: as for `kernel`.
+                unsafe { pool_max::<$lanes>(data, places, output, which, channels) }
+            }
+
+            $(#[$enable])?
+            unsafe fn sums(pixels: &Pixels) {
+                // SAFETY: as for `kernel`.
+                unsafe { sum_pixels(pixels) }
+            }
+
+            $(#[$enable])?
             unsafe fn input2(pixels: &[*const f32; 36], channels: usize, slabs: *mut f32, pitch: usize) {
                 // SAFETY: as for `kernel`.
                 unsafe { input_tile::<$lanes, F2, 4, 2>(pixels, channels, slabs, pitch) }
@@ -200,6 +260,7 @@ macro_rules! isa {
                 lanes: <$lanes>::LEN,
                 panel: $vectors * <$lanes>::LEN,
                 tiles: &[$(kernel::<$rows>),*],
+                narrow_tiles: &[$(narrow_kernel::<$narrow>),*],
                 strips: &[$(strip_of::<$rows>),*],
                 copy_strip: copy,
                 epilogue,
@@ -209,6 +270,9 @@ macro_rules! isa {
                 scale_shift,
                 add,
                 scale,
+                pool: pool_places,
+                pool_max: pool_max_places,
+                sum_pixels: sums,
                 winograd2: (input2, output2),
                 winograd4: (input4, output4),
                 detect: $detect,
@@ -219,20 +283,21 @@ macro_rules! isa {
 
 // 28 of 32 registers for sums, 2 for the row of B.
 #[cfg(target_arch = "x86_64")]
-isa!(avx512, "avx512", std::arch::x86_64::__m512, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+isa!(avx512, "avx512", std::arch::x86_64::__m512, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
+    [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     || is_x86_feature_detected!("avx512f"), #[target_feature(enable = "avx512f")]);
 
 // 12 of 16 registers for sums, 2 for the row of B.
 #[cfg(target_arch = "x86_64")]
-isa!(avx2, "avx2", std::arch::x86_64::__m256, 2, [1 2 3 4 5 6],
+isa!(avx2, "avx2", std::arch::x86_64::__m256, 2, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12],
     || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"), #[target_feature(enable = "avx2,fma")]);
 
 // 24 of 32 registers for sums, 4 for the row of B.
 #[cfg(target_arch = "aarch64")]
-isa!(neon, "neon", std::arch::aarch64::float32x4_t, 4, [1 2 3 4 5 6],
+isa!(neon, "neon", std::arch::aarch64::float32x4_t, 4, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12],
     || std::arch::is_aarch64_feature_detected!("neon"), #[target_feature(enable = "neon")]);
 
-isa!(portable, "portable", Portable, 2, [1 2 3 4], || true);
+isa!(portable, "portable", Portable, 2, [1 2 3 4] [1 2 3 4], || true);
 
 static ALL: &[&Isa] = &[
     #[cfg(target_arch = "x86_64")]

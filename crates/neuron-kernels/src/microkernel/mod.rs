@@ -19,6 +19,7 @@ mod lanes;
 mod line;
 mod minimal;
 mod normalise;
+mod pool;
 mod strip;
 mod tile;
 mod transform;
@@ -36,6 +37,7 @@ pub(super) use line::{
     scale_line_in_place, scale_shift_line,
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
+pub(super) use pool::{Pooling, pool_pixels, pool_pixels_max, sum_positions};
 pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
 pub(super) use winograd::Size;

@@ -13,9 +13,10 @@ pub(super) struct Tile {
     /// First value of the first row of A, and the distance of rows.
     pub(super) a: *const f32,
     pub(super) a_pitch: usize,
-    /// The steps come in `segments` runs of `run`; A skips `gap` values between runs.
-    pub(super) segments: usize,
+    /// The steps come in lines of runs of `run`: A skips `gap` values after a run, and its lines begin `line` apart.
+    pub(super) segments: [usize; 2],
     pub(super) run: usize,
+    pub(super) line: usize,
     pub(super) gap: usize,
     /// A packed panel, `[segments * run][NR]`.
     pub(super) b: *const f32,
@@ -52,39 +53,43 @@ pub(super) unsafe fn tile<S: Lanes, const MR: usize, const NV: usize>(t: &Tile) 
         None => (t.c.cast_const(), t.c.cast_const()),
     };
     // SAFETY: the caller vouches for the instruction set and for A, B, C and the slices; `at` stays in MR rows of NV
-    // vectors, A is read at MR rows of `segments` runs, B at `segments * run` steps of NV vectors.
+    // vectors, A is read at MR rows of all runs, B at as many steps of NV vectors.
     unsafe {
         let mut sums = [[S::splat(0.0); NV]; MR];
         if t.resume {
             each!(r, j: sums[r][j] = S::load(t.c.add(at(r, j))));
         }
-        let (mut a, mut b, mut ahead) = (t.a, t.b, t.ahead);
-        for _ in 0..t.segments {
-            for step in 0..t.run {
-                prefetch::<L2>(ahead);
-                ahead = ahead.wrapping_add(LINE);
-                if step < MR {
-                    for column in (0..NV * S::LEN).step_by(LINE) {
-                        let line = step.wrapping_mul(t.c_pitch).wrapping_add(column);
-                        prefetch::<L1_WRITE>(t.c.wrapping_add(line));
-                        prefetch::<L1>(addend.wrapping_add(line));
-                        prefetch::<L1>(operand.wrapping_add(line));
+        let (mut line, mut b, mut ahead) = (t.a, t.b, t.ahead);
+        for _ in 0..t.segments[0] {
+            let mut a = line;
+            for _ in 0..t.segments[1] {
+                for step in 0..t.run {
+                    prefetch::<L2>(ahead);
+                    ahead = ahead.wrapping_add(LINE);
+                    if step < MR {
+                        for column in (0..NV * S::LEN).step_by(LINE) {
+                            let at = step.wrapping_mul(t.c_pitch).wrapping_add(column);
+                            prefetch::<L1_WRITE>(t.c.wrapping_add(at));
+                            prefetch::<L1>(addend.wrapping_add(at));
+                            prefetch::<L1>(operand.wrapping_add(at));
+                        }
                     }
-                }
-                let mut row = [S::splat(0.0); NV];
-                for j in 0..NV {
-                    row[j] = S::load(b.add(j * S::LEN));
-                }
-                for r in 0..MR {
-                    let value = S::splat(*a.add(r.wrapping_mul(t.a_pitch)));
+                    let mut row = [S::splat(0.0); NV];
                     for j in 0..NV {
-                        sums[r][j] = value.mul_add(row[j], sums[r][j]);
+                        row[j] = S::load(b.add(j * S::LEN));
                     }
+                    for r in 0..MR {
+                        let value = S::splat(*a.add(r.wrapping_mul(t.a_pitch)));
+                        for j in 0..NV {
+                            sums[r][j] = value.mul_add(row[j], sums[r][j]);
+                        }
+                    }
+                    a = a.add(1);
+                    b = b.add(NV * S::LEN);
                 }
-                a = a.add(1);
-                b = b.add(NV * S::LEN);
+                a = a.wrapping_add(t.gap);
             }
-            a = a.wrapping_add(t.gap);
+            line = line.wrapping_add(t.line);
         }
         if let Some(epilogue) = &t.epilogue {
             finish(&mut sums, epilogue, t.c_pitch);

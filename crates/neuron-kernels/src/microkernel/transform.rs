@@ -7,12 +7,16 @@ use super::line::apply_to_line;
 use super::winograd::{Inverse, MOST_LANES, MOST_OUTPUTS, Size};
 use std::array::from_fn;
 
-/// One item's map, `[height, width, channels]`, and zeros for what lies beyond it.
+/// Some channels of one item's map, `[height, width, pitch]`, and zeros for what lies beyond it.
 #[derive(Clone, Copy)]
 pub(crate) struct Map<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) height: usize,
     pub(crate) width: usize,
+    /// Channels of a pixel.
+    pub(crate) pitch: usize,
+    /// The first of those that are transformed, and how many they are.
+    pub(crate) first: usize,
     pub(crate) channels: usize,
     /// `channels` zeros.
     pub(crate) zeros: &'a [f32],
@@ -29,7 +33,7 @@ pub(crate) fn transform_input(
     [y, x]: [isize; 2],
     slabs: &mut MatrixMut<'_>,
 ) {
-    let (side, Map { height, width, channels, .. }) = (size.inputs(), map);
+    let (side, Map { height, width, pitch, first, channels, .. }) = (size.inputs(), map);
     assert!(slabs.rows >= size.frequencies() && slabs.columns >= channels.next_multiple_of(MOST_LANES));
     let pixel = |index: usize| {
         let inside = |start: isize, step: usize, len: usize| {
@@ -39,7 +43,7 @@ pub(crate) fn transform_input(
         let column = inside(x, index % side, width);
         match (row, column) {
             (Some(row), Some(column)) => {
-                map.data[(row as usize * width + column as usize) * channels..][..channels].as_ptr()
+                map.data[(row as usize * width + column as usize) * pitch + first..][..channels].as_ptr()
             }
             _ => map.zeros[..channels].as_ptr(),
         }

@@ -1,5 +1,6 @@
 //! The mean of every window.
-use super::{Places, UnsupportedPool, check, pixel, windows_over};
+use super::{Line, Places, UnsupportedPool, check, pixel, windows_over};
+use crate::microkernel::{Isa, Pooling, pool_pixels};
 use crate::shape::View;
 use neuron_geometry::Window;
 
@@ -48,18 +49,14 @@ impl AveragePool {
         if output.is_empty() {
             return;
         }
+        let isa = Isa::detected();
         neuron_threads::for_each(output.chunks_mut(columns * channels), |index, output| {
             let (item, y) = (index / rows, index % rows);
-            output.fill(0.0);
-            for (x, sum) in output.chunks_exact_mut(channels).enumerate() {
-                let (places, count) = self.places_and_count([y, x], input.size());
-                for (_, y) in places[0].positions() {
-                    for (_, x) in places[1].positions() {
-                        let values = pixel(&input, item, y, x);
-                        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                    }
-                }
-                sum.iter_mut().for_each(|sum| *sum /= count);
+            let mut line = Line::new(&self.window, &input, item, y);
+            for (x, output) in output.chunks_exact_mut(channels).enumerate() {
+                let count = self.count([y, x], input.size(), [line.rows.len(), line.columns(x).len()]);
+                let (from, places) = line.places(x);
+                pool_pixels(isa, Pooling::Mean(count), &input.data[from..], places, output);
             }
         });
     }
@@ -86,8 +83,10 @@ impl AveragePool {
             let (item, line) = (index / height, index % height);
             output.fill(0.0);
             for y in windows_over(window, 0, line, rows) {
+                let lines = Places::inside(window, 0, y, height).len();
                 for x in 0..columns {
-                    let ([_, places], count) = self.places_and_count([y, x], size);
+                    let places = Places::inside(window, 1, x, width);
+                    let count = self.count([y, x], size, [lines, places.len()]);
                     let values = pixel(&gradient, item, y, x);
                     for (_, column) in places.positions() {
                         let output = &mut output[column * channels..][..channels];
@@ -98,19 +97,17 @@ impl AveragePool {
         });
     }
 
-    /// What a window sees of a map of `size` along each axis, and what its sum is divided by.
-    fn places_and_count(&self, at: [usize; 2], size: [usize; 2]) -> ([Places; 2], f32) {
+    /// What the sum of a window, of whose places so many lie inside of a map of `size`, is divided by.
+    fn count(&self, at: [usize; 2], size: [usize; 2], inside: [usize; 2]) -> f32 {
         let window = &self.window;
-        let inside = [0, 1].map(|axis| Places::inside(window, axis, at[axis], size[axis]));
         let counted = |axis: usize| match self.divisor {
-            Divisor::Inside => inside[axis].len(),
+            Divisor::Inside => inside[axis],
             Divisor::Padded => {
                 let padded = size[axis] + 2 * window.padding[axis];
                 window.kernel[axis].min(padded - at[axis] * window.stride[axis])
             }
         };
-        let count = (counted(0) * counted(1)) as f32;
-        (inside, count)
+        (counted(0) * counted(1)) as f32
     }
 }
 

@@ -1,5 +1,6 @@
 //! The greatest value of every window.
-use super::{Places, UnsupportedPool, check, pixel, windows_over};
+use super::{Line, Places, UnsupportedPool, check, windows_over};
+use crate::microkernel::{Isa, Pooling, pool_pixels, pool_pixels_max};
 use crate::shape::View;
 use neuron_geometry::Window;
 
@@ -43,45 +44,37 @@ impl MaxPool {
             return;
         }
         let line = columns * input.channels;
-        let places = |index: usize, x: usize| self.places(input, index / rows, [index % rows, x]);
+        let isa = Isa::detected();
         match argmax {
             Some(argmax) => {
                 assert_eq!(argmax.len(), output.len(), "argmax of the max-pool");
                 neuron_threads::for_each(
                     output.chunks_mut(line).zip(argmax.chunks_mut(line)),
                     |index, (output, argmax)| {
+                        let mut line = Line::new(&self.window, &input, index / rows, index % rows);
                         let pixels = output
                             .chunks_exact_mut(input.channels)
                             .zip(argmax.chunks_exact_mut(input.channels));
                         for (x, (best, argmax)) in pixels.enumerate() {
-                            best_and_where(places(index, x), best, argmax);
+                            let (from, places) = line.numbered_places(x);
+                            if places.is_empty() {
+                                best.fill(f32::NEG_INFINITY);
+                                argmax.fill(0);
+                            } else {
+                                pool_pixels_max(isa, &input.data[from..], places, best, argmax);
+                            }
                         }
                     },
                 );
             }
             None => neuron_threads::for_each(output.chunks_mut(line), |index, output| {
+                let mut line = Line::new(&self.window, &input, index / rows, index % rows);
                 for (x, best) in output.chunks_exact_mut(input.channels).enumerate() {
-                    best_alone(places(index, x), best);
+                    let (from, places) = line.places(x);
+                    pool_pixels(isa, Pooling::Max, &input.data[from..], places, best);
                 }
             }),
         }
-    }
-
-    /// The places of window `[y, x]` of an item that lie inside of the map, row by row: number and channels of each.
-    fn places<'a>(
-        &self,
-        input: View<'a>,
-        item: usize,
-        [y, x]: [usize; 2],
-    ) -> impl Iterator<Item = (usize, &'a [f32])> + use<'a> {
-        let (rows, columns) = (
-            Places::inside(&self.window, 0, y, input.height),
-            Places::inside(&self.window, 1, x, input.width),
-        );
-        let width = self.window.kernel[1];
-        rows.positions().flat_map(move |(row, y)| {
-            columns.positions().map(move |(column, x)| (row * width + column, pixel(&input, item, y, x)))
-        })
     }
 
     /// The gradient of [`MaxPool::forward`] with respect to its input: each goes to the one place that won.
@@ -126,35 +119,6 @@ impl MaxPool {
 fn add_where_won((gradient, argmax): (&[f32], &[u8]), place: usize, output: &mut [f32]) {
     for ((output, value), at) in output.iter_mut().zip(gradient).zip(argmax) {
         *output += if usize::from(*at) == place { *value } else { 0.0 };
-    }
-}
-
-fn best_alone<'a>(places: impl Iterator<Item = (usize, &'a [f32])>, best: &mut [f32]) {
-    best.fill(f32::NEG_INFINITY);
-    for (_, values) in places {
-        for (best, value) in best.iter_mut().zip(values) {
-            *best = if *value > *best || value.is_nan() { *value } else { *best };
-        }
-    }
-}
-
-fn best_and_where<'a>(
-    mut places: impl Iterator<Item = (usize, &'a [f32])>,
-    best: &mut [f32],
-    argmax: &mut [u8],
-) {
-    let Some((place, values)) = places.next() else {
-        best.fill(f32::NEG_INFINITY);
-        return argmax.fill(0);
-    };
-    best.copy_from_slice(values);
-    argmax.fill(place as u8);
-    for (place, values) in places {
-        for ((best, at), value) in best.iter_mut().zip(&mut *argmax).zip(values) {
-            let better = *value > *best || (value.is_nan() && !best.is_nan());
-            *best = if better { *value } else { *best };
-            *at = if better { place as u8 } else { *at };
-        }
     }
 }
 

@@ -78,6 +78,12 @@ impl Lanes for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn where_nan(self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_UNORD_Q>(self, self)) }
+    }
+
+    #[inline(always)]
     unsafe fn abs(self) -> Self {
         // SAFETY: as for `splat`.
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self) }

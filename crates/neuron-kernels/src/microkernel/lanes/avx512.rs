@@ -84,6 +84,12 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn where_nan(self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self, self), no, yes) }
+    }
+
+    #[inline(always)]
     unsafe fn abs(self) -> Self {
         // SAFETY: as for `splat`.
         unsafe { _mm512_abs_ps(self) }

@@ -36,6 +36,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn where_positive(self, gate: Self) -> Self;
     /// `if self < other { yes } else { no }`
     unsafe fn where_less(self, other: Self, yes: Self, no: Self) -> Self;
+    /// `if self is NaN { yes } else { no }`
+    unsafe fn where_nan(self, yes: Self, no: Self) -> Self;
     unsafe fn abs(self) -> Self;
     /// `2^self` for whole numbers from -126 to 127; anything but a NaN for others.
     unsafe fn power_of_two(self) -> Self;

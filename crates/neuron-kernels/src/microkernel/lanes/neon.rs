@@ -77,6 +77,12 @@ impl Lanes for float32x4_t {
     }
 
     #[inline(always)]
+    unsafe fn where_nan(self, yes: Self, no: Self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vbslq_f32(vceqq_f32(self, self), no, yes) }
+    }
+
+    #[inline(always)]
     unsafe fn abs(self) -> Self {
         // SAFETY: as for `splat`.
         unsafe { vabsq_f32(self) }

@@ -85,6 +85,13 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    unsafe fn where_nan(self, yes: Self, no: Self) -> Self {
+        let ([a, b, c, d], [i, j, k, l], [m, n, o, p]) = (self.0, yes.0, no.0);
+        let pick = |nan: f32, yes: f32, no: f32| if nan.is_nan() { yes } else { no };
+        Self([pick(a, i, m), pick(b, j, n), pick(c, k, o), pick(d, l, p)])
+    }
+
+    #[inline(always)]
     unsafe fn abs(self) -> Self {
         Self(self.0.map(f32::abs))
     }

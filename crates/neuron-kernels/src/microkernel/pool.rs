@@ -1,0 +1,251 @@
+//! Sums and maxima over the places of windows, and sums over whole maps.
+use super::isa::Isa;
+use super::lanes::{Lanes, each_vector};
+
+/// What becomes of the values of a window's places.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pooling {
+    /// Their sum, one after the other, divided by a number.
+    Mean(f32),
+    /// The greatest, or NaN if there is one; minus infinity if there is none.
+    Max,
+}
+
+/// `channels` outputs of the pixels that begin at each of `places`.
+///
+/// # Safety
+/// The machine has the instruction set; each place of `data`, and `output`, are valid for `channels` values.
+pub(super) type Pool =
+    unsafe fn(pooling: Pooling, data: *const f32, places: &[usize], output: *mut f32, channels: usize);
+
+/// The maxima, and which of `places` has each first, by the numbers that they are given.
+///
+/// # Safety
+/// As for [`Pool`]; there is a place, each has a number, and `which` is valid for `channels` values.
+pub(super) type PoolMax =
+    unsafe fn(data: *const f32, places: &[(usize, u8)], output: *mut f32, which: *mut u8, channels: usize);
+
+/// Vectors whose sums are formed at a time.
+const VECTORS: usize = 4;
+
+/// # Safety
+/// As for [`Pool`]; only to be inlined into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn pool<S: Lanes>(
+    pooling: Pooling,
+    data: *const f32,
+    places: &[usize],
+    output: *mut f32,
+    channels: usize,
+) {
+    // Several vectors at a time, so that a place is read once for all of them; then one by one.
+    macro_rules! reduce {
+        ($start:expr, $step:ident, $last:expr) => {{
+            let whole = channels - channels % (VECTORS * S::LEN);
+            for at in (0..whole).step_by(VECTORS * S::LEN) {
+                let mut sums = [$start; VECTORS];
+                for place in places {
+                    let from = data.add(place + at);
+                    for j in 0..VECTORS {
+                        sums[j] = $step(sums[j], S::load(from.add(j * S::LEN)));
+                    }
+                }
+                for j in 0..VECTORS {
+                    $last(sums[j]).store(output.add(at + j * S::LEN));
+                }
+            }
+            each_vector!(S, channels - whole, at, count: {
+                let mut sum = $start;
+                for place in places {
+                    sum = $step(sum, S::load_up_to(data.add(place + whole + at), count));
+                }
+                $last(sum).store_up_to(output.add(whole + at), count);
+            });
+        }};
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match pooling {
+            Pooling::Mean(count) => reduce!(S::splat(0.0), sum, |sum: S| sum.div(S::splat(count))),
+            Pooling::Max => reduce!(S::splat(f32::NEG_INFINITY), greatest, |best: S| best),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn sum<S: Lanes>(sum: S, value: S) -> S {
+    // SAFETY: passed on to the caller.
+    unsafe { sum.add(value) }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn greatest<S: Lanes>(best: S, value: S) -> S {
+    // SAFETY: passed on to the caller.
+    unsafe { value.where_nan(value, best.at_least(value)) }
+}
+
+/// # Safety
+/// As for [`PoolMax`]; only to be inlined into a function that enables `S`.
+#[inline(always)]
+pub(super) unsafe fn pool_max<S: Lanes>(
+    data: *const f32,
+    places: &[(usize, u8)],
+    output: *mut f32,
+    which: *mut u8,
+    channels: usize,
+) {
+    // SAFETY: passed on to the caller; a vector has at most 16 lanes.
+    unsafe {
+        each_vector!(S, channels, at, count: {
+            let (first, number) = places[0];
+            let mut best = S::load_up_to(data.add(first + at), count);
+            let mut numbers = S::splat(f32::from(number));
+            for (place, number) in &places[1..] {
+                let (value, number) = (S::load_up_to(data.add(place + at), count), S::splat(f32::from(*number)));
+                // The first NaN wins, and stays.
+                let (if_nan, its_number) = (best.where_nan(best, value), best.where_nan(numbers, number));
+                numbers = value.where_nan(its_number, best.where_less(value, number, numbers));
+                best = value.where_nan(if_nan, best.where_less(value, value, best));
+            }
+            best.store_up_to(output.add(at), count);
+            let mut lanes = [0f32; 16];
+            numbers.store(lanes.as_mut_ptr());
+            for (lane, number) in lanes.iter().take(count).enumerate() {
+                *which.add(at + lane) = *number as u8;
+            }
+        });
+    }
+}
+
+/// Adds to `sums` the values of `positions` pixels `pitch` apart, in their order: of `values`, or multiplied by those of
+/// `factors`. Plain loops, compiled for each instruction set.
+///
+/// # Safety
+/// The machine has the instruction set; `values`, `factors` and `sums` are valid for what is said.
+pub(super) type SumPixels = unsafe fn(&Pixels);
+
+/// Some channels of the pixels of a map.
+pub(super) struct Pixels {
+    values: *const f32,
+    /// Null for a sum without factors.
+    factors: *const f32,
+    pitch: usize,
+    positions: usize,
+    sums: *mut f64,
+    channels: usize,
+}
+
+/// # Safety
+/// As for [`SumPixels`]; only to be inlined into a function that enables an instruction set.
+#[inline(always)]
+pub(super) unsafe fn sum_pixels(pixels: &Pixels) {
+    /// Sums that stay in registers.
+    const SUMS: usize = 32;
+    let Pixels { values, factors, pitch, positions, sums, channels } = *pixels;
+    for first in (0..channels).step_by(SUMS) {
+        let count = SUMS.min(channels - first);
+        let mut parts = [0f64; SUMS];
+        for position in 0..positions {
+            let at = position * pitch + first;
+            // SAFETY: passed on to the caller: the channels of a position.
+            let values = unsafe { std::slice::from_raw_parts(values.add(at), count) };
+            if factors.is_null() {
+                add_values(&mut parts, values);
+            } else {
+                // SAFETY: as above.
+                add_products(&mut parts, values, unsafe {
+                    std::slice::from_raw_parts(factors.add(at), count)
+                });
+            }
+        }
+        for (channel, part) in parts.iter().enumerate().take(count) {
+            // SAFETY: passed on to the caller: one of the channels.
+            unsafe { *sums.add(first + channel) = *part };
+        }
+    }
+}
+
+#[inline(always)]
+fn add_values<const N: usize>(sums: &mut [f64; N], values: &[f32]) {
+    match <&[f32; N]>::try_from(values) {
+        Ok(values) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value)),
+        Err(_) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value)),
+    }
+}
+
+#[inline(always)]
+fn add_products<const N: usize>(sums: &mut [f64; N], values: &[f32], factors: &[f32]) {
+    let product = |value: f32, factor: f32| f64::from(value) * f64::from(factor);
+    match (<&[f32; N]>::try_from(values), <&[f32; N]>::try_from(factors)) {
+        (Ok(values), Ok(factors)) => {
+            for (sum, (value, factor)) in sums.iter_mut().zip(values.iter().zip(factors)) {
+                *sum += product(*value, *factor);
+            }
+        }
+        _ => {
+            for (sum, (value, factor)) in sums.iter_mut().zip(values.iter().zip(factors)) {
+                *sum += product(*value, *factor);
+            }
+        }
+    }
+}
+
+/// As many outputs as the pixels have channels, which begin at each of `places`.
+///
+/// # Panics
+/// If a slice is too short.
+pub(crate) fn pool_pixels(isa: &Isa, pooling: Pooling, data: &[f32], places: &[usize], output: &mut [f32]) {
+    let channels = output.len();
+    assert!(places.iter().all(|place| place + channels <= data.len()), "places {places:?} of {}", data.len());
+    // SAFETY: the instruction set was detected, and each place has as many values as the output.
+    unsafe { (isa.pool)(pooling, data.as_ptr(), places, output.as_mut_ptr(), channels) };
+}
+
+/// The maxima, and which of `places` has each first, by the numbers that they are given.
+///
+/// # Panics
+/// If a slice is too short or there is no place.
+pub(crate) fn pool_pixels_max(
+    isa: &Isa,
+    data: &[f32],
+    places: &[(usize, u8)],
+    output: &mut [f32],
+    which: &mut [u8],
+) {
+    let channels = output.len();
+    assert!(!places.is_empty() && which.len() == channels, "{channels} maxima of some places");
+    assert!(places.iter().all(|(place, _)| place + channels <= data.len()), "{places:?} of {}", data.len());
+    // SAFETY: the instruction set was detected, and each place has as many values as the outputs.
+    unsafe { (isa.pool_max)(data.as_ptr(), places, output.as_mut_ptr(), which.as_mut_ptr(), channels) };
+}
+
+/// The sums of `values`, or of their products with `factors`, over `positions` pixels `pitch` apart, in their order.
+///
+/// # Panics
+/// If a slice is too short.
+pub(crate) fn sum_positions(
+    isa: &Isa,
+    (values, factors): (&[f32], Option<&[f32]>),
+    (positions, pitch): (usize, usize),
+    sums: &mut [f64],
+) {
+    let end = positions.saturating_sub(1) * pitch + sums.len();
+    assert!(
+        positions == 0 || end <= values.len().min(factors.map_or(end, <[f32]>::len)),
+        "{positions} pixels"
+    );
+    let pixels = Pixels {
+        values: values.as_ptr(),
+        factors: factors.map_or(std::ptr::null(), <[f32]>::as_ptr),
+        pitch,
+        positions,
+        sums: sums.as_mut_ptr(),
+        channels: sums.len(),
+    };
+    // SAFETY: the instruction set was detected; the values and factors reach as far as asserted.
+    unsafe { (isa.sum_pixels)(&pixels) };
+}

@@ -12,6 +12,10 @@ test:
 tier2:
     cargo nextest run --workspace --run-ignored only --no-fail-fast -E 'test(tier2_)'
 
+# Every known network against PyTorch, or those NAMES (needs $NEURON_SHARED, and an hour)
+architectures *NAMES:
+    scripts/architectures.sh {{NAMES}}
+
 # Property tests on CASES cases that the gate does not draw
 hunt CASES='4000':
     PROPTEST_RNG_SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') PROPTEST_CASES={{CASES}} \

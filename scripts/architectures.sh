@@ -11,4 +11,4 @@ if [ $# -gt 0 ]; then
   NEURON_ARCHITECTURES=$(IFS=,; echo "$*")
   export NEURON_ARCHITECTURES
 fi
-cargo nextest run -p neuron-model --test architectures --run-ignored only --no-capture -E 'test(sweep_)'
+cargo nextest run -p neuron-model --test architectures --run-ignored only --no-capture -E 'test(sweep_every)'

@@ -55,10 +55,14 @@ fn renamed<'a>(
 }
 
 /// Holds the logits of a network against those that candle-transformers computes.
-fn compare(name: &str, size: [usize; 2], noise: &mut Noise, candle: impl Fn(&Weights, &Tensor) -> Tensor) {
+///
+/// # Shapes
+/// * `shape`: images, height and width
+fn compare(name: &str, shape: [usize; 3], noise: &mut Noise, candle: impl Fn(&Weights, &Tensor) -> Tensor) {
     let weights = random_weights(name, noise);
-    let images = noise.take(2 * 3 * size[0] * size[1]);
-    let images = Tensor::from_vec(images, (2, 3, size[0], size[1]), &Device::Cpu).unwrap();
+    let [items, height, width] = shape;
+    let images = noise.take(items * 3 * height * width);
+    let images = Tensor::from_vec(images, (items, 3, height, width), &Device::Cpu).unwrap();
     let want = candle(&weights, &images);
     let network = Network::new(name, weights, 2).unwrap();
     let logits = network.graph().taps().max_by_key(|tap| tap.node).unwrap().name;
@@ -81,17 +85,18 @@ fn residual_networks_agree() {
     use candle_transformers::models::resnet::{resnet18, resnet50};
     let mut noise = Noise(1);
     // Height and width differ, so that mixing them up shows.
-    compare("resnet18", [64, 96], &mut noise, |weights, images| {
+    compare("resnet18", [2, 64, 96], &mut noise, |weights, images| {
         images.apply(&resnet18(1000, renamed(weights, unchanged)).unwrap()).unwrap()
     });
-    compare("resnet50", [64, 96], &mut noise, |weights, images| {
+    compare("resnet50", [2, 64, 96], &mut noise, |weights, images| {
         images.apply(&resnet50(1000, renamed(weights, unchanged)).unwrap()).unwrap()
     });
 }
 
 /// Its classifier is named as by timm, and is a convolution there; it takes no other size, and one image at a time.
 #[test]
-fn vgg_agrees() {
+#[ignore = "3 GB of memory, and a quarter of a minute"]
+fn sweep_vgg_agrees() {
     use candle_transformers::models::vgg::{Models, Vgg};
     let change = |name: &str, tensor: &WeightTensor| {
         let (own, shape) = match name {
@@ -105,10 +110,9 @@ fn vgg_agrees() {
         };
         (own.to_owned(), WeightTensor { shape, data: tensor.data.clone() })
     };
-    compare("vgg13", [224, 224], &mut Noise(2), |weights, images| {
+    compare("vgg13", [1, 224, 224], &mut Noise(2), |weights, images| {
         let model = Vgg::new(renamed(weights, change), Models::Vgg13).unwrap();
-        let one = |item: usize| model.forward_t(&images.get(item).unwrap(), false).unwrap();
-        Tensor::cat(&[one(0), one(1)], 0).unwrap()
+        model.forward_t(&images.get(0).unwrap(), false).unwrap()
     });
 }
 
@@ -143,7 +147,7 @@ fn convnext_agrees() {
         };
         (name, WeightTensor { shape, data: tensor.data.clone() })
     };
-    compare("convnext_tiny", [64, 96], &mut Noise(3), |weights, images| {
+    compare("convnext_tiny", [2, 64, 96], &mut Noise(3), |weights, images| {
         images.apply(&convnext(&Config::tiny(), 1000, renamed(weights, change)).unwrap()).unwrap()
     });
 }
@@ -162,7 +166,7 @@ fn efficientnet_agrees() {
         };
         (name.to_owned(), tensor)
     };
-    compare("efficientnet_b0", [65, 97], &mut Noise(4), |weights, images| {
+    compare("efficientnet_b0", [2, 65, 97], &mut Noise(4), |weights, images| {
         let model = EfficientNet::new(renamed(weights, change), MBConvConfig::b0(), 1000).unwrap();
         images.apply(&model).unwrap()
     });

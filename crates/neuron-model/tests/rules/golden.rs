@@ -34,14 +34,6 @@ impl Values {
         self.error_on(self.largest(), found)
     }
 
-    /// The mean difference relative to the mean magnitude here.
-    pub(crate) fn mean_error(&self, found: &[f64]) -> f64 {
-        assert_eq!(found.len(), self.data.len(), "as many values as in the file");
-        let differences = found.iter().zip(&self.data).map(|(found, want)| (found - f64::from(*want)).abs());
-        let magnitudes = self.data.iter().map(|value| f64::from(value.abs()));
-        differences.sum::<f64>() / magnitudes.sum::<f64>().max(f64::MIN_POSITIVE)
-    }
-
     /// The largest difference on some scale; as it is if that is 0.
     pub(crate) fn error_on(&self, scale: f64, found: &[f64]) -> f64 {
         assert_eq!(found.len(), self.data.len(), "as many values as in the file");

@@ -112,9 +112,7 @@ fn a_class_is_chosen_by_name_id_or_index_and_compared_with_its_folder() {
 fn classes_side_by_side_are_as_alone_whatever_their_references() {
     let setup = Setup::new();
     // The third class has no folder, but a list.
-    let select =
-        format!("select-images --layer fc --channels 3 --topk-images 2 --data photos --batch-size 4");
-    setup.0.run(0, &select);
+    setup.0.run(0, "select-images --layer fc --channels 3 --topk-images 2 --data photos --batch-size 4");
     let (_, stderr) =
         setup.fvis(0, "together", &["--class", "golden retriever,goldfish,tiger shark", "--method", "none"]);
     assert!(stderr.contains("images of the class: 3 are in Goldfish of photos"), "{stderr}");

@@ -19,11 +19,11 @@ use crate::usual::{ARCH, NO_DEFAULT, Usual};
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
 /// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
-/// propagation or guided backpropagation) are sorted within each channel and moved towards the sorted features of
-/// the unit's reference images, which `extract-patches` or `baseline` listed. --class chooses units of the last layer
-/// by the classes they stand for, and takes the images of these classes as references. Several units are optimised side by
-/// side, each as if it were alone. Ctrl-C writes the picture so far and a checkpoint; --resume continues, and the
-/// results are byte-identical.
+/// propagation or guided backpropagation; all features with --method none) are sorted within each channel and moved
+/// towards the sorted features of the unit's reference images, which `extract-patches` or `baseline` listed. --class
+/// chooses units of the last layer by the classes that they stand for, and takes the images of these classes as
+/// references. Several units are optimised side by side, each as if it were alone. Ctrl-C writes the picture so far and
+/// a checkpoint; --resume continues, and the results are byte-identical.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4

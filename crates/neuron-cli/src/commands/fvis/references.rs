@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
         let data = global.data_if_any()?.map(|data| data.display().to_string()).unwrap_or_default();
         for (channel, source) in units.channels.iter().zip(&self.sources) {
             let unit = units.called(*channel);
-            global.say(0, || match source {
+            let told = match source {
                 Source::Class(ClassImages { images, folders, .. }) => {
                     let (found, folders) = (images.len(), folders.join(", "));
                     format!(
@@ -129,10 +129,11 @@ impl<'a> Search<'a> {
                     )
                 }
                 Source::List(list, _) => {
-                    let why = self.sought.without_folder(*channel, &data);
+                    let why = self.sought.without_folder(*channel)?;
                     format!("{unit}: {why}: the references are the images of {}", list.display())
                 }
-            });
+            };
+            global.say(0, || told);
         }
         Ok(())
     }

@@ -43,14 +43,15 @@ impl Sought<'_> {
             );
             return if is_asked { Err(WrongUsage(message).into()) } else { Ok(None) };
         };
-        let data = if is_asked { Some(self.global.data()?) } else { self.global.data_if_any()? };
+        if is_asked {
+            self.global.data()?;
+        }
         let found = self.data.get()?.and_then(|dataset| ClassImages::find(dataset, class));
         if found.is_none() && is_asked {
-            let data = data.map(|data| data.display().to_string()).unwrap_or_default();
             bail!(
                 "{}: {}; name a folder that has it with --data, or leave out --references to use the lists in {}",
                 self.units.called(channel),
-                self.without_folder(channel, &data),
+                self.without_folder(channel)?,
                 self.units.topk_dir.display()
             );
         }
@@ -58,13 +59,11 @@ impl Sought<'_> {
     }
 
     /// Why there are no images of a unit's class.
-    pub(super) fn without_folder(&self, channel: usize, data: &str) -> String {
-        match self.units.class(channel) {
-            Some(class) if !data.is_empty() => {
-                format!("{data} has no folder {}", class.folder_names())
-            }
+    pub(super) fn without_folder(&self, channel: usize) -> anyhow::Result<String> {
+        Ok(match (self.global.data_if_any()?, self.units.class(channel)) {
+            (Some(data), Some(class)) => format!("{} has no folder {}", data.display(), class.folder_names()),
             _ => "without --data there are no images of the class".to_owned(),
-        }
+        })
     }
 
     /// The unit's list, of whichever command wrote it.
@@ -98,12 +97,9 @@ impl Sought<'_> {
             return Ok(list);
         }
         let (layer, arch) = (&self.units.layer, &self.args.arch);
-        let why = match (self.args.references, self.global.data_if_any()?) {
-            (None, data) => {
-                let data = data.map(|data| data.display().to_string()).unwrap_or_default();
-                format!("{}, and ", self.without_folder(channel, &data))
-            }
-            _ => String::new(),
+        let why = match self.args.references {
+            None => self.without_folder(channel)? + ", and ",
+            Some(_) => String::new(),
         };
         let class = match self.units.class(channel) {
             Some(class) => {

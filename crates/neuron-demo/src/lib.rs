@@ -2,7 +2,7 @@
 //!
 //! Twenty [`Class`]es (stripes by orientation, checks, bricks, waves, stars, hearts ..) in random colours, sizes and
 //! phases, turned and bent a little, lit unevenly, with blots and grain. A picture is decided by its class, a seed
-//! and an index, to the byte. The network in `weights/demo.safetensors` was trained on such pictures by
+//! and an index, to the byte. The networks of `neuron demo` were trained on such pictures by
 //! `examples/train-demo`.
 //!
 //! ```

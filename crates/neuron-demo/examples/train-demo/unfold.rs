@@ -133,8 +133,9 @@ mod tests {
 
     use super::*;
 
-    const WINDOWS: [Windows; 4] = [
+    const WINDOWS: [Windows; 5] = [
         Windows { kernel: 1, stride: 2, padding: 0 },
+        Windows { kernel: 2, stride: 2, padding: 0 },
         Windows { kernel: 3, stride: 1, padding: 1 },
         Windows { kernel: 3, stride: 2, padding: 1 },
         Windows { kernel: 7, stride: 2, padding: 3 },

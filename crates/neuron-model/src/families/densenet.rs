@@ -37,11 +37,13 @@ const fn member(name: &'static str, description: &'static DenseNet) -> Member {
     Member { name, description, layers: Layers::new(FEATURES, "features.denseblock4") }
 }
 
+/// torchvision's DenseNets, and the small one whose weights come with this project.
 const MEMBERS: &[Member] = &[
     member("densenet121", &DenseNet { growth: 32, depths: [6, 12, 24, 16], stem: 64 }),
     member("densenet161", &DenseNet { growth: 48, depths: [6, 12, 36, 24], stem: 96 }),
     member("densenet169", &DenseNet { growth: 32, depths: [6, 12, 32, 32], stem: 64 }),
     member("densenet201", &DenseNet { growth: 32, depths: [6, 12, 48, 32], stem: 64 }),
+    member("densenet_demo", &DenseNet { growth: 12, depths: [2, 2, 3, 4], stem: 24 }),
 ];
 
 /// The family of DenseNets.

@@ -14,6 +14,7 @@ mod command_line;
 mod commands;
 mod config;
 mod defect;
+mod demo_network;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -10,6 +10,7 @@ use neuron_model::{
     Precision, has_matrix_instructions,
 };
 
+use crate::demo_network::DemoNetwork;
 use crate::global::Global;
 use crate::outcome::{WrongUsage, describe};
 use crate::preprocessing::Known;
@@ -17,9 +18,6 @@ use crate::{fetch, say};
 
 /// The instruction set that somebody asks for in place of the fastest.
 const ISA: &str = "NEURON_ISA";
-
-/// The small network that comes with the repository, which no hub has.
-const DEMO: &str = "resnet10_demo";
 
 impl Global {
     /// The network `arch` with the weights that the flags, the environment or the usual places name.
@@ -62,10 +60,11 @@ impl Global {
         if let Some(fetched) = fetch::fetched(arch) {
             return Ok(fetched);
         }
-        if arch == DEMO {
+        // No hub has these.
+        if let Some(DemoNetwork { file, .. }) = DemoNetwork::of(arch) {
             let message = format!(
-                "no weights for {arch}: they are weights/demo.safetensors of the repository, and `neuron demo` writes them \
-                 as neuron-demo/demo.safetensors; pass them with --weights FILE"
+                "no weights for {arch}: they are weights/{file} of the repository, and `neuron demo --arch {arch}` writes \
+                 them as neuron-demo/{file}; pass them with --weights FILE"
             );
             return Err(WrongUsage(message).into());
         }

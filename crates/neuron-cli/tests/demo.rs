@@ -7,7 +7,10 @@ use std::path::Path;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
-use support::{expecting, files, neuron, run_expecting};
+use support::{ARCH, expecting, files, neuron, run_expecting};
+
+/// The network of another design.
+const OTHER: &str = "densenet_demo";
 
 /// Few pictures and steps: the demo's own are for people to look at.
 const SMALL: [&str; 6] = ["--pictures", "12", "--units", "6", "--epochs", "3"];
@@ -29,9 +32,9 @@ fn commands(stdout: &str) -> Vec<Vec<String>> {
 }
 
 /// Classes of the images of the best patches, for every channel that `baseline` looked at.
-fn classes_of_patches(out: &Path, best: usize) -> BTreeMap<String, Vec<String>> {
+fn classes_of_patches(layer: &Path, best: usize) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
-    for channel in std::fs::read_dir(out.join("resnet10_demo/neuron_layer4")).unwrap() {
+    for channel in std::fs::read_dir(layer).unwrap() {
         let channel = channel.unwrap().path();
         let table = channel.join("top20/patches.parquet");
         if !table.is_file() {
@@ -63,8 +66,9 @@ fn the_demo_finds_what_units_respond_to_and_can_be_repeated() {
         expecting(0, neuron(&[&arguments[..], &["--dry-run"]].concat()).current_dir(folder.path()));
     }
 
-    assert!(out.join("atlas/index.html").is_file() && stdout.ends_with("# open out/atlas/index.html\n"));
-    units_respond_to_one_or_two_classes(&out);
+    assert!(out.join(ARCH).join("atlas/index.html").is_file());
+    assert!(stdout.ends_with("# open out/resnet10_demo/atlas/index.html\n"), "{stdout}");
+    units_respond_to_one_or_two_classes(&out, ARCH, "layer4");
 
     // Once more: the same commands, and not a byte changes.
     let before = files(&out);
@@ -75,19 +79,54 @@ fn the_demo_finds_what_units_respond_to_and_can_be_repeated() {
 }
 
 /// Of twenty classes, two hold a tenth of the images: by chance the ten best patches would come from about eight.
-fn units_respond_to_one_or_two_classes(out: &Path) {
-    let units = classes_of_patches(out, 10);
+fn units_respond_to_one_or_two_classes(out: &Path, arch: &str, layer: &str) {
+    let units = classes_of_patches(&out.join(arch).join(format!("neuron_{layer}")), 10);
     assert_eq!(units.len(), 6);
     let classes = |images: &[String]| images.iter().collect::<BTreeSet<_>>().len();
     let specific = units.values().filter(|images| images.len() == 10 && classes(images) <= 2).count();
     assert!(specific >= 5, "{units:?}");
-    let pictures = out.join("fvis");
+    let pictures = out.join(arch).join("fvis");
     for channel in units.keys() {
-        assert!(
-            pictures.join(format!("layer4-3-steps_unit{channel}.png")).is_file(),
-            "no picture of {channel}"
-        );
+        let picture = pictures.join(format!("{layer}-3-steps_unit{channel}.png"));
+        assert!(picture.is_file(), "no picture of {channel}");
     }
+}
+
+/// Two networks share the folder and the pictures in it, and no result.
+#[test]
+fn another_network_is_shown_without_a_word_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let first = ["demo", "--out", "out", "--pictures", "12", "--epochs", "1", "--units", "1"];
+    expecting(0, neuron(&first).current_dir(folder.path()));
+    let before = files(&out);
+
+    let (stdout, _) = demo(folder.path(), &["--arch", OTHER]);
+    assert!(stdout.ends_with("# open out/densenet_demo/atlas/index.html\n"), "{stdout}");
+    units_respond_to_one_or_two_classes(&out, OTHER, "features.denseblock4");
+    let mut after = files(&out);
+    for (name, bytes) in &before {
+        assert!(after.remove(name).as_ref() == Some(bytes), "{} changed", name.display());
+    }
+    let own = |name: &Path| name.starts_with(OTHER) || name == Path::new("densenet_demo.safetensors");
+    assert!(after.keys().all(|name| own(name)), "{:?}", after.keys());
+    let units = files(&out.join(OTHER).join("atlas/units"));
+    assert!(!units.is_empty() && units.keys().all(|page| page.starts_with(OTHER)), "{:?}", units.keys());
+
+    // What was done is told as it is typed.
+    let (json, _) = demo(folder.path(), &["--arch", OTHER, "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&summary["arch"], &summary["output"]), (&OTHER.into(), &"out".into()));
+    let told: Vec<_> =
+        summary["commands"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let printed: Vec<_> = stdout.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(told, printed);
+}
+
+#[test]
+fn a_network_without_weights_in_the_command_is_refused_with_those_that_have_them() {
+    let (_, stderr) = run_expecting(2, &["demo", "--arch", "resnet50"]);
+    assert!(stderr.contains("[possible values: resnet10_demo, densenet_demo]"), "{stderr}");
 }
 
 /// Other numbers are other data and other results: none is taken for the other, and nothing is spoilt on the way.

@@ -10,6 +10,7 @@ use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
 
 use crate::command_line::CommandLine;
+use crate::demo_network::DemoNetwork;
 use crate::global::{self, Global};
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
@@ -19,24 +20,26 @@ use crate::{claim, interrupt, output};
 use lines::{Lines, Places};
 use units::DemoUnit;
 
-/// The weights that come with the command, so that an installed one needs no other file.
-const WEIGHTS: &[u8] = include_bytes!("../../../../weights/demo.safetensors");
-/// Seed of the pictures: not the one that the network was trained with, so that it has seen none of them.
+/// Seed of the pictures: not the one that the networks were trained with, so that they have seen none of them.
 const SEED: u64 = 2;
 
 /// Run every step on a small generated data set
 ///
 /// Draws twenty kinds of textures and shapes, and runs select-images, extract-patches, baseline, fvis and atlas on
-/// these images with a small network that was trained on others of their kind. Each command is printed before it
-/// runs, so that you can repeat it as it is, or with your own data and weights. Nothing is downloaded. Steps that an
-/// earlier run completed are kept; an interrupted step is continued. The demo brings its own weights and data:
-/// --weights and --data have no effect.
+/// these images with a small network that was trained on others of their kind: a residual network, or a DenseNet
+/// (--arch densenet_demo). Each command is printed before it runs, so that you can repeat it as it is, or with your own
+/// data and weights. Nothing is downloaded. Steps that an earlier run completed are kept; an interrupted step is
+/// continued. The demo brings its own weights and data: --weights and --data have no effect.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["device", "precision", "threads", "config", "quiet", "verbose", "json", "dry_run", "overwrite"]))]
 #[command(after_help = "Examples:
   neuron demo
+  neuron demo --arch densenet_demo
   neuron demo --out shapes --units 20")]
 pub(crate) struct Args {
+    /// Architecture of the network to look into; each has its own folder of results
+    #[arg(long = "arch", default_value = DemoNetwork::USUAL, value_parser = DemoNetwork::parser())]
+    network: &'static DemoNetwork,
     /// Folder for the images and the results
     #[arg(long, default_value = "neuron-demo", value_name = "DIR")]
     out: PathBuf,
@@ -56,7 +59,7 @@ pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Re
         let message = "--reference-compat: the demo has nothing to compare with; leave it out";
         return Err(WrongUsage(message.to_owned()).into());
     }
-    let places = Places::below(&args.out, args.pictures.get())?;
+    let places = Places::below(&args.out, args.network, args.pictures.get())?;
     let lines = Lines { places: &places, args, global };
     if global.dry_run {
         return plan(&lines);
@@ -81,7 +84,7 @@ pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Re
         }
     }
     if global.json {
-        return summary::print(&args.out, &units, &done);
+        return summary::print(args, &units, &done);
     }
     output::print(&format!("# open {}/index.html\n", places.atlas))?;
     Ok(Outcome::Done)
@@ -130,13 +133,14 @@ impl Demo<'_> {
     }
 
     fn write_weights(&self, path: &Path) -> anyhow::Result<()> {
+        let weights = self.args.network.weights;
         match std::fs::read(path) {
-            Ok(found) if found == WEIGHTS => Ok(()),
+            Ok(found) if found == weights => Ok(()),
             Ok(_) if !self.global.overwrite => anyhow::bail!(
                 "{} holds weights other than the demo's: add --overwrite to replace them, or choose another --out",
                 path.display()
             ),
-            _ => output::write_bytes(path, WEIGHTS),
+            _ => output::write_bytes(path, weights),
         }
     }
 

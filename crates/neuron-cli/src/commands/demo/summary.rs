@@ -1,18 +1,23 @@
 //! What a program is told.
 
-use std::path::Path;
-
 use serde_json::json;
 
+use super::Args;
 use super::units::DemoUnit;
 use crate::command_line::CommandLine;
 use crate::outcome::Outcome;
 use crate::output;
 
 /// Prints the units and the commands that were run, as JSON.
-pub(super) fn print(out: &Path, units: &[DemoUnit], done: &[CommandLine]) -> anyhow::Result<Outcome> {
+pub(super) fn print(args: &Args, units: &[DemoUnit], done: &[CommandLine]) -> anyhow::Result<Outcome> {
     let commands: Vec<String> = done.iter().map(CommandLine::to_string).collect();
-    let summary = json!({ "command": "demo", "output": out.display().to_string(), "units": units, "commands": commands });
+    let summary = json!({
+        "command": "demo",
+        "arch": args.network.arch,
+        "output": args.out.display().to_string(),
+        "units": units,
+        "commands": commands,
+    });
     output::print(&format!("{summary:#}\n"))?;
     Ok(Outcome::Done)
 }

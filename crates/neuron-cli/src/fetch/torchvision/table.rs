@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn every_known_network_but_the_demos_is_torchvisions() {
+    fn every_known_network_but_those_of_the_demo_is_torchvisions() {
         let others: Vec<_> = Architecture::names().filter(|name| !has(name)).collect();
-        assert_eq!(others, ["resnet10_demo"]);
+        assert_eq!(others, ["resnet10_demo", "densenet_demo"]);
     }
 
     #[test]

@@ -8,14 +8,11 @@ use crate::microkernel::{
     with_scratch,
 };
 use crate::shape::View;
+use crate::tasks;
 use std::ops::Range;
 
 /// Bytes of input a task: they stay in the second-level cache while they are read once for every kernel row.
 const TASK_BYTES: usize = 192 << 10;
-/// Where there is enough to do: a thread that starts late, or shares its core, then holds up the others by little.
-const TASKS_A_THREAD: usize = 8;
-/// Channels a task at least, where there are as many: what lies together is read together.
-const CHANNELS: usize = 128;
 
 /// The kernels of all channels, packed, and how far apart their places lie.
 #[derive(Debug)]
@@ -120,8 +117,7 @@ pub(super) fn run(
 
 /// Output lines and channels a task. Whatever they are, no bit depends on them.
 fn cut(isa: &Isa, input: View<'_>, parts: &[Part<'_>], height: usize) -> (usize, usize) {
-    let threads = neuron_threads::threads();
-    let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+    let wanted = tasks::wanted();
     let step = parts.iter().map(|part| part.grid.step[0]).max().unwrap_or(1);
     let reach = parts.iter().map(|part| part.kernels.reach(0)).max().unwrap_or(1);
     let strips = input.channels.div_ceil(isa.panel);
@@ -134,7 +130,7 @@ fn cut(isa: &Isa, input: View<'_>, parts: &[Part<'_>], height: usize) -> (usize,
             break;
         }
         // Few lines would read their neighbours' again and again, few channels less than what memory gives at a time.
-        if group * isa.panel > CHANNELS {
+        if group * isa.panel > tasks::CHANNELS {
             group = group.div_ceil(2);
         } else if lines > 4 * step {
             lines = (lines / 2).next_multiple_of(step);

@@ -3,6 +3,7 @@
 use crate::microkernel::{Axis, FullEpilogue, Isa, MatrixMut, Rows, Split, Stage, gemm, with_scratch};
 use crate::packed::{Depth, Packed};
 use crate::shape::View;
+use crate::tasks;
 
 mod by_position;
 mod few_channels;
@@ -12,8 +13,6 @@ mod narrow_groups;
 pub(super) const ROWS: usize = 168;
 /// Columns a task: the sums of its rows stay in the second-level cache, too.
 const COLUMNS: usize = 512;
-/// Where there is enough to do: a thread that starts late, or shares its core, then holds up the others by little.
-const TASKS_A_THREAD: usize = 8;
 /// Maps of up to this many positions run position by position.
 const TINY: usize = 4;
 /// Inputs of fewer channels are read from a padded copy.
@@ -289,9 +288,9 @@ impl Direct {
 
     /// Shares of the rows and of each block's columns, so that every thread gets several tasks.
     fn partition(&self, rows: usize) -> (usize, usize) {
-        let (threads, panel) = (neuron_threads::threads(), self.isa.panel);
+        let panel = self.isa.panel;
         let panels = self.blocks.outputs.div_ceil(panel);
-        let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+        let wanted = tasks::wanted();
         // From the largest task that fits the caches downwards: wide ones lose columns, tall ones rows, in turn.
         let (mut height, mut group) = (ROWS.min(rows), panels.min(COLUMNS / panel));
         while rows.div_ceil(height) * panels.div_ceil(group) * self.blocks.count < wanted {

@@ -1,5 +1,5 @@
 //! Passes over whole maps that no convolution could take along.
-use crate::microkernel::{Activation, Isa, activate_line, add_line, scale_line_in_place, scale_shift_line};
+use crate::microkernel::{Activation, Isa, add_line, scale_line_in_place, scale_shift_line};
 
 /// Values a task works on: a few microseconds, and small enough to stay in the first-level cache.
 pub(super) const CHUNK: usize = 8192;
@@ -27,14 +27,6 @@ pub fn scale_shift(
 pub fn copy(input: &[f32], output: &mut [f32]) {
     neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
         values.copy_from_slice(&input[index * CHUNK..][..values.len()]);
-    });
-}
-
-/// `output = relu(input)`.
-pub fn relu(input: &[f32], output: &mut [f32]) {
-    let isa = Isa::detected();
-    neuron_threads::for_each(output.chunks_mut(CHUNK), |index, values| {
-        activate_line(isa, Activation::Relu, &input[index * CHUNK..][..values.len()], values);
     });
 }
 
@@ -124,13 +116,6 @@ fn rectified(value: f32) -> f32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn nan_survives_a_relu() {
-        let mut output = [0.0; 3];
-        relu(&[-1.0, f32::NAN, 2.0], &mut output);
-        assert!(output[0] == 0.0 && output[1].is_nan() && output[2] == 2.0);
-    }
 
     #[test]
     fn a_norm_is_applied_by_channel() {

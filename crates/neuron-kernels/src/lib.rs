@@ -25,6 +25,7 @@ mod packed;
 mod pool;
 mod reduce;
 mod shape;
+mod tasks;
 mod transpose;
 mod winograd;
 
@@ -39,8 +40,8 @@ pub use channels::{
 };
 pub use convolution::{Algorithm, Convolution};
 pub use elementwise::{
-    add, clamp_negative, copy, relu, scale_by_channel, scale_shift, split_by_magnitude, split_by_value,
-    stabilised, update,
+    add, clamp_negative, copy, scale_by_channel, scale_shift, split_by_magnitude, split_by_value, stabilised,
+    update,
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use gate::{gate_gradient, multiply_by_gate, scale_by_gate};

@@ -2,13 +2,10 @@
 use super::{Direct, Sampling};
 use crate::microkernel::{Axis, FullEpilogue, Rows, Split, Stage, gemm, with_scratch};
 use crate::shape::View;
+use crate::tasks;
 
 /// Values of the copied lines of a task: about half of what the second-level cache holds.
 const TASK_VALUES: usize = 48 << 10;
-/// Where there is enough to do: a thread that starts late, or shares its core, then holds up the others by little.
-const TASKS_A_THREAD: usize = 8;
-/// Channels a task at least, where there are as many: what lies together is copied together.
-const CHANNELS: usize = 128;
 
 impl Direct {
     /// A task copies what some output lines see of some groups, with its zero border; their positions then read their
@@ -24,13 +21,12 @@ impl Direct {
         let (channels, blocks) = (self.out_channels(), self.blocks);
         let columns = (width - 1) * stride[1] + self.dilation[1] * (self.kernel[1] - 1) + 1;
         let needed = |lines: usize| (lines - 1) * stride[0] + self.dilation[0] * (self.kernel[0] - 1) + 1;
-        let threads = neuron_threads::threads();
-        let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+        let wanted = tasks::wanted();
         let (mut lines, mut group) = (height, blocks.count);
         while needed(lines) * columns * group * blocks.inputs > TASK_VALUES
             || input.batch * height.div_ceil(lines) * blocks.count.div_ceil(group) < wanted
         {
-            if group * blocks.inputs > CHANNELS && group > 1 {
+            if group * blocks.inputs > tasks::CHANNELS && group > 1 {
                 group = group.div_ceil(2);
             } else if lines > 2 {
                 lines = lines.div_ceil(2);

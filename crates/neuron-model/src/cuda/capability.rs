@@ -58,7 +58,8 @@ pub(crate) fn passes(graph: &Graph, composite: &Composite, id: NodeId) -> bool {
         (Operation::Convolution(_) | Operation::Linear(_), Rule::ZPlus { .. } | Rule::ZBox { .. }) => {
             !composite.merge_norms
         }
-        (Operation::MaxPool(_), Rule::AveragePool { .. }) => true,
+        // Its kernel has no other windows.
+        (Operation::MaxPool(pool), Rule::AveragePool { .. }) => pool.averages_by_stride(),
         (Operation::GlobalAveragePool(_), Rule::ZPlus { .. }) => true,
         _ => false,
     }

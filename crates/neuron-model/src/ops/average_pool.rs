@@ -1,7 +1,6 @@
 use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, Divisor, View};
 
-use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::means::{self, Mean};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
@@ -52,21 +51,11 @@ impl Op for AveragePool {
 }
 
 impl Mean for AveragePool {
-    fn forward(&self, input: View<'_>, output: &mut [f32]) {
+    fn average(&self, input: View<'_>, output: &mut [f32]) {
         self.kernel().forward(input, output);
     }
 
     fn transpose(&self, signal: View<'_>, size: [usize; 2], output: &mut [f32]) {
         self.kernel().backward(signal, size, output);
-    }
-}
-
-impl HostOp for AveragePool {
-    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        Mean::forward(self, call.input, output);
-    }
-
-    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        means::backward(self, call, signal, pool)
     }
 }

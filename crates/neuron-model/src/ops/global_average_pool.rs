@@ -1,7 +1,6 @@
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{View, global_average_pool};
 
-use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::means::{self, Mean};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
@@ -35,22 +34,12 @@ impl Op for GlobalAveragePool {
 }
 
 impl Mean for GlobalAveragePool {
-    fn forward(&self, input: View<'_>, output: &mut [f32]) {
+    fn average(&self, input: View<'_>, output: &mut [f32]) {
         global_average_pool(input, output);
     }
 
     fn transpose(&self, signal: View<'_>, _: [usize; 2], output: &mut [f32]) {
         spread_mean(signal, output);
-    }
-}
-
-impl HostOp for GlobalAveragePool {
-    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        global_average_pool(call.input, output);
-    }
-
-    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
-        means::backward(self, call, signal, pool)
     }
 }
 

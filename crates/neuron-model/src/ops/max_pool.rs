@@ -18,13 +18,20 @@ pub struct MaxPool {
 
 impl MaxPool {
     /// The average pool of [`Rule::AveragePool`]: windows as wide as the stride, which at the border average what they
-    /// hold, where the padding makes them as many as the max-pool's own; else the max-pool's own.
-    pub(crate) fn averaging(&self) -> AveragePool {
-        let Window { kernel, stride, padding, ceil_mode, .. } = self.window;
-        let is_centred = (0..2).all(|axis| kernel[axis] == 2 * padding[axis] + 1 && stride[axis] > 1);
+    /// hold, where the padding makes them as many as the max-pool's own; else the max-pool's own. `None` if these are
+    /// dilated.
+    fn averaging(&self) -> Option<AveragePool> {
+        let stride = self.window.stride;
         let by_stride = Window { kernel: stride, stride, ceil_mode: true, ..Window::square(1, 1, 0) };
-        let window = if is_centred && !ceil_mode { by_stride } else { self.window };
-        AveragePool::new(window, Divisor::Inside).expect("a max-pool's window without dilation")
+        let window = if self.averages_by_stride() { by_stride } else { self.window };
+        AveragePool::new(window, Divisor::Inside).ok()
+    }
+
+    /// Whether relevance takes windows as wide as the stride in the place of its own.
+    pub(crate) fn averages_by_stride(&self) -> bool {
+        let Window { kernel, stride, padding, dilation, ceil_mode } = self.window;
+        let is_centred = |axis: usize| kernel[axis] == 2 * padding[axis] + 1 && stride[axis] > 1;
+        dilation == [1; 2] && !ceil_mode && (0..2).all(is_centred)
     }
 
     fn kernel(&self) -> kernels::MaxPool {
@@ -55,7 +62,11 @@ impl Op for MaxPool {
     }
 
     fn knows(&self, rule: &Rule) -> bool {
-        matches!(rule, Rule::Gradient | Rule::AveragePool { .. })
+        match rule {
+            Rule::Gradient => true,
+            Rule::AveragePool { .. } => self.averaging().is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -76,7 +87,8 @@ impl HostOp for MaxPool {
         let size = call.sizes[0];
         let mut output = pool.take(size.len());
         if let Rule::AveragePool { eps } = call.rule {
-            let (average, input) = (self.averaging(), call.input(0));
+            let average = self.averaging().expect("asked for by `knows`");
+            let input = call.input(0);
             let quotient = pool.scratch(signal.len());
             average.forward(input, quotient);
             update(quotient, &signal, |mean, signal| signal / (mean + eps));
@@ -88,5 +100,38 @@ impl HostOp for MaxPool {
         }
         pool.release(signal);
         vec![Arc::new(output)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relevance at a pool has as many windows as the pool, or no way through it.
+    #[test]
+    fn averages_are_as_many_as_maxima() {
+        let same = |window: Window| {
+            let pool = MaxPool { window };
+            let average = pool.averaging().expect("only dilated pools have none");
+            for size in [[7, 8], [16, 15], [9, 9]] {
+                let [height, width] = size;
+                let (positions, input) = (window.positions(size), vec![1.0; height * width]);
+                let mut means = vec![0.0; positions[0] * positions[1]];
+                average.forward(kernels::View::new(1, height, width, 1, &input), &mut means);
+                assert!(means.iter().all(|mean| *mean == 1.0), "{window:?}: {means:?}");
+            }
+            pool.averages_by_stride()
+        };
+        assert!(same(Window::square(3, 2, 1)), "of residual networks");
+        for own in [
+            Window::square(2, 2, 0),
+            Window::square(3, 2, 0),
+            Window::square(3, 1, 1),
+            Window { ceil_mode: true, ..Window::square(3, 2, 0) },
+        ] {
+            assert!(!same(own), "{own:?}");
+        }
+        let dilated = MaxPool { window: Window { dilation: [2; 2], ..Window::square(3, 1, 2) } };
+        assert!(!dilated.knows(&Rule::AveragePool { eps: 1e-5 }) && dilated.knows(&Rule::Gradient));
     }
 }

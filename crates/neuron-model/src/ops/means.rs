@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use neuron_kernels::{View, stabilised, update};
 
-use super::host::{Backward, Pool, Signal};
-use super::op::Saves;
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves};
 use crate::rule::Rule;
 use crate::value::Keep;
 
 /// An average, and its transpose.
-pub(super) trait Mean {
-    fn forward(&self, input: View<'_>, output: &mut [f32]);
+pub(super) trait Mean: Op {
+    fn average(&self, input: View<'_>, output: &mut [f32]);
 
     /// Shares each mean's signal out; `size` is that of the input.
     fn transpose(&self, signal: View<'_>, size: [usize; 2], output: &mut [f32]);
@@ -25,12 +25,17 @@ pub(super) fn knows(rule: &Rule) -> bool {
     matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::ZPlusSigned { .. } | Rule::Epsilon { .. })
 }
 
-pub(super) fn backward(
-    mean: &impl Mean,
-    call: &Backward<'_>,
-    signal: Signal,
-    pool: &mut Pool,
-) -> Vec<Signal> {
+impl<M: Mean> HostOp for M {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        self.average(call.input, output);
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        pass_back(self, call, signal, pool)
+    }
+}
+
+fn pass_back(mean: &impl Mean, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
     let size = call.sizes[0];
     let mut output = pool.take(size.len());
     let shared = |quotient: &[f32], output: &mut [f32]| {
@@ -40,7 +45,7 @@ pub(super) fn backward(
         Rule::ZPlus { eps } | Rule::Epsilon { eps } => {
             let input = call.input(0);
             let quotient = pool.scratch(signal.len());
-            mean.forward(input, quotient);
+            mean.average(input, quotient);
             match *call.rule {
                 Rule::Epsilon { .. } => update(quotient, &signal, |z, signal| signal / stabilised(z, eps)),
                 _ => update(quotient, &signal, |z, signal| signal / (z + eps)),
@@ -54,7 +59,7 @@ pub(super) fn backward(
             let mut positive = pool.take(size.len());
             update(&mut positive, input.data, |_, value| value.max(0.0));
             let quotient = pool.scratch(signal.len());
-            mean.forward(View { data: &positive, ..input }, quotient);
+            mean.average(View { data: &positive, ..input }, quotient);
             update(quotient, &signal, |z, signal| signal / (z + eps));
             shared(quotient, &mut output);
             update(&mut output, &positive, |value, input| value * input);

@@ -1,4 +1,4 @@
-use neuron_kernels::{Activation, clamp_negative, relu, update};
+use neuron_kernels::{Activation, activate, clamp_negative, update};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -35,7 +35,7 @@ impl Op for Relu {
 
 impl HostOp for Relu {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        relu(call.input.data, output);
+        activate(Activation::Relu, call.input.data, output);
     }
 
     fn backward(&self, call: &Backward<'_>, mut signal: Signal, pool: &mut Pool) -> Vec<Signal> {

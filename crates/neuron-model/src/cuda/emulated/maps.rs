@@ -40,7 +40,7 @@ fn what_is_done_value_by_value_has_the_bits_of_the_cpu() {
         }
     }
     gpu.run("relu", LEN, &[read(&input), write(&mut found)]);
-    kernels::relu(&input, &mut expected);
+    kernels::activate(Activation::Relu, &input, &mut expected);
     assert_same(&found, &expected, "relu");
 
     (found, expected) = (input.clone(), input.clone());

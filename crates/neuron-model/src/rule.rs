@@ -37,7 +37,7 @@ pub enum Rule {
         eps: f32,
     },
     /// `a+ * w+^T (R / z) + a- * w-^T (R / z)` with `z = w+ a+ + w- a- + eps`: the z+ rule where inputs may be negative.
-    /// Relevance stays positive and is conserved; a bias takes no part.
+    /// Relevance stays positive, and all of it arrives where any input speaks for the output; a bias takes no part.
     ZPlusSigned {
         /// Added to every divisor.
         eps: f32,

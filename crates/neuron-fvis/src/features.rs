@@ -4,6 +4,7 @@ use neuron_model::{
 
 #[cfg(feature = "cuda")]
 use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
+use crate::activation_term::write_ascent;
 use crate::weighting::FeatureWeighting;
 
 /// The features of some images, how much each of them counts, and the way back to the pixels.
@@ -14,6 +15,9 @@ pub(crate) struct Features {
     /// Which channel of the target each item of the batch is about.
     channels: Vec<usize>,
     gradient: BackwardPass,
+    ascent: BackwardPass,
+    /// The gradient from before the target's own ReLU.
+    before_relu: Composite,
     #[cfg(feature = "cuda")]
     weighting: FeatureWeighting,
     #[cfg(feature = "cuda")]
@@ -112,6 +116,8 @@ impl Features {
             layers,
             channels: Vec::new(),
             gradient: BackwardPass::new(),
+            ascent: BackwardPass::new(),
+            before_relu: Composite::gradient_before_relu(network.graph(), target),
             #[cfg(feature = "cuda")]
             weighting,
             #[cfg(feature = "cuda")]
@@ -216,5 +222,30 @@ impl Features {
         self.gradient = gradient;
         passed?;
         Ok(self.gradient.signal(&image).expect("every layer lies above the image"))
+    }
+
+    /// The gradient of minus each item's unit with respect to the pixels: of the soft maximum over positions, taken before
+    /// the unit's own ReLU, so that a silent unit has one as well.
+    ///
+    /// # Shapes
+    /// * `temperatures`: one for each item of the last run, in units of its activation
+    /// * returns: `[batch, height, width, 3]`
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn ascend(&mut self, temperatures: &[f64]) -> Result<&[f32], ModelError> {
+        let mut ascent = std::mem::take(&mut self.ascent);
+        let map = self.session().map(&self.target).expect("the features' session keeps its taps");
+        ascent.seed(self.session(), &self.target, |seed| {
+            let items = seed.chunks_exact_mut(map.item_len()).zip(map.data.chunks_exact(map.item_len()));
+            for ((seed, values), (channel, temperature)) in items.zip(self.channels.iter().zip(temperatures)) {
+                write_ascent(values, (map.channels, *channel), *temperature, seed);
+            }
+        });
+        let image = self.network().graph().image_tap();
+        let passed = ascent.run(self.session(), &self.before_relu, std::slice::from_ref(&image));
+        self.ascent = ascent;
+        passed?;
+        Ok(self.ascent.signal(&image).expect("every layer lies above the image"))
     }
 }

@@ -1,6 +1,7 @@
 //! VITAL feature visualisation.
 
 mod achievement;
+mod activation_term;
 mod adam;
 mod checkpoint;
 #[cfg(feature = "cuda")]
@@ -8,10 +9,12 @@ mod cuda;
 mod error;
 mod features;
 mod item;
+mod layer_target;
 mod layer_weights;
 mod matching;
 mod objective;
 mod optimizer;
+mod parametrisation;
 mod planes;
 mod prior;
 mod random;
@@ -20,18 +23,23 @@ mod rendering;
 mod schedule;
 mod settings;
 mod view;
+mod warp;
 mod weighting;
 
 pub use achievement::{Achievement, Reached, TapScores};
+pub use activation_term::ActivationTerm;
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
 pub use item::{Item, Step};
 pub use layer_weights::{LayerWeights, ParseLayerWeightsError};
-pub use objective::{Distance, ItemDistance, LayerTarget, Objective};
+pub use layer_target::LayerTarget;
+pub use objective::{Distance, ItemDistance, Objective};
 pub use optimizer::{Event, Optimizer};
+pub use parametrisation::{Parametrisation, UnknownParametrisation};
 pub use prior::{ImagePriors, PriorLoss};
 pub use rendering::Rendering;
 pub use schedule::{Phase, Preset, Schedule};
 pub use settings::{Settings, Start, Unit};
 pub use view::Shift;
+pub use warp::Transforms;
 pub use weighting::FeatureWeighting;

@@ -6,10 +6,12 @@ use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
 use crate::error::FvisError;
 use crate::item::{FeatureStep, Item};
 use crate::objective::Objective;
+use crate::parametrisation::Canvas;
 use crate::random;
 use crate::schedule::Phase;
 use crate::settings::{Settings, Start, Unit};
 use crate::view::{Shift, View};
+use crate::warp::Warp;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,7 @@ pub struct Optimizer<'r> {
     /// The phase for whose size of pictures the objective has measured the references.
     measured: Option<usize>,
     offsets: Vec<(isize, isize)>,
+    pub(crate) canvas: Box<dyn Canvas>,
     /// Pictures at once: as the settings say, or fewer if they did not fit into memory.
     at_once: usize,
     pub(crate) items: Vec<Item>,
@@ -84,18 +87,23 @@ impl<'r> Optimizer<'r> {
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
-        let objective = Objective::new(network, target, &channels, settings.method, layers)?;
+        let objective = Objective::new(network, target, &channels, settings.method, layers)?
+            .with_activation(settings.activation);
 
         let at_once = settings.at_once;
-        let starts = starts(&settings, start.pictures)?;
+        let canvas = settings.parametrisation.canvas(settings.size, settings.pixels);
+        let starts = starts(&settings, start.pictures, &*canvas)?;
         let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
-        let items = pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone())).collect();
+        let len = settings.picture_len();
+        let items =
+            pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone(), &*canvas, len)).collect();
         Ok(Self {
             settings,
             units,
             objective,
             measured: None,
             offsets: start.offsets,
+            canvas,
             at_once,
             items,
             steps_done: 0,
@@ -190,15 +198,23 @@ impl<'r> Optimizer<'r> {
 
     /// One step of some of the pictures. Moves none of them if the network fails.
     fn move_items(&mut self, items: &mut [Item], phase: &Phase, learning_rate: f64) -> Result<(), FvisError> {
-        let views: Vec<View> = items.iter().map(|item| self.view(item, phase)).collect();
-        let Self { settings, objective, seen, .. } = self;
+        let views: Vec<(View, Option<Warp>)> =
+            items.iter().map(|item| (self.view(item, phase), self.warp(item))).collect();
+        let Self { settings, objective, seen, canvas, .. } = self;
         let (height, width) = View::size(settings.size, phase.pooling);
         let len = 3 * height * width;
         seen.resize(items.len() * len, 0.0);
         let network = objective.network().clone();
         network.install(|| {
             let seen = seen.chunks_exact_mut(len).zip(&views).zip(&*items);
-            neuron_threads::for_each(seen, |_, ((seen, view), item)| view.write(&item.picture, seen));
+            neuron_threads::for_each(seen, |_, ((seen, (view, warp)), item)| match warp {
+                None => view.write(&item.picture, seen),
+                Some(warp) => {
+                    let mut warped = vec![0.0; item.picture.len()];
+                    warp.write(&item.picture, &mut warped);
+                    view.write(&warped, seen);
+                }
+            });
         });
 
         let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
@@ -206,9 +222,10 @@ impl<'r> Optimizer<'r> {
         let parts = seen.chunks_exact(len).zip(distance.gradient.chunks_exact(len));
         let parts = parts.zip(&views).zip(distance.items).zip(&mut *items);
         network.install(|| {
-            neuron_threads::for_each(parts, |_, ((((seen, gradient), view), distance), item)| {
-                let features = FeatureStep { view, seen, view_width: width, gradient, distance };
-                item.descend(features, settings, phase, learning_rate);
+            neuron_threads::for_each(parts, |_, ((((seen, gradient), (view, warp)), distance), item)| {
+                let warp = *warp;
+                let features = FeatureStep { view, warp, seen, view_width: width, gradient, distance };
+                item.descend(features, settings, (phase, learning_rate), &**canvas);
             });
         });
         self.check_losses(items)
@@ -220,6 +237,12 @@ impl<'r> Optimizer<'r> {
         let random = random::shift(seed, item.copy, self.steps_done, phase.jitter_px);
         let (down, right) = self.offsets.get(self.steps_done).copied().unwrap_or((random.down, random.right));
         View::new(size, phase.pooling, Shift { down, right, mirrored: mirror && random.mirrored })
+    }
+
+    /// How a picture is turned and enlarged in this step, before it is moved.
+    fn warp(&self, item: &Item) -> Option<Warp> {
+        let Settings { seed, transforms, size, .. } = self.settings;
+        transforms.at(random::shares(seed, item.copy, self.steps_done), size)
     }
 
     fn measure_references(
@@ -257,11 +280,16 @@ impl<'r> Optimizer<'r> {
     }
 }
 
-/// The start of each copy.
-fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>, FvisError> {
+/// What the start of each copy is made of.
+fn starts(
+    settings: &Settings,
+    given: Option<Vec<f32>>,
+    canvas: &dyn Canvas,
+) -> Result<Vec<Vec<f32>>, FvisError> {
     let (copies, len) = (settings.copies, settings.picture_len());
     let Some(given) = given else {
-        return Ok((0..copies).map(|copy| random::normal(settings.seed, copy, len)).collect());
+        let normal = |copy| random::normal(settings.seed, copy, canvas.parameters());
+        return Ok((0..copies).map(|copy| canvas.start(normal(copy))).collect());
     };
     if given.len() != copies * len {
         return Err(FvisError::Length { tensor: "the start", expected: copies * len, found: given.len() });
@@ -269,7 +297,7 @@ fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>,
     if let Some(place) = first_not_finite(&given) {
         return Err(FvisError::StartNotFinite { place, value: given[place] });
     }
-    Ok(given.chunks_exact(len).map(<[f32]>::to_vec).collect())
+    Ok(given.chunks_exact(len).map(|picture| canvas.of_picture(picture)).collect())
 }
 
 /// Images at the size of a phase.

@@ -5,9 +5,8 @@ use serde::Serialize;
 /// Width of the range over which the term fades out, as a share of its goal: half of it lies above the goal.
 const FADE: f64 = 0.5;
 
-/// Length of the gradient while the unit is silent and no feature counts: small beside what features usually give, so that
-/// what Adam knows of their size is soon its own again.
-const LENGTH_IN_SILENCE: f64 = 1e-4;
+/// Length of the gradient where there is none of features to be balanced with: about what these usually have.
+const LENGTH_IN_SILENCE: f64 = 1e-2;
 
 /// A term that raises the unit's activation beside the features that are matched.
 ///
@@ -42,6 +41,22 @@ impl ActivationTerm {
         }
     }
 
+    /// What an activation is divided by where it is compared with others: the references' mean, where that is above 0.
+    pub(crate) fn unit_of(references: f64) -> f64 {
+        if references > 0.0 { 1.0 / references } else { 1.0 }
+    }
+
+    /// Writes the gradient of one picture where the activation is all that counts.
+    pub(crate) fn write_alone(
+        &self,
+        gradient: &mut [f32],
+        ascent: &[f32],
+        (activation, references): (f64, f64),
+    ) {
+        let factor = (self.share(activation, references) * Self::unit_of(references)) as f32;
+        gradient.iter_mut().zip(ascent).for_each(|(gradient, ascent)| *gradient = factor * ascent);
+    }
+
     /// Adds the gradient of one picture's term to that of its features.
     ///
     /// # Shapes
@@ -61,23 +76,28 @@ impl ActivationTerm {
     }
 }
 
-/// Writes the gradient of minus the soft maximum of a unit's values over zeros: the mean of the values, in which each
-/// counts by `exp(value / temperature)`, itself a constant.
+/// Writes the gradient of minus the soft maximum of a unit's values: the mean of its values, in which each counts by the
+/// eighth power of its share of the maximum, itself a constant. Of a silent unit all count alike.
+///
+/// In single precision and one order, as a GPU does it.
 ///
 /// # Shapes
-/// * `map`, `gradient`: `[positions, channels]`
-pub(crate) fn write_ascent(
-    map: &[f32],
-    (channels, channel): (usize, usize),
-    temperature: f64,
-    gradient: &mut [f32],
-) {
-    let own = || map.iter().skip(channel).step_by(channels).map(|value| f64::from(*value));
-    let highest = own().fold(f64::NEG_INFINITY, f64::max);
-    let shares = || own().map(|value| ((value - highest) / temperature).exp());
-    let sum: f64 = shares().sum();
-    let own = gradient.iter_mut().skip(channel).step_by(channels);
-    own.zip(shares()).for_each(|(gradient, share)| *gradient = -(share / sum) as f32);
+/// * `map`, `gradient`: `[positions, channels]`; `gradient` holds zeros
+pub(crate) fn write_ascent(map: &[f32], (channels, channel): (usize, usize), gradient: &mut [f32]) {
+    let own = || map.iter().skip(channel).step_by(channels);
+    let highest = own().fold(0.0, |highest: f32, value| if *value > highest { *value } else { highest });
+    let count_of = |value: &f32| {
+        if highest <= 0.0 {
+            return 1.0;
+        }
+        let share = if *value > 0.0 { value / highest } else { 0.0 };
+        let square = share * share;
+        let fourth = square * square;
+        fourth * fourth
+    };
+    let sum = own().fold(0.0, |sum: f32, value| sum + count_of(value));
+    let gradient = gradient.iter_mut().skip(channel).step_by(channels);
+    gradient.zip(own()).for_each(|(gradient, value)| *gradient = -(count_of(value) / sum));
 }
 
 #[cfg(test)]
@@ -88,7 +108,10 @@ mod tests {
     fn a_term_fades_out_around_its_goal() {
         let term = ActivationTerm { weight: 0.3, goal: Some(1.25) };
         let share = |activation| term.share(activation, 8.0);
-        assert_eq!((share(0.0), share(7.5), share(10.0), share(12.5), share(99.0)), (1.0, 1.0, 0.5, 0.0, 0.0));
+        assert_eq!(
+            (share(0.0), share(7.5), share(10.0), share(12.5), share(99.0)),
+            (1.0, 1.0, 0.5, 0.0, 0.0)
+        );
         assert_eq!(ActivationTerm { goal: None, ..term }.share(99.0, 8.0), 1.0);
         assert_eq!((term.share(5.0, 0.0), term.share(-5.0, -1.0)), (1.0, 1.0));
     }
@@ -109,12 +132,12 @@ mod tests {
 
     #[test]
     fn a_soft_maximum_by_hand() {
-        // Channel 1 of two: 0, ln 2, 0 at temperature 1 count 1/4, 1/2, 1/4.
-        let map = [9.0, 0.0, 9.0, std::f32::consts::LN_2, 9.0, 0.0];
+        // Channel 1 of two: 1, 2 and -3 count 1/256, 1 and 0.
         let mut gradient = [0.0; 6];
-        write_ascent(&map, (2, 1), 1.0, &mut gradient);
-        for (found, want) in gradient.iter().zip([0.0, -0.25, 0.0, -0.5, 0.0, -0.25]) {
-            assert!((found - want).abs() < 1e-6, "{gradient:?}");
-        }
+        write_ascent(&[9.0, 1.0, 9.0, 2.0, 9.0, -3.0], (2, 1), &mut gradient);
+        assert_eq!(gradient, [0.0, -1.0 / 257.0, 0.0, -256.0 / 257.0, 0.0, -0.0]);
+        let mut silent = [0.0; 4];
+        write_ascent(&[5.0, 0.0, 5.0, -1.0], (2, 1), &mut silent);
+        assert_eq!(silent, [0.0, -0.5, 0.0, -0.5]);
     }
 }

@@ -2,9 +2,9 @@ use neuron_model::{
     Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Session, Tap, View,
 };
 
+use crate::activation_term::write_ascent;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
-use crate::activation_term::write_ascent;
 use crate::weighting::FeatureWeighting;
 
 /// The features of some images, how much each of them counts, and the way back to the pixels.
@@ -163,9 +163,12 @@ impl Features {
         images: &dyn Images,
         channels: &[usize],
         units: &[usize],
+        ascends: bool,
     ) -> Option<Result<Matched, ModelError>> {
-        let Self { forward, target, weighting, layers, on_device, .. } = self;
-        let comparison = Comparison { images, target, channels, units, weighting: *weighting, layers };
+        let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
+        let ascent = ascends.then_some(&*before_relu);
+        let comparison =
+            Comparison { images, target, channels, units, weighting: *weighting, layers, ascent };
         Some(on_device.compare(&mut forward.session_mut().on_device()?, &comparison))
     }
 
@@ -218,6 +221,10 @@ impl Features {
             gradient.seed(self.session(), tap, |seed| fill(self, layer, seed));
         }
         let image = self.network().graph().image_tap();
+        if self.layers.is_empty() {
+            // Nothing pulls.
+            gradient.seed(self.session(), &image, |_| {});
+        }
         let passed = gradient.run(self.session(), &Composite::gradient(), std::slice::from_ref(&image));
         self.gradient = gradient;
         passed?;
@@ -228,18 +235,17 @@ impl Features {
     /// the unit's own ReLU, so that a silent unit has one as well.
     ///
     /// # Shapes
-    /// * `temperatures`: one for each item of the last run, in units of its activation
     /// * returns: `[batch, height, width, 3]`
     ///
     /// # Errors
     /// Those of the network.
-    pub(crate) fn ascend(&mut self, temperatures: &[f64]) -> Result<&[f32], ModelError> {
+    pub(crate) fn ascend(&mut self) -> Result<&[f32], ModelError> {
         let mut ascent = std::mem::take(&mut self.ascent);
         let map = self.session().map(&self.target).expect("the features' session keeps its taps");
         ascent.seed(self.session(), &self.target, |seed| {
             let items = seed.chunks_exact_mut(map.item_len()).zip(map.data.chunks_exact(map.item_len()));
-            for ((seed, values), (channel, temperature)) in items.zip(self.channels.iter().zip(temperatures)) {
-                write_ascent(values, (map.channels, *channel), *temperature, seed);
+            for ((seed, values), channel) in items.zip(&self.channels) {
+                write_ascent(values, (map.channels, *channel), seed);
             }
         });
         let image = self.network().graph().image_tap();

@@ -54,7 +54,13 @@ pub(crate) struct FeatureStep<'a> {
 }
 
 impl Item {
-    pub(crate) fn new(unit: usize, copy: usize, parameters: Vec<f32>, canvas: &dyn Canvas, len: usize) -> Self {
+    pub(crate) fn new(
+        unit: usize,
+        copy: usize,
+        parameters: Vec<f32>,
+        canvas: &dyn Canvas,
+        len: usize,
+    ) -> Self {
         let mut picture = vec![0.0; len];
         canvas.draw(&parameters, &mut picture);
         let (gradient, adam) = (vec![0.0; len], Adam::new(parameters.len()));

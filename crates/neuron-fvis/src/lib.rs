@@ -3,6 +3,8 @@
 mod achievement;
 mod activation_term;
 mod adam;
+mod aim;
+mod anchor;
 mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -28,11 +30,12 @@ mod weighting;
 
 pub use achievement::{Achievement, Reached, TapScores};
 pub use activation_term::ActivationTerm;
+pub use aim::{Aim, UnknownAim};
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
 pub use item::{Item, Step};
-pub use layer_weights::{LayerWeights, ParseLayerWeightsError};
 pub use layer_target::LayerTarget;
+pub use layer_weights::{LayerWeights, ParseLayerWeightsError};
 pub use objective::{Distance, ItemDistance, Objective};
 pub use optimizer::{Event, Optimizer};
 pub use parametrisation::{Parametrisation, UnknownParametrisation};

@@ -3,6 +3,8 @@ use std::ops::ControlFlow;
 use neuron_model::{ByteImages, ChannelsLast, Images, Network, Tap};
 
 use crate::activation_term::ActivationTerm;
+use crate::aim::Aim;
+use crate::anchor::Anchor;
 #[cfg(feature = "cuda")]
 use crate::cuda::Matched;
 use crate::error::FvisError;
@@ -11,15 +13,14 @@ use crate::layer_target::{LayerTarget, Sum};
 use crate::planes;
 use crate::weighting::FeatureWeighting;
 
-/// The temperature of a unit's soft maximum, as a share of its mean activation on the references.
-const TEMPERATURE: f64 = 0.1;
-
 /// What a picture of each unit is measured against, and how.
+///
+/// This is [`Aim::Vital`]; [`Objective::with_aim`] chooses another.
 ///
 /// The relevant features of a layer are `S = A * F`, its features times the unit's relevance in them, scaled to
 /// 0..1 by channel. For a unit's references, `t[c, r]` is the mean of the r-th smallest value of `S[c]`, and `w[c]` the
-/// mean importance of the channel; without relevance ([`FeatureWeighting::None`]), `A` and `w` are 1. A picture's loss at the layer is the mean over channels and positions of
-/// `w[c] * (S[c, i] - t[c, rank of i])^2`.
+/// mean importance of the channel; without relevance ([`FeatureWeighting::None`]), `A` and `w` are 1. A
+/// picture's loss at the layer is the mean over channels and positions of `w[c] * (S[c, i] - t[c, rank of i])^2`.
 pub struct Objective {
     features: Features,
     /// How much each layer counts.
@@ -28,7 +29,10 @@ pub struct Objective {
     units: Vec<usize>,
     /// For each unit, what its references have at each layer.
     targets: Vec<Vec<LayerTarget>>,
+    aim: Aim,
     term: ActivationTerm,
+    /// Of [`Aim::Accentuation`], for each layer.
+    anchors: Vec<Anchor>,
     /// For each unit, the mean of its greatest activations on the references.
     activations: Vec<f64>,
     /// With respect to the pictures that were compared last.
@@ -74,16 +78,39 @@ impl Objective {
             weights,
             units: units.to_vec(),
             targets: Vec::new(),
+            aim: Aim::default(),
             term: ActivationTerm::default(),
+            anchors: Vec::new(),
             activations: Vec::new(),
             gradient: Vec::new(),
         })
     }
 
-    /// The same objective with a term that raises the units' activations.
+    /// The same objective with another aim, and a term that raises the units' activations.
+    ///
+    /// [`Aim::Activation`] wants no layers, [`Aim::Accentuation`] an [anchor](Objective::anchor).
     #[must_use]
-    pub fn with_activation(self, term: ActivationTerm) -> Self {
-        Self { term, ..self }
+    pub fn with_aim(self, aim: Aim, term: ActivationTerm) -> Self {
+        Self { aim, term, ..self }
+    }
+
+    /// Measures the picture whose features others should keep.
+    ///
+    /// # Shapes
+    /// * `picture`: `[height, width, 3]`, normalised
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn anchor(&mut self, picture: &[f32], (height, width): (usize, usize)) -> Result<(), FvisError> {
+        self.features.run(&ChannelsLast::new(picture, height, width), &self.units[..1])?;
+        let layers = 0..self.weights.len();
+        self.anchors = layers.map(|layer| Anchor::new(self.features.map(0, layer))).collect();
+        Ok(())
+    }
+
+    /// Whether the units' own gradients are a part of it.
+    fn ascends(&self) -> bool {
+        self.aim == Aim::Activation || self.term.is_there()
     }
 
     /// The network that is looked into.
@@ -140,7 +167,8 @@ impl Objective {
                 self.features.run(&part, &vec![unit; part.count])?;
                 self.check_references(unit, first, part.count)?;
                 self.add_references(part.count, &mut sums);
-                activation += (0..part.count).map(|item| f64::from(self.features.activation(item))).sum::<f64>();
+                activation +=
+                    (0..part.count).map(|item| f64::from(self.features.activation(item))).sum::<f64>();
                 if on_images(before + first + part.count).is_break() {
                     return Err(FvisError::Stopped);
                 }
@@ -195,7 +223,7 @@ impl Objective {
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
         let pictures = ChannelsLast::new(pictures, height, width);
         #[cfg(feature = "cuda")]
-        if let Some(matched) = self.features.matched(&pictures, &channels, units) {
+        if let Some(matched) = self.features.matched(&pictures, &channels, units, self.ascends()) {
             return Ok(self.distance(matched?, units));
         }
         self.compare_here(&pictures, &channels, units)
@@ -208,37 +236,62 @@ impl Objective {
         channels: &[usize],
         units: &[usize],
     ) -> Result<Distance<'_>, FvisError> {
-        let Self { features, weights, targets, term, activations: of_references, gradient: sum, .. } = self;
+        let ascends = self.ascends();
+        let Self { features, weights, targets, anchors, gradient, .. } = self;
         features.run(pictures, channels)?;
         let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
         let mut losses = vec![vec![0.0; weights.len()]; units.len()];
         let mut planes = Vec::new();
-        let gradient = features.pull_back(|features, layer, seed| {
+        let of_features = features.pull_back(|features, layer, seed| {
             let item_len = seed.len() / units.len();
             planes.resize(item_len, 0.0);
             for (item, seed) in seed.chunks_exact_mut(item_len).enumerate() {
-                let (map, target) = (features.map(item, layer), &targets[units[item]][layer]);
-                losses[item][layer] = features.network().install(|| {
-                    let loss = target.distance(map, weights[layer], &mut planes);
-                    planes::scatter(&planes, map.channels, seed);
-                    loss
+                let map = features.map(item, layer);
+                losses[item][layer] = features.network().install(|| match anchors.get(layer) {
+                    Some(anchor) => anchor.distance(map, weights[layer], seed),
+                    None => {
+                        let loss = targets[units[item]][layer].distance(map, weights[layer], &mut planes);
+                        planes::scatter(&planes, map.channels, seed);
+                        loss
+                    }
                 });
             }
         })?;
-        sum.clear();
-        sum.extend_from_slice(gradient);
-        if term.is_there() {
-            let means: Vec<f64> = units.iter().map(|unit| of_references[*unit]).collect();
-            let ascent = features.ascend(&temperatures(&means))?;
-            let item_len = sum.len() / units.len();
-            let items = sum.chunks_exact_mut(item_len).zip(ascent.chunks_exact(item_len));
-            for ((sum, ascent), reached) in items.zip(activations.iter().copied().zip(means)) {
-                term.add(sum, ascent, reached);
+        gradient.clear();
+        gradient.extend_from_slice(of_features);
+        if ascends {
+            let ascent = self.features.ascend()?.to_vec();
+            self.add_ascent(&ascent, &activations, units);
+        }
+        Ok(Distance { items: self.items(losses, &activations, units), gradient: &self.gradient })
+    }
+
+    /// Adds the gradients of minus the units to those of the features.
+    fn add_ascent(&mut self, ascent: &[f32], activations: &[f64], units: &[usize]) {
+        let item_len = self.gradient.len() / units.len();
+        let items = self.gradient.chunks_exact_mut(item_len).zip(ascent.chunks_exact(item_len));
+        for ((gradient, ascent), (activation, unit)) in items.zip(activations.iter().zip(units)) {
+            let reached = (*activation, self.activations[*unit]);
+            match self.aim {
+                Aim::Activation => self.term.write_alone(gradient, ascent, reached),
+                Aim::Vital | Aim::Accentuation => self.term.add(gradient, ascent, reached),
             }
         }
-        let items = losses.into_iter().zip(activations);
-        let items = items.map(|(layers, activation)| ItemDistance::new(layers, weights, activation));
-        Ok(Distance { items: items.collect(), gradient: sum })
+    }
+
+    /// What is said of each picture.
+    fn items(&self, losses: Vec<Vec<f64>>, activations: &[f64], units: &[usize]) -> Vec<ItemDistance> {
+        let item = |(layers, (activation, unit)): (Vec<f64>, (&f64, &usize))| {
+            let item = ItemDistance::new(layers, &self.weights, *activation);
+            match self.aim {
+                Aim::Activation => {
+                    let weighted = -activation * ActivationTerm::unit_of(self.activations[*unit]);
+                    ItemDistance { weighted, ..item }
+                }
+                Aim::Vital | Aim::Accentuation => item,
+            }
+        };
+        losses.into_iter().zip(activations.iter().zip(units)).map(item).collect()
     }
 }
 
@@ -257,25 +310,23 @@ impl Objective {
 
     /// What a GPU's comparison says of each picture.
     fn distance(&mut self, matched: Matched, units: &[usize]) -> Distance<'_> {
-        let Matched { sums, activations, gradient } = matched;
+        let Matched { sums, activations, gradient, ascent } = matched;
         self.gradient = gradient;
-        let item = |(item, (unit, activation)): (usize, (&usize, f32))| {
+        let activations: Vec<f64> = activations.into_iter().map(f64::from).collect();
+        if let Some(ascent) = ascent {
+            self.add_ascent(&ascent, &activations, units);
+        }
+        let losses = |(item, unit): (usize, &usize)| {
             let targets = self.targets[*unit].iter().zip(&sums);
             let losses = targets.map(|(target, sums)| {
                 let channels = target.importance.len();
                 target.loss(&sums[item * channels..][..channels])
             });
-            ItemDistance::new(losses.collect(), &self.weights, activation.into())
+            losses.collect()
         };
-        let items = units.iter().zip(activations).enumerate().map(item).collect();
-        Distance { items, gradient: &self.gradient }
+        let losses = units.iter().enumerate().map(losses).collect();
+        Distance { items: self.items(losses, &activations, units), gradient: &self.gradient }
     }
-}
-
-/// The temperatures of units' soft maxima, by their mean activations on the references.
-fn temperatures(references: &[f64]) -> Vec<f64> {
-    let temperature = |mean: &f64| if *mean == 0.0 { 1.0 } else { TEMPERATURE * mean.abs() };
-    references.iter().map(temperature).collect()
 }
 
 impl ItemDistance {

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
 
+use crate::aim::Aim;
 use crate::error::FvisError;
 use crate::item::{FeatureStep, Item};
 use crate::objective::Objective;
@@ -12,6 +13,7 @@ use crate::schedule::Phase;
 use crate::settings::{Settings, Start, Unit};
 use crate::view::{Shift, View};
 use crate::warp::Warp;
+use crate::weighting::FeatureWeighting;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,8 @@ pub struct Optimizer<'r> {
     measured: Option<usize>,
     offsets: Vec<(isize, isize)>,
     pub(crate) canvas: Box<dyn Canvas>,
+    /// The picture that is accentuated, if one is.
+    anchor: Option<Vec<f32>>,
     /// Pictures at once: as the settings say, or fewer if they did not fit into memory.
     at_once: usize,
     pub(crate) items: Vec<Item>,
@@ -83,15 +87,23 @@ impl<'r> Optimizer<'r> {
         settings.check()?;
         let settings = Settings { layer_weights: settings.layer_weights.resolved(network)?, ..settings };
         units.iter().try_for_each(|unit| unit.check(target, settings.size))?;
-        let layers = settings.layer_weights.below(network, target)?;
+        let layers = match settings.aim {
+            Aim::Activation => Vec::new(),
+            Aim::Vital | Aim::Accentuation => settings.layer_weights.below(network, target)?,
+        };
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
+        let weighting = match settings.aim {
+            Aim::Vital => settings.method,
+            Aim::Activation | Aim::Accentuation => FeatureWeighting::None,
+        };
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
-        let objective = Objective::new(network, target, &channels, settings.method, layers)?
-            .with_activation(settings.activation);
+        let objective = Objective::new(network, target, &channels, weighting, layers)?
+            .with_aim(settings.aim, settings.activation);
 
         let at_once = settings.at_once;
         let canvas = settings.parametrisation.canvas(settings.size, settings.pixels);
+        let anchor = anchor(&settings, start.pictures.as_deref(), network)?;
         let starts = starts(&settings, start.pictures, &*canvas)?;
         let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
         let len = settings.picture_len();
@@ -104,6 +116,7 @@ impl<'r> Optimizer<'r> {
             measured: None,
             offsets: start.offsets,
             canvas,
+            anchor,
             at_once,
             items,
             steps_done: 0,
@@ -250,6 +263,12 @@ impl<'r> Optimizer<'r> {
         phase: &Phase,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(), FvisError> {
+        if let Some(anchor) = &self.anchor {
+            let (height, width) = View::size(self.settings.size, phase.pooling);
+            let mut seen = vec![0.0; 3 * height * width];
+            View::new(self.settings.size, phase.pooling, Shift::default()).write(anchor, &mut seen);
+            self.objective.anchor(&seen, (height, width))?;
+        }
         let pooled: Vec<Pooled<'_>> = self
             .units
             .iter()
@@ -277,6 +296,28 @@ impl<'r> Optimizer<'r> {
                 step: self.steps_done,
             }),
         }
+    }
+}
+
+/// The picture that is accentuated: the start of all copies.
+fn anchor(
+    settings: &Settings,
+    start: Option<&[f32]>,
+    network: &Network,
+) -> Result<Option<Vec<f32>>, FvisError> {
+    if settings.aim != Aim::Accentuation {
+        return Ok(None);
+    }
+    let wrong =
+        |value: &str, expected| FvisError::Setting { setting: "aim", value: value.to_owned(), expected };
+    if !network.device().is_cpu() {
+        return Err(wrong("accentuation", "vital or activation: on a GPU, no other has a kernel"));
+    }
+    let mut copies = start.unwrap_or_default().chunks_exact(settings.picture_len());
+    match copies.next() {
+        None => Err(wrong("accentuation", "a start picture: the one that is accentuated")),
+        Some(first) if copies.all(|copy| copy == first) => Ok(Some(first.to_vec())),
+        Some(_) => Err(wrong("accentuation", "one start picture for all copies")),
     }
 }
 

@@ -117,6 +117,9 @@ mod tests {
         assert_ne!(shift(0, 0, 0, 1000), shift(0, 0, 1, 1000));
         assert_eq!(shift(7, 1, 3, 30), shift(7, 1, 3, 30));
         assert_eq!(shares(7, 1, 3), shares(7, 1, 3));
-        assert!(shares(7, 1, 3) != shares(7, 1, 4) && shares(7, 1, 3).iter().all(|share| (0.0..1.0).contains(share)));
+        assert!(
+            shares(7, 1, 3) != shares(7, 1, 4)
+                && shares(7, 1, 3).iter().all(|share| (0.0..1.0).contains(share))
+        );
     }
 }

@@ -2,6 +2,7 @@ use neuron_model::{Images, PixelRange, Tap};
 use serde::Serialize;
 
 use crate::activation_term::ActivationTerm;
+use crate::aim::Aim;
 use crate::error::FvisError;
 use crate::layer_weights::LayerWeights;
 use crate::parametrisation::Parametrisation;
@@ -15,6 +16,9 @@ use crate::weighting::FeatureWeighting;
 /// As JSON, what the published method does not know is left out unless it is used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
+    /// What pictures are optimised towards. Default: the distributions of their references' features.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aim: Aim,
     /// How much each feature counts. Default: by its relevance, found by LRP.
     pub method: FeatureWeighting,
     /// How much the features of each layer count. Default: what is usual for the network's family.
@@ -59,6 +63,7 @@ impl Default for Settings {
     fn default() -> Self {
         let full = Phase { steps: 2000, pooling: 1, jitter_px: 30, betas: (0.5, 0.9), clamp: true };
         Self {
+            aim: Aim::default(),
             method: FeatureWeighting::default(),
             layer_weights: LayerWeights::default(),
             feature_weight: 1.0,

@@ -30,7 +30,8 @@ impl Transforms {
     pub(crate) fn check(&self) -> Result<(), FvisError> {
         let (low, high) = self.scale;
         if !(low.is_finite() && high.is_finite() && 0.1 <= low && low <= high && high <= 10.0) {
-            let (value, expected) = (format!("{low} to {high}"), "factors of 0.1 to 10, the smaller one first");
+            let (value, expected) =
+                (format!("{low} to {high}"), "factors of 0.1 to 10, the smaller one first");
             return Err(FvisError::Setting { setting: "scale", value, expected });
         }
         if !(0.0..=180.0).contains(&self.rotation_deg) {
@@ -100,7 +101,8 @@ impl Warp {
         let row = middle(self.height) + cosine * from_middle_y + sine * from_middle_x;
         let column = middle(self.width) + cosine * from_middle_x - sine * from_middle_y;
         let (down, right) = ((row - row.floor()) as f32, (column - column.floor()) as f32);
-        let around = |at: f64, step: i64, len: usize| (at.floor() as i64 + step).rem_euclid(len as i64) as usize;
+        let around =
+            |at: f64, step: i64, len: usize| (at.floor() as i64 + step).rem_euclid(len as i64) as usize;
         let rows = [around(row, 0, self.height), around(row, 1, self.height)];
         let columns = [around(column, 0, self.width), around(column, 1, self.width)];
         let at = |row: usize, column: usize| 3 * (rows[row] * self.width + columns[column]);

@@ -30,7 +30,8 @@ impl Phases {
             (0..transform.len()).map(|at| natural_amplitude(transform.frequency(at))).collect();
         let positions = height * width;
         // By Parseval: the mean square of a plane is the sum of the squares over its whole spectrum, by positions twice.
-        let power = |(at, amplitude): (usize, &f64)| f64::from(transform.multiplicity(at)) * amplitude.powi(2);
+        let power =
+            |(at, amplitude): (usize, &f64)| f64::from(transform.multiplicity(at)) * amplitude.powi(2);
         let power: f64 = amplitudes.iter().enumerate().map(power).sum();
         let scale = if power > 0.0 { positions as f64 / power.sqrt() } else { 0.0 };
         let magnitude = amplitudes.iter().map(|amplitude| (scale * amplitude) as f32).collect();

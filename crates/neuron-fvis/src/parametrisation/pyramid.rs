@@ -42,7 +42,8 @@ impl Between {
     /// Where `large` pixels lie among `small` ones, both over the same length.
     fn all(large: usize, small: usize) -> Vec<Self> {
         let place = |at: usize| {
-            let place = ((at as f32 + 0.5) * small as f32 / large as f32 - 0.5).clamp(0.0, (small - 1) as f32);
+            let place =
+                ((at as f32 + 0.5) * small as f32 / large as f32 - 0.5).clamp(0.0, (small - 1) as f32);
             let first = place as usize;
             Self { first, second: (first + 1).min(small - 1), share_of_second: place - first as f32 }
         };

@@ -1,6 +1,5 @@
 //! VITAL feature visualisation.
 
-mod achievement;
 mod adam;
 mod checkpoint;
 #[cfg(feature = "cuda")]
@@ -22,7 +21,6 @@ mod settings;
 mod view;
 mod weighting;
 
-pub use achievement::{Achievement, Reached, TapScores};
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
 pub use item::{Item, Step};

@@ -1,7 +1,8 @@
 //! Makes the records of a run's pictures, and sums them up.
 
 use neuron_data::Preprocessing;
-use neuron_fvis::{Achievement, FeatureWeighting, Item, Optimizer, Settings, TapScores};
+use neuron_eval::{Achievement, TapScores};
+use neuron_fvis::{FeatureWeighting, Item, Optimizer, Settings};
 use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 

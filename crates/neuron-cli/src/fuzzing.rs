@@ -9,10 +9,10 @@ use clap::FromArgMatches;
 use neuron_model::Weights;
 
 use crate::cli::{self, Cli};
-use crate::commands::fvis::patches;
 use crate::config;
 use crate::origin::Origin;
 use crate::preprocessing::Known;
+use crate::references::patches;
 use crate::rows::Selection;
 use crate::scan::{Checkpoint, Identity, Leftovers};
 

@@ -32,6 +32,7 @@ mod place;
 mod preprocessing;
 mod program;
 mod progress;
+mod references;
 mod rows;
 mod say;
 mod scan;

@@ -1,6 +1,5 @@
 //! VITAL feature visualisation.
 
-mod achievement;
 mod activation_term;
 mod adam;
 mod aim;
@@ -28,7 +27,6 @@ mod view;
 mod warp;
 mod weighting;
 
-pub use achievement::{Achievement, Reached, TapScores};
 pub use activation_term::ActivationTerm;
 pub use aim::{Aim, UnknownAim};
 pub use checkpoint::CheckpointState;

@@ -1,18 +1,14 @@
 mod curve;
-mod data;
 mod display;
 mod failure;
 mod flags;
 mod identities;
 mod names;
-pub(crate) mod patches;
 mod plan;
 mod record;
-mod references;
 mod report;
 mod results;
 mod run;
-mod sought;
 mod start;
 mod units;
 
@@ -21,25 +17,23 @@ use neuron_fvis::{FvisError, Settings};
 use crate::global::Global;
 use crate::interrupt;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::references::{Data, Reader, Search, Sought, Units};
 use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
-use data::Data;
 use flags::{at_resolution, check_layers, settings};
 use identities::Identities;
-use references::Search;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
-use sought::Sought;
-use units::Units;
+use units::units;
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network_for_backward_passes(&args.arch)?;
-    let units = Units::new(args, &network)?;
+    let units = units(args, &network)?;
     let Units { target, channels, .. } = &units;
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
@@ -51,8 +45,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check_layers(args, &network, target)?;
     settings.layer_weights.below(&network, target).map_err(wrong)?;
     let data = Data::new(global);
-    let sought = Sought { args, global, network: &network, units: &units, data: &data };
-    let search = Search::new(sought, &preprocessing)?;
+    let (kind, wanted) = (args.references, args.num_real_img.get());
+    let search = Search::new(Sought { global, network: &network, units: &units, data: &data, kind, wanted })?;
     let plan = || {
         let listed = (0..channels.len()).map(|unit| search.count(unit));
         let references = listed.sum::<anyhow::Result<usize>>()?;
@@ -63,7 +57,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return plan();
     }
 
-    let references = (0..channels.len()).map(|unit| search.load(unit)).collect::<anyhow::Result<Vec<_>>>()?;
+    let reader = Reader { global, preprocessing: &preprocessing };
+    let references =
+        (0..channels.len()).map(|unit| search.load(unit, &reader)).collect::<anyhow::Result<Vec<_>>>()?;
     let start = start::read(args, global, &preprocessing)?;
     let common = Identity::of("fvis", &network, &preprocessing)
         .with("arch", &args.arch)

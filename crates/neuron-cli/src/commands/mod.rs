@@ -7,7 +7,7 @@ mod baseline;
 mod completions;
 mod demo;
 mod extract_patches;
-pub(crate) mod fvis;
+mod fvis;
 mod layers;
 mod man;
 mod merge;

@@ -16,6 +16,7 @@ use neuron_model::{Network, PixelRange, Tap};
 use crate::channels::Channels;
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
+use crate::references::Kind;
 use crate::scan::seconds;
 use crate::usual::{ARCH, NO_DEFAULT, Usual};
 
@@ -252,24 +253,6 @@ impl From<ScheduleFlag> for Preset {
             ScheduleFlag::CoarseToFine => Self::CoarseToFine,
             ScheduleFlag::Single => Self::Single,
             ScheduleFlag::Unclamped => Self::Unclamped,
-        }
-    }
-}
-
-/// What references are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
-    Images,
-    Patches,
-    Class,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Images => "images",
-            Self::Patches => "patches",
-            Self::Class => "class",
         }
     }
 }

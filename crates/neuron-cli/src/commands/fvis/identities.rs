@@ -4,7 +4,7 @@ use neuron_fvis::Settings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::references::References;
+use crate::references::References;
 use crate::scan::{Identity, differences_between};
 
 /// What decides the pictures of a run.

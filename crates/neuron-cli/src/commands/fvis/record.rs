@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use neuron_fvis::{Achievement, Reached, Settings};
+use neuron_eval::{Achievement, Reached};
+use neuron_fvis::Settings;
 use serde::Serialize;
 
 use crate::scan::Identity;

@@ -1,20 +1,17 @@
 //! Makes the records of a run's pictures, and sums them up.
 
-use std::sync::Arc;
-
-use neuron_data::{Loader, LoaderOptions, Preprocessing};
-use neuron_fvis::{Achievement, FeatureWeighting, Item, Optimizer, Settings, TapScores};
+use neuron_data::Preprocessing;
+use neuron_eval::{Achievement, TapScores};
+use neuron_fvis::{FeatureWeighting, Item, Optimizer, Settings};
 use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 
-use super::data::Data;
 use super::flags::Args;
 use super::record::Record;
-use super::references::References;
 use super::results::Results;
-use super::units::Units;
 use crate::global::Global;
-use crate::scan::{Identity, crops};
+use crate::references::{Data, General, Reader, References, Units};
+use crate::scan::Identity;
 use crate::{not_finite, output};
 
 /// Images of the data folder that stand for images in general.
@@ -132,19 +129,8 @@ impl Report<'_> {
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
     fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
         let Some(dataset) = self.data.get()? else { return Ok(None) };
-        let count = dataset.len().min(POPULATION);
-        let len = dataset.len();
-        let limits = self.global.limits();
-        let options = LoaderOptions { batch_size: count, limits, ..LoaderOptions::default() };
-        let (mut pixels, mut indices) = (Vec::new(), Vec::new());
-        let chosen = (0..count).map(move |at| at * len / count);
-        for batch in Loader::new(Arc::clone(dataset), chosen, preprocessing, &options)? {
-            pixels.extend_from_slice(batch.pixels());
-            indices.extend_from_slice(&batch.items);
-        }
-        let images = crops(&pixels, preprocessing);
-        let name = |at: usize| dataset.entry(indices[at]);
-        Ok(Some(self.scores(&images, name)?))
+        let general = General::load(dataset, POPULATION, &Reader { global: self.global, preprocessing })?;
+        Ok(Some(self.scores(&general.images(), |at| general.name(at))?))
     }
 
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.

@@ -8,11 +8,11 @@ use neuron_fvis::{FvisError, Item, Optimizer, Settings, Start, Unit};
 
 use super::display::Display;
 use super::failure;
-use super::references::References;
 use super::report::Report;
 use super::results::{Results, Unfinished};
 use crate::interrupt;
 use crate::outcome::Outcome;
+use crate::references::References;
 
 /// Done, or done without some references.
 pub(super) fn outcome(references: &[References]) -> Outcome {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use neuron_model::Network;
 
 use super::data::{ClassImages, Data};
-use super::flags::{Args, Kind};
+use super::kind::Kind;
 use super::units::Units;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
@@ -18,12 +18,15 @@ const LIST_OF_IMAGES: &str = "files_all.txt";
 
 /// What references are sought for, and where.
 #[derive(Clone, Copy)]
-pub(super) struct Sought<'a> {
-    pub(super) args: &'a Args,
-    pub(super) global: &'a Global,
-    pub(super) network: &'a Network,
-    pub(super) units: &'a Units,
-    pub(super) data: &'a Data<'a>,
+pub(crate) struct Sought<'a> {
+    pub(crate) global: &'a Global,
+    pub(crate) network: &'a Network,
+    pub(crate) units: &'a Units,
+    pub(crate) data: &'a Data<'a>,
+    /// What they are made of; `None` for images of the class where there are any, otherwise listed images.
+    pub(crate) kind: Option<Kind>,
+    /// How many of each unit.
+    pub(crate) wanted: usize,
 }
 
 impl Sought<'_> {
@@ -32,8 +35,8 @@ impl Sought<'_> {
     /// # Errors
     /// If `--references class` asks for what is not there.
     pub(super) fn class_images(&self, channel: usize) -> anyhow::Result<Option<ClassImages>> {
-        let (is_asked, layer) = (self.args.references == Some(Kind::Class), &self.units.target.name);
-        if !is_asked && self.args.references.is_some() {
+        let (is_asked, layer) = (self.kind == Some(Kind::Class), &self.units.target.name);
+        if !is_asked && self.kind.is_some() {
             return Ok(None);
         }
         let Some(class) = self.units.class(channel) else {
@@ -79,7 +82,7 @@ impl Sought<'_> {
         if kind == Kind::Images && self.network.graph().receptive_field(self.units.target.node).is_none() {
             return self.list_of_images(channel, &folder);
         }
-        let (layer, arch) = (&self.units.layer, &self.args.arch);
+        let (layer, arch) = (&self.units.layer, self.network.name());
         bail!(
             "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
              `neuron extract-patches --arch {arch} --layer {layer} --channels {channel} --out {}` or \
@@ -96,8 +99,8 @@ impl Sought<'_> {
         if list.is_file() {
             return Ok(list);
         }
-        let (layer, arch) = (&self.units.layer, &self.args.arch);
-        let why = match self.args.references {
+        let (layer, arch) = (&self.units.layer, self.network.name());
+        let why = match self.kind {
             None => self.without_folder(channel)? + ", and ",
             Some(_) => String::new(),
         };

@@ -1,46 +1,12 @@
-use neuron_model::{Images, Keep, ModelError, Network, Reduction, Tap};
+//! How well a picture excites its unit, beside the unit's references and images in general.
+
 use serde::Serialize;
+
+use crate::place::place;
+use crate::tap_scores::TapScores;
 
 /// A mean activation up to here is rounding: a ratio to it would be any number.
 const NOTHING: f64 = 1e-6;
-
-/// What every channel of a tap says about some images.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TapScores {
-    channels: usize,
-    /// Spatial maxima, `[images, channels]`.
-    max: Vec<f32>,
-    /// Spatial means, `[images, channels]`.
-    mean: Vec<f32>,
-}
-
-impl TapScores {
-    /// Runs images through the network.
-    ///
-    /// # Errors
-    /// Those of the network, [`ModelError::NotFinite`] among them.
-    pub fn of(network: &Network, tap: &Tap, images: &dyn Images) -> Result<Self, ModelError> {
-        let channels = network.channels(tap);
-        let len = images.count() * channels;
-        let mut scores = Self { channels, max: vec![0.0; len], mean: vec![0.0; len] };
-        let mut positions = Vec::new();
-        network.session(std::slice::from_ref(tap), Keep::Taps)?.run(images, &mut |tapped| {
-            let range = tapped.first_item * channels..(tapped.first_item + tapped.map.batch) * channels;
-            positions.resize(range.len(), 0);
-            Reduction::Max.reduce(tapped.map, &mut scores.max[range.clone()], &mut positions);
-            Reduction::Mean.reduce(tapped.map, &mut scores.mean[range], &mut positions);
-        })?;
-        for values in [&scores.max, &scores.mean] {
-            network.check_finite(tap, 0, images.count(), values)?;
-        }
-        Ok(scores)
-    }
-
-    /// Number of images.
-    pub fn images(&self) -> usize {
-        self.max.len() / self.channels.max(1)
-    }
-}
 
 /// What a picture does to its unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,22 +48,18 @@ impl Achievement {
         references: &TapScores,
         population: &TapScores,
     ) -> Self {
-        let channels = pictures.channels;
-        let reached = |picture: &[f32], references: &[f32]| {
-            let references = references.iter().skip(channel).step_by(channels);
-            Reached::of(picture[item * channels + channel], references)
-        };
-        let greatest = &pictures.max[item * channels..][..channels];
+        let channels = pictures.channels();
+        let greatest = pictures.maxima(item);
         let z_scores: Vec<f64> = greatest
             .iter()
             .enumerate()
             .map(|(channel, value)| z_score(population, channel, *value))
             .collect();
         Self {
-            max: reached(&pictures.max, &references.max),
-            mean: reached(&pictures.mean, &references.mean),
+            max: Reached::of(greatest[channel], references.maxima_of(channel)),
+            mean: Reached::of(pictures.means(item)[channel], references.means_of(channel)),
             z_score: z_scores[channel],
-            rank: rank(&z_scores, channel),
+            rank: place(&z_scores, channel),
             channels,
             population: population.images(),
         }
@@ -105,28 +67,20 @@ impl Achievement {
 }
 
 impl Reached {
-    fn of<'a>(value: f32, references: impl Iterator<Item = &'a f32> + Clone) -> Self {
+    fn of(value: f32, references: impl Iterator<Item = f32> + Clone) -> Self {
         let count = references.clone().count().max(1) as f64;
-        let mean = references.clone().map(|value| f64::from(*value)).sum::<f64>() / count;
-        let comparable = value >= 0.0 && references.clone().all(|value| *value >= 0.0) && mean > NOTHING;
-        let exceeded = references.filter(|reference| **reference < value).count() as f64;
+        let mean = references.clone().map(f64::from).sum::<f64>() / count;
+        let comparable = value >= 0.0 && references.clone().all(|value| value >= 0.0) && mean > NOTHING;
+        let exceeded = references.filter(|reference| *reference < value).count() as f64;
         let value = f64::from(value);
         let ratio = comparable.then_some(value / mean);
         Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count }
     }
 }
 
-/// Place of a channel by its score, from 1. Equals count as better: of a network that says the same about every image,
-/// no channel is the first.
-fn rank(scores: &[f64], channel: usize) -> usize {
-    let others = scores.iter().enumerate().filter(|(other, _)| *other != channel);
-    1 + others.filter(|(_, score)| **score >= scores[channel]).count()
-}
-
 /// Distance of a value from the population's mean in standard deviations; 0 where the population does not vary.
 fn z_score(population: &TapScores, channel: usize, value: f32) -> f64 {
-    let values =
-        population.max.iter().skip(channel).step_by(population.channels).map(|value| f64::from(*value));
+    let values = population.maxima_of(channel).map(f64::from);
     let count = population.images().max(1) as f64;
     let mean = values.clone().sum::<f64>() / count;
     let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
@@ -139,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_achievement_by_hand() {
-        let scores = |max: &[f32]| TapScores { channels: 2, max: max.to_vec(), mean: max.to_vec() };
+        let scores = |max: &[f32]| TapScores::new(2, max.to_vec(), max.to_vec());
         let picture = scores(&[0.0, 0.0, 9.0, 7.0]);
         let references = scores(&[1.0, 5.0, 2.0, 6.0, 3.0, 10.0]);
         // Means 4 and 2, deviations 1 and 2.
@@ -154,22 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn equals_are_not_the_first() {
-        assert_eq!([0, 1, 2, 3].map(|channel| rank(&[0.0, 2.0, 0.0, -1.0], channel)), [3, 1, 3, 4]);
-        assert_eq!(rank(&[0.0; 5], 2), 5);
-    }
-
-    #[test]
     fn a_silent_population_has_no_spread() {
-        let silent = TapScores { channels: 1, max: vec![0.0; 2], mean: vec![0.0; 2] };
-        let picture = TapScores { channels: 1, max: vec![3.0], mean: vec![3.0] };
+        let silent = TapScores::new(1, vec![0.0; 2], vec![0.0; 2]);
+        let picture = TapScores::new(1, vec![3.0], vec![3.0]);
         let found = Achievement::of((&picture, 0), 0, &silent, &silent);
         assert_eq!((found.max.ratio, found.max.percentile, found.z_score), (None, 100.0, 0.0));
     }
 
     #[test]
     fn there_is_no_ratio_where_it_would_say_nothing() {
-        let ratio = |value: f32, references: &[f32]| Reached::of(value, references.iter()).ratio;
+        let ratio = |value: f32, references: &[f32]| Reached::of(value, references.iter().copied()).ratio;
         assert_eq!(ratio(3.0, &[4.0, 0.0]), Some(1.5));
         assert_eq!(ratio(0.0, &[4.0]), Some(0.0));
         // A more negative picture would be the greater success.

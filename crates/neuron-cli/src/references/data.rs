@@ -9,18 +9,18 @@ use crate::classifier::Class;
 use crate::global::Global;
 
 /// A data set that is listed when it is first asked for, and once: standard input can be read only then.
-pub(super) struct Data<'a> {
+pub(crate) struct Data<'a> {
     global: &'a Global,
     opened: OnceCell<Option<Arc<Dataset>>>,
 }
 
 impl<'a> Data<'a> {
-    pub(super) fn new(global: &'a Global) -> Self {
+    pub(crate) fn new(global: &'a Global) -> Self {
         Self { global, opened: OnceCell::new() }
     }
 
     /// The data set; `None` if `--data` names none.
-    pub(super) fn get(&self) -> anyhow::Result<Option<&Arc<Dataset>>> {
+    pub(crate) fn get(&self) -> anyhow::Result<Option<&Arc<Dataset>>> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened.as_ref());
         }

@@ -31,8 +31,8 @@ pub struct Objective {
     targets: Vec<Vec<LayerTarget>>,
     aim: Aim,
     term: ActivationTerm,
-    /// Of [`Aim::Accentuation`], for each layer.
-    anchors: Vec<Anchor>,
+    /// Of [`Aim::Accentuation`], for each picture and layer.
+    anchors: Vec<Vec<Anchor>>,
     /// For each unit, the mean of its greatest activations on the references.
     activations: Vec<f64>,
     /// With respect to the pictures that were compared last.
@@ -94,17 +94,19 @@ impl Objective {
         Self { aim, term, ..self }
     }
 
-    /// Measures the picture whose features others should keep.
+    /// Measures pictures whose features those should keep that are compared next, each its own.
     ///
     /// # Shapes
-    /// * `picture`: `[height, width, 3]`, normalised
+    /// * `pictures`: `[batch, height, width, 3]`, normalised
     ///
     /// # Errors
     /// Those of the network.
-    pub fn anchor(&mut self, picture: &[f32], (height, width): (usize, usize)) -> Result<(), FvisError> {
-        self.features.run(&ChannelsLast::new(picture, height, width), &self.units[..1])?;
-        let layers = 0..self.weights.len();
-        self.anchors = layers.map(|layer| Anchor::new(self.features.map(0, layer))).collect();
+    pub fn anchor(&mut self, pictures: &[f32], (height, width): (usize, usize)) -> Result<(), FvisError> {
+        let pictures = ChannelsLast::new(pictures, height, width);
+        self.features.run(&pictures, &vec![self.units[0]; pictures.count()])?;
+        let layers = |item| (0..self.weights.len()).map(move |layer| (item, layer));
+        let anchor = |(item, layer)| Anchor::new(self.features.map(item, layer));
+        self.anchors = (0..pictures.count()).map(|item| layers(item).map(anchor).collect()).collect();
         Ok(())
     }
 
@@ -247,8 +249,8 @@ impl Objective {
             planes.resize(item_len, 0.0);
             for (item, seed) in seed.chunks_exact_mut(item_len).enumerate() {
                 let map = features.map(item, layer);
-                losses[item][layer] = features.network().install(|| match anchors.get(layer) {
-                    Some(anchor) => anchor.distance(map, weights[layer], seed),
+                losses[item][layer] = features.network().install(|| match anchors.get(item) {
+                    Some(anchors) => anchors[layer].distance(map, weights[layer], seed),
                     None => {
                         let loss = targets[units[item]][layer].distance(map, weights[layer], &mut planes);
                         planes::scatter(&planes, map.channels, seed);

@@ -13,7 +13,6 @@ use crate::schedule::Phase;
 use crate::settings::{Settings, Start, Unit};
 use crate::view::{Shift, View};
 use crate::warp::Warp;
-use crate::weighting::FeatureWeighting;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +92,8 @@ impl<'r> Optimizer<'r> {
         };
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
-        let weighting = match settings.aim {
-            Aim::Vital => settings.method,
-            Aim::Activation | Aim::Accentuation => FeatureWeighting::None,
-        };
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
-        let objective = Objective::new(network, target, &channels, weighting, layers)?
+        let objective = Objective::new(network, target, &channels, settings.weighting(), layers)?
             .with_aim(settings.aim, settings.activation);
 
         let at_once = settings.at_once;
@@ -213,22 +208,19 @@ impl<'r> Optimizer<'r> {
     fn move_items(&mut self, items: &mut [Item], phase: &Phase, learning_rate: f64) -> Result<(), FvisError> {
         let views: Vec<(View, Option<Warp>)> =
             items.iter().map(|item| (self.view(item, phase), self.warp(item))).collect();
-        let Self { settings, objective, seen, canvas, .. } = self;
+        let Self { settings, objective, seen, canvas, anchor, .. } = self;
         let (height, width) = View::size(settings.size, phase.pooling);
         let len = 3 * height * width;
         seen.resize(items.len() * len, 0.0);
         let network = objective.network().clone();
-        network.install(|| {
-            let seen = seen.chunks_exact_mut(len).zip(&views).zip(&*items);
-            neuron_threads::for_each(seen, |_, ((seen, (view, warp)), item)| match warp {
-                None => view.write(&item.picture, seen),
-                Some(warp) => {
-                    let mut warped = vec![0.0; item.picture.len()];
-                    warp.write(&item.picture, &mut warped);
-                    view.write(&warped, seen);
-                }
-            });
-        });
+        if let Some(anchor) = anchor {
+            // Seen as the pictures are, so that only what was changed makes a difference.
+            let anchors = views.iter().map(|view| (view, &anchor[..]));
+            network.install(|| write_views(anchors, seen, len));
+            objective.anchor(seen, (height, width))?;
+        }
+        let pictures = views.iter().zip(&*items).map(|(view, item)| (view, &item.picture[..]));
+        network.install(|| write_views(pictures, seen, len));
 
         let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
         let distance = objective.compare(seen, (height, width), &units)?;
@@ -263,12 +255,6 @@ impl<'r> Optimizer<'r> {
         phase: &Phase,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<(), FvisError> {
-        if let Some(anchor) = &self.anchor {
-            let (height, width) = View::size(self.settings.size, phase.pooling);
-            let mut seen = vec![0.0; 3 * height * width];
-            View::new(self.settings.size, phase.pooling, Shift::default()).write(anchor, &mut seen);
-            self.objective.anchor(&seen, (height, width))?;
-        }
         let pooled: Vec<Pooled<'_>> = self
             .units
             .iter()
@@ -297,6 +283,23 @@ impl<'r> Optimizer<'r> {
             }),
         }
     }
+}
+
+/// Writes what the network sees of some pictures, `len` values of each.
+fn write_views<'a>(
+    pictures: impl Iterator<Item = (&'a (View, Option<Warp>), &'a [f32])>,
+    seen: &mut [f32],
+    len: usize,
+) {
+    let parts = seen.chunks_exact_mut(len).zip(pictures);
+    neuron_threads::for_each(parts, |_, (seen, ((view, warp), picture))| match warp {
+        None => view.write(picture, seen),
+        Some(warp) => {
+            let mut warped = vec![0.0; picture.len()];
+            warp.write(picture, &mut warped);
+            view.write(&warped, seen);
+        }
+    });
 }
 
 /// The picture that is accentuated: the start of all copies.

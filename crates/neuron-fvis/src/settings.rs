@@ -84,6 +84,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How much each feature counts, given what is aimed at: away from VITAL, nothing asks for relevance.
+    pub fn weighting(&self) -> FeatureWeighting {
+        match self.aim {
+            Aim::Vital => self.method,
+            Aim::Activation | Aim::Accentuation => FeatureWeighting::None,
+        }
+    }
+
+    /// Whether the units' own gradients take part.
+    pub fn ascends(&self) -> bool {
+        self.aim == Aim::Activation || self.activation.is_there()
+    }
+
     /// Values of one picture.
     pub(crate) fn picture_len(&self) -> usize {
         3 * self.size.0 * self.size.1

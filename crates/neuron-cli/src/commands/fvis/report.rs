@@ -149,9 +149,11 @@ impl Report<'_> {
                 )
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                let consequence = match self.args.method {
-                    FeatureWeighting::None => "",
-                    FeatureWeighting::Relevance(_) => ", and only the priors changed the picture",
+                let consequence = match record.settings.weighting() {
+                    FeatureWeighting::Relevance(_) if !record.settings.ascends() => {
+                        ", and only the priors changed the picture"
+                    }
+                    _ => "",
                 };
                 self.global
                     .say(0, || format!("  in {silent} of these steps, the unit was silent{consequence}"));

@@ -8,6 +8,7 @@ mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod error;
+mod facets;
 mod features;
 mod item;
 mod layer_target;
@@ -31,6 +32,7 @@ pub use activation_term::ActivationTerm;
 pub use aim::{Aim, UnknownAim};
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
+pub use facets::{FacetCount, Facets, ParseFacetCountError, relevant_channels};
 pub use item::{Item, Step};
 pub use layer_target::LayerTarget;
 pub use layer_weights::{LayerWeights, ParseLayerWeightsError};

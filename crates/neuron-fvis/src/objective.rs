@@ -339,10 +339,10 @@ impl ItemDistance {
 }
 
 /// Some of a range of images.
-struct Part<'a> {
-    images: &'a dyn Images,
-    first: usize,
-    count: usize,
+pub(crate) struct Part<'a> {
+    pub(crate) images: &'a dyn Images,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
 }
 
 impl Images for Part<'_> {

@@ -118,7 +118,7 @@ impl Facets {
     /// The groups that are left when all but the last merges were done.
     fn cut(merges: &[(usize, usize)], distances: &Distances, count: usize, wanted: FacetCount) -> Self {
         let mut group: Vec<usize> = (0..distances.count).collect();
-        for (kept, joined) in &merges[..distances.count - count.max(1)] {
+        for (kept, joined) in &merges[..distances.count.saturating_sub(count.max(1))] {
             group.iter_mut().filter(|group| **group == *joined).for_each(|group| *group = *kept);
         }
         let mut members: Vec<Vec<usize>> = Vec::new();

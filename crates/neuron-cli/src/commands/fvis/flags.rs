@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use clap::builder::ArgPredicate;
 use neuron_data::Preprocessing;
 use neuron_fvis::{
-    ActivationTerm, Aim, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Phase, Preset,
-    Schedule, Settings, Transforms,
+    ActivationTerm, Aim, FacetCount, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Phase,
+    Preset, Schedule, Settings, Transforms,
 };
 use neuron_model::{Network, PixelRange, Tap};
 
@@ -166,6 +166,10 @@ pub(crate) struct Args {
         default_value = "images"
     )]
     pub(super) references: Option<Kind>,
+    /// One picture for each facet of a unit: its references are grouped by what of the layer below is relevant to it. auto:
+    /// as many as they fall into
+    #[arg(long, value_name = "auto|N")]
+    pub(super) facets: Option<FacetCount>,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,

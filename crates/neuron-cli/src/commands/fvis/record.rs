@@ -6,6 +6,7 @@ use neuron_eval::{Achievement, Reached};
 use neuron_fvis::Settings;
 use serde::Serialize;
 
+use super::subject::Facet;
 use crate::scan::Identity;
 
 /// The record of one picture; `docs/formats.md` describes it.
@@ -18,6 +19,9 @@ pub(super) struct Record {
     pub(super) channel: usize,
     /// Name of the class that the unit stands for.
     pub(super) class: Option<String>,
+    /// Which of the unit's facets, if it was asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facet: Option<Facet>,
     pub(super) copy: usize,
     pub(super) seed: u64,
     pub(super) settings: Settings,

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::flags::Args;
 use super::record::Record;
 use super::results::Results;
+use super::subject::{Facet, Subject};
 use crate::global::Global;
 use crate::references::{Data, General, Reader, References, Units};
 use crate::scan::Identity;
@@ -25,6 +26,8 @@ pub(super) struct Report<'a> {
     pub(super) units: &'a Units,
     /// Of which some stand for images in general.
     pub(super) data: &'a Data<'a>,
+    /// What each picture is of.
+    pub(super) subjects: &'a [Subject],
     pub(super) references: &'a [References],
     /// Of each unit's pictures.
     pub(super) identities: &'a [Identity],
@@ -38,14 +41,14 @@ impl Report<'_> {
         preprocessing: &Preprocessing,
     ) -> anyhow::Result<Vec<Record>> {
         let (height, width) = optimizer.settings().size;
-        let channels = &self.units.channels;
         let pictures: Vec<f32> =
             optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
-        let of_unit = |at: usize| format!("the picture of channel {}", channels[optimizer.items()[at].unit]);
+        let channel = |at: usize| self.subjects[optimizer.items()[at].unit].channel;
+        let of_unit = |at: usize| format!("the picture of channel {}", channel(at));
         let pictures = self.scores(&ChannelsLast::new(&pictures, height, width), of_unit)?;
         let population = self.population(preprocessing)?;
         let mut records = Vec::new();
-        for (unit, channel) in channels.iter().enumerate() {
+        for (unit, Subject { channel, .. }) in self.subjects.iter().enumerate() {
             let references = &self.references[unit];
             let references = self.scores(references, |at| references.names()[at].clone())?;
             for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
@@ -95,6 +98,7 @@ impl Report<'_> {
             layer: self.units.target.name.clone(),
             channel,
             class: self.units.class(channel).and_then(|class| class.label.clone()),
+            facet: self.subjects[item.unit].facet,
             copy: item.copy,
             seed: settings.seed,
             settings: settings.clone(),
@@ -137,7 +141,10 @@ impl Report<'_> {
     pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
         for (record, picture) in records.iter().zip(results.pictures()) {
             let Record { channel, steps, activation, loss, .. } = record;
-            let unit = self.units.called(*channel);
+            let unit = match record.facet {
+                Some(Facet { number, .. }) => format!("{}, facet {number}", self.units.called(*channel)),
+                None => self.units.called(*channel),
+            };
             self.global.say(0, || {
                 format!(
                     "{unit}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
@@ -165,6 +172,7 @@ impl Report<'_> {
                     "layer": record.layer,
                     "channel": record.channel,
                     "class": record.class,
+                    "facet": record.facet,
                     "copy": record.copy,
                     "steps": record.steps,
                     "finished": record.finished,

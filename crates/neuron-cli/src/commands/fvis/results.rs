@@ -14,6 +14,7 @@ use super::flags::Args;
 use super::identities::Identities;
 use super::names::Names;
 use super::record::Record;
+use super::subject::Subject;
 use crate::{claim, input, output};
 
 /// The state of a thousand large pictures.
@@ -41,8 +42,8 @@ pub(super) struct Unfinished {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(args: &'a Args, layer: &str, channels: &'a [usize]) -> Self {
-        Self { names: Names::new(args, layer, channels), named: args.exp_name.is_some() }
+    pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
+        Self { names: Names::new(args, layer, subjects), named: args.exp_name.is_some() }
     }
 
     /// Keeps other runs from writing the same pictures, for as long as the result lives.

@@ -113,6 +113,9 @@ pub(crate) struct Args {
     /// Pictures per unit, each from its own start
     #[arg(long, alias = "bs", default_value = "1", value_name = "N", value_parser = copies)]
     pub(super) copies: NonZeroUsize,
+    /// Of the copies of a unit, keep the one on which the unit's rank is the best (then its z-score), not all of them
+    #[arg(long)]
+    pub(super) keep_best: bool,
     /// Largest shift of the picture in a step, in pixels
     #[arg(long, default_value_t = 30, value_name = "PIXELS")]
     pub(super) jitter: usize,

@@ -9,6 +9,9 @@ use crate::channels;
 /// What a picture's files end in, and the ending of one after some steps.
 const SUFFIXES: [&str; 4] = [".png", "_masked.png", ".json", "_loss.svg"];
 
+/// What the name of a picture of all facets ends in.
+const FACETS: &str = "_facets.png";
+
 /// The names of a run's files.
 ///
 /// Unless a name is given, it holds architecture, layer and unit, so that runs for other units make other files.
@@ -39,10 +42,15 @@ impl<'a> Names<'a> {
         if let Some(facet) = facet {
             name += &format!("_facet{}", facet.number);
         }
-        if self.args.copies.get() > 1 {
+        if self.copies() > 1 {
             name += &format!("_copy{copy}");
         }
         name
+    }
+
+    /// Pictures of each unit that are kept in the end.
+    fn copies(&self) -> usize {
+        if self.args.keep_best { 1 } else { self.args.copies.get() }
     }
 
     /// The units, each once.
@@ -57,9 +65,28 @@ impl<'a> Names<'a> {
         self.folder().join(self.stem(unit, copy) + suffix)
     }
 
+    /// The pictures of a unit's facets side by side.
+    pub(super) fn facets(&self, channel: usize) -> PathBuf {
+        let unit = match (self.channels().len(), &self.args.exp_name) {
+            (1, Some(_)) => String::new(),
+            _ => format!("_unit{channel}"),
+        };
+        self.folder().join(format!("{}{unit}{FACETS}", self.base))
+    }
+
+    /// The units of which there are several facets.
+    pub(super) fn with_facets(&self) -> impl Iterator<Item = usize> {
+        let second = |subject: &&Subject| subject.facet.is_some_and(|facet| facet.number == 1);
+        self.subjects.iter().filter(second).map(|subject| subject.channel)
+    }
+
     /// A picture after some steps.
     pub(super) fn step(&self, unit: usize, copy: usize, step: usize) -> PathBuf {
-        self.path(unit, copy, &format!("_step{step}.png"))
+        // Before the end nobody knows which is the best.
+        let copy_of_many = self.args.keep_best && self.args.copies.get() > 1;
+        let suffix =
+            if copy_of_many { format!("_copy{copy}_step{step}.png") } else { format!("_step{step}.png") };
+        self.path(unit, copy, &suffix)
     }
 
     /// The steps after which a run of so many also writes its pictures.
@@ -74,7 +101,7 @@ impl<'a> Names<'a> {
 
     /// All pictures as (unit, copy), those of the first unit first.
     pub(super) fn pictures(&self) -> impl Iterator<Item = (usize, usize)> {
-        let copies = self.args.copies.get();
+        let copies = self.copies();
         (0..self.subjects.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)))
     }
 
@@ -110,6 +137,7 @@ impl<'a> Names<'a> {
             let stem = self.stem(unit, copy);
             file.strip_prefix(&stem).is_some_and(|rest| SUFFIXES.contains(&rest) || self.is_own_step(rest))
         });
+        let own = own || self.with_facets().any(|channel| self.facets(channel).ends_with(file));
         !own && self.bases().iter().any(|base| {
             file.strip_prefix(base.as_str())
                 .is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
@@ -127,6 +155,7 @@ impl<'a> Names<'a> {
 
     /// Whether `_step<n>.png` is one that this run writes.
     fn is_own_step(&self, rest: &str) -> bool {
+        let rest = if self.args.keep_best { without_number(rest, "_copy") } else { rest };
         let step = rest.strip_prefix("_step").and_then(|rest| rest.strip_suffix(".png"));
         let step = step.and_then(|digits| digits.parse::<usize>().ok());
         step.zip(self.args.save_every).is_some_and(|(step, every)| step.is_multiple_of(every.get()))
@@ -137,6 +166,9 @@ impl<'a> Names<'a> {
 /// ending.
 fn is_picture(rest: &str, may_name_unit: bool) -> bool {
     let rest = if may_name_unit { without_number(rest, "_unit") } else { rest };
+    if rest == FACETS {
+        return true;
+    }
     let rest = without_number(without_number(rest, "_facet"), "_copy");
     SUFFIXES.contains(&rest) || without_number(rest, "_step") == ".png" && rest != ".png"
 }
@@ -177,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn the_best_copy_has_the_name_of_the_unit() {
+        let best = args(&["--bs", "3", "--keep-best", "--save-every", "10"]);
+        let subjects = whole(&[7]);
+        let names = Names::new(&best, "l", &subjects);
+        assert_eq!(names.pictures().collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(names.path(0, 2, ".png"), Path::new("images/resnet50_l_unit7.png"));
+        assert_eq!(names.step(0, 2, 10), Path::new("images/resnet50_l_unit7_copy2_step10.png"));
+        assert!(names.is_stale("resnet50_l_unit7_copy1.png"));
+        assert!(!names.is_stale("resnet50_l_unit7_copy1_step10.png"));
+    }
+
+    #[test]
     fn facets_are_numbered() {
         let one = args(&["--bs", "2"]);
         let facet = |number| Some(Facet { number, facets: 2, silhouette: 0.5 });
@@ -186,6 +230,13 @@ mod tests {
         assert_eq!(names.checkpoint(), Path::new("images/resnet50_l_unit7.checkpoint"));
         assert!(names.is_stale("resnet50_l_unit7.png") && names.is_stale("resnet50_l_unit7_facet2.json"));
         assert!(!names.is_stale("resnet50_l_unit7_facet1_copy1.png"));
+        assert_eq!(
+            names.with_facets().map(|unit| names.facets(unit)).collect::<Vec<_>>(),
+            [Path::new("images/resnet50_l_unit7_facets.png")]
+        );
+        assert!(!names.is_stale("resnet50_l_unit7_facets.png"));
+        let subjects = whole(&[7]);
+        assert!(Names::new(&one, "l", &subjects).is_stale("resnet50_l_unit7_facets.png"));
     }
 
     #[test]

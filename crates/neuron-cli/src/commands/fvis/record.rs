@@ -49,7 +49,36 @@ pub(super) struct Record {
     pub(super) terms: BTreeMap<String, Vec<f64>>,
 }
 
+/// The record of one of the optimiser's pictures.
+pub(super) struct OfItem {
+    /// Its index.
+    pub(super) item: usize,
+    pub(super) record: Record,
+}
+
+/// Of each unit or facet, the picture that excites it most: by its rank among all channels, then by the z-score, then the
+/// first.
+pub(super) fn best(records: Vec<OfItem>) -> Vec<OfItem> {
+    let mut best: Vec<OfItem> = Vec::new();
+    for next in records {
+        let same = |kept: &&mut OfItem| {
+            (kept.record.channel, kept.record.facet) == (next.record.channel, next.record.facet)
+        };
+        match best.last_mut().filter(same) {
+            None => best.push(next),
+            Some(kept) if next.record.is_better_than(&kept.record) => *kept = next,
+            Some(_) => {}
+        }
+    }
+    best
+}
+
 impl Record {
+    fn is_better_than(&self, other: &Self) -> bool {
+        let (own, others) = (&self.activation, &other.activation);
+        own.rank < others.rank || own.rank == others.rank && own.z_score > others.z_score
+    }
+
     /// What the picture reaches, beside what its references do: a share where that says something, else their mean.
     pub(super) fn reached(&self) -> String {
         let Reached { value, references, ratio, .. } = self.activation.max;

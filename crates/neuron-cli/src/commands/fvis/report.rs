@@ -7,7 +7,7 @@ use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 
 use super::flags::Args;
-use super::record::Record;
+use super::record::{OfItem, Record, best};
 use super::results::Results;
 use super::subject::{Facet, Subject};
 use crate::global::Global;
@@ -34,12 +34,12 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// One record for each picture.
+    /// One record for each picture that is kept.
     pub(super) fn records(
         &self,
         optimizer: &Optimizer<'_>,
         preprocessing: &Preprocessing,
-    ) -> anyhow::Result<Vec<Record>> {
+    ) -> anyhow::Result<Vec<OfItem>> {
         let (height, width) = optimizer.settings().size;
         let pictures: Vec<f32> =
             optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
@@ -55,10 +55,11 @@ impl Report<'_> {
                 let general = population.as_ref().unwrap_or(&references);
                 let activation = Achievement::of((&pictures, at), *channel, &references, general);
                 let population = if population.is_some() { "data" } else { "references" };
-                records.push(self.record(optimizer, item, *channel, activation, population));
+                let record = self.record(optimizer, item, *channel, activation, population);
+                records.push(OfItem { item: at, record });
             }
         }
-        Ok(records)
+        Ok(if self.args.keep_best { best(records) } else { records })
     }
 
     /// What some images do to the tap; `name` gives the name of one.
@@ -138,8 +139,8 @@ impl Report<'_> {
     }
 
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
-    pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
-        for (record, picture) in records.iter().zip(results.pictures()) {
+    pub(super) fn say(&self, records: &[OfItem], results: &Results<'_>) -> anyhow::Result<()> {
+        for (OfItem { record, .. }, picture) in records.iter().zip(results.pictures()) {
             let Record { channel, steps, activation, loss, .. } = record;
             let unit = match record.facet {
                 Some(Facet { number, .. }) => format!("{}, facet {number}", self.units.called(*channel)),
@@ -167,7 +168,7 @@ impl Report<'_> {
             }
         }
         if self.global.json {
-            let pictures = records.iter().zip(results.pictures()).map(|(record, picture)| {
+            let pictures = records.iter().zip(results.pictures()).map(|(OfItem { record, .. }, picture)| {
                 json!({
                     "layer": record.layer,
                     "channel": record.channel,

@@ -182,8 +182,9 @@ formulas! {
     }
 
     sigmoid(x) {
-        let [sigmoid, _] = sigmoids(x);
-        sigmoid
+        let small = exp(S::splat(0.0).sub(x.abs()));
+        // exp(x) / (1 + exp(x)) below 0: as 1 less what is above 0 it would cancel.
+        x.where_less(S::splat(0.0), small, S::splat(1.0)).div(S::splat(1.0).add(small))
     }
 
     sigmoid_back(x, signal) {
@@ -192,8 +193,7 @@ formulas! {
     }
 
     silu(x) {
-        let [sigmoid, _] = sigmoids(x);
-        x.mul(sigmoid)
+        x.mul(sigmoid(x))
     }
 
     silu_back(x, signal) {
@@ -214,13 +214,12 @@ formulas! {
         signal.mul(x.where_less(S::splat(0.0), beyond, S::splat(1.0).sub(beyond)))
     }
 
-    /// `exp(x)` for `x <= 0`.
+    /// `exp(x)` for `x <= 0`; 0 where it would be less than the smallest normal number.
     exp(x) {
-        // Below, the result is 0.
-        let x = x.at_least(S::splat(-106.0));
+        let least = S::splat(-87.336_54);
         // x = n ln 2 + rest. The sum is so large that its last place counts ones; ln 2 is split to be exact enough.
         let large = S::splat(12_582_912.0);
-        let n = x.mul_add(S::splat(std::f32::consts::LOG2_E), large).sub(large);
+        let n = x.at_least(least).mul_add(S::splat(std::f32::consts::LOG2_E), large).sub(large);
         let rest = n.mul_add(S::splat(-std::f32::consts::LN_2), x);
         let rest = n.mul_add(S::splat(1.904_654_3e-9), rest);
         // (exp(rest) - 1 - rest) / rest^2, to 1.3e-7 of it.
@@ -229,13 +228,11 @@ formulas! {
             &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2],
         );
         let mantissa = rest.mul(rest).mul_add(series, rest).add(S::splat(1.0));
-        // Two factors: one alone cannot reach the smallest numbers.
-        let most = n.at_least(S::splat(-126.0));
-        mantissa.mul(most.power_of_two()).mul(n.sub(most).power_of_two())
+        x.where_less(least, S::splat(0.0), mantissa.mul(n.power_of_two()))
     }
 }
 
-/// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other, which would cancel.
+/// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other.
 ///
 /// # Safety
 /// As for [`Lanes`].
@@ -245,8 +242,8 @@ unsafe fn sigmoids<S: Lanes>(x: S) -> [S; 2] {
     unsafe {
         let (zero, one) = (S::splat(0.0), S::splat(1.0));
         let small = exp(zero.sub(x.abs()));
-        let sum = one.add(small);
-        let (large, small) = (one.div(sum), small.div(sum));
+        let large = one.div(one.add(small));
+        let small = small.mul(large);
         [x.where_less(zero, small, large), x.where_less(zero, large, small)]
     }
 }

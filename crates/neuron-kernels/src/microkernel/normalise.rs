@@ -1,7 +1,7 @@
 //! Layer norm of one position after another: sums over its channels, then a pass that uses them.
 //!
 //! A sum is one of every [`PARTS`] channels at a time, in as many lanes of however many vectors, and the parts are added
-//! up in f64 in their order: the same bits on every instruction set.
+//! up in one order: the same bits on every instruction set.
 use super::lanes::{Lanes, each_vector};
 use std::array::from_fn;
 
@@ -107,7 +107,11 @@ unsafe fn total<S: Lanes>(sums: [S; MOST_VECTORS]) -> f64 {
         // SAFETY: passed on to the caller; the parts are as many as lanes.
         unsafe { sums.store(parts.as_mut_ptr()) };
     }
-    parts.into_iter().map(f64::from).sum()
+    // In halves, as one sum after the other would take longer than a row.
+    let parts: [f32; 16] = from_fn(|index| parts[index] + parts[index + 16]);
+    let parts: [f32; 8] = from_fn(|index| parts[index] + parts[index + 8]);
+    let [a, b, c, d]: [f64; 4] = from_fn(|index| f64::from(parts[index]) + f64::from(parts[index + 4]));
+    (a + c) + (b + d)
 }
 
 /// 0 in all but the first `count` lanes.

@@ -3,6 +3,7 @@ use std::arch::x86_64::*;
 
 impl Lanes for __m512 {
     const LEN: usize = 16;
+    type Wide = [__m512d; 2];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -72,6 +73,39 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn wide_zeros() -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [_mm512_setzero_pd(); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let ([a, b], [c, d]) = (widened(self), widened(factor));
+            [_mm512_fmadd_pd(a, c, sums[0]), _mm512_fmadd_pd(b, d, sums[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let [a, b] = widened(self);
+            [_mm512_add_pd(sums[0], a), _mm512_add_pd(sums[1], b)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+        // SAFETY: `to` is valid for `LEN` sums.
+        unsafe {
+            _mm512_storeu_pd(to, sums[0]);
+            _mm512_storeu_pd(to.add(8), sums[1]);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         // SAFETY: lanes outside of the mask are not read.
         unsafe { _mm512_maskz_loadu_ps((1 << count) - 1, from) }
@@ -108,5 +142,16 @@ impl Lanes for __m512 {
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         // SAFETY: lanes outside of the mask are not written.
         unsafe { _mm512_mask_storeu_ps(to, (1 << count) - 1, self) }
+    }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn widened(values: __m512) -> [__m512d; 2] {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(values)));
+        [_mm512_cvtps_pd(_mm512_castps512_ps256(values)), _mm512_cvtps_pd(high)]
     }
 }

@@ -219,7 +219,7 @@ impl<'a> Plan<'a> {
         let whole = copied(0..columns);
         // Lines in three pieces are worth it where little of them is copied.
         let width = |segment: &Segment| segment.copy.as_ref().map_or(0, |copy| copy.width);
-        let in_place = (width(&left) + width(&right) <= width(&whole) * 2 / 3).then_some([
+        let in_place = (2 * (width(&left) + width(&right)) < width(&whole)).then_some([
             left,
             Segment { columns: inside, copy: None },
             right,

@@ -3,7 +3,7 @@
 //! Every output value is one chain of fused multiply-adds, kernel row by kernel row, that starts from 0, as in
 //! [`tile`](super::tile). Each input that is loaded is multiplied once; each weight, once for every position of a block.
 use super::epilogue::{RawEpilogue, each, finish};
-use super::lanes::{Lanes, each_vector};
+use super::lanes::{L1, L1_WRITE, Lanes, each_vector, prefetch};
 
 /// One call of a kernel: lines of tiles of as many positions as the kernel has.
 pub(super) struct Strip {
@@ -44,6 +44,15 @@ pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip
     for line in 0..s.lines {
         let (mut input, mut at) = (line.wrapping_mul(s.line), line.wrapping_mul(s.output_line));
         for _ in 0..s.tiles {
+            // Outputs of a strip lie apart, and so does the input that the next line is the first to see: nothing but this
+            // fetches them in time.
+            let below = input.wrapping_add(s.kernel[0].wrapping_mul(s.row));
+            for r in 0..MR {
+                prefetch::<L1_WRITE>(
+                    s.output.wrapping_add(at.wrapping_add(r.wrapping_mul(s.output_position))),
+                );
+                prefetch::<L1>(s.input.wrapping_add(below.wrapping_add(r.wrapping_mul(s.position))));
+            }
             // SAFETY: the caller vouches for the instruction set, for windows of all positions and for their outputs.
             unsafe {
                 let mut sums = sums::<S, MR, NV>(s, s.input.wrapping_add(input));

@@ -1,9 +1,9 @@
 //! Matrix products on packed panels, in place in whatever memory rows and results lie.
 use super::activation::Lines;
 use super::block::MatrixMut;
-use super::epilogue::FullEpilogue;
+use super::epilogue::{Beside, FullEpilogue};
 use super::isa::Isa;
-use super::line::apply_to_line;
+use super::line::finish_beside;
 use super::tile::{Tile, TileKernel};
 use std::ops::Range;
 
@@ -127,7 +127,7 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
     }
 }
 
-/// A tile that ends within a panel: computed beside C, then its rows are finished one by one.
+/// A tile that ends within a panel: computed beside C, then finished into it.
 fn edge(
     isa: &Isa,
     (kernel, height, width): (TileKernel, usize, usize),
@@ -147,12 +147,20 @@ fn edge(
     let beside = Tile { c: sums.as_mut_ptr(), c_pitch: width, epilogue: None, ..*tile };
     // SAFETY: as for a whole tile, with `sums` for C.
     unsafe { kernel(&beside) };
-    let epilogue = stage.epilogue.map(|epilogue| epilogue.at_column(column));
-    for (r, sums) in sums.chunks_exact(width).take(height).enumerate() {
-        let (values, at) = c.values(row + r, columns.clone());
-        match &epilogue {
-            Some(epilogue) => apply_to_line(isa, sums, epilogue, (values, at)),
-            None => values.copy_from_slice(&sums[..values.len()]),
+    let Some(epilogue) = &stage.epilogue else {
+        for (r, sums) in sums.chunks_exact(width).take(height).enumerate() {
+            c.values(row + r, columns.clone()).0.copy_from_slice(&sums[..columns.len()]);
         }
-    }
+        return;
+    };
+    let beside = Beside {
+        sums: sums.as_ptr(),
+        sums_pitch: width,
+        output: tile.c,
+        lines: Lines { count: height, pitch: c.pitch, len: columns.len() },
+        epilogue: epilogue.raw().offset(column, c.offset + row * c.pitch + column),
+    };
+    // SAFETY: the instruction set was detected; the bias and the epilogue's slices reach as far as C does, as asserted for
+    // all tiles, and C is exclusively borrowed.
+    unsafe { finish_beside(isa, &beside, epilogue) };
 }

@@ -2,7 +2,7 @@
 use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
 use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
 use super::elementwise::{self, Rows};
-use super::epilogue::{RawEpilogue, apply_to_vectors};
+use super::epilogue::{Beside, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
 use super::normalise::{self, Norm};
@@ -28,7 +28,7 @@ pub(crate) struct Isa {
     /// For whole strips and for narrow ones.
     copy_strip: [CopyStrip; 2],
     /// See [`apply_to_vectors`].
-    pub(super) epilogue: unsafe fn(*const f32, *mut f32, usize, &RawEpilogue),
+    pub(super) epilogue: unsafe fn(&Beside),
     pub(super) activate: Activate,
     pub(super) pass_back: PassBack,
     /// Layer norms, forward and backward.
@@ -165,9 +165,9 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
-            unsafe fn epilogue(sums: *const f32, output: *mut f32, len: usize, epilogue: &RawEpilogue) {
+            unsafe fn epilogue(beside: &Beside) {
                 // SAFETY: as for `kernel`.
-                unsafe { apply_to_vectors::<$lanes>(sums, output, len, epilogue) }
+                unsafe { apply_to_vectors::<$lanes>(beside) }
             }
 
             $(#[$enable])?

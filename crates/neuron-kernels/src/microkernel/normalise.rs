@@ -61,12 +61,12 @@ struct Moments<S> {
 }
 
 impl<S: Lanes> Moments<S> {
-    /// In two passes: the squares are those of differences from the mean, so that nothing cancels.
+    /// `share` is 1 / `channels`. In two passes: the squares are those of differences from the mean, so that nothing cancels.
     ///
     /// # Safety
     /// As for [`Lanes`]; `input` is valid for `channels` values.
     #[inline(always)]
-    unsafe fn new(input: *const f32, channels: usize, eps: f64) -> Self {
+    unsafe fn new(input: *const f32, (channels, share): (usize, f64), eps: f64) -> Self {
         // SAFETY: passed on to the caller.
         unsafe {
             let zero = S::splat(0.0);
@@ -74,7 +74,7 @@ impl<S: Lanes> Moments<S> {
             each_part!(S, channels, at, count, part: {
                 sums[part] = sums[part].add(S::load_up_to(input.add(at), count));
             });
-            let mean = (total(sums) / channels as f64) as f32;
+            let mean = (total(sums) * share) as f32;
             let (mut differences, mut squares) = ([zero; MOST_VECTORS], [zero; MOST_VECTORS]);
             each_part!(S, channels, at, count, part: {
                 let difference = S::load_up_to(input.add(at), count).sub(S::splat(mean));
@@ -82,8 +82,8 @@ impl<S: Lanes> Moments<S> {
                 differences[part] = differences[part].add(difference);
                 squares[part] = difference.mul_add(difference, squares[part]);
             });
-            let rest = total(differences) / channels as f64;
-            let variance = total(squares) / channels as f64 - rest * rest;
+            let rest = total(differences) * share;
+            let variance = total(squares) * share - rest * rest;
             let scale = 1.0 / (variance + eps).sqrt();
             Self { mean: S::splat(mean), rest: S::splat(rest as f32), scale: S::splat(scale as f32) }
         }
@@ -132,12 +132,13 @@ unsafe fn only_first<S: Lanes>(value: S, count: usize) -> S {
 /// As for [`Kernel`]; only to be inlined into a function that enables `S`.
 #[inline(always)]
 pub(super) unsafe fn forward<S: Lanes>(norm: &Norm) {
+    let share = 1.0 / norm.channels as f64;
     for row in 0..norm.rows {
         let from = row * norm.channels;
         // SAFETY: passed on to the caller; the row is one of `rows`.
         unsafe {
             let (input, output) = (norm.input.add(from), norm.output.add(from));
-            let moments = Moments::<S>::new(input, norm.channels, norm.eps);
+            let moments = Moments::<S>::new(input, (norm.channels, share), norm.eps);
             each_vector!(S, norm.channels, at, count: {
                 let normal = moments.normal(S::load_up_to(input.add(at), count));
                 let weight = S::load_up_to(norm.weight.add(at), count);
@@ -154,13 +155,14 @@ pub(super) unsafe fn forward<S: Lanes>(norm: &Norm) {
 /// As for [`Kernel`]; only to be inlined into a function that enables `S`.
 #[inline(always)]
 pub(super) unsafe fn backward<S: Lanes>(norm: &Norm) {
+    let share = 1.0 / norm.channels as f64;
     for row in 0..norm.rows {
         let from = row * norm.channels;
         // SAFETY: passed on to the caller; the row is one of `rows`.
         unsafe {
             let (input, output) = (norm.input.add(from), norm.output.add(from));
             let signal = norm.other.add(from);
-            let moments = Moments::<S>::new(input, norm.channels, norm.eps);
+            let moments = Moments::<S>::new(input, (norm.channels, share), norm.eps);
             let (mut sums, mut products) = ([S::splat(0.0); MOST_VECTORS], [S::splat(0.0); MOST_VECTORS]);
             // Lanes beyond the row have a weight of 0.
             each_part!(S, norm.channels, at, count, part: {
@@ -170,7 +172,7 @@ pub(super) unsafe fn backward<S: Lanes>(norm: &Norm) {
                 sums[part] = sums[part].add(weighted);
                 products[part] = weighted.mul_add(normal, products[part]);
             });
-            let mean = |sums| S::splat((total(sums) / norm.channels as f64) as f32);
+            let mean = |sums| S::splat((total(sums) * share) as f32);
             let (offset, slope) = (mean(sums), mean(products));
             each_vector!(S, norm.channels, at, count: {
                 let weight = S::load_up_to(norm.weight.add(at), count);

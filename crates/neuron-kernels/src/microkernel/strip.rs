@@ -2,9 +2,9 @@
 use super::activation::Lines;
 use super::block::BlockMut;
 use super::depthwise::{Copy, Strip};
-use super::epilogue::FullEpilogue;
+use super::epilogue::{Beside, FullEpilogue};
 use super::isa::Isa;
-use super::line::apply_to_line;
+use super::line::finish_beside;
 
 /// What the windows of some lines and columns of positions see, in whole strips of channels.
 #[derive(Clone, Copy)]
@@ -70,6 +70,7 @@ pub(crate) fn convolve_strip(
     let pitch = [step[0] * block.pitch[1], step[1] * block.pitch[2]];
     let (along, across) = if count[1] >= count[0].min(SHORT) { (1, 0) } else { (0, 1) };
     let (kernels, _) = isa.strips(width);
+    let raw = epilogue.raw().offset(channel, begin + channel);
     let whole = Strip {
         lines: count[across],
         tiles: 1,
@@ -83,7 +84,7 @@ pub(crate) fn convolve_strip(
         output: block.start.wrapping_add(begin - block.offset + channel),
         output_line: pitch[across],
         output_position: pitch[along],
-        epilogue: Some(epilogue.raw().offset(channel, begin + channel)),
+        epilogue: Some(raw),
     };
     // Tiles of nearly equal width, as for a product: of two widths.
     let tiles = count[along].div_ceil(kernels.len());
@@ -98,7 +99,7 @@ pub(crate) fn convolve_strip(
                 tiles,
                 input,
                 output: whole.output.wrapping_add(at),
-                epilogue: whole.epilogue.map(|epilogue| epilogue.offset(0, at)),
+                epilogue: Some(raw.offset(0, at)),
                 ..whole
             };
             // SAFETY: the instruction set was detected; windows, weights and the epilogue's slices are in bounds as
@@ -107,24 +108,28 @@ pub(crate) fn convolve_strip(
         } else {
             let mut sums = [0f32; EDGE];
             assert!(size * width <= EDGE);
-            let epilogue = epilogue.at_column(channel);
             for (line, tile) in (0..whole.lines).flat_map(|line| (0..tiles).map(move |tile| (line, tile))) {
-                let beside = Strip {
+                let skipped = done + tile * size;
+                let sums_of = Strip {
                     lines: 1,
-                    input: input.wrapping_add(line * whole.line + tile * size * whole.position),
+                    input: whole.input.wrapping_add(line * whole.line + skipped * whole.position),
                     output: sums.as_mut_ptr(),
                     output_position: width,
                     epilogue: None,
                     ..whole
                 };
-                // SAFETY: as above, with `sums` for the output.
-                unsafe { kernels[size - 1](&beside) };
-                for (index, sums) in sums.chunks_exact(width).take(size).enumerate() {
-                    let mut place = [0, first[0], first[1], 0];
-                    place[1 + across] += line * step[across];
-                    place[1 + along] += (done + tile * size + index) * step[along];
-                    let (values, at) = block.line(place);
-                    apply_to_line(isa, sums, &epilogue, (&mut values[channel..], at + channel));
+                let at = line * whole.output_line + skipped * whole.output_position;
+                let beside = Beside {
+                    sums: sums.as_ptr(),
+                    sums_pitch: width,
+                    output: whole.output.wrapping_add(at),
+                    lines: Lines { count: size, pitch: pitch[along], len: channels - channel },
+                    epilogue: raw.offset(0, at),
+                };
+                // SAFETY: as above, with `sums` for the output of the kernel, and the channels that there are.
+                unsafe {
+                    kernels[size - 1](&sums_of);
+                    finish_beside(isa, &beside, epilogue);
                 }
             }
         }

@@ -221,9 +221,11 @@ formulas! {
 
     /// `exp(x)` from [`LEAST`] to 89.
     exp(x) {
-        // x = n ln 2 + rest. The sum is so large that its last place counts ones; ln 2 is split to be exact enough.
-        let large = S::splat(12_582_912.0);
-        let n = x.mul_add(S::splat(std::f32::consts::LOG2_E), large).sub(large);
+        // x = n ln 2 + rest. The sum is so large that its last place counts ones, and ends with the bits of an exponent; ln 2
+        // is split to be exact enough.
+        let large = S::splat(12_582_912.0 + 127.0);
+        let sum = x.mul_add(S::splat(std::f32::consts::LOG2_E), large);
+        let n = sum.sub(large);
         let rest = n.mul_add(S::splat(-std::f32::consts::LN_2), x);
         let rest = n.mul_add(S::splat(1.904_654_3e-9), rest);
         // (exp(rest) - 1 - rest) / rest^2, to 1.3e-7 of it.
@@ -232,7 +234,7 @@ formulas! {
             &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2],
         );
         let mantissa = rest.mul(rest).mul_add(series, rest).add(S::splat(1.0));
-        mantissa.mul(n.power_of_two())
+        mantissa.mul(sum.exponent_in_last_bits())
     }
 }
 

@@ -41,8 +41,9 @@ pub(super) trait Lanes: Copy {
     /// `if self is NaN { yes } else { no }`
     unsafe fn where_nan(self, yes: Self, no: Self) -> Self;
     unsafe fn abs(self) -> Self;
-    /// `2^self` for whole numbers from -126 to 127; anything but a NaN for others.
-    unsafe fn power_of_two(self) -> Self;
+    /// The number whose sign and exponent are the last nine bits of this one: `2^n` of `2^23 + 2^22 + 127 + n`, for whole
+    /// numbers `n` from -126 to 127.
+    unsafe fn exponent_in_last_bits(self) -> Self;
 
     unsafe fn wide_zeros() -> Self::Wide;
     /// `sums + self * factor`: the product is exact.

@@ -90,12 +90,9 @@ impl Lanes for float32x4_t {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn exponent_in_last_bits(self) -> Self {
         // SAFETY: as for `splat`.
-        unsafe {
-            let exponent = vaddq_s32(vcvtnq_s32_f32(self), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
-        }
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(self))) }
     }
 
     #[inline(always)]

@@ -98,8 +98,8 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
-        Self(self.0.map(|value| f32::from_bits(((value as i32).wrapping_add(127) << 23) as u32)))
+    unsafe fn exponent_in_last_bits(self) -> Self {
+        Self(self.0.map(|value| f32::from_bits(value.to_bits() << 23)))
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@ use neuron_model::{
     Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Session, Tap, View,
 };
 
-use crate::activation_term::write_ascent;
+use crate::activation_term::Push;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
 use crate::weighting::FeatureWeighting;
@@ -163,10 +163,10 @@ impl Features {
         images: &dyn Images,
         channels: &[usize],
         units: &[usize],
-        ascends: bool,
+        pushes: Option<&[Push]>,
     ) -> Option<Result<Matched, ModelError>> {
         let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
-        let ascent = ascends.then_some(&*before_relu);
+        let ascent = pushes.map(|pushes| (pushes, &*before_relu));
         let comparison =
             Comparison { images, target, channels, units, weighting: *weighting, layers, ascent };
         Some(on_device.compare(&mut forward.session_mut().on_device()?, &comparison))
@@ -235,17 +235,18 @@ impl Features {
     /// the unit's own ReLU, so that a silent unit has one as well.
     ///
     /// # Shapes
+    /// * `pushes`: one for each item of the last run
     /// * returns: `[batch, height, width, 3]`
     ///
     /// # Errors
     /// Those of the network.
-    pub(crate) fn ascend(&mut self) -> Result<&[f32], ModelError> {
+    pub(crate) fn ascend(&mut self, pushes: &[Push]) -> Result<&[f32], ModelError> {
         let mut ascent = std::mem::take(&mut self.ascent);
         let map = self.session().map(&self.target).expect("the features' session keeps its taps");
         ascent.seed(self.session(), &self.target, |seed| {
             let items = seed.chunks_exact_mut(map.item_len()).zip(map.data.chunks_exact(map.item_len()));
-            for ((seed, values), channel) in items.zip(&self.channels) {
-                write_ascent(values, (map.channels, *channel), seed);
+            for ((seed, values), (channel, push)) in items.zip(self.channels.iter().zip(pushes)) {
+                push.write(values, (map.channels, *channel), seed);
             }
         });
         let image = self.network().graph().image_tap();

@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 
 use neuron_model::{ByteImages, ChannelsLast, Images, Network, Tap};
 
-use crate::activation_term::ActivationTerm;
+use crate::activation_term::{ActivationTerm, Push};
 use crate::aim::Aim;
 use crate::anchor::Anchor;
 #[cfg(feature = "cuda")]
@@ -110,9 +110,10 @@ impl Objective {
         Ok(())
     }
 
-    /// Whether the units' own gradients are a part of it.
-    fn ascends(&self) -> bool {
-        self.aim == Aim::Activation || self.term.is_there()
+    /// How the unit of each picture is pushed, if the units' own gradients are a part of it.
+    fn pushes(&self, units: &[usize]) -> Option<Vec<Push>> {
+        let ascends = self.aim == Aim::Activation || self.term.is_there();
+        ascends.then(|| units.iter().map(|unit| self.term.push(self.activations[*unit])).collect())
     }
 
     /// The network that is looked into.
@@ -225,7 +226,9 @@ impl Objective {
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
         let pictures = ChannelsLast::new(pictures, height, width);
         #[cfg(feature = "cuda")]
-        if let Some(matched) = self.features.matched(&pictures, &channels, units, self.ascends()) {
+        if let Some(matched) =
+            self.features.matched(&pictures, &channels, units, self.pushes(units).as_deref())
+        {
             return Ok(self.distance(matched?, units));
         }
         self.compare_here(&pictures, &channels, units)
@@ -238,7 +241,7 @@ impl Objective {
         channels: &[usize],
         units: &[usize],
     ) -> Result<Distance<'_>, FvisError> {
-        let ascends = self.ascends();
+        let pushes = self.pushes(units);
         let Self { features, weights, targets, anchors, gradient, .. } = self;
         features.run(pictures, channels)?;
         let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
@@ -261,8 +264,8 @@ impl Objective {
         })?;
         gradient.clear();
         gradient.extend_from_slice(of_features);
-        if ascends {
-            let ascent = self.features.ascend()?.to_vec();
+        if let Some(pushes) = pushes {
+            let ascent = self.features.ascend(&pushes)?.to_vec();
             self.add_ascent(&ascent, &activations, units);
         }
         Ok(Distance { items: self.items(losses, &activations, units), gradient: &self.gradient })
@@ -273,10 +276,12 @@ impl Objective {
         let item_len = self.gradient.len() / units.len();
         let items = self.gradient.chunks_exact_mut(item_len).zip(ascent.chunks_exact(item_len));
         for ((gradient, ascent), (activation, unit)) in items.zip(activations.iter().zip(units)) {
-            let reached = (*activation, self.activations[*unit]);
+            let references = self.activations[*unit];
             match self.aim {
-                Aim::Activation => self.term.write_alone(gradient, ascent, reached),
-                Aim::Vital | Aim::Accentuation => self.term.add(gradient, ascent, reached),
+                Aim::Activation => self.term.write_alone(gradient, ascent, references),
+                Aim::Vital | Aim::Accentuation => {
+                    self.term.add(gradient, ascent, (*activation, references));
+                }
             }
         }
     }

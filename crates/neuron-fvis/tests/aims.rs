@@ -47,7 +47,7 @@ fn settings(aim: Aim, parametrisation: Parametrisation) -> Settings {
     Settings {
         aim,
         parametrisation,
-        activation: ActivationTerm { weight: 0.3, goal: Some(1.2) },
+        activation: ActivationTerm { weight: 0.3, goal: Some(1.2), specificity: 0.5 },
         transforms: Transforms { scale: (0.9, 1.2), rotation_deg: 8.0 },
         schedule: Schedule::new(vec![phase(2, STEPS / 2), phase(1, STEPS / 2)]).unwrap(),
         learning_rate: if parametrisation == Parametrisation::Pixels { 1.0 } else { 0.5 },
@@ -128,7 +128,7 @@ fn a_silent_unit_is_found_by_its_own_term() {
         found.gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()
     };
     assert_eq!(gradient(ActivationTerm::default()), 0.0);
-    assert!(gradient(ActivationTerm { weight: 0.1, goal: Some(1.0) }) > 0.0);
+    assert!(gradient(ActivationTerm { weight: 0.1, goal: Some(1.0), specificity: 1.0 }) > 0.0);
 }
 
 #[test]

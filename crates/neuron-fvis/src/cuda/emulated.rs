@@ -2,7 +2,7 @@
 
 use neuron_model::KernelSource;
 
-use crate::activation_term::write_ascent;
+use crate::activation_term::Push;
 use crate::matching::RANKS_TOGETHER;
 
 #[path = "../../../neuron-model/src/cuda/emulated/host.rs"]
@@ -134,17 +134,22 @@ fn keys_order_infinities_and_nan_at_the_ends() {
 }
 
 #[test]
-fn a_units_gradient_starts_as_on_the_host() {
+fn units_are_pushed_as_on_the_host() {
     let Some(gpu) = emulated() else { return };
     let channels = 3;
-    let maps = [vec![9.0, -1.0, 9.0], values(3 * 49, 18), values(3 * 200, 19), vec![-2.0; 12]];
-    for (map, channel) in maps.iter().flat_map(|map| (0..channels).map(move |channel| (map, channel))) {
+    let maps = [vec![9.0, -1.0, 9.0], values(3 * 49, 18), values(3 * 200, 19), vec![-2.0; 12], vec![0.0; 6]];
+    let pushes = [(f32::INFINITY, 0.0), (4.0, 0.0), (3.0, 0.7), (f32::INFINITY, 2.0)];
+    for ((map, channel), (goal, specificity)) in maps
+        .iter()
+        .flat_map(|map| (0..channels).map(move |channel| (map, channel)))
+        .flat_map(|at| pushes.map(|push| (at, push)))
+    {
         let map: Vec<f32> = map.iter().map(|v| if v.is_finite() { *v } else { 1.5 }).collect();
         let mut expected = vec![0.0; map.len()];
-        write_ascent(&map, (channels, channel), &mut expected);
+        Push { goal, specificity }.write(&map, (channels, channel), &mut expected);
         let mut found = vec![7.0f32; map.len()];
-        let arguments = [read(&map), write(&mut found), whole(channels), whole(channel)];
-        run(&gpu, "write_ascent", map.len(), &arguments);
-        assert_same(&found, &expected, "write_ascent");
+        let sizes = [whole(channels), whole(channel), real(goal), real(specificity)];
+        run(&gpu, "write_push", map.len(), &[&[read(&map), write(&mut found)], &sizes[..]].concat());
+        assert_same(&found, &expected, "write_push");
     }
 }

@@ -118,18 +118,29 @@ static __device__ float soft_share(float value, float highest) {
     return fourth * fourth;
 }
 
-// The gradient of minus the soft maximum of one channel of one item's map.
-KERNEL write_ascent(whole count, const float *map OF(count), float *gradient OF(count), whole channels,
-                    whole channel) {
+// What pushes one channel of one item's map up, as far as it is from its goal, and the others down in proportion to their
+// share of the activation vector.
+KERNEL write_push(whole count, const float *map OF(count), float *gradient OF(count), whole channels, whole channel,
+                  float goal, float specificity) {
     FOR_EACH(at, count) {
-        float highest = 0.0f, sum = 0.0f;
-        if (at % channels == channel) {
-            for (whole from = channel; from < count; from += channels)
-                if (map[from] > highest) highest = map[from];
-            for (whole from = channel; from < count; from += channels) sum += soft_share(map[from], highest);
-            gradient[at] = -(soft_share(map[at], highest) / sum);
-        } else {
-            gradient[at] = 0.0f;
+        float highest = 0.0f, sum = 0.0f, squares = 0.0f;
+        for (whole from = channel; from < count; from += channels)
+            if (map[from] > highest) highest = map[from];
+        for (whole from = channel; from < count; from += channels) sum += soft_share(map[from], highest);
+        const float *values = map + at / channels * channels;
+        float counts = soft_share(values[channel], highest) / sum, written = 0.0f;
+        if (counts > 0.0f) {
+            for (whole other = 0; other < channels; other++) squares += values[other] * values[other];
+            float own = values[channel] > 0.0f ? values[channel] : 0.0f;
+            float cosine = squares > 0.0f ? own / sqrtf(squares) : 0.0f;
+            if (at % channels == channel) {
+                float share = (1.25f - highest / goal) / 0.5f;
+                share = share > 1.0f ? 1.0f : share > 0.0f ? share : 0.0f;
+                written = -(counts * share * (1.0f + specificity * (1.0f - cosine * cosine)));
+            } else if (specificity > 0.0f && squares > 0.0f) {
+                written = counts * specificity * cosine / sqrtf(squares) * map[at];
+            }
         }
+        gradient[at] = written;
     }
 }

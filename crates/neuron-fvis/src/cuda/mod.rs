@@ -10,6 +10,7 @@ use neuron_model::{
     ModelError, OnDevice, Readback, Tap,
 };
 
+use crate::activation_term::Push;
 use crate::matching::RANKS_TOGETHER;
 use crate::weighting::FeatureWeighting;
 
@@ -40,8 +41,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) weighting: FeatureWeighting,
     /// The layers, in the order of each unit's distributions; taps of the session strictly below the target.
     pub(crate) layers: &'a [Tap],
-    /// The rules by which the units' own gradients are passed back, if they are wanted.
-    pub(crate) ascent: Option<&'a Composite>,
+    /// How each image's unit is pushed, and the rules by which that is passed back, if it is wanted.
+    pub(crate) ascent: Option<(&'a [Push], &'a Composite)>,
 }
 
 /// How far images are from the distributions.
@@ -141,8 +142,8 @@ impl DeviceMatching {
         };
         let ascent = match ascent {
             None => None,
-            Some(composite) => {
-                let seed = DeviceSignal::new(target, ascent_seed(device, target, channels)?);
+            Some((pushes, composite)) => {
+                let seed = DeviceSignal::new(target, ascent_seed(device, (target, channels), pushes)?);
                 Some(device.pass_back(composite, vec![seed], pixels)?.swap_remove(0))
             }
         };
@@ -170,18 +171,25 @@ impl DeviceMatching {
 }
 
 /// What the gradients of minus some channels of a tap start with, as
-/// [`write_ascent`](crate::activation_term::write_ascent) has it on the host.
+/// [`Push::write`] has it on the host.
 fn ascent_seed(
     device: &OnDevice<'_>,
-    target: &Tap,
-    channels: &[usize],
+    (target, channels): (&Tap, &[usize]),
+    pushes: &[Push],
 ) -> Result<DeviceMemory<f32>, DeviceError> {
     let (shape, values) = (device.shape(target), device.values(target));
     let seed = device.alloc::<f32>(channels.len() * shape.len())?;
-    for (item, channel) in channels.iter().enumerate() {
+    for (item, (channel, push)) in channels.iter().zip(pushes).enumerate() {
         let part = |view| Argument::from(DeviceView::part(view, item * shape.len(), shape.len()));
-        let arguments = [part(values), part(seed.view()), shape.channels.into(), (*channel).into()];
-        device.launch(KERNELS, "write_ascent", shape.len(), &arguments)?;
+        let arguments = [
+            part(values),
+            part(seed.view()),
+            shape.channels.into(),
+            (*channel).into(),
+            Argument::Real(push.goal),
+            Argument::Real(push.specificity),
+        ];
+        device.launch(KERNELS, "write_push", shape.len(), &arguments)?;
     }
     Ok(seed)
 }

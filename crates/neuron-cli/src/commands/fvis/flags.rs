@@ -73,6 +73,16 @@ pub(crate) struct Args {
     /// more, the better [default: 1.25; inf with --objective activation or maco]
     #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf")], default_value_t = 1.25, hide_default_value = true, value_name = "X")]
     pub(super) activation_goal: f64,
+    /// How much the other channels are pushed down where the unit is active, for a picture that excites this unit more than
+    /// others [default: 0; 1 with --preset clear]
+    #[arg(
+        long,
+        default_value_if("preset", "clear", "1"),
+        default_value_t = 0.0,
+        hide_default_value = true,
+        value_name = "X"
+    )]
+    pub(super) specificity: f64,
     /// Range of factors by which the picture is enlarged in a step, at random [default: 1-1; 0.9-1.1 with --objective
     /// activation, 1-1.4 with maco]
     #[arg(long, default_value_ifs = [("objective", "maco", "1-1.4"), ("objective", "activation", "0.9-1.1")], default_value = "1-1", hide_default_value = true, value_name = "X-X", value_parser = factors)]
@@ -310,7 +320,8 @@ fn own_schedule(phases: &str, jitter: usize) -> anyhow::Result<Schedule> {
 fn activation_term(args: &Args) -> ActivationTerm {
     let counts = args.activation > 0.0 || Aim::from(args.objective) == Aim::Activation;
     let goal = (counts && args.activation_goal.is_finite()).then_some(args.activation_goal);
-    ActivationTerm { weight: args.activation, goal }
+    let specificity = if counts { args.specificity } else { 0.0 };
+    ActivationTerm { weight: args.activation, goal, specificity }
 }
 
 /// How far a step goes: in the network's units, or in those of what the picture is made of.

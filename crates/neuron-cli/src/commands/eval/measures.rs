@@ -162,7 +162,7 @@ impl Numbers<'_> {
         let of_set = of_unit.sets[self.set].as_ref()?;
         let is_first = |rank: usize| f64::from(u8::from(rank == 1));
         match measure {
-            Measure::ActivationRatio => self.activation(|found| found.max.ratio),
+            Measure::ActivationRatio => self.activation(|found| found.max.share()),
             Measure::ActivationPercentile => self.activation(|found| Some(found.max.percentile)),
             Measure::ZScore => self.in_general(|found| found.z_score),
             Measure::Rank => self.in_general(|found| found.rank as f64),

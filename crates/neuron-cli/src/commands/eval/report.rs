@@ -75,7 +75,7 @@ impl Report<'_> {
         lines.push(line("units", &|set| set.units.to_string()));
         lines.push(line("pictures", &|set| set.pictures.to_string()));
         for (at, measure) in self.measures.all.iter().enumerate() {
-            lines.push(line(&measure.name(), &|set| table::estimate(set.estimates[at].as_ref())));
+            lines.push(line(&measure.name(), &|set| table::estimate(set.estimates[at].as_ref(), set.units)));
         }
         lines
     }

@@ -23,15 +23,14 @@ pub(super) fn aligned(lines: &[Vec<String>]) -> String {
     text
 }
 
-/// A mean and its interval.
-pub(super) fn estimate(estimate: Option<&Estimate>) -> String {
-    match estimate {
-        None => "-".to_owned(),
-        Some(Estimate { mean, interval: None, .. }) => number(*mean),
-        Some(Estimate { mean, interval: Some(Interval { lower, upper }), .. }) => {
-            format!("{} [{}, {}]", number(*mean), number(*lower), number(*upper))
-        }
-    }
+/// A mean and its interval, and how many units say it, where not all of them do.
+pub(super) fn estimate(estimate: Option<&Estimate>, all: usize) -> String {
+    let Some(Estimate { mean, interval, units }) = estimate else { return "-".to_owned() };
+    let interval = interval.map_or_else(String::new, |Interval { lower, upper }| {
+        format!(" [{}, {}]", number(lower), number(upper))
+    });
+    let some = if *units < all { format!(" n={units}") } else { String::new() };
+    format!("{}{interval}{some}", number(*mean))
 }
 
 /// A number with about three digits that say something.
@@ -58,8 +57,8 @@ mod tests {
     fn numbers_have_three_digits() {
         assert_eq!([0.1234, -1.5, 12.345, 2047.6].map(number), ["0.123", "-1.50", "12.3", "2048"]);
         let one = Estimate { mean: 0.5, interval: None, units: 1 };
-        assert_eq!((estimate(Some(&one)), estimate(None)), ("0.500".to_owned(), "-".to_owned()));
+        assert_eq!((estimate(Some(&one), 3), estimate(None, 3)), ("0.500 n=1".to_owned(), "-".to_owned()));
         let many = Estimate { interval: Some(Interval { lower: 0.25, upper: 1.0 }), ..one };
-        assert_eq!(estimate(Some(&many)), "0.500 [0.250, 1.00]");
+        assert_eq!(estimate(Some(&many), 1), "0.500 [0.250, 1.00]");
     }
 }

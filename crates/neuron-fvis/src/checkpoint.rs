@@ -8,18 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::error::FvisError;
 use crate::item::{Item, Step};
 use crate::optimizer::Optimizer;
+use crate::parametrisation::Parametrisation;
 use crate::prior::PriorLoss;
 
 const FORMAT: &str = "neuron-fvis-checkpoint-2";
 
-/// The tensors that hold one picture's state each, `[items, height, width, 3]`, and how to reach them.
+/// A tensor that holds one picture's state, by its name, and how to reach it.
 type Field = (&'static str, fn(&mut Item) -> &mut Vec<f32>);
-const FIELDS: [Field; 4] = [
-    ("picture", |item| &mut item.picture),
-    ("gradient", |item| &mut item.gradient),
-    ("adam.mean", |item| &mut item.adam.mean),
-    ("adam.square", |item| &mut item.adam.square),
-];
+/// Those that have its size, `[items, height, width, 3]`.
+const OF_PICTURES: [Field; 2] =
+    [("picture", |item| &mut item.picture), ("gradient", |item| &mut item.gradient)];
+/// Those with a value for each number that it is made of: of pixels, again that size, else `[items, numbers]`.
+const OF_NUMBERS: [Field; 2] =
+    [("adam.mean", |item| &mut item.adam.mean), ("adam.square", |item| &mut item.adam.square)];
+/// These numbers, unless they are the pixels.
+const NUMBERS: Field = ("parameters", |item| &mut item.parameters);
 const HISTORY: &str = "history";
 /// Numbers of a step beside the layers' losses: the loss, three priors, the activation.
 const BESIDE_LAYERS: usize = 5;
@@ -57,12 +60,10 @@ impl Optimizer<'_> {
     /// `inputs` is what the run depends on beside its settings (the weights, the units and their references), in
     /// any words: [`Optimizer::restore`] compares them.
     pub fn checkpoint(&mut self, inputs: &str) -> Vec<u8> {
-        let (height, width) = self.settings().size;
-        let shape = vec![self.items.len(), height, width, 3];
         let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (name, field) in FIELDS {
+        for ((name, field), shape) in self.fields() {
             let values = self.items.iter_mut().flat_map(|item| field(item).iter());
-            tensors.push((name, Dtype::F32, shape.clone(), values.flat_map(|v| v.to_le_bytes()).collect()));
+            tensors.push((name, Dtype::F32, shape, values.flat_map(|v| v.to_le_bytes()).collect()));
         }
         let terms = self.objective().layers().len() + BESIDE_LAYERS;
         let history = self.items.iter().flat_map(|item| item.history.iter().flat_map(Step::numbers));
@@ -102,8 +103,8 @@ impl Optimizer<'_> {
         }
 
         let mut items = self.items.clone();
-        let len = self.settings().picture_len();
-        for (name, field) in FIELDS {
+        for ((name, field), shape) in self.fields() {
+            let len: usize = shape[1..].iter().product();
             let bytes = data(&file, name, Dtype::F32, items.len() * len * 4)?;
             for (item, bytes) in items.iter_mut().zip(bytes.chunks_exact(len * 4)) {
                 let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
@@ -118,10 +119,32 @@ impl Optimizer<'_> {
         for (at, item) in items.iter_mut().enumerate() {
             let numbers = &numbers[at * steps * terms..][..steps * terms];
             item.history = numbers.chunks_exact(terms).map(Step::from_numbers).collect();
+            if self.has_pixels() {
+                item.parameters.clone_from(&item.picture);
+            }
             item.adam.steps = phase_step.map_or(0, |(_, index)| index as i32 + 1);
         }
         (self.items, self.steps_done) = (items, steps);
         Ok(())
+    }
+
+    /// Whether a picture is made of its pixels.
+    fn has_pixels(&self) -> bool {
+        self.settings().parametrisation == Parametrisation::Pixels
+    }
+
+    /// Every tensor of the pictures, with its shape.
+    fn fields(&self) -> Vec<(Field, Vec<usize>)> {
+        let (height, width) = self.settings().size;
+        let of_pictures = vec![self.items.len(), height, width, 3];
+        let of_numbers = match self.has_pixels() {
+            true => of_pictures.clone(),
+            false => vec![self.items.len(), self.canvas.parameters()],
+        };
+        let numbers = (!self.has_pixels()).then_some(NUMBERS);
+        let of_pictures = OF_PICTURES.map(|field| (field, of_pictures.clone()));
+        let of_numbers = OF_NUMBERS.into_iter().chain(numbers).map(|field| (field, of_numbers.clone()));
+        of_pictures.into_iter().chain(of_numbers).collect()
     }
 
     fn described(&self) -> String {

@@ -2,6 +2,7 @@ use neuron_model::{
     Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Session, Tap, View,
 };
 
+use crate::activation_term::write_ascent;
 #[cfg(feature = "cuda")]
 use crate::cuda::{Comparison, DeviceMatching, Distribution, Matched};
 use crate::weighting::FeatureWeighting;
@@ -14,6 +15,9 @@ pub(crate) struct Features {
     /// Which channel of the target each item of the batch is about.
     channels: Vec<usize>,
     gradient: BackwardPass,
+    ascent: BackwardPass,
+    /// The gradient from before the target's own ReLU.
+    before_relu: Composite,
     #[cfg(feature = "cuda")]
     weighting: FeatureWeighting,
     #[cfg(feature = "cuda")]
@@ -112,6 +116,8 @@ impl Features {
             layers,
             channels: Vec::new(),
             gradient: BackwardPass::new(),
+            ascent: BackwardPass::new(),
+            before_relu: Composite::gradient_before_relu(network.graph(), target),
             #[cfg(feature = "cuda")]
             weighting,
             #[cfg(feature = "cuda")]
@@ -157,9 +163,12 @@ impl Features {
         images: &dyn Images,
         channels: &[usize],
         units: &[usize],
+        ascends: bool,
     ) -> Option<Result<Matched, ModelError>> {
-        let Self { forward, target, weighting, layers, on_device, .. } = self;
-        let comparison = Comparison { images, target, channels, units, weighting: *weighting, layers };
+        let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
+        let ascent = ascends.then_some(&*before_relu);
+        let comparison =
+            Comparison { images, target, channels, units, weighting: *weighting, layers, ascent };
         Some(on_device.compare(&mut forward.session_mut().on_device()?, &comparison))
     }
 
@@ -212,9 +221,37 @@ impl Features {
             gradient.seed(self.session(), tap, |seed| fill(self, layer, seed));
         }
         let image = self.network().graph().image_tap();
+        if self.layers.is_empty() {
+            // Nothing pulls.
+            gradient.seed(self.session(), &image, |_| {});
+        }
         let passed = gradient.run(self.session(), &Composite::gradient(), std::slice::from_ref(&image));
         self.gradient = gradient;
         passed?;
         Ok(self.gradient.signal(&image).expect("every layer lies above the image"))
+    }
+
+    /// The gradient of minus each item's unit with respect to the pixels: of the soft maximum over positions, taken before
+    /// the unit's own ReLU, so that a silent unit has one as well.
+    ///
+    /// # Shapes
+    /// * returns: `[batch, height, width, 3]`
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn ascend(&mut self) -> Result<&[f32], ModelError> {
+        let mut ascent = std::mem::take(&mut self.ascent);
+        let map = self.session().map(&self.target).expect("the features' session keeps its taps");
+        ascent.seed(self.session(), &self.target, |seed| {
+            let items = seed.chunks_exact_mut(map.item_len()).zip(map.data.chunks_exact(map.item_len()));
+            for ((seed, values), channel) in items.zip(&self.channels) {
+                write_ascent(values, (map.channels, *channel), seed);
+            }
+        });
+        let image = self.network().graph().image_tap();
+        let passed = ascent.run(self.session(), &self.before_relu, std::slice::from_ref(&image));
+        self.ascent = ascent;
+        passed?;
+        Ok(self.ascent.signal(&image).expect("every layer lies above the image"))
     }
 }

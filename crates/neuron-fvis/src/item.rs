@@ -2,10 +2,12 @@ use serde::Serialize;
 
 use crate::adam::Adam;
 use crate::objective::ItemDistance;
+use crate::parametrisation::Canvas;
 use crate::prior::PriorLoss;
 use crate::schedule::Phase;
 use crate::settings::Settings;
 use crate::view::View;
+use crate::warp::Warp;
 
 /// One picture in the making.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Item {
     pub gradient: Vec<f32>,
     /// What every step so far has found.
     pub history: Vec<Step>,
+    /// What the picture is made of.
+    pub(crate) parameters: Vec<f32>,
     pub(crate) adam: Adam,
 }
 
@@ -41,6 +45,7 @@ pub struct Step {
 pub(crate) struct FeatureStep<'a> {
     /// How the network saw the picture, and what it saw.
     pub(crate) view: &'a View,
+    pub(crate) warp: Option<Warp>,
     pub(crate) seen: &'a [f32],
     pub(crate) view_width: usize,
     /// The gradient of the features' loss with respect to what was seen.
@@ -49,10 +54,17 @@ pub(crate) struct FeatureStep<'a> {
 }
 
 impl Item {
-    pub(crate) fn new(unit: usize, copy: usize, start: Vec<f32>) -> Self {
-        let len = start.len();
-        let (gradient, adam) = (vec![0.0; len], Adam::new(len));
-        Self { unit, copy, picture: start, gradient, history: Vec::new(), adam }
+    pub(crate) fn new(
+        unit: usize,
+        copy: usize,
+        parameters: Vec<f32>,
+        canvas: &dyn Canvas,
+        len: usize,
+    ) -> Self {
+        let mut picture = vec![0.0; len];
+        canvas.draw(&parameters, &mut picture);
+        let (gradient, adam) = (vec![0.0; len], Adam::new(parameters.len()));
+        Self { unit, copy, picture, gradient, history: Vec::new(), parameters, adam }
     }
 
     /// Completes the loss and its gradient with the priors, and moves the picture.
@@ -60,10 +72,10 @@ impl Item {
         &mut self,
         features: FeatureStep<'_>,
         settings: &Settings,
-        phase: &Phase,
-        learning_rate: f64,
+        (phase, learning_rate): (&Phase, f64),
+        canvas: &dyn Canvas,
     ) {
-        let FeatureStep { view, seen, view_width, gradient, distance } = features;
+        let FeatureStep { view, warp, seen, view_width, gradient, distance } = features;
         let ItemDistance { layers, weighted, activation } = distance;
         let mut seen_gradient = gradient.to_vec();
         let priors = settings.priors.add_gradient(seen, view_width, &mut seen_gradient);
@@ -72,21 +84,21 @@ impl Item {
 
         let mut gradient = vec![0.0; self.picture.len()];
         view.pull_back(&seen_gradient, &mut gradient);
-        self.gradient.iter_mut().zip(&gradient).for_each(|(sum, gradient)| *sum += gradient.abs());
-        self.adam.step(learning_rate, phase.betas, &gradient, &mut self.picture);
-        if phase.clamp {
-            for pixel in self.picture.chunks_exact_mut(3) {
-                let range = settings.pixels.lowest.iter().zip(&settings.pixels.highest);
-                pixel
-                    .iter_mut()
-                    .zip(range)
-                    .for_each(|(value, (low, high))| *value = value.clamp(*low, *high));
-            }
+        if let Some(warp) = warp {
+            warp.pull_back(&gradient.clone(), &mut gradient);
         }
+        self.gradient.iter_mut().zip(&gradient).for_each(|(sum, gradient)| *sum += gradient.abs());
+        let mut pulled = vec![0.0; self.parameters.len()];
+        canvas.pull_back(&self.parameters, &gradient, &mut pulled);
+        self.adam.step(learning_rate, phase.betas, &pulled, &mut self.parameters);
+        if phase.clamp {
+            canvas.confine(&mut self.parameters);
+        }
+        canvas.draw(&self.parameters, &mut self.picture);
     }
 
     /// Forgets the past gradients, for another phase.
     pub(crate) fn forget(&mut self) {
-        self.adam = Adam::new(self.picture.len());
+        self.adam = Adam::new(self.parameters.len());
     }
 }

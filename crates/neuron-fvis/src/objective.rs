@@ -1,24 +1,26 @@
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use neuron_model::{ByteImages, ChannelsLast, Images, Network, Tap};
 
+use crate::activation_term::ActivationTerm;
+use crate::aim::Aim;
+use crate::anchor::Anchor;
 #[cfg(feature = "cuda")]
-use crate::cuda::{Distribution, Matched};
+use crate::cuda::Matched;
 use crate::error::FvisError;
-use crate::features::{FeatureMap, Features};
-use crate::matching::{self, Matching};
-use crate::planes::{self, BLOCK};
+use crate::features::Features;
+use crate::layer_target::{LayerTarget, Sum};
+use crate::planes;
 use crate::weighting::FeatureWeighting;
-
-/// Keeps the divisor off zero where all channels are equally relevant.
-const EPSILON: f64 = 1e-6;
 
 /// What a picture of each unit is measured against, and how.
 ///
+/// This is [`Aim::Vital`]; [`Objective::with_aim`] chooses another.
+///
 /// The relevant features of a layer are `S = A * F`, its features times the unit's relevance in them, scaled to
 /// 0..1 by channel. For a unit's references, `t[c, r]` is the mean of the r-th smallest value of `S[c]`, and `w[c]` the
-/// mean importance of the channel; without relevance ([`FeatureWeighting::None`]), `A` and `w` are 1. A picture's loss at the layer is the mean over channels and positions of
-/// `w[c] * (S[c, i] - t[c, rank of i])^2`.
+/// mean importance of the channel; without relevance ([`FeatureWeighting::None`]), `A` and `w` are 1. A
+/// picture's loss at the layer is the mean over channels and positions of `w[c] * (S[c, i] - t[c, rank of i])^2`.
 pub struct Objective {
     features: Features,
     /// How much each layer counts.
@@ -27,18 +29,14 @@ pub struct Objective {
     units: Vec<usize>,
     /// For each unit, what its references have at each layer.
     targets: Vec<Vec<LayerTarget>>,
-    /// With respect to the pictures that a GPU compared last.
-    #[cfg(feature = "cuda")]
+    aim: Aim,
+    term: ActivationTerm,
+    /// Of [`Aim::Accentuation`], for each picture and layer.
+    anchors: Vec<Vec<Anchor>>,
+    /// For each unit, the mean of its greatest activations on the references.
+    activations: Vec<f64>,
+    /// With respect to the pictures that were compared last.
     gradient: Vec<f32>,
-}
-
-/// What a unit's references have in common at one layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerTarget {
-    /// Mean over the references of the r-th smallest relevant feature, `[channels, positions]`.
-    pub sorted: Vec<f32>,
-    /// Mean over the references of each channel's importance, `[channels]`.
-    pub importance: Vec<f64>,
 }
 
 /// How far some pictures are from their targets, and where to move their pixels.
@@ -80,9 +78,41 @@ impl Objective {
             weights,
             units: units.to_vec(),
             targets: Vec::new(),
-            #[cfg(feature = "cuda")]
+            aim: Aim::default(),
+            term: ActivationTerm::default(),
+            anchors: Vec::new(),
+            activations: Vec::new(),
             gradient: Vec::new(),
         })
+    }
+
+    /// The same objective with another aim, and a term that raises the units' activations.
+    ///
+    /// [`Aim::Activation`] wants no layers, [`Aim::Accentuation`] an [anchor](Objective::anchor).
+    #[must_use]
+    pub fn with_aim(self, aim: Aim, term: ActivationTerm) -> Self {
+        Self { aim, term, ..self }
+    }
+
+    /// Measures pictures whose features those should keep that are compared next, each its own.
+    ///
+    /// # Shapes
+    /// * `pictures`: `[batch, height, width, 3]`, normalised
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn anchor(&mut self, pictures: &[f32], (height, width): (usize, usize)) -> Result<(), FvisError> {
+        let pictures = ChannelsLast::new(pictures, height, width);
+        self.features.run(&pictures, &vec![self.units[0]; pictures.count()])?;
+        let layers = |item| (0..self.weights.len()).map(move |layer| (item, layer));
+        let anchor = |(item, layer)| Anchor::new(self.features.map(item, layer));
+        self.anchors = (0..pictures.count()).map(|item| layers(item).map(anchor).collect()).collect();
+        Ok(())
+    }
+
+    /// Whether the units' own gradients are a part of it.
+    fn ascends(&self) -> bool {
+        self.aim == Aim::Activation || self.term.is_there()
     }
 
     /// The network that is looked into.
@@ -125,6 +155,7 @@ impl Objective {
     ) -> Result<(), FvisError> {
         assert_eq!(references.len(), self.units.len(), "references for each unit");
         self.targets.clear();
+        self.activations.clear();
         let mut before = 0;
         for (unit, images) in self.units.clone().into_iter().zip(references) {
             let count = images.count();
@@ -132,17 +163,20 @@ impl Objective {
                 let tap = self.features.target().name.clone();
                 return Err(FvisError::NoReferences { tap, channel: unit });
             }
-            let mut sums = Vec::new();
+            let (mut sums, mut activation) = (Vec::new(), 0.0);
             for first in (0..count).step_by(at_once) {
                 let part = Part { images: *images, first, count: at_once.min(count - first) };
                 self.features.run(&part, &vec![unit; part.count])?;
                 self.check_references(unit, first, part.count)?;
                 self.add_references(part.count, &mut sums);
+                activation +=
+                    (0..part.count).map(|item| f64::from(self.features.activation(item))).sum::<f64>();
                 if on_images(before + first + part.count).is_break() {
                     return Err(FvisError::Stopped);
                 }
             }
             before += count;
+            self.activations.push(activation / count as f64);
             self.targets.push(sums.into_iter().map(|sum: Sum| sum.mean(count)).collect());
         }
         #[cfg(feature = "cuda")]
@@ -191,7 +225,7 @@ impl Objective {
         let channels: Vec<usize> = units.iter().map(|unit| self.units[*unit]).collect();
         let pictures = ChannelsLast::new(pictures, height, width);
         #[cfg(feature = "cuda")]
-        if let Some(matched) = self.features.matched(&pictures, &channels, units) {
+        if let Some(matched) = self.features.matched(&pictures, &channels, units, self.ascends()) {
             return Ok(self.distance(matched?, units));
         }
         self.compare_here(&pictures, &channels, units)
@@ -204,26 +238,62 @@ impl Objective {
         channels: &[usize],
         units: &[usize],
     ) -> Result<Distance<'_>, FvisError> {
-        let Self { features, weights, targets, .. } = self;
+        let ascends = self.ascends();
+        let Self { features, weights, targets, anchors, gradient, .. } = self;
         features.run(pictures, channels)?;
         let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
         let mut losses = vec![vec![0.0; weights.len()]; units.len()];
         let mut planes = Vec::new();
-        let gradient = features.pull_back(|features, layer, seed| {
+        let of_features = features.pull_back(|features, layer, seed| {
             let item_len = seed.len() / units.len();
             planes.resize(item_len, 0.0);
             for (item, seed) in seed.chunks_exact_mut(item_len).enumerate() {
-                let (map, target) = (features.map(item, layer), &targets[units[item]][layer]);
-                losses[item][layer] = features.network().install(|| {
-                    let loss = target.distance(map, weights[layer], &mut planes);
-                    planes::scatter(&planes, map.channels, seed);
-                    loss
+                let map = features.map(item, layer);
+                losses[item][layer] = features.network().install(|| match anchors.get(item) {
+                    Some(anchors) => anchors[layer].distance(map, weights[layer], seed),
+                    None => {
+                        let loss = targets[units[item]][layer].distance(map, weights[layer], &mut planes);
+                        planes::scatter(&planes, map.channels, seed);
+                        loss
+                    }
                 });
             }
         })?;
-        let items = losses.into_iter().zip(activations);
-        let items = items.map(|(layers, activation)| ItemDistance::new(layers, weights, activation));
-        Ok(Distance { items: items.collect(), gradient })
+        gradient.clear();
+        gradient.extend_from_slice(of_features);
+        if ascends {
+            let ascent = self.features.ascend()?.to_vec();
+            self.add_ascent(&ascent, &activations, units);
+        }
+        Ok(Distance { items: self.items(losses, &activations, units), gradient: &self.gradient })
+    }
+
+    /// Adds the gradients of minus the units to those of the features.
+    fn add_ascent(&mut self, ascent: &[f32], activations: &[f64], units: &[usize]) {
+        let item_len = self.gradient.len() / units.len();
+        let items = self.gradient.chunks_exact_mut(item_len).zip(ascent.chunks_exact(item_len));
+        for ((gradient, ascent), (activation, unit)) in items.zip(activations.iter().zip(units)) {
+            let reached = (*activation, self.activations[*unit]);
+            match self.aim {
+                Aim::Activation => self.term.write_alone(gradient, ascent, reached),
+                Aim::Vital | Aim::Accentuation => self.term.add(gradient, ascent, reached),
+            }
+        }
+    }
+
+    /// What is said of each picture.
+    fn items(&self, losses: Vec<Vec<f64>>, activations: &[f64], units: &[usize]) -> Vec<ItemDistance> {
+        let item = |(layers, (activation, unit)): (Vec<f64>, (&f64, &usize))| {
+            let item = ItemDistance::new(layers, &self.weights, *activation);
+            match self.aim {
+                Aim::Activation => {
+                    let weighted = -activation * ActivationTerm::unit_of(self.activations[*unit]);
+                    ItemDistance { weighted, ..item }
+                }
+                Aim::Vital | Aim::Accentuation => item,
+            }
+        };
+        losses.into_iter().zip(activations.iter().zip(units)).map(item).collect()
     }
 }
 
@@ -242,18 +312,22 @@ impl Objective {
 
     /// What a GPU's comparison says of each picture.
     fn distance(&mut self, matched: Matched, units: &[usize]) -> Distance<'_> {
-        let Matched { sums, activations, gradient } = matched;
+        let Matched { sums, activations, gradient, ascent } = matched;
         self.gradient = gradient;
-        let item = |(item, (unit, activation)): (usize, (&usize, f32))| {
+        let activations: Vec<f64> = activations.into_iter().map(f64::from).collect();
+        if let Some(ascent) = ascent {
+            self.add_ascent(&ascent, &activations, units);
+        }
+        let losses = |(item, unit): (usize, &usize)| {
             let targets = self.targets[*unit].iter().zip(&sums);
             let losses = targets.map(|(target, sums)| {
                 let channels = target.importance.len();
                 target.loss(&sums[item * channels..][..channels])
             });
-            ItemDistance::new(losses.collect(), &self.weights, activation.into())
+            losses.collect()
         };
-        let items = units.iter().zip(activations).enumerate().map(item).collect();
-        Distance { items, gradient: &self.gradient }
+        let losses = units.iter().enumerate().map(losses).collect();
+        Distance { items: self.items(losses, &activations, units), gradient: &self.gradient }
     }
 }
 
@@ -264,53 +338,11 @@ impl ItemDistance {
     }
 }
 
-impl LayerTarget {
-    /// The loss of one item; `gradient` becomes that of `weight` times it, with respect to the features.
-    ///
-    /// # Shapes
-    /// * `gradient`: `[channels, positions]`
-    fn distance(&self, map: FeatureMap<'_>, weight: f64, gradient: &mut [f32]) -> f64 {
-        let channels = map.channels;
-        let positions = map.values.len() / channels;
-        let scales = self.scales(weight);
-        let mut sums = vec![0.0; channels];
-        let blocks = gradient.chunks_mut(BLOCK * positions).zip(sums.chunks_mut(BLOCK));
-        neuron_threads::for_each_with(Channels::default, blocks, |scratch, block, (gradient, sums)| {
-            scratch.gather(map, block * BLOCK, sums.len());
-            let rows = gradient.chunks_exact_mut(positions).zip(sums).enumerate();
-            for (index, (gradient, sum)) in rows {
-                let channel = block * BLOCK + index;
-                let target = &self.sorted[channel * positions..][..positions];
-                *sum = scratch.distance(index, target, scales[channel], gradient);
-            }
-        });
-        self.loss(&sums)
-    }
-
-    /// What a layer's features are matched to on a GPU where its loss counts `weight`.
-    #[cfg(feature = "cuda")]
-    fn distribution(&self, weight: f64) -> Distribution<'_> {
-        Distribution { sorted: &self.sorted, scale: self.scales(weight) }
-    }
-
-    /// The factor of each channel's gradient where the loss counts `weight`.
-    fn scales(&self, weight: f64) -> Vec<f32> {
-        let len = self.sorted.len() as f64;
-        self.importance.iter().map(|importance| (weight * importance / len) as f32).collect()
-    }
-
-    /// The loss for each channel's sum of squared differences; in one order of summation, whatever the threads.
-    fn loss(&self, sums: &[f64]) -> f64 {
-        let weighted = self.importance.iter().zip(sums).map(|(importance, sum)| importance * sum);
-        weighted.sum::<f64>() / self.sorted.len() as f64
-    }
-}
-
 /// Some of a range of images.
-struct Part<'a> {
-    images: &'a dyn Images,
-    first: usize,
-    count: usize,
+pub(crate) struct Part<'a> {
+    pub(crate) images: &'a dyn Images,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
 }
 
 impl Images for Part<'_> {
@@ -328,136 +360,5 @@ impl Images for Part<'_> {
 
     fn bytes(&self) -> Option<ByteImages<'_>> {
         Some(self.images.bytes()?.slice(self.first..self.first + self.count))
-    }
-}
-
-/// Sums over references at one layer.
-struct Sum {
-    sorted: Vec<f64>,
-    importance: Vec<f64>,
-}
-
-impl Sum {
-    fn new(map: FeatureMap<'_>) -> Self {
-        Self { sorted: vec![0.0; map.values.len()], importance: vec![0.0; map.channels] }
-    }
-
-    fn add(&mut self, map: FeatureMap<'_>) {
-        let positions = map.values.len() / map.channels;
-        let mut strongest = vec![0.0; map.channels];
-        let blocks = self.sorted.chunks_mut(BLOCK * positions).zip(strongest.chunks_mut(BLOCK));
-        neuron_threads::for_each_with(Channels::default, blocks, |scratch, block, (sums, strongest)| {
-            scratch.gather(map, block * BLOCK, strongest.len());
-            for (index, (sums, strongest)) in sums.chunks_exact_mut(positions).zip(strongest).enumerate() {
-                *strongest = scratch.strongest(index);
-                sums.iter_mut().zip(scratch.sorted(index)).for_each(|(sum, value)| *sum += f64::from(value));
-            }
-        });
-        let (lowest, highest) = matching::range(&strongest);
-        let (lowest, highest) = (f64::from(lowest), f64::from(highest));
-        for (sum, strongest) in self.importance.iter_mut().zip(&strongest) {
-            *sum += match map.relevance {
-                None => 1.0,
-                Some(_) => (f64::from(*strongest) - lowest) / (highest - lowest + EPSILON),
-            };
-        }
-    }
-
-    fn mean(self, count: usize) -> LayerTarget {
-        let mean = |sum: f64| sum / count as f64;
-        LayerTarget {
-            sorted: self.sorted.into_iter().map(|sum| mean(sum) as f32).collect(),
-            importance: self.importance.into_iter().map(mean).collect(),
-        }
-    }
-}
-
-/// The planes of some neighbouring channels, and the memory for the work on them.
-#[derive(Default)]
-struct Channels {
-    features: Vec<f32>,
-    /// Where it weighs the features.
-    relevance: Option<Vec<f32>>,
-    matching: Matching,
-    positions: usize,
-}
-
-impl Channels {
-    fn gather(&mut self, map: FeatureMap<'_>, first: usize, count: usize) {
-        self.positions = map.values.len() / map.channels;
-        let len = count * self.positions;
-        let gather = |values: &[f32], planes: &mut Vec<f32>| {
-            planes.resize(len, 0.0);
-            planes::gather(values, map.channels, first..first + count, planes);
-        };
-        gather(map.values, &mut self.features);
-        match map.relevance {
-            None => self.relevance = None,
-            Some(relevance) => gather(relevance, self.relevance.get_or_insert_default()),
-        }
-    }
-
-    fn range(&self, index: usize) -> Range<usize> {
-        index * self.positions..(index + 1) * self.positions
-    }
-
-    /// The largest relevance of a channel; 0 without relevance.
-    fn strongest(&self, index: usize) -> f32 {
-        self.relevance.as_ref().map_or(0.0, |relevance| matching::range(&relevance[self.range(index)]).1)
-    }
-
-    fn sorted(&mut self, index: usize) -> impl Iterator<Item = f32> {
-        let range = self.range(index);
-        let relevance = self.relevance.as_ref().map(|relevance| &relevance[range.clone()]);
-        self.matching.sorted(&self.features[range], relevance)
-    }
-
-    fn distance(&mut self, index: usize, target: &[f32], scale: f32, gradient: &mut [f32]) -> f64 {
-        let range = self.range(index);
-        let relevance = self.relevance.as_ref().map(|relevance| &relevance[range.clone()]);
-        self.matching.distance(&self.features[range], relevance, target, scale, gradient)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Two channels at three positions, of two references.
-    const FEATURES: [[f32; 6]; 2] = [[3.0, -1.0, 1.0, 0.0, 2.0, 5.0], [7.0, 2.0, 0.0, 1.0, -4.0, 3.0]];
-
-    fn target(relevance: Option<&[f32]>) -> LayerTarget {
-        let map = |values| FeatureMap { channels: 2, values, relevance };
-        let mut sum = Sum::new(map(&FEATURES[0]));
-        FEATURES.iter().for_each(|values| sum.add(map(values)));
-        sum.mean(2)
-    }
-
-    #[test]
-    fn targets_of_plain_features_are_means_of_what_is_sorted() {
-        // Channel 0: 1, 2, 3 and -4, 0, 7; channel 1: -1, 0, 5 and 1, 2, 3.
-        let found = target(None);
-        assert_eq!(found.sorted, [-1.5, 1.0, 5.0, 0.0, 1.0, 4.0]);
-        assert_eq!(found.importance, [1.0, 1.0]);
-    }
-
-    #[test]
-    fn a_loss_of_plain_features_by_hand() {
-        let target = target(None);
-        let map = FeatureMap { channels: 2, values: &FEATURES[0], relevance: None };
-        let mut gradient = [0.0; 6];
-        let loss = target.distance(map, 3.0, &mut gradient);
-        // Channel 0: 1, 2, 3 against -1.5, 1, 5; channel 1: -1, 0, 5 against 0, 1, 4.
-        assert_eq!(loss, (6.25 + 1.0 + 4.0 + 1.0 + 1.0 + 1.0) / 6.0);
-        // 3 / 6 times twice the differences, where each value lies.
-        assert_eq!(gradient, [-2.0, 2.5, 1.0, -1.0, -1.0, 1.0]);
-    }
-
-    #[test]
-    fn relevance_decides_the_importance_of_channels() {
-        // The strongest of channel 0 is 4, of channel 1 it is 2.
-        let found = target(Some(&[0.0, 2.0, 4.0, 1.0, 1.0, 0.0]));
-        assert!((found.importance[0] - 1.0).abs() < 1e-6 && found.importance[1] == 0.0, "{found:?}");
-        assert_ne!(found.sorted, target(None).sorted);
     }
 }

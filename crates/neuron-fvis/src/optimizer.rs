@@ -3,13 +3,16 @@ use std::time::{Duration, Instant};
 
 use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
 
+use crate::aim::Aim;
 use crate::error::FvisError;
 use crate::item::{FeatureStep, Item};
 use crate::objective::Objective;
+use crate::parametrisation::Canvas;
 use crate::random;
 use crate::schedule::Phase;
 use crate::settings::{Settings, Start, Unit};
 use crate::view::{Shift, View};
+use crate::warp::Warp;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,9 @@ pub struct Optimizer<'r> {
     /// The phase for whose size of pictures the objective has measured the references.
     measured: Option<usize>,
     offsets: Vec<(isize, isize)>,
+    pub(crate) canvas: Box<dyn Canvas>,
+    /// The picture that is accentuated, if one is.
+    anchor: Option<Vec<f32>>,
     /// Pictures at once: as the settings say, or fewer if they did not fit into memory.
     at_once: usize,
     pub(crate) items: Vec<Item>,
@@ -80,22 +86,32 @@ impl<'r> Optimizer<'r> {
         settings.check()?;
         let settings = Settings { layer_weights: settings.layer_weights.resolved(network)?, ..settings };
         units.iter().try_for_each(|unit| unit.check(target, settings.size))?;
-        let layers = settings.layer_weights.below(network, target)?;
+        let layers = match settings.aim {
+            Aim::Activation => Vec::new(),
+            Aim::Vital | Aim::Accentuation => settings.layer_weights.below(network, target)?,
+        };
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
-        let objective = Objective::new(network, target, &channels, settings.method, layers)?;
+        let objective = Objective::new(network, target, &channels, settings.weighting(), layers)?
+            .with_aim(settings.aim, settings.activation);
 
         let at_once = settings.at_once;
-        let starts = starts(&settings, start.pictures)?;
+        let canvas = settings.parametrisation.canvas(settings.size, settings.pixels);
+        let anchor = anchor(&settings, start.pictures.as_deref(), network)?;
+        let starts = starts(&settings, start.pictures, &*canvas)?;
         let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
-        let items = pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone())).collect();
+        let len = settings.picture_len();
+        let items =
+            pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone(), &*canvas, len)).collect();
         Ok(Self {
             settings,
             units,
             objective,
             measured: None,
             offsets: start.offsets,
+            canvas,
+            anchor,
             at_once,
             items,
             steps_done: 0,
@@ -190,25 +206,31 @@ impl<'r> Optimizer<'r> {
 
     /// One step of some of the pictures. Moves none of them if the network fails.
     fn move_items(&mut self, items: &mut [Item], phase: &Phase, learning_rate: f64) -> Result<(), FvisError> {
-        let views: Vec<View> = items.iter().map(|item| self.view(item, phase)).collect();
-        let Self { settings, objective, seen, .. } = self;
+        let views: Vec<(View, Option<Warp>)> =
+            items.iter().map(|item| (self.view(item, phase), self.warp(item))).collect();
+        let Self { settings, objective, seen, canvas, anchor, .. } = self;
         let (height, width) = View::size(settings.size, phase.pooling);
         let len = 3 * height * width;
         seen.resize(items.len() * len, 0.0);
         let network = objective.network().clone();
-        network.install(|| {
-            let seen = seen.chunks_exact_mut(len).zip(&views).zip(&*items);
-            neuron_threads::for_each(seen, |_, ((seen, view), item)| view.write(&item.picture, seen));
-        });
+        if let Some(anchor) = anchor {
+            // Seen as the pictures are, so that only what was changed makes a difference.
+            let anchors = views.iter().map(|view| (view, &anchor[..]));
+            network.install(|| write_views(anchors, seen, len));
+            objective.anchor(seen, (height, width))?;
+        }
+        let pictures = views.iter().zip(&*items).map(|(view, item)| (view, &item.picture[..]));
+        network.install(|| write_views(pictures, seen, len));
 
         let units: Vec<usize> = items.iter().map(|item| item.unit).collect();
         let distance = objective.compare(seen, (height, width), &units)?;
         let parts = seen.chunks_exact(len).zip(distance.gradient.chunks_exact(len));
         let parts = parts.zip(&views).zip(distance.items).zip(&mut *items);
         network.install(|| {
-            neuron_threads::for_each(parts, |_, ((((seen, gradient), view), distance), item)| {
-                let features = FeatureStep { view, seen, view_width: width, gradient, distance };
-                item.descend(features, settings, phase, learning_rate);
+            neuron_threads::for_each(parts, |_, ((((seen, gradient), (view, warp)), distance), item)| {
+                let warp = *warp;
+                let features = FeatureStep { view, warp, seen, view_width: width, gradient, distance };
+                item.descend(features, settings, (phase, learning_rate), &**canvas);
             });
         });
         self.check_losses(items)
@@ -220,6 +242,12 @@ impl<'r> Optimizer<'r> {
         let random = random::shift(seed, item.copy, self.steps_done, phase.jitter_px);
         let (down, right) = self.offsets.get(self.steps_done).copied().unwrap_or((random.down, random.right));
         View::new(size, phase.pooling, Shift { down, right, mirrored: mirror && random.mirrored })
+    }
+
+    /// How a picture is turned and enlarged in this step, before it is moved.
+    fn warp(&self, item: &Item) -> Option<Warp> {
+        let Settings { seed, transforms, size, .. } = self.settings;
+        transforms.at(random::shares(seed, item.copy, self.steps_done), size)
     }
 
     fn measure_references(
@@ -257,11 +285,55 @@ impl<'r> Optimizer<'r> {
     }
 }
 
-/// The start of each copy.
-fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>, FvisError> {
+/// Writes what the network sees of some pictures, `len` values of each.
+fn write_views<'a>(
+    pictures: impl Iterator<Item = (&'a (View, Option<Warp>), &'a [f32])>,
+    seen: &mut [f32],
+    len: usize,
+) {
+    let parts = seen.chunks_exact_mut(len).zip(pictures);
+    neuron_threads::for_each(parts, |_, (seen, ((view, warp), picture))| match warp {
+        None => view.write(picture, seen),
+        Some(warp) => {
+            let mut warped = vec![0.0; picture.len()];
+            warp.write(picture, &mut warped);
+            view.write(&warped, seen);
+        }
+    });
+}
+
+/// The picture that is accentuated: the start of all copies.
+fn anchor(
+    settings: &Settings,
+    start: Option<&[f32]>,
+    network: &Network,
+) -> Result<Option<Vec<f32>>, FvisError> {
+    if settings.aim != Aim::Accentuation {
+        return Ok(None);
+    }
+    let wrong =
+        |value: &str, expected| FvisError::Setting { setting: "aim", value: value.to_owned(), expected };
+    if !network.device().is_cpu() {
+        return Err(wrong("accentuation", "vital or activation: on a GPU, no other has a kernel"));
+    }
+    let mut copies = start.unwrap_or_default().chunks_exact(settings.picture_len());
+    match copies.next() {
+        None => Err(wrong("accentuation", "a start picture: the one that is accentuated")),
+        Some(first) if copies.all(|copy| copy == first) => Ok(Some(first.to_vec())),
+        Some(_) => Err(wrong("accentuation", "one start picture for all copies")),
+    }
+}
+
+/// What the start of each copy is made of.
+fn starts(
+    settings: &Settings,
+    given: Option<Vec<f32>>,
+    canvas: &dyn Canvas,
+) -> Result<Vec<Vec<f32>>, FvisError> {
     let (copies, len) = (settings.copies, settings.picture_len());
     let Some(given) = given else {
-        return Ok((0..copies).map(|copy| random::normal(settings.seed, copy, len)).collect());
+        let normal = |copy| random::normal(settings.seed, copy, canvas.parameters());
+        return Ok((0..copies).map(|copy| canvas.start(normal(copy))).collect());
     };
     if given.len() != copies * len {
         return Err(FvisError::Length { tensor: "the start", expected: copies * len, found: given.len() });
@@ -269,7 +341,7 @@ fn starts(settings: &Settings, given: Option<Vec<f32>>) -> Result<Vec<Vec<f32>>,
     if let Some(place) = first_not_finite(&given) {
         return Err(FvisError::StartNotFinite { place, value: given[place] });
     }
-    Ok(given.chunks_exact(len).map(<[f32]>::to_vec).collect())
+    Ok(given.chunks_exact(len).map(|picture| canvas.of_picture(picture)).collect())
 }
 
 /// Images at the size of a phase.

@@ -11,6 +11,8 @@ use crate::view::Shift;
 
 /// Words of a ChaCha block: each step of the jitter has a block of its own, so that a resumed run needs no state.
 const BLOCK_WORDS: u128 = 16;
+/// Word of a step's block from which its other numbers come, behind those of the jitter.
+const BEHIND_JITTER: u128 = 8;
 /// Bit of the word that decides on a flip.
 const FLIP: u32 = 1 << 31;
 
@@ -50,6 +52,13 @@ pub(crate) fn shift(seed: u64, copy: usize, step: usize, jitter_px: usize) -> Sh
     let mut along = || uniform(&mut rng, 2 * jitter_px as u32 + 1) as isize - jitter_px as isize;
     let (down, right) = (along(), along());
     Shift { down, right, mirrored }
+}
+
+/// Two uniform numbers of 0 to 1 of a step: its block's ninth and tenth word, plus one half, by 2^32.
+pub(crate) fn shares(seed: u64, copy: usize, step: usize) -> [f64; 2] {
+    let mut rng = stream(seed, 2 * copy as u64 + 1);
+    rng.set_word_pos(step as u128 * BLOCK_WORDS + BEHIND_JITTER);
+    [0; 2].map(|_| (f64::from(rng.next_u32()) + 0.5) * 2f64.powi(-32))
 }
 
 /// A uniform integer below `count`: a word modulo `count`, where words that would favour the small ones are left out.
@@ -107,5 +116,10 @@ mod tests {
         assert_ne!(normal(0, 0, 4), normal(0, 1, 4));
         assert_ne!(shift(0, 0, 0, 1000), shift(0, 0, 1, 1000));
         assert_eq!(shift(7, 1, 3, 30), shift(7, 1, 3, 30));
+        assert_eq!(shares(7, 1, 3), shares(7, 1, 3));
+        assert!(
+            shares(7, 1, 3) != shares(7, 1, 4)
+                && shares(7, 1, 3).iter().all(|share| (0.0..1.0).contains(share))
+        );
     }
 }

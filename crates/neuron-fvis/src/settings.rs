@@ -1,21 +1,39 @@
 use neuron_model::{Images, PixelRange, Tap};
 use serde::Serialize;
 
+use crate::activation_term::ActivationTerm;
+use crate::aim::Aim;
 use crate::error::FvisError;
 use crate::layer_weights::LayerWeights;
+use crate::parametrisation::Parametrisation;
 use crate::prior::ImagePriors;
 use crate::schedule::{Phase, Schedule};
+use crate::warp::Transforms;
 use crate::weighting::FeatureWeighting;
 
 /// How pictures are optimised.
+///
+/// As JSON, what the published method does not know is left out unless it is used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
+    /// What pictures are optimised towards. Default: the distributions of their references' features.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aim: Aim,
     /// How much each feature counts. Default: by its relevance, found by LRP.
     pub method: FeatureWeighting,
     /// How much the features of each layer count. Default: what is usual for the network's family.
     pub layer_weights: LayerWeights,
     /// Weight of all features together. Default 1.
     pub feature_weight: f64,
+    /// The units' own activations as a part of what is optimised. Default: they are not.
+    #[serde(skip_serializing_if = "is_default")]
+    pub activation: ActivationTerm,
+    /// What the pictures are made of. Default: pixels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub parametrisation: Parametrisation,
+    /// How pictures are turned and enlarged before the network sees them, beside the jitter. Default: not at all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transforms: Transforms,
     /// What natural pictures are like.
     pub priors: ImagePriors,
     /// What is done in which order. Default: 2000 steps at full size with a jitter of 30 pixels.
@@ -37,13 +55,21 @@ pub struct Settings {
     pub at_once: usize,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let full = Phase { steps: 2000, pooling: 1, jitter_px: 30, betas: (0.5, 0.9), clamp: true };
         Self {
+            aim: Aim::default(),
             method: FeatureWeighting::default(),
             layer_weights: LayerWeights::default(),
             feature_weight: 1.0,
+            activation: ActivationTerm::default(),
+            parametrisation: Parametrisation::default(),
+            transforms: Transforms::default(),
             priors: ImagePriors::default(),
             schedule: Schedule::of(full),
             learning_rate: 1.0,
@@ -58,6 +84,19 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How much each feature counts, given what is aimed at: away from VITAL, nothing asks for relevance.
+    pub fn weighting(&self) -> FeatureWeighting {
+        match self.aim {
+            Aim::Vital => self.method,
+            Aim::Activation | Aim::Accentuation => FeatureWeighting::None,
+        }
+    }
+
+    /// Whether the units' own gradients take part.
+    pub fn ascends(&self) -> bool {
+        self.aim == Aim::Activation || self.activation.is_there()
+    }
+
     /// Values of one picture.
     pub(crate) fn picture_len(&self) -> usize {
         3 * self.size.0 * self.size.1
@@ -71,6 +110,9 @@ impl Settings {
         };
         weight("learning_rate", self.learning_rate)?;
         weight("feature_weight", self.feature_weight)?;
+        weight("activation weight", self.activation.weight)?;
+        weight("activation goal", self.activation.goal.unwrap_or(0.0))?;
+        self.transforms.check()?;
         weight("tv_l1", self.priors.tv_l1)?;
         weight("tv_l2", self.priors.tv_l2)?;
         weight("l2", self.priors.l2)?;

@@ -9,6 +9,8 @@ mod by_position;
 mod few_channels;
 mod narrow_groups;
 
+pub(super) use narrow_groups::{GroupPart, run_groups};
+
 /// Output positions a task: a gathered block of them stays in the second-level cache. A multiple of every tile's height.
 pub(super) const ROWS: usize = 168;
 /// Columns a task: the sums of its rows stay in the second-level cache, too.
@@ -19,8 +21,6 @@ const TINY: usize = 4;
 const FEW_CHANNELS: usize = 16;
 /// Output lines a task on such inputs.
 const LINES: usize = 8;
-/// Channels of a group up to which its places are read from a copy of lines.
-const NARROW: usize = 128;
 
 /// Where a convolution reads: output position `(y, x)` sees the input from `stride * (y, x) + origin` on.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +125,7 @@ impl Direct {
             let taps = kernel[0] * kernel[1];
             if few_channels(&blocks) {
                 Packed::unblocked(isa, taps * blocks.inputs, blocks.outputs, at)
-            } else if narrow_groups(&blocks) {
+            } else if blocks.are_narrow() {
                 let depth = Depth { runs: kernel[0], run: kernel[1] * blocks.inputs };
                 Packed::by_whole_runs(isa, depth, blocks.outputs, at)
             } else {
@@ -158,7 +158,7 @@ impl Direct {
         // Lines are read in place, a kernel row at a time: its columns must touch.
         if few_channels(&self.blocks) && !one_position && self.dilation[1] == 1 {
             self.by_lines(input, sampling, epilogue, output);
-        } else if narrow_groups(&self.blocks) && !one_position {
+        } else if self.blocks.are_narrow() && !one_position {
             self.by_groups(input, sampling, epilogue, output);
         } else if !one_position && self.runs_by_position(input, sampling) {
             self.by_position(input, sampling, epilogue, output);
@@ -311,11 +311,6 @@ impl Direct {
 
 fn few_channels(blocks: &Blocks) -> bool {
     blocks.count == 1 && blocks.inputs < FEW_CHANNELS
-}
-
-/// Blocks so narrow that what a kernel place sees of one is little to copy.
-fn narrow_groups(blocks: &Blocks) -> bool {
-    blocks.count > 1 && blocks.inputs <= NARROW
 }
 
 /// `to = line[start..][..to.len()]`, zeros where that lies beyond the line.

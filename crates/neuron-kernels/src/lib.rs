@@ -17,6 +17,7 @@ mod direct;
 mod elementwise;
 mod epilogue;
 mod gate;
+mod grid;
 mod microkernel;
 #[cfg(test)]
 mod naive;

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use neuron_kernels::Activation;
+
 use crate::error::Unsupported;
-use crate::graph::Graph;
+use crate::graph::{Graph, Tap};
 use crate::ops::{OpKind, Operation};
 use crate::rule::{PixelRange, Rule};
 use crate::value::{Keep, NodeId};
@@ -59,6 +61,29 @@ impl Composite {
     /// The gradient.
     pub fn gradient() -> Self {
         Self { merge_norms: true, ..Self::of(Rule::Gradient) }
+    }
+
+    /// The gradient of what a tap would be without the ReLUs that make its values non-negative (those of its own, or below
+    /// the pools and sums that it is): of a unit that is silent as well.
+    pub fn gradient_before_relu(graph: &Graph, tap: &Tap) -> Self {
+        let mut composite = Self::gradient();
+        let mut rectified = vec![tap.node];
+        let mut seen = vec![false; graph.nodes().len()];
+        while let Some(id) = rectified.pop() {
+            if !graph.is_non_negative(id) || std::mem::replace(&mut seen[id.0], true) {
+                continue;
+            }
+            let node = graph.node(id);
+            match node.operation.op().activation() {
+                Some(Activation::Relu | Activation::Relu6) => {
+                    composite.at.insert(id, Rule::Identity);
+                }
+                // No other function can be silent.
+                Some(_) => {}
+                None => rectified.extend(&node.inputs),
+            }
+        }
+        composite
     }
 
     /// The gradient, with negative signals stopped at every ReLU, and behind every other activation.

@@ -10,6 +10,7 @@ mod report;
 mod results;
 mod run;
 mod start;
+mod subject;
 mod units;
 
 use neuron_fvis::{FvisError, Settings};
@@ -60,14 +61,15 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let reader = Reader { global, preprocessing: &preprocessing };
     let references =
         (0..channels.len()).map(|unit| search.load(unit, &reader)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (subjects, references) = subject::facets((args, global), (&network, &units), references, &settings)?;
     let start = start::read(args, global, &preprocessing)?;
     let common = Identity::of("fvis", &network, &preprocessing)
         .with("arch", &args.arch)
         .with("layer", &target.name)
         .with("start_sha256", start.sha256.as_deref());
     let population = data.get()?.map(|images| images.fingerprint());
-    let identities = Identities::new(&common, channels, &references, &settings, population.as_deref());
-    let results = Results::new(args, &units.layer, channels);
+    let identities = Identities::new(&common, &subjects, &references, &settings, population.as_deref());
+    let results = Results::new(args, &units.layer, &subjects);
     if global.dry_run {
         results.earlier_run(&identities, args.resume, global.overwrite)?;
         return plan();
@@ -78,6 +80,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         network: &network,
         units: &units,
         data: &data,
+        subjects: &subjects,
         references: &references,
         identities: &identities.units,
     };

@@ -37,6 +37,20 @@ impl References {
     pub(crate) fn skipped(&self) -> &[SkippedImage] {
         &self.skipped
     }
+
+    /// Groups of them, by their index; the first says what could not be read.
+    pub(crate) fn split(mut self, groups: &[Vec<usize>]) -> Vec<Self> {
+        let crop = self.preprocessing.crop_bytes();
+        let mut skipped = std::mem::take(&mut self.skipped);
+        let group = |members: &Vec<usize>| Self {
+            kind: self.kind,
+            names: members.iter().map(|at| self.names[*at].clone()).collect(),
+            pixels: members.iter().flat_map(|at| &self.pixels[at * crop..(at + 1) * crop]).copied().collect(),
+            preprocessing: self.preprocessing.clone(),
+            skipped: std::mem::take(&mut skipped),
+        };
+        groups.iter().map(group).collect()
+    }
 }
 
 impl Images for References {

@@ -2,6 +2,7 @@
 
 use neuron_model::KernelSource;
 
+use crate::activation_term::write_ascent;
 use crate::matching::RANKS_TOGETHER;
 
 #[path = "../../../neuron-model/src/cuda/emulated/host.rs"]
@@ -130,4 +131,20 @@ fn keys_order_infinities_and_nan_at_the_ends() {
     run(&gpu, "sort_keys", 8, &[&pointers[..], &[8, 1].map(whole)].concat());
     keys.sort_unstable();
     assert_eq!(keys.map(|key| key as u32), [7, 4, 6, 3, 5, 1, 2, 0]);
+}
+
+#[test]
+fn a_units_gradient_starts_as_on_the_host() {
+    let Some(gpu) = emulated() else { return };
+    let channels = 3;
+    let maps = [vec![9.0, -1.0, 9.0], values(3 * 49, 18), values(3 * 200, 19), vec![-2.0; 12]];
+    for (map, channel) in maps.iter().flat_map(|map| (0..channels).map(move |channel| (map, channel))) {
+        let map: Vec<f32> = map.iter().map(|v| if v.is_finite() { *v } else { 1.5 }).collect();
+        let mut expected = vec![0.0; map.len()];
+        write_ascent(&map, (channels, channel), &mut expected);
+        let mut found = vec![7.0f32; map.len()];
+        let arguments = [read(&map), write(&mut found), whole(channels), whole(channel)];
+        run(&gpu, "write_ascent", map.len(), &arguments);
+        assert_same(&found, &expected, "write_ascent");
+    }
 }

@@ -108,3 +108,28 @@ KERNEL sum_segments(whole count, const double *segments OF(count / channels * po
         sums[at] = sum;
     }
 }
+
+// How much a value counts in the soft maximum of its channel: the eighth power of its share of the greatest; of a channel
+// that is nowhere above 0, all alike.
+static __device__ float soft_share(float value, float highest) {
+    if (highest <= 0.0f) return 1.0f;
+    float share = value > 0.0f ? value / highest : 0.0f;
+    float square = share * share, fourth = square * square;
+    return fourth * fourth;
+}
+
+// The gradient of minus the soft maximum of one channel of one item's map.
+KERNEL write_ascent(whole count, const float *map OF(count), float *gradient OF(count), whole channels,
+                    whole channel) {
+    FOR_EACH(at, count) {
+        float highest = 0.0f, sum = 0.0f;
+        if (at % channels == channel) {
+            for (whole from = channel; from < count; from += channels)
+                if (map[from] > highest) highest = map[from];
+            for (whole from = channel; from < count; from += channels) sum += soft_share(map[from], highest);
+            gradient[at] = -(soft_share(map[at], highest) / sum);
+        } else {
+            gradient[at] = 0.0f;
+        }
+    }
+}

@@ -6,8 +6,8 @@ mod against_host;
 mod emulated;
 
 use neuron_model::{
-    Argument, DeviceError, DeviceMemory, DeviceSignal, DeviceView, Images, KernelSource, ModelError,
-    OnDevice, Readback, Tap,
+    Argument, Composite, DeviceError, DeviceMemory, DeviceSignal, DeviceView, Images, KernelSource,
+    ModelError, OnDevice, Readback, Tap,
 };
 
 use crate::matching::RANKS_TOGETHER;
@@ -40,6 +40,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) weighting: FeatureWeighting,
     /// The layers, in the order of each unit's distributions; taps of the session strictly below the target.
     pub(crate) layers: &'a [Tap],
+    /// The rules by which the units' own gradients are passed back, if they are wanted.
+    pub(crate) ascent: Option<&'a Composite>,
 }
 
 /// How far images are from the distributions.
@@ -51,6 +53,8 @@ pub(crate) struct Matched {
     pub(crate) activations: Vec<f32>,
     /// The gradient of the scaled sums of all layers with respect to the images, `[items, height, width, 3]`.
     pub(crate) gradient: Vec<f32>,
+    /// The gradient of minus each image's channel, of the same shape, if it was wanted.
+    pub(crate) ascent: Option<Vec<f32>>,
 }
 
 /// What is kept from one comparison to the next.
@@ -113,7 +117,7 @@ impl DeviceMatching {
         device: &mut OnDevice<'_>,
         comparison: &Comparison<'_>,
     ) -> Result<Matched, ModelError> {
-        let Comparison { images, target, channels, units, weighting, layers } = *comparison;
+        let Comparison { images, target, channels, units, weighting, layers, ascent } = *comparison;
         let (items, image) = (units.len(), device.network().graph().image_tap());
         device.run(images)?;
         let relevance = match weighting {
@@ -130,11 +134,29 @@ impl DeviceMatching {
             sums.push(device.send(&of_layer, &mut self.sums)?);
             seeds.push(DeviceSignal::new(layer, gradient));
         }
-        let gradient = device.gradients(seeds, std::slice::from_ref(&image))?.swap_remove(0);
+        let pixels = std::slice::from_ref(&image);
+        let gradient = match layers {
+            [] => None,
+            _ => Some(device.gradients(seeds, pixels)?.swap_remove(0)),
+        };
+        let ascent = match ascent {
+            None => None,
+            Some(composite) => {
+                let seed = DeviceSignal::new(target, ascent_seed(device, target, channels)?);
+                Some(device.pass_back(composite, vec![seed], pixels)?.swap_remove(0))
+            }
+        };
         let activations = device.send(&device.maxima(target)?, &mut self.floats)?;
-        let gradient = device.send(gradient.values(), &mut self.floats)?;
+        let mut sent = |signal: Option<DeviceSignal>| {
+            signal.map(|signal| device.send(signal.values(), &mut self.floats)).transpose()
+        };
+        let (gradient, ascent) = (sent(gradient)?, sent(ascent)?);
 
-        let gradient = device.take(gradient, items * device.shape(&image).len(), &mut self.floats)?;
+        let len = items * device.shape(&image).len();
+        let mut taken = |arriving| device.take(arriving, len, &mut self.floats);
+        // Where there are no layers, nothing pulls.
+        let gradient = gradient.map_or_else(|| Ok(vec![0.0; len]), &mut taken)?;
+        let ascent = ascent.map(taken).transpose()?;
         let of_target = device.shape(target).channels;
         let all = device.take(activations, items * of_target, &mut self.floats)?;
         let own = all.chunks_exact(of_target).zip(channels);
@@ -143,8 +165,25 @@ impl DeviceMatching {
             .into_iter()
             .zip(layers)
             .map(|(sums, layer)| device.take(sums, items * device.shape(layer).channels, &mut self.sums));
-        Ok(Matched { sums: sums.collect::<Result<_, _>>()?, activations, gradient })
+        Ok(Matched { sums: sums.collect::<Result<_, _>>()?, activations, gradient, ascent })
     }
+}
+
+/// What the gradients of minus some channels of a tap start with, as
+/// [`write_ascent`](crate::activation_term::write_ascent) has it on the host.
+fn ascent_seed(
+    device: &OnDevice<'_>,
+    target: &Tap,
+    channels: &[usize],
+) -> Result<DeviceMemory<f32>, DeviceError> {
+    let (shape, values) = (device.shape(target), device.values(target));
+    let seed = device.alloc::<f32>(channels.len() * shape.len())?;
+    for (item, channel) in channels.iter().enumerate() {
+        let part = |view| Argument::from(DeviceView::part(view, item * shape.len(), shape.len()));
+        let arguments = [part(values), part(seed.view()), shape.channels.into(), (*channel).into()];
+        device.launch(KERNELS, "write_ascent", shape.len(), &arguments)?;
+    }
+    Ok(seed)
 }
 
 /// Relevance by which features are weighed, and the smallest and the largest of every map, `[items, channels]`.

@@ -182,8 +182,7 @@ formulas! {
     }
 
     sigmoid(x) {
-        let [sigmoid, _] = sigmoids(x);
-        sigmoid
+        S::splat(1.0).div(S::splat(1.0).add(exp_negated(x)))
     }
 
     sigmoid_back(x, signal) {
@@ -192,12 +191,13 @@ formulas! {
     }
 
     silu(x) {
-        let [sigmoid, _] = sigmoids(x);
-        x.mul(sigmoid)
+        x.div(S::splat(1.0).add(exp_negated(x)))
     }
 
     silu_back(x, signal) {
         let [sigmoid, mirrored] = sigmoids(x);
+        // Below, the sigmoid stays what it is there, which is not quite 0.
+        let x = x.at_least(S::splat(LEAST));
         signal.mul(sigmoid.mul(x.mul_add(mirrored, S::splat(1.0))))
     }
 
@@ -214,13 +214,18 @@ formulas! {
         signal.mul(x.where_less(S::splat(0.0), beyond, S::splat(1.0).sub(beyond)))
     }
 
-    /// `exp(x)` for `x <= 0`.
+    /// `exp(-x)`: 0 where it would be less than the smallest normal number, infinite where it would be more than any.
+    exp_negated(x) {
+        exp(S::splat(0.0).sub(x).at_least(S::splat(LEAST)).at_most(S::splat(89.0)))
+    }
+
+    /// `exp(x)` from [`LEAST`] to 89.
     exp(x) {
-        // Below, the result is 0.
-        let x = x.at_least(S::splat(-106.0));
-        // x = n ln 2 + rest. The sum is so large that its last place counts ones; ln 2 is split to be exact enough.
-        let large = S::splat(12_582_912.0);
-        let n = x.mul_add(S::splat(std::f32::consts::LOG2_E), large).sub(large);
+        // x = n ln 2 + rest. The sum is so large that its last place counts ones, and ends with the bits of an exponent; ln 2
+        // is split to be exact enough.
+        let large = S::splat(12_582_912.0 + 127.0);
+        let sum = x.mul_add(S::splat(std::f32::consts::LOG2_E), large);
+        let n = sum.sub(large);
         let rest = n.mul_add(S::splat(-std::f32::consts::LN_2), x);
         let rest = n.mul_add(S::splat(1.904_654_3e-9), rest);
         // (exp(rest) - 1 - rest) / rest^2, to 1.3e-7 of it.
@@ -229,13 +234,14 @@ formulas! {
             &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2],
         );
         let mantissa = rest.mul(rest).mul_add(series, rest).add(S::splat(1.0));
-        // Two factors: one alone cannot reach the smallest numbers.
-        let most = n.at_least(S::splat(-126.0));
-        mantissa.mul(most.power_of_two()).mul(n.sub(most).power_of_two())
+        mantissa.mul(sum.exponent_in_last_bits())
     }
 }
 
-/// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other, which would cancel.
+/// Where the exponential is 0: its power of two is less than 2^-126.
+const LEAST: f32 = -88.0;
+
+/// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other.
 ///
 /// # Safety
 /// As for [`Lanes`].
@@ -243,11 +249,11 @@ formulas! {
 unsafe fn sigmoids<S: Lanes>(x: S) -> [S; 2] {
     // SAFETY: passed on to the caller.
     unsafe {
-        let (zero, one) = (S::splat(0.0), S::splat(1.0));
-        let small = exp(zero.sub(x.abs()));
-        let sum = one.add(small);
-        let (large, small) = (one.div(sum), small.div(sum));
-        [x.where_less(zero, small, large), x.where_less(zero, large, small)]
+        // Finite: the quotients' product is one of infinity and 0 otherwise.
+        let negated = S::splat(0.0).sub(x).at_least(S::splat(LEAST)).at_most(S::splat(88.3));
+        let power = exp(negated);
+        let sigmoid = S::splat(1.0).div(S::splat(1.0).add(power));
+        [sigmoid, power.mul(sigmoid)]
     }
 }
 
@@ -270,25 +276,16 @@ unsafe fn tail<S: Lanes>(x: S) -> Tail<S> {
         // The square's rounding error is a relative one of the exponential, so it is put in.
         let square = distance.mul(distance);
         let lost = distance.mul_add(distance, S::splat(0.0).sub(square));
-        let density = exp(square.mul(S::splat(-0.5)));
+        let density = exp(square.mul(S::splat(-0.5)).at_least(S::splat(LEAST)));
         let density = density.mul(lost.mul_add(S::splat(-0.5), S::splat(1.0)));
         // The ratio goes like 1 / x; times (|x| + 4) it is smooth in (|x| - 4) / (|x| + 4): to 1e-8, up to 15.2.
         let scale = S::splat(1.0).div(distance.add(S::splat(4.0)));
-        let series = polynomial(
-            distance.sub(S::splat(4.0)).mul(scale),
-            &[
-                0.755_285_14,
-                -0.607_896_57,
-                0.387_136_94,
-                -0.186_523_74,
-                0.060_403_347,
-                -0.007_523_545,
-                -0.003_509_3,
-                0.001_567_901_8,
-                0.000_172_924_96,
-                -0.000_135_031_15,
-            ],
-        );
+        // In even and odd powers, whose sums do not wait for one another.
+        let x = distance.sub(S::splat(4.0)).mul(scale);
+        let even = [0.755_285_14, 0.387_136_94, 0.060_403_347, -0.003_509_3, 0.000_172_924_96];
+        let odd = [-0.607_896_57, -0.186_523_74, -0.007_523_545, 0.001_567_901_8, -0.000_135_031_15];
+        let square = x.mul(x);
+        let series = polynomial(square, &odd).mul_add(x, polynomial(square, &even));
         Tail { density, ratio: series.mul(scale), distance }
     }
 }

@@ -185,6 +185,19 @@ impl BlockMut<'_> {
         part
     }
 
+    /// The places `first`, `first + step`, and so on of an axis.
+    pub(crate) fn every(&mut self, axis: usize, first: usize, step: usize) -> BlockMut<'_> {
+        assert!(axis != self.columns && step > 0, "every {step}th place of axis {axis}");
+        let skipped = first * self.pitch[axis];
+        // In bounds or, for no places, not read.
+        let mut part =
+            BlockMut { start: self.start.wrapping_add(skipped), offset: self.offset + skipped, ..*self };
+        part.first[axis] += first;
+        part.extent[axis] = self.extent[axis].saturating_sub(first).div_ceil(step);
+        part.pitch[axis] *= step;
+        part
+    }
+
     /// The block with its axes in another order.
     pub(crate) fn reordered(self, order: [usize; 4]) -> Self {
         assert!((0..4).all(|axis| order.contains(&axis)), "an order of four axes: {order:?}");

@@ -2,46 +2,83 @@
 //!
 //! Every output value is one chain of fused multiply-adds, kernel row by kernel row, that starts from 0, as in
 //! [`tile`](super::tile). Each input that is loaded is multiplied once; each weight, once for every position of a block.
-use super::epilogue::{RawEpilogue, finish};
-use super::lanes::{Lanes, each_vector};
+use super::epilogue::{RawEpilogue, each, finish};
+use super::lanes::{L1, L1_WRITE, Lanes, each_vector, prefetch};
 
-/// One call of a kernel.
+/// One call of a kernel: lines of tiles of as many positions as the kernel has.
 pub(super) struct Strip {
-    /// What the first position's first kernel place sees, and the distances of neighbouring positions' windows, of kernel
-    /// columns and of kernel rows.
+    pub(super) lines: usize,
+    pub(super) tiles: usize,
+    /// What the first position's first kernel place sees, and the distances of the windows of neighbouring lines and
+    /// positions, of kernel rows and of kernel columns.
     pub(super) input: *const f32,
+    pub(super) line: usize,
     pub(super) position: usize,
-    pub(super) column: usize,
     pub(super) row: usize,
+    pub(super) column: usize,
     /// Height and width of the kernel.
     pub(super) kernel: [usize; 2],
     /// `[kernel row, kernel column, channel of the strip]`
     pub(super) weight: *const f32,
-    /// The first position's first channel, and the distance of positions.
+    /// The first position's first channel, and the distances of lines and of positions.
     pub(super) output: *mut f32,
-    pub(super) pitch: usize,
+    pub(super) output_line: usize,
+    pub(super) output_position: usize,
     /// The slices begin where the output does. `None` leaves the sums as they are.
     pub(super) epilogue: Option<RawEpilogue>,
 }
 
-/// A kernel for a fixed number of positions.
+/// A kernel for tiles of a fixed number of positions.
 ///
 /// # Safety
 /// The machine has the kernel's instruction set. The inputs and weights are readable as described, for whole strips; the
 /// output and the epilogue's slices are valid for a strip of each position, the output exclusively.
 pub(super) type StripKernel = unsafe fn(&Strip);
 
-/// The kernel for `MR` positions and a strip of `NV` vectors.
+/// The kernel for tiles of `MR` positions and a strip of `NV` vectors.
 ///
 /// # Safety
 /// As for [`StripKernel`]; only to be inlined into a function that enables `S`.
-#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
 #[inline(always)]
 pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip) {
-    // SAFETY: the caller vouches for the instruction set, for windows of MR positions and for their outputs.
+    for line in 0..s.lines {
+        let (mut input, mut at) = (line.wrapping_mul(s.line), line.wrapping_mul(s.output_line));
+        for _ in 0..s.tiles {
+            // Outputs of a strip lie apart, and so does the input that the next line is the first to see: nothing but this
+            // fetches them in time.
+            let below = input.wrapping_add(s.kernel[0].wrapping_mul(s.row));
+            for r in 0..MR {
+                prefetch::<L1_WRITE>(
+                    s.output.wrapping_add(at.wrapping_add(r.wrapping_mul(s.output_position))),
+                );
+                prefetch::<L1>(s.input.wrapping_add(below.wrapping_add(r.wrapping_mul(s.position))));
+            }
+            // SAFETY: the caller vouches for the instruction set, for windows of all positions and for their outputs.
+            unsafe {
+                let mut sums = sums::<S, MR, NV>(s, s.input.wrapping_add(input));
+                if let Some(epilogue) = &s.epilogue {
+                    finish(&mut sums, &epilogue.offset(0, at), s.output_position);
+                }
+                let output = s.output.wrapping_add(at);
+                each!(r, j: sums[r][j].store(output.add(r.wrapping_mul(s.output_position) + j * S::LEN)));
+            }
+            input = input.wrapping_add(MR.wrapping_mul(s.position));
+            at = at.wrapping_add(MR.wrapping_mul(s.output_position));
+        }
+    }
+}
+
+/// The sums of `MR` windows, the first of which begins at `input`.
+///
+/// # Safety
+/// As for [`StripKernel`].
+#[expect(clippy::needless_range_loop, reason = "indices that are constants after unrolling")]
+#[inline(always)]
+unsafe fn sums<S: Lanes, const MR: usize, const NV: usize>(s: &Strip, input: *const f32) -> [[S; NV]; MR] {
+    // SAFETY: passed on to the caller.
     unsafe {
         let mut sums = [[S::splat(0.0); NV]; MR];
-        let (mut line, mut weight) = (s.input, s.weight);
+        let (mut line, mut weight) = (input, s.weight);
         for _ in 0..s.kernel[0] {
             let mut input = line;
             for _ in 0..s.kernel[1] {
@@ -50,7 +87,7 @@ pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip
                     weights[j] = S::load(weight.add(j * S::LEN));
                 }
                 for r in 0..MR {
-                    let at = input.add(r.wrapping_mul(s.position));
+                    let at = input.wrapping_add(r.wrapping_mul(s.position));
                     for j in 0..NV {
                         sums[r][j] = S::load(at.add(j * S::LEN)).mul_add(weights[j], sums[r][j]);
                     }
@@ -60,14 +97,7 @@ pub(super) unsafe fn strip<S: Lanes, const MR: usize, const NV: usize>(s: &Strip
             }
             line = line.wrapping_add(s.row);
         }
-        if let Some(epilogue) = &s.epilogue {
-            finish(&mut sums, epilogue, s.pitch);
-        }
-        for r in 0..MR {
-            for j in 0..NV {
-                sums[r][j].store(s.output.add(r.wrapping_mul(s.pitch) + j * S::LEN));
-            }
-        }
+        sums
     }
 }
 

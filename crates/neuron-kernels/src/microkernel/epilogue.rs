@@ -192,24 +192,36 @@ impl RawEpilogue {
     }
 }
 
+/// Rows of sums that lie beside the output, and where they go.
+pub(super) struct Beside {
+    pub(super) sums: *const f32,
+    /// Distance of rows of sums.
+    pub(super) sums_pitch: usize,
+    pub(super) output: *mut f32,
+    pub(super) lines: Lines,
+    /// The slices begin where the output does.
+    pub(super) epilogue: RawEpilogue,
+}
+
 /// `output = epilogue(sums)`
 ///
 /// # Safety
-/// As for [`Lanes`]; the sums, the output and the slices cover `len` values. Only to be inlined into a function that
-/// enables `S`.
+/// As for [`Lanes`]; the sums, the output and the slices cover all lines. Only to be inlined into a function that enables
+/// `S`.
 #[inline(always)]
-pub(super) unsafe fn apply_to_vectors<S: Lanes>(
-    sums: *const f32,
-    output: *mut f32,
-    len: usize,
-    epilogue: &RawEpilogue,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe {
-        each_vector!(S, len, at, count: {
-            let value = epilogue.vector_up_to(S::load_up_to(sums.add(at), count), at, at, count);
-            value.store_up_to(output.add(at), count);
-        });
+pub(super) unsafe fn apply_to_vectors<S: Lanes>(beside: &Beside) {
+    let Beside { sums, sums_pitch, output, lines: Lines { count: rows, pitch, len }, epilogue } = beside;
+    for row in 0..*rows {
+        let first = row * pitch;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let (sums, output) = (sums.add(row * sums_pitch), output.add(first));
+            each_vector!(S, *len, at, count: {
+                let sums = S::load_up_to(sums.add(at), count);
+                let value = epilogue.vector_up_to(sums, at, first + at, count);
+                value.store_up_to(output.add(at), count);
+            });
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Matrix products on packed panels, in place in whatever memory rows and results lie.
 use super::activation::Lines;
 use super::block::MatrixMut;
-use super::epilogue::FullEpilogue;
+use super::epilogue::{Beside, FullEpilogue};
 use super::isa::Isa;
-use super::line::apply_to_line;
-use super::tile::{Tile, TileKernel};
+use super::line::finish_beside;
+use super::tile::{LINE, Tile, TileKernel};
 use std::ops::Range;
 
 /// Rows of A, readable in place: row `r` begins at `r * pitch` and consists of lines of runs with gaps between them.
@@ -53,6 +53,9 @@ impl<'a> Stage<'a> {
 
 /// More values than the largest tile has.
 const EDGE: usize = 512;
+/// Most tiles a call: so many that a call costs little, so few that their results are still in the first-level cache when a
+/// long activation follows.
+const TILES: usize = 8;
 
 /// `C (+)= A B`, then the epilogue.
 ///
@@ -80,22 +83,19 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
         let column = panel * isa.panel;
         let width = isa.panel_for(c.columns - column);
         let kernels = if width == isa.panel { isa.tiles } else { isa.narrow_tiles };
-        let tiles = rows.div_ceil(kernels.len());
         let packed = b.data[column * b.depth..].as_ptr();
         let next = packed.wrapping_add(b.depth * width);
         let whole = c.columns - column >= width;
-        // The first tiles fetch the next panel, or the next block of the depth, a line each step; the others fetch what
-        // they are reading, which is free.
-        let ahead = |tile: usize| {
-            let fetched = tile * b.depth * 16;
-            if fetched < b.depth * width { next.wrapping_add(fetched) } else { packed }
-        };
-        let mut row = 0;
-        for index in 0..tiles {
-            // Tiles of nearly equal height: a thin last one would waste most of its registers.
-            let height = (rows - row).div_ceil(tiles - index);
+        // Tiles of nearly equal height, of two heights: a thin last one would waste most of its registers.
+        let count = rows.div_ceil(kernels.len());
+        let (height, taller) = (rows / count, rows % count);
+        let (mut row, mut index) = (0, 0);
+        while index < count {
+            let (height, last) = if index < taller { (height + 1, taller) } else { (height, count) };
+            let tiles = if whole { (last - index).min(TILES) } else { 1 };
             let at = row * c.pitch + column;
             let tile = Tile {
+                tiles,
                 a: a.data[row * a.pitch..].as_ptr(),
                 a_pitch: a.pitch,
                 segments: a.segments,
@@ -107,27 +107,30 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 c_pitch: c.pitch,
                 resume: stage.resume,
                 epilogue: stage.epilogue.map(|epilogue| epilogue.raw().offset(column, c.offset + at)),
-                ahead: ahead(index),
+                // The next panel, or the next block of the depth.
+                ahead: next.wrapping_add(index * b.depth * LINE),
+                ahead_end: next.wrapping_add(b.depth * width),
             };
             let kernel = kernels[height - 1];
             if whole {
-                // SAFETY: the instruction set was detected; `height` rows of A, a panel of B and of the bias are in
+                // SAFETY: the instruction set was detected; the tiles' rows of A, a panel of B and of the bias are in
                 // bounds as asserted, C's are exclusively borrowed, and the epilogue's slices reach as far as C does.
                 unsafe { kernel(&tile) };
                 if let Some(epilogue) = &stage.epilogue {
-                    let lines = Lines { count: height, pitch: c.pitch, len: width };
-                    // SAFETY: as for the tile.
+                    let lines = Lines { count: tiles * height, pitch: c.pitch, len: width };
+                    // SAFETY: as for the tiles.
                     unsafe { epilogue.later().finish(isa, tile.c, lines) };
                 }
             } else {
                 edge(isa, (kernel, height, width), &tile, c, (row, column), stage);
             }
-            row += height;
+            row += tiles * height;
+            index += tiles;
         }
     }
 }
 
-/// A tile that ends within a panel: computed beside C, then its rows are finished one by one.
+/// A tile that ends within a panel: computed beside C, then finished into it.
 fn edge(
     isa: &Isa,
     (kernel, height, width): (TileKernel, usize, usize),
@@ -147,12 +150,20 @@ fn edge(
     let beside = Tile { c: sums.as_mut_ptr(), c_pitch: width, epilogue: None, ..*tile };
     // SAFETY: as for a whole tile, with `sums` for C.
     unsafe { kernel(&beside) };
-    let epilogue = stage.epilogue.map(|epilogue| epilogue.at_column(column));
-    for (r, sums) in sums.chunks_exact(width).take(height).enumerate() {
-        let (values, at) = c.values(row + r, columns.clone());
-        match &epilogue {
-            Some(epilogue) => apply_to_line(isa, sums, epilogue, (values, at)),
-            None => values.copy_from_slice(&sums[..values.len()]),
+    let Some(epilogue) = &stage.epilogue else {
+        for (r, sums) in sums.chunks_exact(width).take(height).enumerate() {
+            c.values(row + r, columns.clone()).0.copy_from_slice(&sums[..columns.len()]);
         }
-    }
+        return;
+    };
+    let beside = Beside {
+        sums: sums.as_ptr(),
+        sums_pitch: width,
+        output: tile.c,
+        lines: Lines { count: height, pitch: c.pitch, len: columns.len() },
+        epilogue: epilogue.raw().offset(column, c.offset + row * c.pitch + column),
+    };
+    // SAFETY: the instruction set was detected; the bias and the epilogue's slices reach as far as C does, as asserted for
+    // all tiles, and C is exclusively borrowed.
+    unsafe { finish_beside(isa, &beside, epilogue) };
 }

@@ -2,7 +2,7 @@
 use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
 use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
 use super::elementwise::{self, Rows};
-use super::epilogue::{RawEpilogue, apply_to_vectors};
+use super::epilogue::{Beside, apply_to_vectors};
 use super::lanes::{Lanes, Portable};
 use super::minimal::{F2, F4};
 use super::normalise::{self, Norm};
@@ -22,11 +22,13 @@ pub(crate) struct Isa {
     pub(super) tiles: &'static [TileKernel],
     /// The same for panels of half as many columns.
     pub(super) narrow_tiles: &'static [TileKernel],
-    /// Kernels for 1, 2, ... positions of a depthwise convolution.
-    pub(super) strips: &'static [StripKernel],
-    pub(super) copy_strip: CopyStrip,
+    /// Kernels for 1, 2, ... positions of a depthwise convolution, on strips as wide as panels.
+    strips: &'static [StripKernel],
+    narrow_strips: &'static [StripKernel],
+    /// For whole strips and for narrow ones.
+    copy_strip: [CopyStrip; 2],
     /// See [`apply_to_vectors`].
-    pub(super) epilogue: unsafe fn(*const f32, *mut f32, usize, &RawEpilogue),
+    pub(super) epilogue: unsafe fn(&Beside),
     pub(super) activate: Activate,
     pub(super) pass_back: PassBack,
     /// Layer norms, forward and backward.
@@ -52,6 +54,15 @@ impl Isa {
     /// Columns of the panel that holds the first of so many columns: the last one may be half as wide.
     pub(crate) fn panel_for(&self, columns: usize) -> usize {
         if columns > self.half_panel() { self.panel } else { self.half_panel() }
+    }
+
+    /// The kernels for strips of so many channels, a whole panel's or a narrow one's.
+    pub(super) fn strips(&self, width: usize) -> (&'static [StripKernel], CopyStrip) {
+        if width == self.panel {
+            (self.strips, self.copy_strip[0])
+        } else {
+            (self.narrow_strips, self.copy_strip[1])
+        }
     }
 
     /// Columns of a narrow panel.
@@ -136,15 +147,27 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn narrow_strip_of<const MR: usize>(s: &Strip) {
+                // SAFETY: as for `kernel`.
+                unsafe { strip::<$lanes, MR, { $vectors / 2 }>(s) }
+            }
+
+            $(#[$enable])?
             unsafe fn copy(copy: &Copy) {
                 // SAFETY: as for `kernel`.
                 unsafe { copy_strip::<$lanes, $vectors>(copy) }
             }
 
             $(#[$enable])?
-            unsafe fn epilogue(sums: *const f32, output: *mut f32, len: usize, epilogue: &RawEpilogue) {
+            unsafe fn narrow_copy(copy: &Copy) {
                 // SAFETY: as for `kernel`.
-                unsafe { apply_to_vectors::<$lanes>(sums, output, len, epilogue) }
+                unsafe { copy_strip::<$lanes, { $vectors / 2 }>(copy) }
+            }
+
+            $(#[$enable])?
+            unsafe fn epilogue(beside: &Beside) {
+                // SAFETY: as for `kernel`.
+                unsafe { apply_to_vectors::<$lanes>(beside) }
             }
 
             $(#[$enable])?
@@ -228,7 +251,7 @@ macro_rules! isa {
             $(#[$enable])?
             unsafe fn sums(pixels: &Pixels) {
                 // SAFETY: as for `kernel`.
-                unsafe { sum_pixels(pixels) }
+                unsafe { sum_pixels::<$lanes>(pixels) }
             }
 
             $(#[$enable])?
@@ -262,7 +285,8 @@ macro_rules! isa {
                 tiles: &[$(kernel::<$rows>),*],
                 narrow_tiles: &[$(narrow_kernel::<$narrow>),*],
                 strips: &[$(strip_of::<$rows>),*],
-                copy_strip: copy,
+                narrow_strips: &[$(narrow_strip_of::<$narrow>),*],
+                copy_strip: [copy, narrow_copy],
                 epilogue,
                 activate,
                 pass_back,

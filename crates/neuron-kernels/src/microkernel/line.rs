@@ -1,7 +1,7 @@
 //! Kernels over neighbouring values.
 use super::activation::{Activation, Lines};
 use super::elementwise::Rows;
-use super::epilogue::FullEpilogue;
+use super::epilogue::{Beside, FullEpilogue};
 use super::isa::Isa;
 use super::normalise::Norm;
 
@@ -18,11 +18,21 @@ pub(crate) fn apply_to_line(
     let len = line.len();
     assert!(sums.len() >= len && epilogue.bias.len() >= len, "sums and bias of a line of {len} values");
     epilogue.check_covers(at + len);
-    let start = line.as_mut_ptr();
+    let (output, raw) = (line.as_mut_ptr(), epilogue.raw().offset(0, at));
+    let beside = Beside { sums: sums.as_ptr(), sums_pitch: 0, output, lines: Lines::one(len), epilogue: raw };
     // SAFETY: the instruction set was detected, and all slices cover the line.
+    unsafe { finish_beside(isa, &beside, epilogue) };
+}
+
+/// `output = epilogue(sums)` for rows of sums; `epilogue` is what the raw one is a part of.
+///
+/// # Safety
+/// The machine has the instruction set; the sums, the output (exclusively) and the slices cover all lines.
+pub(super) unsafe fn finish_beside(isa: &Isa, beside: &Beside, epilogue: &FullEpilogue<'_>) {
+    // SAFETY: passed on to the caller.
     unsafe {
-        (isa.epilogue)(sums.as_ptr(), start, len, &epilogue.raw().offset(0, at));
-        epilogue.later().finish(isa, start, Lines::one(len));
+        (isa.epilogue)(beside);
+        epilogue.later().finish(isa, beside.output, beside.lines);
     }
 }
 

@@ -3,9 +3,10 @@
 //! The functions that leave this module are safe: they check that slices are long enough before they hand pointers to a
 //! microkernel, and outputs are only ever cut into disjoint parts.
 //!
-//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`epilogue`], [`activation`],
-//! [`winograd`] are the microkernels, generic over them; [`isa`] is the table of those compiled for each set; [`gemm`], [`line`] and
-//! [`transform`] call them on slices. [`block`] and [`buffer`] are the memory that they work on.
+//! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
+//! [`epilogue`], [`activation`], [`normalise`], [`elementwise`] and [`pool`] are the microkernels, generic over them; [`isa`]
+//! is the table of those compiled for each set; [`gemm`], [`strip`], [`line`] and [`transform`] call them on slices.
+//! [`block`] and [`buffer`] are the memory that they work on.
 
 mod activation;
 mod block;

@@ -1,7 +1,7 @@
 //! Layer norm of one position after another: sums over its channels, then a pass that uses them.
 //!
 //! A sum is one of every [`PARTS`] channels at a time, in as many lanes of however many vectors, and the parts are added
-//! up in f64 in their order: the same bits on every instruction set.
+//! up in one order: the same bits on every instruction set.
 use super::lanes::{Lanes, each_vector};
 use std::array::from_fn;
 
@@ -61,12 +61,12 @@ struct Moments<S> {
 }
 
 impl<S: Lanes> Moments<S> {
-    /// In two passes: the squares are those of differences from the mean, so that nothing cancels.
+    /// `share` is 1 / `channels`. In two passes: the squares are those of differences from the mean, so that nothing cancels.
     ///
     /// # Safety
     /// As for [`Lanes`]; `input` is valid for `channels` values.
     #[inline(always)]
-    unsafe fn new(input: *const f32, channels: usize, eps: f64) -> Self {
+    unsafe fn new(input: *const f32, (channels, share): (usize, f64), eps: f64) -> Self {
         // SAFETY: passed on to the caller.
         unsafe {
             let zero = S::splat(0.0);
@@ -74,7 +74,7 @@ impl<S: Lanes> Moments<S> {
             each_part!(S, channels, at, count, part: {
                 sums[part] = sums[part].add(S::load_up_to(input.add(at), count));
             });
-            let mean = (total(sums) / channels as f64) as f32;
+            let mean = (total(sums) * share) as f32;
             let (mut differences, mut squares) = ([zero; MOST_VECTORS], [zero; MOST_VECTORS]);
             each_part!(S, channels, at, count, part: {
                 let difference = S::load_up_to(input.add(at), count).sub(S::splat(mean));
@@ -82,8 +82,8 @@ impl<S: Lanes> Moments<S> {
                 differences[part] = differences[part].add(difference);
                 squares[part] = difference.mul_add(difference, squares[part]);
             });
-            let rest = total(differences) / channels as f64;
-            let variance = total(squares) / channels as f64 - rest * rest;
+            let rest = total(differences) * share;
+            let variance = total(squares) * share - rest * rest;
             let scale = 1.0 / (variance + eps).sqrt();
             Self { mean: S::splat(mean), rest: S::splat(rest as f32), scale: S::splat(scale as f32) }
         }
@@ -107,7 +107,11 @@ unsafe fn total<S: Lanes>(sums: [S; MOST_VECTORS]) -> f64 {
         // SAFETY: passed on to the caller; the parts are as many as lanes.
         unsafe { sums.store(parts.as_mut_ptr()) };
     }
-    parts.into_iter().map(f64::from).sum()
+    // In halves, as one sum after the other would take longer than a row.
+    let parts: [f32; 16] = from_fn(|index| parts[index] + parts[index + 16]);
+    let parts: [f32; 8] = from_fn(|index| parts[index] + parts[index + 8]);
+    let [a, b, c, d]: [f64; 4] = from_fn(|index| f64::from(parts[index]) + f64::from(parts[index + 4]));
+    (a + c) + (b + d)
 }
 
 /// 0 in all but the first `count` lanes.
@@ -128,12 +132,13 @@ unsafe fn only_first<S: Lanes>(value: S, count: usize) -> S {
 /// As for [`Kernel`]; only to be inlined into a function that enables `S`.
 #[inline(always)]
 pub(super) unsafe fn forward<S: Lanes>(norm: &Norm) {
+    let share = 1.0 / norm.channels as f64;
     for row in 0..norm.rows {
         let from = row * norm.channels;
         // SAFETY: passed on to the caller; the row is one of `rows`.
         unsafe {
             let (input, output) = (norm.input.add(from), norm.output.add(from));
-            let moments = Moments::<S>::new(input, norm.channels, norm.eps);
+            let moments = Moments::<S>::new(input, (norm.channels, share), norm.eps);
             each_vector!(S, norm.channels, at, count: {
                 let normal = moments.normal(S::load_up_to(input.add(at), count));
                 let weight = S::load_up_to(norm.weight.add(at), count);
@@ -150,13 +155,14 @@ pub(super) unsafe fn forward<S: Lanes>(norm: &Norm) {
 /// As for [`Kernel`]; only to be inlined into a function that enables `S`.
 #[inline(always)]
 pub(super) unsafe fn backward<S: Lanes>(norm: &Norm) {
+    let share = 1.0 / norm.channels as f64;
     for row in 0..norm.rows {
         let from = row * norm.channels;
         // SAFETY: passed on to the caller; the row is one of `rows`.
         unsafe {
             let (input, output) = (norm.input.add(from), norm.output.add(from));
             let signal = norm.other.add(from);
-            let moments = Moments::<S>::new(input, norm.channels, norm.eps);
+            let moments = Moments::<S>::new(input, (norm.channels, share), norm.eps);
             let (mut sums, mut products) = ([S::splat(0.0); MOST_VECTORS], [S::splat(0.0); MOST_VECTORS]);
             // Lanes beyond the row have a weight of 0.
             each_part!(S, norm.channels, at, count, part: {
@@ -166,7 +172,7 @@ pub(super) unsafe fn backward<S: Lanes>(norm: &Norm) {
                 sums[part] = sums[part].add(weighted);
                 products[part] = weighted.mul_add(normal, products[part]);
             });
-            let mean = |sums| S::splat((total(sums) / norm.channels as f64) as f32);
+            let mean = |sums| S::splat((total(sums) * share) as f32);
             let (offset, slope) = (mean(sums), mean(products));
             each_vector!(S, norm.channels, at, count: {
                 let weight = S::load_up_to(norm.weight.add(at), count);

@@ -121,8 +121,7 @@ pub(super) unsafe fn pool_max<S: Lanes>(
     }
 }
 
-/// Adds to `sums` the values of `positions` pixels `pitch` apart, in their order: of `values`, or multiplied by those of
-/// `factors`. Plain loops, compiled for each instruction set.
+/// The sums in f64 of the values of `positions` pixels, in their order: of `values`, or multiplied by those of `factors`.
 ///
 /// # Safety
 /// The machine has the instruction set; `values`, `factors` and `sums` are valid for what is said.
@@ -140,56 +139,45 @@ pub(super) struct Pixels {
 }
 
 /// # Safety
-/// As for [`SumPixels`]; only to be inlined into a function that enables an instruction set.
+/// As for [`SumPixels`]; only to be inlined into a function that enables `S`.
 #[inline(always)]
-pub(super) unsafe fn sum_pixels(pixels: &Pixels) {
-    /// Sums that stay in registers.
-    const SUMS: usize = 32;
+pub(super) unsafe fn sum_pixels<S: Lanes>(pixels: &Pixels) {
     let Pixels { values, factors, pitch, positions, sums, channels } = *pixels;
-    for first in (0..channels).step_by(SUMS) {
-        let count = SUMS.min(channels - first);
-        let mut parts = [0f64; SUMS];
-        for position in 0..positions {
-            let at = position * pitch + first;
-            // SAFETY: passed on to the caller: the channels of a position.
-            let values = unsafe { std::slice::from_raw_parts(values.add(at), count) };
-            if factors.is_null() {
-                add_values(&mut parts, values);
-            } else {
-                // SAFETY: as above.
-                add_products(&mut parts, values, unsafe {
-                    std::slice::from_raw_parts(factors.add(at), count)
-                });
+    let whole = channels - channels % (VECTORS * S::LEN);
+    // Several vectors at a time, whose sums stay in registers; then one by one.
+    macro_rules! sum {
+        ($load:ident, $position:ident, $sums:ident, $step:expr) => {{
+            for at in (0..whole).step_by(VECTORS * S::LEN) {
+                let mut parts = [S::wide_zeros(); VECTORS];
+                for $position in 0..positions {
+                    for j in 0..VECTORS {
+                        let $load = |from: *const f32| S::load(from.add($position * pitch + at + j * S::LEN));
+                        let $sums = parts[j];
+                        parts[j] = $step;
+                    }
+                }
+                for j in 0..VECTORS {
+                    S::wide_store(parts[j], sums.add(at + j * S::LEN));
+                }
             }
-        }
-        for (channel, part) in parts.iter().enumerate().take(count) {
-            // SAFETY: passed on to the caller: one of the channels.
-            unsafe { *sums.add(first + channel) = *part };
-        }
+            each_vector!(S, channels - whole, at, count: {
+                let mut $sums = S::wide_zeros();
+                for $position in 0..positions {
+                    let $load = |from: *const f32| S::load_up_to(from.add($position * pitch + whole + at), count);
+                    $sums = $step;
+                }
+                let mut lanes = [0f64; 16];
+                S::wide_store($sums, lanes.as_mut_ptr());
+                sums.add(whole + at).copy_from_nonoverlapping(lanes.as_ptr(), count);
+            });
+        }};
     }
-}
-
-#[inline(always)]
-fn add_values<const N: usize>(sums: &mut [f64; N], values: &[f32]) {
-    match <&[f32; N]>::try_from(values) {
-        Ok(values) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value)),
-        Err(_) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value)),
-    }
-}
-
-#[inline(always)]
-fn add_products<const N: usize>(sums: &mut [f64; N], values: &[f32], factors: &[f32]) {
-    let product = |value: f32, factor: f32| f64::from(value) * f64::from(factor);
-    match (<&[f32; N]>::try_from(values), <&[f32; N]>::try_from(factors)) {
-        (Ok(values), Ok(factors)) => {
-            for (sum, (value, factor)) in sums.iter_mut().zip(values.iter().zip(factors)) {
-                *sum += product(*value, *factor);
-            }
-        }
-        _ => {
-            for (sum, (value, factor)) in sums.iter_mut().zip(values.iter().zip(factors)) {
-                *sum += product(*value, *factor);
-            }
+    // SAFETY: passed on to the caller; a vector has at most 16 lanes.
+    unsafe {
+        if factors.is_null() {
+            sum!(load, position, parts_of, load(values).wide_add(parts_of));
+        } else {
+            sum!(load, position, parts_of, load(values).wide_mul_add(load(factors), parts_of));
         }
     }
 }

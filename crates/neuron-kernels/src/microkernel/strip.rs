@@ -2,9 +2,9 @@
 use super::activation::Lines;
 use super::block::BlockMut;
 use super::depthwise::{Copy, Strip};
-use super::epilogue::FullEpilogue;
+use super::epilogue::{Beside, FullEpilogue};
 use super::isa::Isa;
-use super::line::apply_to_line;
+use super::line::finish_beside;
 
 /// What the windows of some lines and columns of positions see, in whole strips of channels.
 #[derive(Clone, Copy)]
@@ -38,12 +38,13 @@ const EDGE: usize = 512;
 /// Tiles run along lines unless these have fewer positions.
 const SHORT: usize = 4;
 
-/// The sums of windows with the epilogue that begins at the block's first channel.
+/// The sums of windows with the epilogue that begins at the block's first channel, for strips of `width` channels.
 ///
 /// # Panics
 /// If a slice is too short or the positions are not in the block.
 pub(crate) fn convolve_strip(
     isa: &Isa,
+    width: usize,
     windows: &Windows<'_>,
     epilogue: &FullEpilogue<'_>,
     block: &mut BlockMut<'_>,
@@ -53,14 +54,13 @@ pub(crate) fn convolve_strip(
     if count.contains(&0) {
         return;
     }
-    let Windows { data, start, kernel, .. } = *windows;
+    let Windows { data, start, position, tap, kernel, weight } = *windows;
     if !kernel.contains(&0) {
-        let reach =
-            |axis: usize| (count[axis] - 1) * windows.position[axis] + (kernel[axis] - 1) * windows.tap[axis];
-        let end = start + reach(0) + reach(1) + isa.panel;
+        let reach = |axis: usize| (count[axis] - 1) * position[axis] + (kernel[axis] - 1) * tap[axis];
+        let end = start + reach(0) + reach(1) + width;
         assert!(end <= data.len(), "windows up to {end} of {} values", data.len());
     }
-    assert!(windows.weight.len() >= kernel[0] * kernel[1] * isa.panel, "weights of {kernel:?} places");
+    assert!(weight.len() >= kernel[0] * kernel[1] * width, "weights of {kernel:?} places");
     let last = [0, 1].map(|axis| first[axis] + (count[axis] - 1) * step[axis]);
     let (_, begin) = block.line([0, first[0], first[1], 0]);
     let (values, end) = block.line([0, last[0], last[1], 0]);
@@ -68,52 +68,78 @@ pub(crate) fn convolve_strip(
     assert!(channel < channels && epilogue.bias.len() >= channels, "channel {channel} of {channels}");
     epilogue.check_covers(end + channels);
     let pitch = [step[0] * block.pitch[1], step[1] * block.pitch[2]];
-    let output = block.start.wrapping_add(begin - block.offset + channel);
-    let raw = epilogue.raw().offset(channel, begin + channel);
     let (along, across) = if count[1] >= count[0].min(SHORT) { (1, 0) } else { (0, 1) };
-    let tiles = count[along].div_ceil(isa.strips.len());
-    for index in 0..count[across] {
-        let (mut done, input) = (0, start + index * windows.position[across]);
-        for tile in 0..tiles {
-            // Tiles of nearly equal width, as for a product.
-            let width = (count[along] - done).div_ceil(tiles - tile);
-            let at = index * pitch[across] + done * pitch[along];
+    let (kernels, _) = isa.strips(width);
+    let raw = epilogue.raw().offset(channel, begin + channel);
+    let whole = Strip {
+        lines: count[across],
+        tiles: 1,
+        input: data.as_ptr().wrapping_add(start),
+        line: position[across],
+        position: position[along],
+        row: tap[0],
+        column: tap[1],
+        kernel,
+        weight: weight.as_ptr(),
+        output: block.start.wrapping_add(begin - block.offset + channel),
+        output_line: pitch[across],
+        output_position: pitch[along],
+        epilogue: Some(raw),
+    };
+    // Tiles of nearly equal width, as for a product: of two widths.
+    let tiles = count[along].div_ceil(kernels.len());
+    let (narrow, wide) = (count[along] / tiles, count[along] % tiles);
+    let sizes = [(narrow + 1, wide), (narrow, tiles - wide)];
+    let mut done = 0;
+    for (size, tiles) in sizes.into_iter().filter(|(_, tiles)| *tiles > 0) {
+        let input = whole.input.wrapping_add(done * whole.position);
+        if channels - channel >= width {
+            let at = done * whole.output_position;
             let strip = Strip {
-                input: data.as_ptr().wrapping_add(input + done * windows.position[along]),
-                position: windows.position[along],
-                row: windows.tap[0],
-                column: windows.tap[1],
-                kernel,
-                weight: windows.weight.as_ptr(),
-                output: output.wrapping_add(at),
-                pitch: pitch[along],
+                tiles,
+                input,
+                output: whole.output.wrapping_add(at),
                 epilogue: Some(raw.offset(0, at)),
+                ..whole
             };
-            let kernel = isa.strips[width - 1];
-            if channels - channel >= isa.panel {
-                let lines = Lines { count: width, pitch: pitch[along], len: isa.panel };
-                // SAFETY: the instruction set was detected; windows, weights and the epilogue's slices are in bounds as
-                // asserted, and the positions lie in the block, which is exclusively borrowed.
+            // SAFETY: the instruction set was detected; windows, weights and the epilogue's slices are in bounds as
+            // asserted, and the positions lie in the block, which is exclusively borrowed.
+            unsafe { kernels[size - 1](&strip) };
+        } else {
+            let mut sums = [0f32; EDGE];
+            assert!(size * width <= EDGE);
+            for (line, tile) in (0..whole.lines).flat_map(|line| (0..tiles).map(move |tile| (line, tile))) {
+                let skipped = done + tile * size;
+                let sums_of = Strip {
+                    lines: 1,
+                    input: whole.input.wrapping_add(line * whole.line + skipped * whole.position),
+                    output: sums.as_mut_ptr(),
+                    output_position: width,
+                    epilogue: None,
+                    ..whole
+                };
+                let at = line * whole.output_line + skipped * whole.output_position;
+                let beside = Beside {
+                    sums: sums.as_ptr(),
+                    sums_pitch: width,
+                    output: whole.output.wrapping_add(at),
+                    lines: Lines { count: size, pitch: pitch[along], len: channels - channel },
+                    epilogue: raw.offset(0, at),
+                };
+                // SAFETY: as above, with `sums` for the output of the kernel, and the channels that there are.
                 unsafe {
-                    kernel(&strip);
-                    epilogue.later().finish(isa, strip.output, lines);
-                }
-            } else {
-                let mut sums = [0f32; EDGE];
-                assert!(width * isa.panel <= EDGE);
-                let beside = Strip { output: sums.as_mut_ptr(), pitch: isa.panel, epilogue: None, ..strip };
-                // SAFETY: as above, with `sums` for the output.
-                unsafe { kernel(&beside) };
-                let epilogue = epilogue.at_column(channel);
-                for (position, sums) in sums.chunks_exact(isa.panel).take(width).enumerate() {
-                    let mut place = [0, first[0], first[1], 0];
-                    place[1 + across] += index * step[across];
-                    place[1 + along] += (done + position) * step[along];
-                    let (values, at) = block.line(place);
-                    apply_to_line(isa, sums, &epilogue, (&mut values[channel..], at + channel));
+                    kernels[size - 1](&sums_of);
+                    finish_beside(isa, &beside, epilogue);
                 }
             }
-            done += width;
+        }
+        done += size * tiles;
+    }
+    if channels - channel >= width {
+        let lines = Lines { count: count[along], pitch: pitch[along], len: width };
+        for line in 0..whole.lines {
+            // SAFETY: as above.
+            unsafe { epilogue.later().finish(isa, whole.output.wrapping_add(line * pitch[across]), lines) };
         }
     }
 }
@@ -129,18 +155,24 @@ pub(crate) struct Pixels<'a> {
     pub(crate) extent: [usize; 2],
 }
 
-/// The strip that begins at `channel` of each pixel; 0 where there are no such channels. `to` begins with the first pixel's,
-/// its lines are `line` values apart.
+/// The strip of `width` channels that begins at `channel` of each pixel; 0 where there are no such channels. `to` begins with
+/// the first pixel's, its lines are `line` values apart.
 ///
 /// # Panics
 /// If a slice is too short.
-pub(crate) fn copy_strip(isa: &Isa, pixels: Pixels<'_>, channel: usize, to: &mut [f32], line: usize) {
+pub(crate) fn copy_strip(
+    isa: &Isa,
+    width: usize,
+    pixels: Pixels<'_>,
+    channel: usize,
+    (to, line): (&mut [f32], usize),
+) {
     let Pixels { data, channels, first, line: lines_apart, extent } = pixels;
     if extent.contains(&0) {
         return;
     }
     let last = first + (extent[0] - 1) * lines_apart + extent[1];
-    let end = (extent[0] - 1) * line + extent[1] * isa.panel;
+    let end = (extent[0] - 1) * line + extent[1] * width;
     assert!(channel < channels && last * channels <= data.len() && end <= to.len(), "{extent:?} pixels");
     let copy = Copy {
         from: data[first * channels + channel..].as_ptr(),
@@ -148,8 +180,9 @@ pub(crate) fn copy_strip(isa: &Isa, pixels: Pixels<'_>, channel: usize, to: &mut
         extent,
         pitch: [lines_apart * channels, channels],
         line,
-        count: isa.panel.min(channels - channel),
+        count: width.min(channels - channel),
     };
+    let (_, kernel) = isa.strips(width);
     // SAFETY: the instruction set was detected; pixels and strips are in bounds as asserted.
-    unsafe { (isa.copy_strip)(&copy) };
+    unsafe { kernel(&copy) };
 }

@@ -1,6 +1,6 @@
 //! Transposed depthwise convolutions of stride 2 and more, without multiplying by the zeros between the gradients.
-use super::taps::Taps;
-use crate::depthwise::{Depthwise, Grid, Part, run};
+use super::taps::{Taps, grid};
+use crate::depthwise::{Depthwise, Part, run};
 use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::Isa;
 use crate::shape::{ConvGeometry, View};
@@ -10,7 +10,6 @@ use std::array::from_fn;
 /// [`Strided`](super::strided::Strided).
 #[derive(Debug)]
 pub(super) struct StridedDepthwise {
-    geometry: ConvGeometry,
     isa: &'static Isa,
     zeros: Vec<f32>,
     /// By remainder of the line, then of the column.
@@ -32,7 +31,7 @@ impl StridedDepthwise {
             (taps, Depthwise::new(isa, in_channels, shape, at))
         };
         let phases = (0..window.stride[0] * window.stride[1]).map(phase).collect();
-        Self { geometry, isa, zeros: vec![0.0; in_channels], phases }
+        Self { isa, zeros: vec![0.0; in_channels], phases }
     }
 
     /// Overwrites `output` `[batch, height, width, in_channels]`.
@@ -45,15 +44,9 @@ impl StridedDepthwise {
     ) {
         let epilogue = epilogue.with_bias(&self.zeros);
         epilogue.check(output.len());
-        let window = self.geometry.window;
         let parts = self.phases.iter().map(|(taps, kernels)| {
-            // The first position from which on `position + padding` leaves the remainder.
-            let first = from_fn(|axis| {
-                let (stride, padding) = (window.stride[axis], window.padding[axis]);
-                (taps[axis].remainder + stride - padding % stride) % stride
-            });
-            let origin = from_fn(|axis| taps[axis].first_window(first[axis]));
-            Part { kernels, stride: [1; 2], origin, grid: Grid { first, step: window.stride } }
+            let (grid, origin) = grid(*taps);
+            Part { kernels, stride: [1; 2], origin, grid }
         });
         let parts: Vec<Part<'_>> = parts.collect();
         run(self.isa, gradient, &parts, size, &epilogue, output);

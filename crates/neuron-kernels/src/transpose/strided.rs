@@ -1,6 +1,6 @@
 //! Transposed convolutions of stride 2 and more, without multiplying by the zeros between the gradients.
-use super::taps::Taps;
-use crate::direct::{Blocks, Columns, Corner, Direct, Filter, ROWS};
+use super::taps::{Taps, grid};
+use crate::direct::{Blocks, Columns, Corner, Direct, Filter, GroupPart, ROWS, run_groups};
 use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::{
     Axis, BlockMut, Cells, FullEpilogue, Isa, MatrixMut, Split, apply_to_line, with_scratch,
@@ -75,6 +75,20 @@ impl Strided {
         epilogue.check(output.len());
         if output.is_empty() {
             return;
+        }
+        if self.blocks.are_narrow() {
+            let parts = self.phases.iter().map(|phase| {
+                let (grid, origin) = grid(phase.taps);
+                GroupPart { weights: phase.weight.as_ref(), stride: [1; 2], origin, grid }
+            });
+            let parts: Vec<GroupPart<'_>> = parts.collect();
+            return run_groups(
+                (self.isa, self.blocks),
+                gradient,
+                &parts,
+                ([height, width], &epilogue),
+                output,
+            );
         }
         // Lines a cell and cells a task, so that a task has about ROWS positions of each phase.
         let a_line = width.div_ceil(across);

@@ -1,5 +1,7 @@
 //! Which places of a kernel see a position, where windows are several positions apart.
+use crate::grid::Grid;
 use neuron_geometry::Window;
+use std::array::from_fn;
 
 /// The kernel's places along an axis that see the positions of one remainder.
 ///
@@ -46,4 +48,16 @@ impl Taps {
         let seen_by_first_tap = (at + self.padding) as isize - (self.dilation * self.first) as isize;
         seen_by_first_tap / self.stride as isize - (self.apart * self.count.saturating_sub(1)) as isize
     }
+
+    /// The first position of those that leave the remainder.
+    pub(super) fn first_position(&self) -> usize {
+        (self.remainder + self.stride - self.padding % self.stride) % self.stride
+    }
+}
+
+/// The positions that leave two remainders, and the window that sees the first of them.
+pub(super) fn grid(taps: [Taps; 2]) -> (Grid, [isize; 2]) {
+    let first = taps.map(|taps| taps.first_position());
+    let origin = from_fn(|axis| taps[axis].first_window(first[axis]));
+    (Grid { first, step: taps.map(|taps| taps.stride) }, origin)
 }

@@ -128,8 +128,24 @@ impl OnDevice<'_> {
         seeds: Vec<DeviceSignal>,
         wanted: &[Tap],
     ) -> Result<Vec<DeviceSignal>, ModelError> {
+        self.pass_back(&Composite::gradient(), seeds, wanted)
+    }
+
+    /// The sum of signals (`seeds`), passed back to each of the `wanted` taps by a composite of rules that gradients have.
+    ///
+    /// # Errors
+    /// As of [`OnDevice::gradients`]; [`ModelError::Unsupported`] with what the GPU does not pass by its rule.
+    ///
+    /// # Panics
+    /// As [`OnDevice::gradients`].
+    pub fn pass_back(
+        &self,
+        composite: &Composite,
+        seeds: Vec<DeviceSignal>,
+        wanted: &[Tap],
+    ) -> Result<Vec<DeviceSignal>, ModelError> {
         self.device.run.gpu().bind()?;
-        signals(self.device.run, &Composite::gradient(), seeds, wanted)
+        signals(self.device.run, composite, seeds, wanted)
     }
 
     /// Memory for `len` values, which holds anything.

@@ -14,7 +14,7 @@ pub(super) fn of_run(error: anyhow::Error, report: &Report<'_>, results: &Result
     let (told, hopeless) = match error.downcast::<FvisError>() {
         Ok(FvisError::Reference { channel, reference, source }) => {
             let name = |_| {
-                let unit = report.units.channels.iter().position(|of_unit| *of_unit == channel);
+                let unit = report.subjects.iter().position(|subject| subject.channel == channel);
                 let names = unit.and_then(|unit| report.references.get(unit));
                 let name = names.and_then(|references| references.names().get(reference));
                 name.cloned().unwrap_or_else(|| format!("reference {reference}"))

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::builder::ArgPredicate;
 use neuron_data::Preprocessing;
-use neuron_fvis::{FeatureWeighting, ImagePriors, LayerWeights, Preset, Schedule, Settings};
+use neuron_fvis::{
+    ActivationTerm, Aim, FacetCount, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Phase,
+    Preset, Schedule, Settings, Transforms,
+};
 use neuron_model::{Network, PixelRange, Tap};
 
 use crate::channels::Channels;
@@ -52,6 +55,38 @@ pub(crate) struct Args {
     /// Number of steps of --schedule single
     #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
     pub(super) steps: usize,
+    /// Settings that go together; flags of your own come before them
+    #[arg(long, value_enum, default_value = "published")]
+    pub(super) preset: PresetFlag,
+    /// What the picture is optimised towards
+    #[arg(long, value_enum, default_value = "vital")]
+    pub(super) objective: ObjectiveFlag,
+    /// What the picture is made of: pixels; a spectrum or a pyramid in decorrelated colours; phases of a spectrum whose
+    /// magnitudes stay [default: pixels; spectrum with --preset clear and the other objectives; phases with maco]
+    #[arg(long, default_value_ifs = [("objective", "maco", "phases"), ("objective", "activation", "spectrum"), ("objective", "accentuation", "spectrum"), ("preset", "clear", "spectrum")], default_value_t = Parametrisation::default(), hide_default_value = true, value_name = "KIND")]
+    pub(super) parametrisation: Parametrisation,
+    /// Weight of the unit's own activation beside the features: the length of its gradient as a share of theirs [default: 0;
+    /// 0.1 with --preset clear; 1 with --objective accentuation]
+    #[arg(long, default_value_ifs = [("objective", "accentuation", "1"), ("preset", "clear", "0.1")], default_value_t = 0.0, hide_default_value = true, value_name = "X")]
+    pub(super) activation: f64,
+    /// Activation to be reached by that, as a multiple of the references' mean; about there its weight falls to 0. inf: the
+    /// more, the better [default: 1.25; inf with --objective activation or maco]
+    #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf")], default_value_t = 1.25, hide_default_value = true, value_name = "X")]
+    pub(super) activation_goal: f64,
+    /// Range of factors by which the picture is enlarged in a step, at random [default: 1-1; 0.9-1.1 with --objective
+    /// activation, 1-1.4 with maco]
+    #[arg(long, default_value_ifs = [("objective", "maco", "1-1.4"), ("objective", "activation", "0.9-1.1")], default_value = "1-1", hide_default_value = true, value_name = "X-X", value_parser = factors)]
+    pub(super) scale: Factors,
+    /// Largest angle by which the picture is turned in a step, at random, in degrees [default: 0; 5 with --objective
+    /// activation]
+    #[arg(
+        long,
+        default_value_if("objective", "activation", "5"),
+        default_value_t = 0.0,
+        hide_default_value = true,
+        value_name = "DEGREES"
+    )]
+    pub(super) rotation: f64,
     /// Method of attribution that weighs the features: LRP, LRPRestricted or GuidedBackprop; none: all features count alike
     #[arg(long, default_value_t = FeatureWeighting::default(), value_name = "METHOD")]
     pub(super) method: FeatureWeighting,
@@ -78,6 +113,9 @@ pub(crate) struct Args {
     /// Pictures per unit, each from its own start
     #[arg(long, alias = "bs", default_value = "1", value_name = "N", value_parser = copies)]
     pub(super) copies: NonZeroUsize,
+    /// Of the copies of a unit, keep the one on which the unit's rank is the best (then its z-score), not all of them
+    #[arg(long)]
+    pub(super) keep_best: bool,
     /// Largest shift of the picture in a step, in pixels
     #[arg(long, default_value_t = 30, value_name = "PIXELS")]
     pub(super) jitter: usize,
@@ -87,17 +125,28 @@ pub(crate) struct Args {
     /// Schedule of the steps
     #[arg(long, alias = "setting-id", value_enum, default_value = "single")]
     pub(super) schedule: ScheduleFlag,
-    /// Learning rate
-    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
-    pub(super) lr: f64,
+    /// A schedule of your own, from coarse to fine: such as 4:100,2:150,1:250 for 100 steps in which squares of 4 x 4 pixels
+    /// are averaged to one, then 150 with 2 x 2, then 250 at full size
+    #[arg(long, conflicts_with_all = ["schedule", "steps"], value_name = "SIDE:N,...")]
+    pub(super) phases: Option<String>,
+    /// Learning rate [default: 1; 0.1 of a spectrum, a pyramid or phases]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) lr: Option<f64>,
     /// Weight of the feature loss
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     pub(super) feat_dist: f64,
     /// Weight of the total variation (L1: sum of absolute differences)
     #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     pub(super) tv_l1: f64,
-    /// Weight of the total variation (L2: sum of gradient norms)
-    #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
+    /// Weight of the total variation (L2: sum of gradient norms) [default: 3e-7; with --preset clear, 1e-4]
+    #[arg(
+        long,
+        default_value_if("preset", "clear", "1e-4"),
+        default_value_t = 3e-7,
+        hide_default_value = true,
+        value_name = "X",
+        allow_negative_numbers = true
+    )]
     pub(super) tv_l2: f64,
     /// Weight of the L2 norm of the picture
     #[arg(long, default_value_t = 3e-7, value_name = "X", allow_negative_numbers = true)]
@@ -120,6 +169,10 @@ pub(crate) struct Args {
         default_value = "images"
     )]
     pub(super) references: Option<Kind>,
+    /// One picture for each facet of a unit: its references are grouped by what of the layer below is relevant to it. auto:
+    /// as many as they fall into
+    #[arg(long, value_name = "auto|N")]
+    pub(super) facets: Option<FacetCount>,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,
@@ -143,6 +196,48 @@ fn copies(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 1024;
     let copies = text.parse().ok().filter(|copies: &NonZeroUsize| copies.get() <= MOST);
     copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
+}
+
+/// The value of `--scale`: the smallest and the largest.
+pub(super) type Factors = (f64, f64);
+
+fn factors(text: &str) -> Result<Factors, String> {
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    let factor = |text: &str| text.trim().parse::<f64>().ok();
+    let told = || format!("expected a factor, or two with a dash between, such as 0.9-1.1; found {text}");
+    factor(low).zip(factor(high)).ok_or_else(told)
+}
+
+/// The value of `--objective`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ObjectiveFlag {
+    /// Features distributed like those of the references
+    Vital,
+    /// The unit's activation alone, of a spectrum that is turned and enlarged (as in Lucid)
+    Activation,
+    /// The unit's activation alone, of phases whose magnitudes are those of photos
+    Maco,
+    /// A given picture (--start), changed until the unit responds to it
+    Accentuation,
+}
+
+impl From<ObjectiveFlag> for Aim {
+    fn from(flag: ObjectiveFlag) -> Self {
+        match flag {
+            ObjectiveFlag::Vital => Self::Vital,
+            ObjectiveFlag::Activation | ObjectiveFlag::Maco => Self::Activation,
+            ObjectiveFlag::Accentuation => Self::Accentuation,
+        }
+    }
+}
+
+/// The value of `--preset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PresetFlag {
+    /// The settings of the published scripts
+    Published,
+    /// For pictures that can be named: a spectrum, smooth, with a term for the unit's activation
+    Clear,
 }
 
 /// The value of `--schedule`; the reference implementation numbers them.
@@ -171,14 +266,21 @@ impl From<ScheduleFlag> for Preset {
 
 /// What the flags say of the pictures.
 pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
-    let schedule = Schedule::preset(args.schedule.into(), args.steps, args.jitter);
+    let schedule = match &args.phases {
+        Some(phases) => Ok(own_schedule(phases, args.jitter)?),
+        None => Schedule::preset(args.schedule.into(), args.steps, args.jitter),
+    };
     Ok(Settings {
         method: args.method,
         layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
         schedule: schedule?,
-        learning_rate: args.lr,
+        aim: args.objective.into(),
+        activation: activation_term(args),
+        parametrisation: args.parametrisation,
+        transforms: Transforms { scale: args.scale, rotation_deg: args.rotation },
+        learning_rate: args.lr.unwrap_or_else(|| usual_learning_rate(args.parametrisation)),
         mirror: args.do_flip,
         seed: args.seed,
         copies: args.copies.get(),
@@ -186,6 +288,37 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
         pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
         ..Settings::default()
     })
+}
+
+/// The value of `--phases`; the jitter is smaller where the picture is.
+fn own_schedule(phases: &str, jitter: usize) -> anyhow::Result<Schedule> {
+    let phase = |text: &str| {
+        let (pooling, steps) = text.trim().split_once(':')?;
+        let (pooling, steps): (usize, usize) = (pooling.parse().ok()?, steps.parse().ok()?);
+        let jitter_px = jitter.checked_div(pooling)?;
+        Some(Phase { steps, pooling, jitter_px, betas: (0.5, 0.9), clamp: true })
+    };
+    let known: Option<Vec<Phase>> = phases.split(',').map(phase).collect();
+    let known = known.ok_or_else(|| {
+        let expected = "sides of squares and steps, such as 4:100,2:150,1:250";
+        WrongUsage(format!("--phases: expected {expected}; found {phases}"))
+    })?;
+    Schedule::new(known).map_err(|error| WrongUsage(format!("--phases: {error}")).into())
+}
+
+/// What the unit's own activation counts. A goal of a term that is not there is none.
+fn activation_term(args: &Args) -> ActivationTerm {
+    let counts = args.activation > 0.0 || Aim::from(args.objective) == Aim::Activation;
+    let goal = (counts && args.activation_goal.is_finite()).then_some(args.activation_goal);
+    ActivationTerm { weight: args.activation, goal }
+}
+
+/// How far a step goes: in the network's units, or in those of what the picture is made of.
+fn usual_learning_rate(parametrisation: Parametrisation) -> f64 {
+    match parametrisation {
+        Parametrisation::Pixels => 1.0,
+        Parametrisation::Spectrum | Parametrisation::Pyramid | Parametrisation::Phases => 0.1,
+    }
 }
 
 /// The weights that `--layers` and `--layer-weights` give together.
@@ -261,6 +394,23 @@ mod tests {
         }
         let usual = layer_weights(None, LayerWeights::InOrder(vec![1.0])).unwrap();
         assert_eq!(usual, LayerWeights::InOrder(vec![1.0]));
+    }
+
+    #[test]
+    fn schedules_of_ones_own_go_from_coarse_to_fine() {
+        let schedule = own_schedule("4:100, 1:50", 30).unwrap();
+        let phases: Vec<_> = schedule.phases().iter().map(|p| (p.pooling, p.steps, p.jitter_px)).collect();
+        assert_eq!(phases, [(4, 100, 7), (1, 50, 30)]);
+        for wrong in ["", "4", "4:", "0:10", "4:0", "1:x", "1:5,"] {
+            let error = own_schedule(wrong, 30).unwrap_err();
+            assert!(error.to_string().starts_with("--phases"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn scales_are_one_factor_or_two() {
+        assert_eq!((factors("0.9-1.1"), factors("1.2")), (Ok((0.9, 1.1)), Ok((1.2, 1.2))));
+        assert!(factors("a-b").is_err() && factors("1-").is_err());
     }
 
     #[test]

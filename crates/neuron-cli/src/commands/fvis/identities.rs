@@ -4,6 +4,7 @@ use neuron_fvis::Settings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::subject::Subject;
 use crate::references::References;
 use crate::scan::{Identity, differences_between};
 
@@ -26,17 +27,18 @@ impl Identities {
     /// decide the records, but not the pictures.
     pub(super) fn new(
         common: &Identity,
-        channels: &[usize],
+        subjects: &[Subject],
         references: &[References],
         settings: &Settings,
         population: Option<&str>,
     ) -> Self {
         let names: Vec<&[String]> = references.iter().map(References::names).collect();
         let mut kinds: Vec<&str> = references.iter().map(|references| references.kind().name()).collect();
-        let of_unit = |(channel, references): (&usize, &References)| {
-            let own = common.clone().with("channel", channel).with("references", references.names());
+        let of_unit = |(subject, references): (&Subject, &References)| {
+            let own = common.clone().with("channel", subject.channel).with("references", references.names());
             own.with("references_are", references.kind().name()).with("population", population)
         };
+        let channels: Vec<usize> = subjects.iter().map(|subject| subject.channel).collect();
         let run = common.clone().with("channels", channels).with("references", names);
         // One word says it of all units, unless some of them have others.
         kinds.dedup();
@@ -49,7 +51,7 @@ impl Identities {
         };
         Self {
             run,
-            units: channels.iter().zip(references).map(of_unit).collect(),
+            units: subjects.iter().zip(references).map(of_unit).collect(),
             // By way of text, as a checkpoint and a record hold it: that has the shortest digits of an f32.
             settings: as_text(settings),
         }

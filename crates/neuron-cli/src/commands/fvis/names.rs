@@ -3,27 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use super::flags::Args;
+use super::subject::Subject;
 use crate::channels;
 
 /// What a picture's files end in, and the ending of one after some steps.
 const SUFFIXES: [&str; 4] = [".png", "_masked.png", ".json", "_loss.svg"];
+
+/// What the name of a picture of all facets ends in.
+const FACETS: &str = "_facets.png";
 
 /// The names of a run's files.
 ///
 /// Unless a name is given, it holds architecture, layer and unit, so that runs for other units make other files.
 pub(super) struct Names<'a> {
     args: &'a Args,
-    channels: &'a [usize],
+    subjects: &'a [Subject],
     base: String,
 }
 
 impl<'a> Names<'a> {
-    /// For some channels of a layer, as it was typed.
-    pub(super) fn new(args: &'a Args, layer: &str, channels: &'a [usize]) -> Self {
+    /// For some units of a layer, as it was typed, or their facets.
+    pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
         // A name is one part of a path, whatever the layer's or the architecture's is.
         let usual = || format!("{}_{}", args.arch, layer.trim()).replace(['/', '\\'], "-");
         let base = args.exp_name.clone().unwrap_or_else(usual);
-        Self { args, channels, base }
+        Self { args, subjects, base }
     }
 
     /// A picture's files without what they end in.
@@ -31,13 +35,29 @@ impl<'a> Names<'a> {
     /// A run with several units or copies says in each name which it is.
     pub(super) fn stem(&self, unit: usize, copy: usize) -> String {
         let mut name = self.base.clone();
-        if self.channels.len() > 1 || self.args.exp_name.is_none() {
-            name += &format!("_unit{}", self.channels[unit]);
+        let Subject { channel, facet } = self.subjects[unit];
+        if self.channels().len() > 1 || self.args.exp_name.is_none() {
+            name += &format!("_unit{channel}");
         }
-        if self.args.copies.get() > 1 {
+        if let Some(facet) = facet {
+            name += &format!("_facet{}", facet.number);
+        }
+        if self.copies() > 1 {
             name += &format!("_copy{copy}");
         }
         name
+    }
+
+    /// Pictures of each unit that are kept in the end.
+    fn copies(&self) -> usize {
+        if self.args.keep_best { 1 } else { self.args.copies.get() }
+    }
+
+    /// The units, each once.
+    fn channels(&self) -> Vec<usize> {
+        let mut channels: Vec<usize> = self.subjects.iter().map(|subject| subject.channel).collect();
+        channels.dedup();
+        channels
     }
 
     /// The file of one picture that ends in `suffix`.
@@ -45,9 +65,28 @@ impl<'a> Names<'a> {
         self.folder().join(self.stem(unit, copy) + suffix)
     }
 
+    /// The pictures of a unit's facets side by side.
+    pub(super) fn facets(&self, channel: usize) -> PathBuf {
+        let unit = match (self.channels().len(), &self.args.exp_name) {
+            (1, Some(_)) => String::new(),
+            _ => format!("_unit{channel}"),
+        };
+        self.folder().join(format!("{}{unit}{FACETS}", self.base))
+    }
+
+    /// The units of which there are several facets.
+    pub(super) fn with_facets(&self) -> impl Iterator<Item = usize> {
+        let second = |subject: &&Subject| subject.facet.is_some_and(|facet| facet.number == 1);
+        self.subjects.iter().filter(second).map(|subject| subject.channel)
+    }
+
     /// A picture after some steps.
     pub(super) fn step(&self, unit: usize, copy: usize, step: usize) -> PathBuf {
-        self.path(unit, copy, &format!("_step{step}.png"))
+        // Before the end nobody knows which is the best.
+        let copy_of_many = self.args.keep_best && self.args.copies.get() > 1;
+        let suffix =
+            if copy_of_many { format!("_copy{copy}_step{step}.png") } else { format!("_step{step}.png") };
+        self.path(unit, copy, &suffix)
     }
 
     /// The steps after which a run of so many also writes its pictures.
@@ -62,8 +101,8 @@ impl<'a> Names<'a> {
 
     /// All pictures as (unit, copy), those of the first unit first.
     pub(super) fn pictures(&self) -> impl Iterator<Item = (usize, usize)> {
-        let copies = self.args.copies.get();
-        (0..self.channels.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)))
+        let copies = self.copies();
+        (0..self.subjects.len()).flat_map(move |unit| (0..copies).map(move |copy| (unit, copy)))
     }
 
     /// The state of the run.
@@ -82,9 +121,9 @@ impl<'a> Names<'a> {
 
     /// The run as a whole.
     fn run(&self) -> String {
-        match (&self.args.exp_name, self.channels) {
+        match (&self.args.exp_name, &self.channels()[..]) {
             (Some(name), _) => name.clone(),
-            (None, [_]) => self.stem(0, 0).trim_end_matches("_copy0").to_owned(),
+            (None, [channel]) => format!("{}_unit{channel}", self.base),
             (None, several) => {
                 let units = channels::in_file_name(&channels::as_typed(several));
                 format!("{}_units{units}", self.base)
@@ -98,6 +137,7 @@ impl<'a> Names<'a> {
             let stem = self.stem(unit, copy);
             file.strip_prefix(&stem).is_some_and(|rest| SUFFIXES.contains(&rest) || self.is_own_step(rest))
         });
+        let own = own || self.with_facets().any(|channel| self.facets(channel).ends_with(file));
         !own && self.bases().iter().any(|base| {
             file.strip_prefix(base.as_str())
                 .is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
@@ -110,21 +150,26 @@ impl<'a> Names<'a> {
             return vec![self.base.clone()];
         }
         let unit = |channel| format!("{}_unit{channel}", self.base);
-        self.channels.iter().map(unit).collect()
+        self.channels().into_iter().map(unit).collect()
     }
 
     /// Whether `_step<n>.png` is one that this run writes.
     fn is_own_step(&self, rest: &str) -> bool {
+        let rest = if self.args.keep_best { without_number(rest, "_copy") } else { rest };
         let step = rest.strip_prefix("_step").and_then(|rest| rest.strip_suffix(".png"));
         let step = step.and_then(|digits| digits.parse::<usize>().ok());
         step.zip(self.args.save_every).is_some_and(|(step, every)| step.is_multiple_of(every.get()))
     }
 }
 
-/// Whether a name goes on as pictures' do: perhaps `_unit<channel>`, perhaps `_copy<n>`, then an ending.
+/// Whether a name goes on as pictures' do: perhaps `_unit<channel>`, perhaps `_facet<n>`, perhaps `_copy<n>`, then an
+/// ending.
 fn is_picture(rest: &str, may_name_unit: bool) -> bool {
     let rest = if may_name_unit { without_number(rest, "_unit") } else { rest };
-    let rest = without_number(rest, "_copy");
+    if rest == FACETS {
+        return true;
+    }
+    let rest = without_number(without_number(rest, "_facet"), "_copy");
     SUFFIXES.contains(&rest) || without_number(rest, "_step") == ".png" && rest != ".png"
 }
 
@@ -139,6 +184,7 @@ fn without_number<'t>(text: &'t str, label: &str) -> &'t str {
 mod tests {
     use clap::{Args as _, FromArgMatches};
 
+    use super::super::subject::{Facet, whole};
     use super::*;
 
     fn args(flags: &[&str]) -> Args {
@@ -150,31 +196,71 @@ mod tests {
     #[test]
     fn the_usual_name_holds_the_unit() {
         let one = args(&[]);
-        let names = Names::new(&one, "layer4_2", &[7]);
+        let subjects = whole(&[7]);
+        let names = Names::new(&one, "layer4_2", &subjects);
         assert_eq!(names.path(0, 0, ".png"), Path::new("images/resnet50_layer4_2_unit7.png"));
         assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_unit7.checkpoint"));
         let several = args(&["--bs", "2"]);
-        let names = Names::new(&several, "layer4_2", &[7, 8, 9]);
+        let subjects = whole(&[7, 8, 9]);
+        let names = Names::new(&several, "layer4_2", &subjects);
         assert_eq!(names.path(1, 1, ".json"), Path::new("images/resnet50_layer4_2_unit8_copy1.json"));
         assert_eq!(names.checkpoint(), Path::new("images/resnet50_layer4_2_units7-9.checkpoint"));
         assert_eq!(names.claimed().len(), 7);
     }
 
     #[test]
+    fn the_best_copy_has_the_name_of_the_unit() {
+        let best = args(&["--bs", "3", "--keep-best", "--save-every", "10"]);
+        let subjects = whole(&[7]);
+        let names = Names::new(&best, "l", &subjects);
+        assert_eq!(names.pictures().collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(names.path(0, 2, ".png"), Path::new("images/resnet50_l_unit7.png"));
+        assert_eq!(names.step(0, 2, 10), Path::new("images/resnet50_l_unit7_copy2_step10.png"));
+        assert!(names.is_stale("resnet50_l_unit7_copy1.png"));
+        assert!(!names.is_stale("resnet50_l_unit7_copy1_step10.png"));
+    }
+
+    #[test]
+    fn facets_are_numbered() {
+        let one = args(&["--bs", "2"]);
+        let facet = |number| Some(Facet { number, facets: 2, silhouette: 0.5 });
+        let subjects = [0, 1].map(|number| Subject { channel: 7, facet: facet(number) });
+        let names = Names::new(&one, "l", &subjects);
+        assert_eq!(names.path(1, 0, ".png"), Path::new("images/resnet50_l_unit7_facet1_copy0.png"));
+        assert_eq!(names.checkpoint(), Path::new("images/resnet50_l_unit7.checkpoint"));
+        assert!(names.is_stale("resnet50_l_unit7.png") && names.is_stale("resnet50_l_unit7_facet2.json"));
+        assert!(!names.is_stale("resnet50_l_unit7_facet1_copy1.png"));
+        assert_eq!(
+            names.with_facets().map(|unit| names.facets(unit)).collect::<Vec<_>>(),
+            [Path::new("images/resnet50_l_unit7_facets.png")]
+        );
+        assert!(!names.is_stale("resnet50_l_unit7_facets.png"));
+        let subjects = whole(&[7]);
+        assert!(Names::new(&one, "l", &subjects).is_stale("resnet50_l_unit7_facets.png"));
+    }
+
+    #[test]
     fn a_name_that_is_given_is_kept() {
         let named = args(&["--exp-name", "x"]);
-        assert_eq!(Names::new(&named, "layer4_2", &[7]).path(0, 0, ".png"), Path::new("images/x.png"));
         assert_eq!(
-            Names::new(&named, "layer4_2", &[7, 8]).path(1, 0, ".png"),
+            Names::new(&named, "layer4_2", &whole(&[7])).path(0, 0, ".png"),
+            Path::new("images/x.png")
+        );
+        assert_eq!(
+            Names::new(&named, "layer4_2", &whole(&[7, 8])).path(1, 0, ".png"),
             Path::new("images/x_unit8.png")
         );
-        assert_eq!(Names::new(&named, "layer4_2", &[7, 8]).checkpoint(), Path::new("images/x.checkpoint"));
+        assert_eq!(
+            Names::new(&named, "layer4_2", &whole(&[7, 8])).checkpoint(),
+            Path::new("images/x.checkpoint")
+        );
     }
 
     #[test]
     fn what_an_earlier_run_of_the_name_left_is_known() {
         let named = args(&["--exp-name", "x", "--save-every", "50"]);
-        let names = Names::new(&named, "layer4_2", &[7, 8]);
+        let subjects = whole(&[7, 8]);
+        let names = Names::new(&named, "layer4_2", &subjects);
         for stale in ["x.png", "x_unit9.png", "x_unit7_copy1.json", "x_unit7_step20.png", "x_step50.png"] {
             assert!(names.is_stale(stale), "{stale}");
         }
@@ -184,7 +270,8 @@ mod tests {
             assert!(!names.is_stale(other), "{other}");
         }
         let usual = args(&[]);
-        let names = Names::new(&usual, "l", &[7]);
+        let subjects = whole(&[7]);
+        let names = Names::new(&usual, "l", &subjects);
         assert!(names.is_stale("resnet50_l_unit7_copy1.png"));
         assert!(!names.is_stale("resnet50_l_unit8.png") && !names.is_stale("resnet50_l_unit7.png"));
         assert!(!names.is_stale("resnet50_l_unit77.png"));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use neuron_fvis::{FeatureWeighting, Settings};
+use neuron_fvis::{Aim, FeatureWeighting, Settings};
 use neuron_model::{ChannelsLast, Keep, Network, Tap};
 use serde_json::json;
 
@@ -11,16 +11,20 @@ use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::output;
 
-/// What a step takes, in passes of one picture: measured by the bench `step` of neuron-fvis.
-fn passes_a_step(weighting: FeatureWeighting) -> f64 {
-    match weighting {
-        FeatureWeighting::None => 2.4,
-        FeatureWeighting::Relevance(_) => 5.5,
+/// What a step takes without its gradients, in passes of one picture, and so what a reference takes: measured by the bench
+/// `step` of neuron-fvis.
+fn passes_a_measurement(settings: &Settings) -> f64 {
+    match settings.weighting() {
+        FeatureWeighting::None => 1.4,
+        FeatureWeighting::Relevance(_) => 4.5,
     }
 }
 
-/// Of it, what the gradient takes: a reference goes without.
-const PASSES_A_GRADIENT: f64 = 1.0;
+/// What the gradients take: those of the features, and of the unit itself.
+fn passes_a_gradient(settings: &Settings) -> f64 {
+    let of_features = if settings.aim == Aim::Activation { 0.0 } else { 1.0 };
+    of_features + if settings.ascends() { 1.0 } else { 0.0 }
+}
 
 /// What a plan is made from.
 pub(super) struct Plan<'a> {
@@ -38,9 +42,9 @@ impl Plan<'_> {
         let pictures = units * settings.copies;
         let references = references * settings.schedule.phases().len();
         let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
-        let passes_a_step = passes_a_step(settings.method);
-        let passes = (steps * pictures) as f64 * passes_a_step
-            + references as f64 * (passes_a_step - PASSES_A_GRADIENT);
+        let measured = passes_a_measurement(settings);
+        let passes = (steps * pictures) as f64 * (measured + passes_a_gradient(settings))
+            + references as f64 * measured;
 
         let (height, width) = settings.size;
         let maps = network.tap_infos(height, width)?;

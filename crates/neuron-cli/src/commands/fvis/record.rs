@@ -6,6 +6,7 @@ use neuron_eval::{Achievement, Reached};
 use neuron_fvis::Settings;
 use serde::Serialize;
 
+use super::subject::Facet;
 use crate::scan::Identity;
 
 /// The record of one picture; `docs/formats.md` describes it.
@@ -18,6 +19,9 @@ pub(super) struct Record {
     pub(super) channel: usize,
     /// Name of the class that the unit stands for.
     pub(super) class: Option<String>,
+    /// Which of the unit's facets, if it was asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facet: Option<Facet>,
     pub(super) copy: usize,
     pub(super) seed: u64,
     pub(super) settings: Settings,
@@ -45,7 +49,36 @@ pub(super) struct Record {
     pub(super) terms: BTreeMap<String, Vec<f64>>,
 }
 
+/// The record of one of the optimiser's pictures.
+pub(super) struct OfItem {
+    /// Its index.
+    pub(super) item: usize,
+    pub(super) record: Record,
+}
+
+/// Of each unit or facet, the picture that excites it most: by its rank among all channels, then by the z-score, then the
+/// first.
+pub(super) fn best(records: Vec<OfItem>) -> Vec<OfItem> {
+    let mut best: Vec<OfItem> = Vec::new();
+    for next in records {
+        let same = |kept: &&mut OfItem| {
+            (kept.record.channel, kept.record.facet) == (next.record.channel, next.record.facet)
+        };
+        match best.last_mut().filter(same) {
+            None => best.push(next),
+            Some(kept) if next.record.is_better_than(&kept.record) => *kept = next,
+            Some(_) => {}
+        }
+    }
+    best
+}
+
 impl Record {
+    fn is_better_than(&self, other: &Self) -> bool {
+        let (own, others) = (&self.activation, &other.activation);
+        own.rank < others.rank || own.rank == others.rank && own.z_score > others.z_score
+    }
+
     /// What the picture reaches, beside what its references do: a share where that says something, else their mean.
     pub(super) fn reached(&self) -> String {
         let Reached { value, references, ratio, .. } = self.activation.max;

@@ -7,8 +7,9 @@ use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 
 use super::flags::Args;
-use super::record::Record;
+use super::record::{OfItem, Record, best};
 use super::results::Results;
+use super::subject::{Facet, Subject};
 use crate::global::Global;
 use crate::references::{Data, General, Reader, References, Units};
 use crate::scan::Identity;
@@ -25,37 +26,40 @@ pub(super) struct Report<'a> {
     pub(super) units: &'a Units,
     /// Of which some stand for images in general.
     pub(super) data: &'a Data<'a>,
+    /// What each picture is of.
+    pub(super) subjects: &'a [Subject],
     pub(super) references: &'a [References],
     /// Of each unit's pictures.
     pub(super) identities: &'a [Identity],
 }
 
 impl Report<'_> {
-    /// One record for each picture.
+    /// One record for each picture that is kept.
     pub(super) fn records(
         &self,
         optimizer: &Optimizer<'_>,
         preprocessing: &Preprocessing,
-    ) -> anyhow::Result<Vec<Record>> {
+    ) -> anyhow::Result<Vec<OfItem>> {
         let (height, width) = optimizer.settings().size;
-        let channels = &self.units.channels;
         let pictures: Vec<f32> =
             optimizer.items().iter().flat_map(|item| item.picture.iter().copied()).collect();
-        let of_unit = |at: usize| format!("the picture of channel {}", channels[optimizer.items()[at].unit]);
+        let channel = |at: usize| self.subjects[optimizer.items()[at].unit].channel;
+        let of_unit = |at: usize| format!("the picture of channel {}", channel(at));
         let pictures = self.scores(&ChannelsLast::new(&pictures, height, width), of_unit)?;
         let population = self.population(preprocessing)?;
         let mut records = Vec::new();
-        for (unit, channel) in channels.iter().enumerate() {
+        for (unit, Subject { channel, .. }) in self.subjects.iter().enumerate() {
             let references = &self.references[unit];
             let references = self.scores(references, |at| references.names()[at].clone())?;
             for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
                 let general = population.as_ref().unwrap_or(&references);
                 let activation = Achievement::of((&pictures, at), *channel, &references, general);
                 let population = if population.is_some() { "data" } else { "references" };
-                records.push(self.record(optimizer, item, *channel, activation, population));
+                let record = self.record(optimizer, item, *channel, activation, population);
+                records.push(OfItem { item: at, record });
             }
         }
-        Ok(records)
+        Ok(if self.args.keep_best { best(records) } else { records })
     }
 
     /// What some images do to the tap; `name` gives the name of one.
@@ -95,6 +99,7 @@ impl Report<'_> {
             layer: self.units.target.name.clone(),
             channel,
             class: self.units.class(channel).and_then(|class| class.label.clone()),
+            facet: self.subjects[item.unit].facet,
             copy: item.copy,
             seed: settings.seed,
             settings: settings.clone(),
@@ -134,10 +139,13 @@ impl Report<'_> {
     }
 
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.
-    pub(super) fn say(&self, records: &[Record], results: &Results<'_>) -> anyhow::Result<()> {
-        for (record, picture) in records.iter().zip(results.pictures()) {
+    pub(super) fn say(&self, records: &[OfItem], results: &Results<'_>) -> anyhow::Result<()> {
+        for (OfItem { record, .. }, picture) in records.iter().zip(results.pictures()) {
             let Record { channel, steps, activation, loss, .. } = record;
-            let unit = self.units.called(*channel);
+            let unit = match record.facet {
+                Some(Facet { number, .. }) => format!("{}, facet {number}", self.units.called(*channel)),
+                None => self.units.called(*channel),
+            };
             self.global.say(0, || {
                 format!(
                     "{unit}: loss {:.5} after {steps} steps, {}, rank {} of {}: {}",
@@ -149,20 +157,23 @@ impl Report<'_> {
                 )
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                let consequence = match self.args.method {
-                    FeatureWeighting::None => "",
-                    FeatureWeighting::Relevance(_) => ", and only the priors changed the picture",
+                let consequence = match record.settings.weighting() {
+                    FeatureWeighting::Relevance(_) if !record.settings.ascends() => {
+                        ", and only the priors changed the picture"
+                    }
+                    _ => "",
                 };
                 self.global
                     .say(0, || format!("  in {silent} of these steps, the unit was silent{consequence}"));
             }
         }
         if self.global.json {
-            let pictures = records.iter().zip(results.pictures()).map(|(record, picture)| {
+            let pictures = records.iter().zip(results.pictures()).map(|(OfItem { record, .. }, picture)| {
                 json!({
                     "layer": record.layer,
                     "channel": record.channel,
                     "class": record.class,
+                    "facet": record.facet,
                     "copy": record.copy,
                     "steps": record.steps,
                     "finished": record.finished,

@@ -13,7 +13,8 @@ use super::curve;
 use super::flags::Args;
 use super::identities::Identities;
 use super::names::Names;
-use super::record::Record;
+use super::record::OfItem;
+use super::subject::Subject;
 use crate::{claim, input, output};
 
 /// The state of a thousand large pictures.
@@ -41,8 +42,8 @@ pub(super) struct Unfinished {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(args: &'a Args, layer: &str, channels: &'a [usize]) -> Self {
-        Self { names: Names::new(args, layer, channels), named: args.exp_name.is_some() }
+    pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
+        Self { names: Names::new(args, layer, subjects), named: args.exp_name.is_some() }
     }
 
     /// Keeps other runs from writing the same pictures, for as long as the result lives.
@@ -219,10 +220,11 @@ impl<'a> Results<'a> {
     }
 
     /// Every picture with what belongs to it.
-    pub(super) fn write(&self, optimizer: &Optimizer<'_>, records: &[Record]) -> anyhow::Result<()> {
+    pub(super) fn write(&self, optimizer: &Optimizer<'_>, records: &[OfItem]) -> anyhow::Result<()> {
         let (height, width) = optimizer.settings().size;
         let rendering = Rendering { range: optimizer.settings().pixels };
-        for (item, record) in optimizer.items().iter().zip(records) {
+        for OfItem { item, record } in records {
+            let item = &optimizer.items()[*item];
             let path = |suffix: &str| self.names.path(item.unit, item.copy, suffix);
             // First, for by it the pictures are known.
             let json = serde_json::to_string_pretty(record)? + "\n";
@@ -232,6 +234,29 @@ impl<'a> Results<'a> {
             output::write_bytes(&path("_loss.svg"), curve::draw(record)?.as_bytes())?;
             // Last, so that where the picture is, the rest is.
             write_rgb(&path(".png"), optimizer, item)?;
+        }
+        self.write_facets(optimizer, records)
+    }
+
+    /// The pictures of each unit's facets side by side, the copies of each below one another.
+    fn write_facets(&self, optimizer: &Optimizer<'_>, records: &[OfItem]) -> anyhow::Result<()> {
+        let (height, width) = optimizer.settings().size;
+        let rendering = Rendering { range: optimizer.settings().pixels };
+        for channel in self.names.with_facets() {
+            let own: Vec<&OfItem> = records.iter().filter(|of| of.record.channel == channel).collect();
+            let copies = own.iter().filter(|of| of.record.facet == own[0].record.facet).count();
+            let facets = own.len() / copies;
+            let mut sheet = vec![0; 3 * own.len() * height * width];
+            for (at, of_item) in own.iter().enumerate() {
+                let pixels = rendering.rgb(&optimizer.items()[of_item.item].picture);
+                let (facet, copy) = (at / copies, at % copies);
+                for (y, row) in pixels.chunks_exact(3 * width).enumerate() {
+                    let place = (copy * height + y) * facets + facet;
+                    sheet[3 * width * place..][..3 * width].copy_from_slice(row);
+                }
+            }
+            let size = (copies * height, facets * width);
+            output::write_png(&self.names.facets(channel), &sheet, size, ExtendedColorType::Rgb8)?;
         }
         Ok(())
     }

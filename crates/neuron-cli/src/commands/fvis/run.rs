@@ -46,9 +46,9 @@ impl Run<'_> {
         start: Start,
         unfinished: Option<Unfinished>,
     ) -> anyhow::Result<Optimizer<'_>> {
-        let Report { global, network, units, references, .. } = *self.report;
-        let each = units.channels.iter().zip(references);
-        let each = each.map(|(channel, references)| Unit { channel: *channel, references }).collect();
+        let Report { global, network, units, subjects, references, .. } = *self.report;
+        let each = subjects.iter().zip(references);
+        let each = each.map(|(subject, references)| Unit { channel: subject.channel, references }).collect();
         let mut optimizer = Optimizer::new(network, &units.target, each, settings, start)?;
         if let Some(Unfinished { bytes, inputs }) = unfinished {
             optimizer.restore(&bytes, &inputs)?;

@@ -3,6 +3,7 @@ use std::arch::x86_64::*;
 
 impl Lanes for __m256 {
     const LEN: usize = 8;
+    type Wide = [__m256d; 2];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -90,11 +91,41 @@ impl Lanes for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn exponent_in_last_bits(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(self))) }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_zeros() -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [_mm256_setzero_pd(); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
         // SAFETY: as for `splat`.
         unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+            let ([a, b], [c, d]) = (widened(self), widened(factor));
+            [_mm256_fmadd_pd(a, c, sums[0]), _mm256_fmadd_pd(b, d, sums[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let [a, b] = widened(self);
+            [_mm256_add_pd(sums[0], a), _mm256_add_pd(sums[1], b)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+        // SAFETY: `to` is valid for `LEN` sums.
+        unsafe {
+            _mm256_storeu_pd(to, sums[0]);
+            _mm256_storeu_pd(to.add(4), sums[1]);
         }
     }
 
@@ -108,6 +139,17 @@ impl Lanes for __m256 {
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         // SAFETY: lanes outside of the mask are not written.
         unsafe { _mm256_maskstore_ps(to, first(count), self) }
+    }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn widened(values: __m256) -> [__m256d; 2] {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let high = _mm256_extractf128_ps::<1>(values);
+        [_mm256_cvtps_pd(_mm256_castps256_ps128(values)), _mm256_cvtps_pd(high)]
     }
 }
 

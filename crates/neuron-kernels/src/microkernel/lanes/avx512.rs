@@ -3,6 +3,7 @@ use std::arch::x86_64::*;
 
 impl Lanes for __m512 {
     const LEN: usize = 16;
+    type Wide = [__m512d; 2];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -72,6 +73,39 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn wide_zeros() -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [_mm512_setzero_pd(); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let ([a, b], [c, d]) = (widened(self), widened(factor));
+            [_mm512_fmadd_pd(a, c, sums[0]), _mm512_fmadd_pd(b, d, sums[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let [a, b] = widened(self);
+            [_mm512_add_pd(sums[0], a), _mm512_add_pd(sums[1], b)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+        // SAFETY: `to` is valid for `LEN` sums.
+        unsafe {
+            _mm512_storeu_pd(to, sums[0]);
+            _mm512_storeu_pd(to.add(8), sums[1]);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         // SAFETY: lanes outside of the mask are not read.
         unsafe { _mm512_maskz_loadu_ps((1 << count) - 1, from) }
@@ -96,17 +130,25 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn exponent_in_last_bits(self) -> Self {
         // SAFETY: as for `splat`.
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self))) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         // SAFETY: lanes outside of the mask are not written.
         unsafe { _mm512_mask_storeu_ps(to, (1 << count) - 1, self) }
+    }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn widened(values: __m512) -> [__m512d; 2] {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(values)));
+        [_mm512_cvtps_pd(_mm512_castps512_ps256(values)), _mm512_cvtps_pd(high)]
     }
 }

@@ -18,6 +18,8 @@ pub(super) use portable::Portable;
 pub(super) trait Lanes: Copy {
     /// Number of lanes.
     const LEN: usize;
+    /// As many sums in f64.
+    type Wide: Copy;
 
     unsafe fn splat(value: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -39,8 +41,16 @@ pub(super) trait Lanes: Copy {
     /// `if self is NaN { yes } else { no }`
     unsafe fn where_nan(self, yes: Self, no: Self) -> Self;
     unsafe fn abs(self) -> Self;
-    /// `2^self` for whole numbers from -126 to 127; anything but a NaN for others.
-    unsafe fn power_of_two(self) -> Self;
+    /// The number whose sign and exponent are the last nine bits of this one: `2^n` of `2^23 + 2^22 + 127 + n`, for whole
+    /// numbers `n` from -126 to 127.
+    unsafe fn exponent_in_last_bits(self) -> Self;
+
+    unsafe fn wide_zeros() -> Self::Wide;
+    /// `sums + self * factor`: the product is exact.
+    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide;
+    /// `sums + self`
+    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide;
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64);
 
     /// `if self < 0 { 0 } else { self }`: NaN stays NaN, as in PyTorch.
     #[inline(always)]

@@ -3,6 +3,7 @@ use std::arch::aarch64::*;
 
 impl Lanes for float32x4_t {
     const LEN: usize = 4;
+    type Wide = [float64x2_t; 2];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -89,11 +90,42 @@ impl Lanes for float32x4_t {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn exponent_in_last_bits(self) -> Self {
+        // SAFETY: as for `splat`.
+        unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(self))) }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_zeros() -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [vdupq_n_f64(0.0); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
         // SAFETY: as for `splat`.
         unsafe {
-            let exponent = vaddq_s32(vcvtnq_s32_f32(self), vdupq_n_s32(127));
-            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
+            let (a, b) = (vcvt_f64_f32(vget_low_f32(self)), vcvt_high_f64_f32(self));
+            let (c, d) = (vcvt_f64_f32(vget_low_f32(factor)), vcvt_high_f64_f32(factor));
+            [vfmaq_f64(sums[0], a, c), vfmaq_f64(sums[1], b, d)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe {
+            let (a, b) = (vcvt_f64_f32(vget_low_f32(self)), vcvt_high_f64_f32(self));
+            [vaddq_f64(sums[0], a), vaddq_f64(sums[1], b)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+        // SAFETY: `to` is valid for `LEN` sums.
+        unsafe {
+            vst1q_f64(to, sums[0]);
+            vst1q_f64(to.add(2), sums[1]);
         }
     }
 }

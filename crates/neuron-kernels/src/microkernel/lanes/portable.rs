@@ -17,6 +17,7 @@ impl Portable {
 
 impl Lanes for Portable {
     const LEN: usize = 4;
+    type Wide = [f64; 4];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -97,7 +98,31 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
-        Self(self.0.map(|value| f32::from_bits(((value as i32).wrapping_add(127) << 23) as u32)))
+    unsafe fn exponent_in_last_bits(self) -> Self {
+        Self(self.0.map(|value| f32::from_bits(value.to_bits() << 23)))
+    }
+
+    #[inline(always)]
+    unsafe fn wide_zeros() -> Self::Wide {
+        [0.0; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_mul_add(self, factor: Self, [a, b, c, d]: Self::Wide) -> Self::Wide {
+        // Exact, so that the sum alone is rounded.
+        let product = |index: usize| f64::from(self.0[index]) * f64::from(factor.0[index]);
+        [a + product(0), b + product(1), c + product(2), d + product(3)]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_add(self, [a, b, c, d]: Self::Wide) -> Self::Wide {
+        let [e, f, g, h] = self.0.map(f64::from);
+        [a + e, b + f, c + g, d + h]
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+        // SAFETY: `to` is valid for `LEN` sums; no alignment is asked for.
+        unsafe { to.cast::<[f64; 4]>().write_unaligned(sums) }
     }
 }

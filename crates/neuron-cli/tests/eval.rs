@@ -238,6 +238,19 @@ fn records_say_the_unit_and_its_references() {
     setup.photos("b", 4);
     let by_names = setup.json(0, "b");
     assert_eq!(report["sets"][0]["measures"], by_names["sets"][0]["measures"]);
+    // Pictures of a unit's facets have parts of its references: it is compared with all of them.
+    let facet = setup.path("a/hearts_facet0.png");
+    fs::copy(setup.path("a/hearts.png"), &facet).unwrap();
+    setup.record("a/hearts_facet0.png", Class::Hearts, |record| {
+        record["references"].as_array_mut().unwrap().truncate(2);
+    });
+    let (stdout, stderr) = by_records("--data photos");
+    assert!(stderr.contains("compared with all 4 of them"), "{stderr}");
+    let faceted: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(faceted["sets"][0]["pictures"], 4);
+    assert_eq!(faceted["sets"][0]["measures"]["cosine"], report["sets"][0]["measures"]["cosine"]);
+    fs::remove_file(facet.with_extension("json")).unwrap();
+    fs::remove_file(facet).unwrap();
     // Without data, the references of the other units stand for images in general.
     let (stdout, stderr) = by_records("");
     assert!(stderr.contains("the references of the other units stand for images in general"), "{stderr}");
@@ -251,7 +264,7 @@ fn records_say_the_unit_and_its_references() {
     assert_eq!(moved["sets"][0]["measures"], by_names["sets"][0]["measures"]);
     let (_, stderr) = expecting(1, &mut setup.bare("a"));
     assert!(
-        stderr.contains("none of the images of the record of fc:") && stderr.contains("--data"),
+        stderr.contains("none of the images of the records of fc:") && stderr.contains("--data"),
         "{stderr}"
     );
 }

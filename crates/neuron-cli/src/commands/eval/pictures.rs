@@ -113,10 +113,12 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether a name is that of a masked picture, or of a picture after some steps.
+/// Whether a name is that of a masked picture, of a picture after some steps, or of facets side by side.
 fn is_part(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    stem.ends_with("_masked") || number_behind(stem, "_step").is_some_and(|(_, rest)| rest.is_empty())
+    let endings = ["_masked", "_facets"];
+    endings.iter().any(|ending| stem.ends_with(ending))
+        || number_behind(stem, "_step").is_some_and(|(_, rest)| rest.is_empty())
 }
 
 /// The channel that `_unit<channel>` in a file's name says.
@@ -233,10 +235,12 @@ mod tests {
 
     #[test]
     fn names_tell_what_a_picture_is() {
-        for part in ["x_masked.png", "a/x_unit3_step20.png", "x_copy1_masked.png"] {
+        for part in ["x_masked.png", "a/x_unit3_step20.png", "x_copy1_masked.png", "x_unit3_facets.png"] {
             assert!(is_part(Path::new(part)), "{part}");
         }
-        for whole in ["x.png", "x_step.png", "x_step2_unit3.png", "x_unit3_copy1.png", "masked.png"] {
+        for whole in
+            ["x.png", "x_step.png", "x_step2_unit3.png", "x_unit3_copy1.png", "masked.png", "x_facet1.png"]
+        {
             assert!(!is_part(Path::new(whole)), "{whole}");
         }
         let channel = |name: &str| channel_in_name(Path::new(name));

@@ -1,6 +1,6 @@
 //! Whose pictures they are, and where the references of these units come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,15 +28,16 @@ pub(super) struct Named<'a> {
 }
 
 /// A unit that has pictures.
-pub(super) struct Unit<'a> {
+#[derive(Clone)]
+pub(super) struct Unit {
     pub(super) tap: Tap,
     /// The layer as it was typed, or recorded.
     layer: String,
     pub(super) channel: usize,
     /// What messages call it.
     pub(super) called: String,
-    /// The first of its pictures' records.
-    record: Option<&'a Record>,
+    /// What the records of its pictures name, if there are any.
+    references: Option<RecordedReferences>,
 }
 
 /// Finds out whose each picture is. Those of which it is not known are skipped.
@@ -49,21 +50,29 @@ pub(super) fn name<'a>(
     global: &Global,
     network: &Network,
     skipped: &mut Vec<SkippedImage>,
-) -> anyhow::Result<(Vec<Named<'a>>, Vec<Unit<'a>>)> {
+) -> anyhow::Result<(Vec<Named<'a>>, Vec<Unit>)> {
     let flag = args.layer.as_deref().map(|layer| network.tap(layer)).transpose()?;
     if let (Some(tap), Some(channel)) = (&flag, args.channel) {
         network.check_channels(tap, &[channel])?;
     }
-    let mut units: BTreeMap<(NodeId, usize), Unit<'a>> = BTreeMap::new();
-    let mut whose = Vec::new();
+    let mut units: BTreeMap<(NodeId, usize), Unit> = BTreeMap::new();
+    let (mut whose, mut differ) = (Vec::new(), BTreeSet::new());
     for (index, file) in found.files.iter().enumerate() {
         match unit_of(file, args, flag.as_ref(), network) {
             Ok(unit) => {
                 let key = (unit.tap.node, unit.channel);
                 whose.push((file, index, key));
                 let known = units.entry(key).or_insert_with(|| unit.clone());
-                known.record = known.record.or(unit.record);
-                say_differences(known, unit.record, file, (global, network));
+                match (&mut known.references, unit.references) {
+                    (Some(known), Some(more)) => {
+                        if known.extend(&more) {
+                            differ.insert(key);
+                        }
+                    }
+                    (known @ None, more) => *known = more,
+                    (Some(_), None) => {}
+                }
+                say_doubts(file, global, network);
             }
             Err(reason) => {
                 let image = file.path.display().to_string();
@@ -79,10 +88,18 @@ pub(super) fn name<'a>(
         let message = format!("no picture is left to be measured; the first is {image}: {reason}");
         return Err(WrongUsage(message).into());
     }
+    for unit in differ.iter().filter_map(|key| units.get(key)) {
+        let (called, count) = (&unit.called, unit.references.as_ref().map_or(0, |known| known.names.len()));
+        global.say(0, || {
+            format!(
+                "{called}: its pictures were made with different references: they are compared with all {count} of them"
+            )
+        });
+    }
     let places: BTreeMap<_, _> = units.keys().enumerate().map(|(at, key)| (*key, at)).collect();
     let named =
         whose.into_iter().map(|(file, index, key)| Named { file, index, unit: places[&key] }).collect();
-    let mut units: Vec<Unit<'a>> = units.into_values().collect();
+    let mut units: Vec<Unit> = units.into_values().collect();
     let classifier = Classifier::of(network).ok();
     for unit in &mut units {
         if let Some(classifier) = classifier.as_ref().filter(|known| known.tap().node == unit.tap.node) {
@@ -92,26 +109,31 @@ pub(super) fn name<'a>(
     Ok((named, units))
 }
 
-impl Clone for Unit<'_> {
-    fn clone(&self) -> Self {
-        let Self { tap, layer, channel, called, record } = self;
-        Self {
-            tap: tap.clone(),
-            layer: layer.clone(),
-            channel: *channel,
-            called: called.clone(),
-            record: *record,
+/// References that records name.
+#[derive(Clone)]
+struct RecordedReferences {
+    /// Each once, in the order of the records.
+    names: Vec<String>,
+    /// Of the first record.
+    kind: Kind,
+}
+
+impl RecordedReferences {
+    /// Adds those of another record, and tells whether it has not the same ones.
+    fn extend(&mut self, other: &Self) -> bool {
+        if self.names == other.names {
+            return false;
         }
+        let known: BTreeSet<&String> = self.names.iter().collect();
+        let new = other.names.iter().filter(|name| !known.contains(name));
+        let new: Vec<String> = new.cloned().collect();
+        self.names.extend(new);
+        true
     }
 }
 
 /// The unit of a picture, or why it is not known.
-fn unit_of<'a>(
-    file: &'a File,
-    args: &Args,
-    flag: Option<&Tap>,
-    network: &Network,
-) -> Result<Unit<'a>, String> {
+fn unit_of(file: &File, args: &Args, flag: Option<&Tap>, network: &Network) -> Result<Unit, String> {
     let record = file.record.as_ref().map_err(Clone::clone)?.as_ref();
     let (tap, layer, channel) = match record {
         Some(Record { arch, .. }) if arch != network.name() => {
@@ -135,17 +157,14 @@ fn unit_of<'a>(
     };
     network.check_channels(&tap, &[channel]).map_err(|error| error.to_string())?;
     let called = format!("{}:{channel}", tap.name);
-    Ok(Unit { tap, layer, channel, called, record })
+    let references =
+        record.map(|record| RecordedReferences { names: record.references.clone(), kind: record.kind() });
+    Ok(Unit { tap, layer, channel, called, references })
 }
 
-/// Says what makes a picture's record another's than the evaluation.
-fn say_differences(
-    unit: &Unit<'_>,
-    record: Option<&Record>,
-    file: &File,
-    (global, network): (&Global, &Network),
-) {
-    let Some(record) = record else { return };
+/// Says why a picture with a record may not be what it seems.
+fn say_doubts(file: &File, global: &Global, network: &Network) {
+    let Ok(Some(record)) = &file.record else { return };
     let picture = file.path.display();
     if !record.finished {
         global.say(0, || format!("note: {picture} is not finished"));
@@ -153,20 +172,12 @@ fn say_differences(
     if record.weights_sha256.as_deref().zip(network.weights().sha256()).is_some_and(|(a, b)| a != b) {
         global.say(0, || format!("note: {picture} was made with other weights"));
     }
-    if unit.record.is_some_and(|first| first.references != record.references) {
-        let called = &unit.called;
-        global.say(0, || {
-            format!(
-                "note: {picture} has other references than an earlier picture of {called}, with whose it is compared"
-            )
-        });
-    }
 }
 
 /// Units of one layer whose references are those of lists.
-pub(super) fn lists(units: &[Unit<'_>], args: &Args, network: &Network) -> Vec<Units> {
+pub(super) fn lists(units: &[Unit], args: &Args, network: &Network) -> Vec<Units> {
     let mut lists: Vec<Units> = Vec::new();
-    for unit in units.iter().filter(|unit| args.topk_dir.is_some() || unit.record.is_none()) {
+    for unit in units.iter().filter(|unit| args.topk_dir.is_some() || unit.references.is_none()) {
         match lists.iter_mut().find(|known| known.target.node == unit.tap.node) {
             Some(known) => known.channels.push(unit.channel),
             None => lists.push(Units {
@@ -182,7 +193,7 @@ pub(super) fn lists(units: &[Unit<'_>], args: &Args, network: &Network) -> Vec<U
 }
 
 /// Where `select-images` writes the lists of a unit's layer.
-fn usual_lists(unit: &Unit<'_>, network: &Network) -> PathBuf {
+fn usual_lists(unit: &Unit, network: &Network) -> PathBuf {
     let arch = network.name();
     let usual = network.architecture().and_then(|known| network.tap(known.target_layer()).ok());
     if usual.is_some_and(|usual| usual.node == unit.tap.node) {
@@ -201,7 +212,7 @@ enum Source {
 
 /// The units, and their references.
 pub(super) struct EvaluatedUnits<'a> {
-    pub(super) all: Vec<Unit<'a>>,
+    pub(super) all: Vec<Unit>,
     sources: Vec<Source>,
     searches: Vec<Search<'a>>,
     global: &'a Global,
@@ -211,7 +222,7 @@ impl<'a> EvaluatedUnits<'a> {
     /// # Errors
     /// If a unit has no references, with ways to get some.
     pub(super) fn new(
-        units: Vec<Unit<'a>>,
+        units: Vec<Unit>,
         lists: &'a [Units],
         args: &Args,
         global: &'a Global,
@@ -224,9 +235,9 @@ impl<'a> EvaluatedUnits<'a> {
                 let at = lists[search].channels.iter().position(|channel| *channel == unit.channel)?;
                 Some((search, at))
             });
-            match (at, unit.record) {
+            match (at, &unit.references) {
                 (Some((search, at)), _) => sources.push(Source::Listed { search, at }),
-                (None, Some(record)) if record.kind() == Kind::Patches => {
+                (None, Some(recorded)) if recorded.kind == Kind::Patches => {
                     let message = format!(
                         "the references of {} are patches, which its record does not hold: name the folder of the lists \
                          with --topk-dir",
@@ -238,9 +249,9 @@ impl<'a> EvaluatedUnits<'a> {
             }
         }
         let search = |lists: &'a Units| {
-            let is_of_patches = |unit: &Unit<'_>| {
+            let is_of_patches = |unit: &Unit| {
                 unit.tap.node == lists.target.node
-                    && unit.record.is_some_and(|record| record.kind() == Kind::Patches)
+                    && unit.references.as_ref().is_some_and(|recorded| recorded.kind == Kind::Patches)
             };
             let kind = if units.iter().any(is_of_patches) { Kind::Patches } else { Kind::Images };
             let wanted = args.num_real_img.get();
@@ -252,9 +263,9 @@ impl<'a> EvaluatedUnits<'a> {
 
     /// How many references a unit should have, for a plan.
     pub(super) fn count(&self, unit: usize) -> anyhow::Result<usize> {
-        match (&self.sources[unit], self.all[unit].record) {
+        match (&self.sources[unit], &self.all[unit].references) {
             (Source::Listed { search, at }, _) => self.searches[*search].count(*at),
-            (Source::Recorded, record) => Ok(record.map_or(0, |record| record.references.len())),
+            (Source::Recorded, recorded) => Ok(recorded.as_ref().map_or(0, |recorded| recorded.names.len())),
         }
     }
 
@@ -266,17 +277,17 @@ impl<'a> EvaluatedUnits<'a> {
         if let Source::Listed { search, at } = self.sources[unit] {
             return self.searches[search].load(at, reader);
         }
-        let Unit { called, record: Some(record), .. } = &self.all[unit] else {
+        let Unit { called, references: Some(RecordedReferences { names, kind }), .. } = &self.all[unit]
+        else {
             bail!("{} has no references", self.all[unit].called)
         };
-        let names = &record.references;
         let data = self.global.data_if_any()?;
         let moved = data.and_then(|to| Some(Moved { from: moved_from(names, to)?, to: to.to_owned() }));
         let dataset = Arc::new(Dataset::look_up(names, &Lookup { moved, ..Lookup::below(data) }));
         let indices = (0..names.len()).collect();
-        let references = reader.images(record.kind(), dataset, indices, |index| names[index].clone())?;
+        let references = reader.images(*kind, dataset, indices, |index| names[index].clone())?;
         if references.count() == 0 {
-            return Err(unreadable(&format!("the record of {called}"), references.skipped()));
+            return Err(unreadable(&format!("the records of {called}"), references.skipped()));
         }
         Ok(references)
     }

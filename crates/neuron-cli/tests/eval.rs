@@ -270,6 +270,43 @@ fn records_say_the_unit_and_its_references() {
 }
 
 #[test]
+fn what_fvis_writes_is_read() {
+    let setup = Setup::new();
+    let (hearts, bricks) = (Class::Hearts.number(), Class::Bricks.number());
+    let channels = format!("{hearts},{bricks}");
+    let mut fvis =
+        neuron(&["fvis", "--arch", ARCH, "--layer", "fc", "--channels", &channels, "--topk-dir", "lists"]);
+    fvis.args([
+        "--data",
+        "photos",
+        "--steps",
+        "3",
+        "--save-every",
+        "2",
+        "--resolution",
+        "96",
+        "--out",
+        "made",
+    ]);
+    fvis.arg("--weights").arg(weights("demo.safetensors")).current_dir(setup.path(""));
+    expecting(0, &mut fvis);
+    let (stdout, stderr) = expecting(0, &mut setup.bare("made --data photos --json"));
+    assert!(!stderr.contains("note:") && !stderr.contains("skipped"), "{stderr}");
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let units = report["sets"][0]["units"].as_array().unwrap();
+    assert_eq!((units.len(), &report["sets"][0]["pictures"]), (2, &json!(2)));
+    for unit in units {
+        assert_eq!(unit["references"], PER_CLASS - 1);
+        let record = Path::new(unit["pictures"][0].as_str().unwrap()).with_extension("json");
+        let record: Value = serde_json::from_slice(&fs::read(setup.path("").join(record)).unwrap()).unwrap();
+        // The picture's file has bytes in place of floats.
+        let z_score = |value: &Value| value.as_f64().unwrap();
+        let (now, then) = (z_score(&unit["measures"]["z_score"]), z_score(&record["activation"]["z_score"]));
+        assert!((now - then).abs() < 0.1, "{now} and {then}");
+    }
+}
+
+#[test]
 fn pictures_of_any_size_are_resized_as_images_are() {
     let setup = Setup::new();
     setup.noise("a", 150);

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let units = EvaluatedUnits::new(units, &lists, args, global, (&network, &data))?;
     if global.dry_run {
         let plan = plan::Plan { args, global, network: &network, witness: witness.as_ref(), units: &units };
-        return plan.print(named.len(), &data);
+        return plan.print((named.len(), preprocessing.crop), &data);
     }
 
     let _caught = interrupt::caught();

@@ -24,19 +24,20 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Prints the plan for so many pictures; writes nothing.
-    pub(super) fn print(&self, pictures: usize, data: &Data<'_>) -> anyhow::Result<Outcome> {
+    /// Prints the plan for so many pictures of that side; writes nothing.
+    pub(super) fn print(&self, (pictures, side): (usize, usize), data: &Data<'_>) -> anyhow::Result<Outcome> {
         let Self { args, global, network, witness, units } = *self;
         let listed = (0..units.all.len()).map(|unit| units.count(unit));
         let references = listed.sum::<anyhow::Result<usize>>()?;
         // Without a data folder, the references are shown to the network once more.
         let population = data.get()?.map_or(references, |images| images.len().min(args.population.get()));
         let forwards = pictures + references + population;
-        let mut seconds = forwards as f64 * seconds_an_image(network, global)?;
+        let mut seconds = forwards as f64 * seconds_an_image(network, side)?;
         let mut passes = forwards;
         if let Some(witness) = witness {
             passes += pictures + references;
-            seconds += (pictures + references) as f64 * seconds_an_image(witness.network(), global)?;
+            seconds += (pictures + references) as f64
+                * seconds_an_image(witness.network(), witness.preprocessing().crop)?;
         }
         let count = units.all.len();
         if global.json {
@@ -59,9 +60,8 @@ impl Plan<'_> {
     }
 }
 
-/// A pass to the last features, and as much again for what is computed from the maps.
-fn seconds_an_image(network: &Network, global: &Global) -> anyhow::Result<f64> {
-    let side = global.preprocessing(network)?.crop;
+/// A pass to the last features for an image of that side, and as much again for what is computed from the maps.
+fn seconds_an_image(network: &Network, side: usize) -> anyhow::Result<f64> {
     let pixels = vec![0.5; 3 * side * side];
     let image = ChannelsLast::new(&pixels, side, side);
     let mut session = network.session(&[penultimate(network)?], Keep::Taps)?;

@@ -5,7 +5,7 @@ mod numbers;
 mod pictures;
 mod plan;
 mod population;
-mod record;
+pub(crate) mod record;
 mod report;
 mod table;
 mod units;

@@ -6,7 +6,7 @@ mod attribute;
 mod baseline;
 mod completions;
 mod demo;
-mod eval;
+pub(crate) mod eval;
 mod extract_patches;
 mod fvis;
 mod layers;

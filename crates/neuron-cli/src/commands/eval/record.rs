@@ -10,7 +10,7 @@ use crate::references::Kind;
 
 /// What of a record of `fvis` is read here.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) arch: String,
     pub(super) weights_sha256: Option<String>,
     pub(super) layer: String,
@@ -25,7 +25,7 @@ impl Record {
     ///
     /// # Errors
     /// Why one that is there says nothing.
-    pub(super) fn beside(picture: &Path) -> Result<Option<Self>, String> {
+    pub(crate) fn beside(picture: &Path) -> Result<Option<Self>, String> {
         let path = picture.with_extension("json");
         if !path.is_file() {
             return Ok(None);

@@ -9,6 +9,7 @@ use clap::FromArgMatches;
 use neuron_model::Weights;
 
 use crate::cli::{self, Cli};
+use crate::commands::eval::record::Record;
 use crate::config;
 use crate::origin::Origin;
 use crate::preprocessing::Known;
@@ -48,6 +49,11 @@ pub fn image_scores(table: &Path) -> bool {
 /// The table of a unit's patches, which lies beside its list.
 pub fn patch_boxes(list: &Path) -> bool {
     patches::boxes(list).is_ok()
+}
+
+/// The record beside a picture that is evaluated.
+pub fn evaluated_record(picture: &Path) -> bool {
+    matches!(Record::beside(picture), Ok(Some(_)))
 }
 
 /// A file of flags, for a command that has many.

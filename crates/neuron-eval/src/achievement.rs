@@ -37,6 +37,9 @@ pub struct Reached {
     pub ratio: Option<f64>,
     /// Share of the references that the picture exceeds, in percent.
     pub percentile: f64,
+    /// Whether the references are such that a share of them says something.
+    #[serde(skip)]
+    comparable: bool,
 }
 
 impl Achievement {
@@ -70,11 +73,17 @@ impl Reached {
     fn of(value: f32, references: impl Iterator<Item = f32> + Clone) -> Self {
         let count = references.clone().count().max(1) as f64;
         let mean = references.clone().map(f64::from).sum::<f64>() / count;
-        let comparable = value >= 0.0 && references.clone().all(|value| value >= 0.0) && mean > NOTHING;
+        let comparable = references.clone().all(|value| value >= 0.0) && mean > NOTHING;
         let exceeded = references.filter(|reference| *reference < value).count() as f64;
         let value = f64::from(value);
-        let ratio = comparable.then_some(value / mean);
-        Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count }
+        let ratio = (comparable && value >= 0.0).then_some(value / mean);
+        Self { value, references: mean, ratio, percentile: 100.0 * exceeded / count, comparable }
+    }
+
+    /// As `ratio`, for means over pictures: a picture on which the unit is below 0 counts as 0, and is not left out. It
+    /// depends on the references alone whether there is one.
+    pub fn share(&self) -> Option<f64> {
+        self.comparable.then(|| (self.value / self.references).max(0.0))
     }
 }
 
@@ -101,7 +110,13 @@ mod tests {
         let found = Achievement::of((&picture, 1), 1, &references, &population);
         assert_eq!(
             found.max,
-            Reached { value: 7.0, references: 7.0, ratio: Some(1.0), percentile: 200.0 / 3.0 }
+            Reached {
+                value: 7.0,
+                references: 7.0,
+                ratio: Some(1.0),
+                percentile: 200.0 / 3.0,
+                comparable: true
+            }
         );
         assert_eq!((found.z_score, found.rank, found.channels, found.population), (2.5, 2, 2, 2));
         assert_eq!(Achievement::of((&picture, 1), 0, &references, &population).rank, 1);
@@ -113,6 +128,15 @@ mod tests {
         let picture = TapScores::new(1, vec![3.0], vec![3.0]);
         let found = Achievement::of((&picture, 0), 0, &silent, &silent);
         assert_eq!((found.max.ratio, found.max.percentile, found.z_score), (None, 100.0, 0.0));
+    }
+
+    #[test]
+    fn a_share_is_there_wherever_the_references_say_something() {
+        let share = |value: f32, references: &[f32]| Reached::of(value, references.iter().copied()).share();
+        assert_eq!((share(3.0, &[4.0, 0.0]), share(-3.0, &[1.0])), (Some(1.5), Some(0.0)));
+        for value in [-3.0, 3.0] {
+            assert_eq!((share(value, &[-1.0, 9.0]), share(value, &[1e-7])), (None, None));
+        }
     }
 
     #[test]

@@ -97,27 +97,34 @@ pub(crate) struct StandardisedRanks {
 
 impl StandardisedRanks {
     /// Of finite values. `order` is memory for sorting.
+    ///
+    /// Zeros are a run of equals whose place is known: behind a ReLU they are most values, and need no sorting.
     pub(crate) fn replace(&mut self, values: &[f32], order: &mut Vec<u64>) {
         order.clear();
-        order.extend(values.iter().enumerate().map(|(at, value)| sortable(*value) << 32 | at as u64));
+        let telling = values.iter().enumerate().filter(|(_, value)| **value != 0.0);
+        order.extend(telling.map(|(at, value)| sortable(*value) << 32 | at as u64));
         order.sort_unstable();
-        let ties = || order.chunk_by(|a, b| a >> 32 == b >> 32);
+        let zeros = values.len() - order.len();
+        let negative = order.partition_point(|entry| entry >> 63 == 0);
         // Ranks are 0, 1, ...: their mean is known, and what a run of equals has in common is the middle of it.
         let centre = (values.len() as f64 - 1.0) / 2.0;
-        let squares = || {
-            let mut first = 0;
-            ties().map(move |run| {
-                let middle = first as f64 + (run.len() as f64 - 1.0) / 2.0 - centre;
-                first += run.len();
-                (run, middle)
+        let middle = |first: usize, len: usize| first as f64 + (len as f64 - 1.0) / 2.0 - centre;
+        let runs = || {
+            let mut sorted = 0;
+            order.chunk_by(|a, b| a >> 32 == b >> 32).map(move |run| {
+                let first = if sorted < negative { sorted } else { sorted + zeros };
+                sorted += run.len();
+                (run, middle(first, run.len()))
             })
         };
-        let length = squares().map(|(run, middle)| run.len() as f64 * middle * middle).sum::<f64>().sqrt();
+        let zero = middle(negative, zeros);
+        let squares = runs().map(|(run, middle)| run.len() as f64 * middle * middle).sum::<f64>();
+        let length = (squares + zeros as f64 * zero * zero).sqrt();
         self.telling = length > 0.0;
         self.values.clear();
-        self.values.resize(values.len(), 0.0);
+        self.values.resize(values.len(), if self.telling { (zero / length) as f32 } else { 0.0 });
         if self.telling {
-            for (run, middle) in squares() {
+            for (run, middle) in runs() {
                 let value = (middle / length) as f32;
                 run.iter().for_each(|entry| self.values[*entry as u32 as usize] = value);
             }
@@ -125,9 +132,9 @@ impl StandardisedRanks {
     }
 }
 
-/// Bits that are ordered as the numbers are; both zeros are one.
+/// Bits that are ordered as the numbers are: the highest is set above 0.
 fn sortable(value: f32) -> u64 {
-    let bits = (value + 0.0).to_bits();
+    let bits = value.to_bits();
     u64::from(if bits >> 31 == 1 { !bits } else { bits | 1 << 31 })
 }
 

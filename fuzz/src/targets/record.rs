@@ -1,9 +1,10 @@
-//! The record beside a visualisation, which an atlas reads, and the pages that it makes of it.
+//! The record beside a visualisation, which `eval` and an atlas read, and the pages that an atlas makes of it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use neuron_atlas::{Atlas, Settings, Site};
+use neuron_cli::fuzzing;
 
 use crate::scratch;
 
@@ -15,6 +16,7 @@ pub(super) fn read(bytes: &[u8]) -> bool {
         scratch::write(&folder.join("results/a.png"), PICTURE);
     });
     scratch::write(&folder.join("results/a.json"), bytes);
+    let _ = fuzzing::evaluated_record(&folder.join("results/a.png"));
     let Ok(atlas) = Atlas::read(&folder.join("results"), &|_: &str, layer: &str| layer.to_owned()) else {
         return false;
     };

@@ -6,6 +6,7 @@ mod attribute;
 mod baseline;
 mod completions;
 mod demo;
+pub(crate) mod eval;
 mod extract_patches;
 mod fvis;
 mod layers;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     ExtractPatches(extract_patches::Args),
     Baseline(baseline::Args),
     Fvis(Box<fvis::Args>),
+    Eval(eval::Args),
     Merge(merge::Args),
     Demo(demo::Args),
     Layers(layers::Args),
@@ -47,6 +49,7 @@ pub(crate) fn run(command: Command, global: &Global, program: &Program) -> anyho
         Command::Baseline(args) => baseline::run(&args, global),
         Command::Completions(args) => completions::run(&args, program),
         Command::Demo(args) => demo::run(&args, global, program),
+        Command::Eval(args) => eval::run(&args, global),
         Command::ExtractPatches(args) => extract_patches::run(&args, global),
         Command::Fvis(args) => fvis::run(&args, global),
         Command::Layers(args) => layers::run(&args, global),

@@ -13,6 +13,6 @@ pub(crate) use data::Data;
 pub(crate) use general::General;
 pub(crate) use kind::Kind;
 pub(crate) use reader::{Reader, References};
-pub(crate) use search::Search;
+pub(crate) use search::{Search, unreadable};
 pub(crate) use sought::Sought;
 pub(crate) use units::Units;

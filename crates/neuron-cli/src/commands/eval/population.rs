@@ -1,0 +1,131 @@
+//! Images in general, beside which pictures are seen.
+
+use std::borrow::Cow;
+
+use neuron_eval::{Luminance, Probe, RankSum, Responses, TapScores};
+use neuron_model::{Images, Network};
+use serde_json::{Value, json};
+
+use super::units::EvaluatedUnits;
+use crate::references::{Data, General, Reader};
+use crate::{interrupt, not_finite};
+
+/// What images in general do.
+pub(super) enum Population {
+    /// Images of the data folder: the same for all units.
+    Data { responses: Responses, noise: f64 },
+    /// The references of the other units.
+    Others(Others),
+}
+
+/// What the references of all units do, from which each unit leaves out its own.
+pub(super) struct Others {
+    /// Scores at each tap, of each unit's references.
+    scores: Vec<Vec<TapScores>>,
+    /// At each layer, of all references.
+    ranks: Vec<RankSum>,
+    /// Of each unit's references: the sum of their shares, and how many they are.
+    noise: Vec<(f64, usize)>,
+}
+
+impl Population {
+    /// Shows some images of `--data` to the network, or without it all references; `None` if the user stopped it.
+    pub(super) fn look(
+        (data, count): (&Data<'_>, usize),
+        units: &EvaluatedUnits<'_>,
+        reader: &Reader<'_>,
+        (network, probe, luminance): (&Network, &mut Probe, &mut Luminance),
+    ) -> anyhow::Result<Option<Self>> {
+        if let Some(dataset) = data.get()? {
+            reader.global.say_notices(dataset);
+            let general = General::load(dataset, count, reader)?;
+            let images = general.images();
+            let responses =
+                probe.look(&images).map_err(|error| not_finite::named(error, |at| general.name(at)))?;
+            let noise = network.install(|| noise_of(images.pixels(), images.count(), luminance));
+            let noise = noise / images.count().max(1) as f64;
+            return Ok(Some(Self::Data { responses, noise }));
+        }
+        let message = "without --data, the references of the other units stand for images in general";
+        reader.global.say(0, || message.to_owned());
+        let mut others = Others { scores: Vec::new(), ranks: Vec::new(), noise: Vec::new() };
+        for unit in 0..units.all.len() {
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            let references = units.load(unit, reader)?;
+            let name = |at: usize| references.names()[at].clone();
+            let Responses { scores, ranks } =
+                probe.look(&references).map_err(|error| not_finite::named(error, name))?;
+            others.scores.push(scores);
+            others.ranks.resize(ranks.len(), RankSum::new());
+            others.ranks.iter_mut().zip(&ranks).for_each(|(sum, ranks)| sum.extend(ranks));
+            let pixels = references.bytes().map(|bytes| bytes.pixels()).unwrap_or_default();
+            let count = references.count();
+            others.noise.push((network.install(|| noise_of(pixels, count, luminance)), count));
+        }
+        Ok(Some(Self::Others(others)))
+    }
+
+    /// Scores at a tap for a unit; `None` if there are no images.
+    pub(super) fn scores(&self, unit: usize, tap: usize) -> Option<Cow<'_, TapScores>> {
+        let scores = match self {
+            Self::Data { responses, .. } => Cow::Borrowed(&responses.scores[tap]),
+            Self::Others(Others { scores, .. }) => {
+                let of_others = scores.iter().enumerate().filter(|(other, _)| *other != unit);
+                let mut of_others = of_others.map(|(_, scores)| &scores[tap]);
+                let mut all = of_others.next()?.clone();
+                of_others.for_each(|scores| all.extend(scores));
+                Cow::Owned(all)
+            }
+        };
+        (scores.images() > 0).then_some(scores)
+    }
+
+    /// Ranks at a layer for a unit whose own references are `own`.
+    pub(super) fn ranks(&self, layer: usize, own: &RankSum) -> Cow<'_, RankSum> {
+        match self {
+            Self::Data { responses, .. } => Cow::Borrowed(&responses.ranks[layer]),
+            Self::Others(Others { ranks, .. }) => Cow::Owned(ranks[layer].without(own)),
+        }
+    }
+
+    /// Mean share of fine energy for a unit; `None` if there are no images.
+    pub(super) fn noise(&self, unit: usize) -> Option<f64> {
+        match self {
+            Self::Data { responses, noise } => {
+                let images = responses.scores.first().map_or(0, TapScores::images);
+                (images > 0).then_some(*noise)
+            }
+            Self::Others(Others { noise, .. }) => {
+                let others = noise.iter().enumerate().filter(|(other, _)| *other != unit);
+                let (sum, count) =
+                    others.fold((0.0, 0), |(sum, count), (_, (share, images))| (sum + share, count + images));
+                (count > 0).then(|| sum / count as f64)
+            }
+        }
+    }
+
+    /// What they are, for reports.
+    pub(super) fn told(&self) -> Value {
+        match self {
+            Self::Data { responses, .. } => {
+                let images = responses.scores.first().map_or(0, TapScores::images);
+                json!({ "are": "data", "images": images })
+            }
+            Self::Others(Others { noise, .. }) => {
+                let images: usize = noise.iter().map(|(_, images)| images).sum();
+                json!({ "are": "references of the other units", "images": images })
+            }
+        }
+    }
+}
+
+/// Sum of the shares of fine energy over some pictures.
+///
+/// # Shapes
+/// * `pixels`: `[count, height, width, 3]`
+fn noise_of(pixels: &[u8], count: usize, luminance: &mut Luminance) -> f64 {
+    let pictures = pixels.chunks_exact((pixels.len() / count.max(1)).max(1));
+    pictures.map(|picture| luminance.fine_share(picture)).sum()
+}

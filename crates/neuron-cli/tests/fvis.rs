@@ -136,6 +136,102 @@ fn a_unit_is_the_same_alone_and_in_company() {
 }
 
 #[test]
+fn clear_pictures_go_on_to_the_same_bytes() {
+    let setup = Setup::new();
+    let clear = ["--channels", "3,5", "--preset", "clear", "--scale", "0.9-1.1", "--rotation", "5"];
+    setup.run(0, "whole", &[&clear[..], &["--threads", "1"]].concat());
+    setup.run(0, "parts", &[&clear[..], &["--stop-after", "2"]].concat());
+    let (_, stderr) = setup.run(0, "parts", &[&clear[..], &["--resume", "--threads", "3"]].concat());
+    assert!(stderr.contains("resumed after 2 steps"), "{stderr}");
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+    let settings = &setup.record("whole/x_unit3.json")["settings"];
+    assert_eq!(settings["parametrisation"], "spectrum");
+    assert_eq!(settings["priors"]["tv_l2"], 1e-4);
+    assert!(settings["activation"]["weight"].as_f64().unwrap() > 0.0, "{settings}");
+    // What is typed comes before what the preset says.
+    setup.run(0, "own", &["--channels", "3", "--preset", "clear", "--lr", "0.5", "--activation", "0"]);
+    let settings = &setup.record("own/x.json")["settings"];
+    assert_eq!((&settings["learning_rate"], &settings["activation"]), (&Value::from(0.5), &Value::Null));
+    // The same name with other settings is another run.
+    let (_, stderr) = setup.run(2, "whole", &["--channels", "3,5", "--preset", "published"]);
+    assert!(stderr.contains("other settings") && stderr.contains("parametrisation"), "{stderr}");
+}
+
+#[test]
+fn every_objective_makes_a_picture_with_its_record() {
+    let setup = Setup::new();
+    for (objective, made_of, more) in [
+        ("activation", "spectrum", &[][..]),
+        ("maco", "phases", &[]),
+        ("accentuation", "spectrum", &["--start", "photos/class1/photo001.png"]),
+        ("vital", "pyramid", &["--parametrisation", "pyramid"]),
+    ] {
+        let flags = [&["--channels", "3", "--objective", objective], more].concat();
+        setup.run(0, objective, &flags);
+        let record = setup.record(&format!("{objective}/x.json"));
+        assert_eq!(record["settings"]["parametrisation"], made_of, "{objective}");
+        let (loss, terms) = (numbers(&record["loss"]), record["terms"].as_object().unwrap());
+        for (step, loss) in loss.iter().enumerate() {
+            let term = |(name, values): (&String, &Value)| {
+                record["weights"][name].as_f64().unwrap() * numbers(values)[step]
+            };
+            let sum: f64 = terms.iter().map(term).sum();
+            assert!((sum - loss).abs() <= 1e-9 * loss.abs().max(1.0), "{objective}: {sum} and {loss}");
+        }
+    }
+    let (_, stderr) = setup.run(2, "none", &["--channels", "3", "--objective", "accentuation"]);
+    assert!(stderr.contains("--start"), "{stderr}");
+    let (_, stderr) = setup.run(2, "none", &["--channels", "3", "--scale", "5-1"]);
+    assert!(stderr.contains("scale is 5 to 1"), "{stderr}");
+}
+
+#[test]
+fn facets_have_pictures_of_their_own() {
+    let setup = Setup::new();
+    let (_, stderr) = setup.run(0, "two", &["--channels", "3,9", "--facets", "2"]);
+    assert!(stderr.contains("layer4.0:3: 2 facets of 2, 1 references"), "{stderr}");
+    assert!(stderr.contains("layer4.0:9: one facet of 1 references"), "{stderr}");
+    let names: Vec<String> =
+        files(&setup.path("two")).into_keys().map(|name| name.display().to_string()).collect();
+    for name in ["x_unit3_facet0.png", "x_unit3_facet1.json", "x_unit3_facets.png", "x_unit9_facet0.png"] {
+        assert!(names.contains(&name.to_owned()), "{name} is not among {names:?}");
+    }
+    let sheet = image::open(setup.path("two/x_unit3_facets.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (128, 64));
+    let (first, second) = (setup.record("two/x_unit3_facet0.json"), setup.record("two/x_unit3_facet1.json"));
+    assert_eq!(
+        (first["references"].as_array().unwrap().len(), &second["facet"]["number"]),
+        (2, &Value::from(1))
+    );
+    // Three references are too few to fall into groups.
+    let (_, stderr) = setup.run(0, "auto", &["--channels", "3", "--facets", "auto"]);
+    assert!(stderr.contains("one facet of 3 references"), "{stderr}");
+    let (_, stderr) = setup.run(2, "auto", &["--channels", "3", "--facets", "0"]);
+    assert!(stderr.contains("expected auto or a number"), "{stderr}");
+}
+
+#[test]
+fn the_best_copy_is_kept() {
+    let setup = Setup::new();
+    setup.run(0, "all", &["--channels", "3", "--copies", "3"]);
+    let best = ["--channels", "3", "--copies", "3", "--keep-best"];
+    setup.run(0, "best", &best);
+    let names: Vec<_> = files(&setup.path("best")).into_keys().collect();
+    assert_eq!(names, ["x.json", "x.png", "x_loss.svg", "x_masked.png"].map(PathBuf::from));
+    let kept = setup.record("best/x.json");
+    let rank = |record: &Value| record["activation"]["rank"].as_u64().unwrap();
+    let ranks: Vec<u64> = (0..3).map(|copy| rank(&setup.record(&format!("all/x_copy{copy}.json")))).collect();
+    assert_eq!(rank(&kept), *ranks.iter().min().unwrap());
+    let copy = kept["copy"].as_u64().unwrap();
+    assert_eq!(
+        fs::read(setup.path("best/x.png")).unwrap(),
+        fs::read(setup.path(&format!("all/x_copy{copy}.png"))).unwrap()
+    );
+    let (_, stderr) = setup.run(0, "best", &best);
+    assert!(stderr.contains("already complete"), "{stderr}");
+}
+
+#[test]
 fn an_interrupted_run_leaves_its_picture_and_goes_on() {
     let setup = Setup::new();
     let many = ["--channel", "3", "--epochs", "100000"];

@@ -11,7 +11,7 @@ mod resnet50;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use neuron_fvis::{FeatureWeighting, Optimizer, Settings, Start, Unit};
+use neuron_fvis::{ActivationTerm, FeatureWeighting, Optimizer, Parametrisation, Settings, Start, Unit};
 use neuron_model::{ChannelsLast, Keep, Network, RelevanceMethod};
 use resnet50::{noise, weights};
 
@@ -30,17 +30,25 @@ fn main() {
         "{:<16} {:>5} {:>12} {:>12} {:>16}",
         "method", "units", "forward ms", "step ms", "forwards a step"
     );
-    for (method, units) in [
-        (RelevanceMethod::Lrp.into(), 1),
-        (RelevanceMethod::Lrp.into(), 4),
-        (RelevanceMethod::LrpRestricted.into(), 1),
-        (RelevanceMethod::GuidedBackprop.into(), 1),
-        (RelevanceMethod::GuidedBackprop.into(), 4),
-        (FeatureWeighting::None, 1),
-        (FeatureWeighting::None, 4),
+    let published = |method: FeatureWeighting| Settings { method, ..Settings::default() };
+    let clear = Settings {
+        parametrisation: Parametrisation::Spectrum,
+        activation: ActivationTerm { weight: 0.1, goal: Some(1.25), specificity: 1.0 },
+        learning_rate: 0.1,
+        ..Settings::default()
+    };
+    for (name, settings, units) in [
+        ("LRP", published(RelevanceMethod::Lrp.into()), 1),
+        ("LRP", published(RelevanceMethod::Lrp.into()), 4),
+        ("LRP, clear", clear.clone(), 1),
+        ("LRP, clear", clear, 4),
+        ("LRPRestricted", published(RelevanceMethod::LrpRestricted.into()), 1),
+        ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 1),
+        ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 4),
+        ("none", published(FeatureWeighting::None), 1),
+        ("none", published(FeatureWeighting::None), 4),
     ] {
         let channels = (0..units).map(|unit| Unit { channel: 7 * unit, references: &images }).collect();
-        let settings = Settings { method, ..Settings::default() };
         let mut optimizer =
             Optimizer::new(&network, &target, channels, settings, Start::default()).expect("sound settings");
         let mut step = || optimizer.step(&mut |_| ControlFlow::Continue(())).expect("a step");
@@ -55,7 +63,7 @@ fn main() {
         }
         let (pass, step) = (median(passes), median(steps));
         let ratio = step / pass / units as f64;
-        println!("{:<16} {units:>5} {pass:>12.1} {step:>12.1} {ratio:>16.2}", method.to_string());
+        println!("{name:<16} {units:>5} {pass:>12.1} {step:>12.1} {ratio:>16.2}");
     }
 }
 

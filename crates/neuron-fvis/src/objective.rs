@@ -94,6 +94,14 @@ impl Objective {
         Self { aim, term, ..self }
     }
 
+    /// What a unit's activation is multiplied by in the loss, where that is what is optimised; 0 elsewhere.
+    pub fn activation_weight(&self, unit: usize) -> f64 {
+        match (self.aim, self.activations.get(unit)) {
+            (Aim::Activation, Some(references)) => -ActivationTerm::unit_of(*references),
+            _ => 0.0,
+        }
+    }
+
     /// Measures pictures whose features those should keep that are compared next, each its own.
     ///
     /// # Shapes
@@ -289,14 +297,9 @@ impl Objective {
     /// What is said of each picture.
     fn items(&self, losses: Vec<Vec<f64>>, activations: &[f64], units: &[usize]) -> Vec<ItemDistance> {
         let item = |(layers, (activation, unit)): (Vec<f64>, (&f64, &usize))| {
-            let item = ItemDistance::new(layers, &self.weights, *activation);
-            match self.aim {
-                Aim::Activation => {
-                    let weighted = -activation * ActivationTerm::unit_of(self.activations[*unit]);
-                    ItemDistance { weighted, ..item }
-                }
-                Aim::Vital | Aim::Accentuation => item,
-            }
+            let mut item = ItemDistance::new(layers, &self.weights, *activation);
+            item.weighted += self.activation_weight(*unit) * activation;
+            item
         };
         losses.into_iter().zip(activations.iter().zip(units)).map(item).collect()
     }

@@ -102,7 +102,11 @@ impl Settings {
         3 * self.size.0 * self.size.1
     }
 
-    pub(crate) fn check(&self) -> Result<(), FvisError> {
+    /// Refuses what cannot be used.
+    ///
+    /// # Errors
+    /// [`FvisError::Setting`]
+    pub fn check(&self) -> Result<(), FvisError> {
         let weight = |setting, value: f64| {
             let expected = "a finite number of at least 0";
             let wrong = || FvisError::Setting { setting, value: value.to_string(), expected };

@@ -13,7 +13,7 @@ mod start;
 mod subject;
 mod units;
 
-use neuron_fvis::{FvisError, Settings};
+use neuron_fvis::{Aim, FvisError, Settings};
 
 use crate::global::Global;
 use crate::interrupt;
@@ -23,7 +23,7 @@ use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
-use flags::{at_resolution, check_layers, settings};
+use flags::{at_resolution, check_accentuated, check_layers, settings};
 use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
@@ -42,9 +42,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
+    settings.check().map_err(wrong)?;
     settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
     check_layers(args, &network, target)?;
-    settings.layer_weights.below(&network, target).map_err(wrong)?;
+    check_accentuated(args)?;
+    if settings.aim != Aim::Activation {
+        settings.layer_weights.below(&network, target).map_err(wrong)?;
+    }
     let data = Data::new(global);
     let (kind, wanted) = (args.references, args.num_real_img.get());
     let search = Search::new(Sought { global, network: &network, units: &units, data: &data, kind, wanted })?;

@@ -377,6 +377,15 @@ pub(super) fn check_layers(args: &Args, network: &Network, target: &Tap) -> anyh
     Ok(())
 }
 
+/// Refuses to accentuate nothing.
+pub(super) fn check_accentuated(args: &Args) -> Result<(), WrongUsage> {
+    if args.objective == ObjectiveFlag::Accentuation && args.start.is_none() {
+        let message = "--objective accentuation changes a picture that you give: name it with --start FILE";
+        return Err(WrongUsage(message.to_owned()));
+    }
+    Ok(())
+}
+
 /// The preprocessing of the weights for another side of the crop: the same part of every picture.
 pub(super) fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
     let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;

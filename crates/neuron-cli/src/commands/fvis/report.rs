@@ -1,8 +1,10 @@
 //! Makes the records of a run's pictures, and sums them up.
 
+use std::collections::BTreeMap;
+
 use neuron_data::Preprocessing;
 use neuron_eval::{Achievement, TapScores};
-use neuron_fvis::{FeatureWeighting, Item, Optimizer, Settings};
+use neuron_fvis::{Aim, FeatureWeighting, Item, Optimizer, Settings};
 use neuron_model::{ChannelsLast, Images, Network};
 use serde_json::json;
 
@@ -92,6 +94,13 @@ impl Report<'_> {
             });
             (name.clone(), term.collect())
         });
+        let mut terms: BTreeMap<String, Vec<f64>> = terms.collect();
+        let mut weights: BTreeMap<String, f64> = names.iter().cloned().zip(weights).collect();
+        if settings.aim == Aim::Activation {
+            let name = "activation".to_owned();
+            weights.insert(name.clone(), optimizer.objective().activation_weight(item.unit));
+            terms.insert(name, activations.clone());
+        }
         Record {
             neuron_version: env!("CARGO_PKG_VERSION"),
             arch: self.args.arch.clone(),
@@ -114,8 +123,8 @@ impl Report<'_> {
             loss: item.history.iter().map(|step| step.loss).collect(),
             activations,
             silent_steps: rectified.then_some(silent),
-            terms: terms.collect(),
-            weights: names.iter().cloned().zip(weights).collect(),
+            terms,
+            weights,
         }
     }
 

@@ -96,7 +96,8 @@ impl Marks {
         if has(HEAT_MAP) && self.0.contains(RELEVANCE) {
             written.pictures.insert(HEAT_MAP.to_owned());
         }
-        let steps: BTreeSet<&str> = images.clone().filter_map(stem_of_step).collect();
+        let steps = images.clone().filter_map(stem_of_step);
+        let steps: BTreeSet<&str> = steps.flat_map(|stem| [stem, without_copy(stem)]).collect();
         let drawn = |stem: &str| {
             // One of the last files, or pictures after some steps: a run is known before it ends.
             has(&format!("{stem}_masked.png"))
@@ -105,7 +106,13 @@ impl Marks {
         };
         let stems = self.visualisations(folder, drawn, &mut written.scan);
         if !stems.is_empty() {
-            let of_unit = |name: &&str| stem(name).is_some_and(|stem| stems.contains(stem));
+            let is_known = |stem: &str| stems.contains(stem) || stems.contains(without_copy(stem));
+            // The pictures of all facets side by side, of which each has a name of its own.
+            let of_facets = |name: &str| {
+                let first = name.strip_suffix("_facets.png").map(|unit| format!("{unit}_facet0"));
+                first.is_some_and(|first| stems.iter().any(|stem| without_copy(stem) == first))
+            };
+            let of_unit = |name: &&str| stem(name).is_some_and(is_known) || of_facets(name);
             written.pictures.extend(images.filter(of_unit).map(str::to_owned));
         }
         written
@@ -147,6 +154,14 @@ impl Written {
 fn stem(name: &str) -> Option<&str> {
     let without_ending = name.strip_suffix(".png")?;
     Some(without_ending.strip_suffix("_masked").or_else(|| stem_of_step(name)).unwrap_or(without_ending))
+}
+
+/// `x` of `x_copy1`: where only the best copy is kept, the record has no other name than the unit's.
+fn without_copy(stem: &str) -> &str {
+    match stem.rsplit_once("_copy") {
+        Some((unit, copy)) if !copy.is_empty() && copy.bytes().all(|byte| byte.is_ascii_digit()) => unit,
+        _ => stem,
+    }
 }
 
 /// `x` of `x_step20.png`.

@@ -66,8 +66,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_ifs = [("objective", "maco", "phases"), ("objective", "activation", "spectrum"), ("objective", "accentuation", "spectrum"), ("preset", "clear", "spectrum")], default_value_t = Parametrisation::default(), hide_default_value = true, value_name = "KIND")]
     pub(super) parametrisation: Parametrisation,
     /// Weight of the unit's own activation beside the features: the length of its gradient as a share of theirs [default: 0;
-    /// 0.1 with --preset clear; 1 with --objective accentuation]
-    #[arg(long, default_value_ifs = [("objective", "accentuation", "1"), ("preset", "clear", "0.1")], default_value_t = 0.0, hide_default_value = true, value_name = "X")]
+    /// 0.3 with --preset clear; 1 with --objective accentuation]
+    #[arg(long, default_value_ifs = [("objective", "accentuation", "1"), ("preset", "clear", "0.3")], default_value_t = 0.0, hide_default_value = true, value_name = "X")]
     pub(super) activation: f64,
     /// Activation to be reached by that, as a multiple of the references' mean; about there its weight falls to 0. inf: the
     /// more, the better [default: 1.25; inf with --objective activation or maco]

@@ -85,6 +85,25 @@ fn pictures_of_units_are_known_by_their_record() {
 }
 
 #[test]
+fn pictures_of_facets_and_of_copies_are_known_by_the_records_of_others() {
+    let (found, _) = written(&[
+        ("x_facet0_copy1.json", RECORD.as_bytes()),
+        ("x_facet0_copy1.png", b""),
+        ("x_facet0_copy1_masked.png", b""),
+        ("x_facets.png", b""),
+        ("my_facets.png", b""),
+        // Of several copies the best is kept, and was not known before the end.
+        ("y.json", RECORD.as_bytes()),
+        ("y_copy0_step5.png", b""),
+        ("y_copyright.png", b""),
+    ]);
+    assert_eq!(
+        found,
+        ["x_facet0_copy1.png", "x_facet0_copy1_masked.png", "x_facets.png", "y_copy0_step5.png"]
+    );
+}
+
+#[test]
 fn pictures_of_unfinished_runs_are_known_by_their_state() {
     let state = b"\x80\0\0\0\0\0\0\0{\"__metadata__\":{\"neuron-fvis-checkpoint-2\":\"{}\"}}";
     let (found, _) = written(&[

@@ -8,7 +8,13 @@ use neuron_fvis::FvisError;
 use neuron_model::{DeviceError, ModelError};
 
 /// The flags that set what `fvis` calls by the names of its fields.
-const FVIS: [(&str, &str); 8] = [
+const FVIS: [(&str, &str); 14] = [
+    ("aim", "--objective"),
+    ("activation_weight", "--activation"),
+    ("activation_goal", "--activation-goal"),
+    ("specificity", "--specificity"),
+    ("scale", "--scale"),
+    ("rotation_deg", "--rotation"),
     ("jitter_px", "--jitter"),
     ("learning_rate", "--lr"),
     ("feature_weight", "--feat-dist"),

@@ -153,7 +153,7 @@ fn clear_pictures_go_on_to_the_same_bytes() {
     let settings = &setup.record("own/x.json")["settings"];
     assert_eq!((&settings["learning_rate"], &settings["activation"]), (&Value::from(0.5), &Value::Null));
     // The same name with other settings is another run.
-    let (_, stderr) = setup.run(2, "whole", &["--channels", "3,5", "--preset", "published"]);
+    let (_, stderr) = setup.run(1, "whole", &["--channels", "3,5", "--resume"]);
     assert!(stderr.contains("other settings") && stderr.contains("parametrisation"), "{stderr}");
 }
 
@@ -182,7 +182,7 @@ fn every_objective_makes_a_picture_with_its_record() {
     let (_, stderr) = setup.run(2, "none", &["--channels", "3", "--objective", "accentuation"]);
     assert!(stderr.contains("--start"), "{stderr}");
     let (_, stderr) = setup.run(2, "none", &["--channels", "3", "--scale", "5-1"]);
-    assert!(stderr.contains("scale is 5 to 1"), "{stderr}");
+    assert!(stderr.contains("--scale is 5 to 1; expected"), "{stderr}");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn the_best_copy_is_kept() {
         fs::read(setup.path("best/x.png")).unwrap(),
         fs::read(setup.path(&format!("all/x_copy{copy}.png"))).unwrap()
     );
-    let (_, stderr) = setup.run(0, "best", &best);
+    let (_, stderr) = setup.run(0, "best", &[&best[..], &["--resume"]].concat());
     assert!(stderr.contains("already complete"), "{stderr}");
 }
 

@@ -114,9 +114,9 @@ impl Settings {
         };
         weight("learning_rate", self.learning_rate)?;
         weight("feature_weight", self.feature_weight)?;
-        weight("activation weight", self.activation.weight)?;
+        weight("activation_weight", self.activation.weight)?;
         weight("specificity", self.activation.specificity)?;
-        weight("activation goal", self.activation.goal.unwrap_or(0.0))?;
+        weight("activation_goal", self.activation.goal.unwrap_or(0.0))?;
         self.transforms.check()?;
         weight("tv_l1", self.priors.tv_l1)?;
         weight("tv_l2", self.priors.tv_l2)?;

@@ -36,7 +36,7 @@ impl Transforms {
         }
         if !(0.0..=180.0).contains(&self.rotation_deg) {
             let value = self.rotation_deg.to_string();
-            return Err(FvisError::Setting { setting: "rotation", value, expected: "0 to 180 degrees" });
+            return Err(FvisError::Setting { setting: "rotation_deg", value, expected: "0 to 180 degrees" });
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
-    settings.check().map_err(wrong)?;
+    settings.check()?;
     settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
     check_layers(args, &network, target)?;
     check_accentuated(args)?;

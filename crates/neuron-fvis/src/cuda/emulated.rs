@@ -26,6 +26,10 @@ fn whole(value: usize) -> Raw {
     Raw { count: value as i64 }
 }
 
+fn real(value: f32) -> Raw {
+    Raw { value }
+}
+
 /// Runs a kernel over memory of the host.
 fn run(host: &Host, name: &str, count: usize, arguments: &[Raw]) {
     // SAFETY: the arguments are those of the kernel, and their memory is as long as the tests' maps.

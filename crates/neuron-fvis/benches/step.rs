@@ -33,7 +33,7 @@ fn main() {
     let published = |method: FeatureWeighting| Settings { method, ..Settings::default() };
     let clear = Settings {
         parametrisation: Parametrisation::Spectrum,
-        activation: ActivationTerm { weight: 0.3, goal: Some(1.25), specificity: 2.0 },
+        activation: ActivationTerm { weight: 0.3, goal: Some(1.25), specificity: 1.0 },
         learning_rate: 0.1,
         ..Settings::default()
     };

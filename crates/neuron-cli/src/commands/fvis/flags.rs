@@ -31,6 +31,8 @@ use crate::usual::{ARCH, NO_DEFAULT, Usual};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron fvis --layer layer4_2 --channels 1935 --topk-dir resnet50/neuron_layer4
+  neuron fvis --preset clear --channels 161 --steps 500
+  neuron fvis --preset clear --channels 161 --facets auto --copies 3 --keep-best
   neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
   neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided
   neuron fvis --class \"golden retriever\" --method none --data imagenet

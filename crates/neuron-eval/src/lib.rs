@@ -17,7 +17,6 @@ mod achievement;
 mod class;
 mod estimate;
 mod luminance;
-mod part;
 mod place;
 mod probe;
 mod rank_sum;

@@ -1,8 +1,7 @@
 //! What the measures read of a network, for some images in one pass.
 
-use neuron_model::{Images, Keep, ModelError, Network, NodeId, Reduction, Session, Tap};
+use neuron_model::{ImageRange, Images, Keep, ModelError, Network, NodeId, Reduction, Session, Tap};
 
-use crate::part::Part;
 use crate::rank_sum::{RankSum, StandardisedRanks};
 use crate::tap_scores::TapScores;
 
@@ -62,7 +61,7 @@ impl Probe {
         let together = if self.ranked.is_empty() { images.count().max(1) } else { TOGETHER };
         for first in (0..images.count()).step_by(together) {
             let range = first..images.count().min(first + together);
-            let answers = self.answers(&Part { images, range: range.clone() }, &channels)?;
+            let answers = self.answers(&ImageRange::new(images, range.clone()), &channels)?;
             for ((tap, scores), answer) in self.session.taps().iter().zip(&mut scores).zip(&answers) {
                 network.check_finite(tap, first, range.len(), &answer.max)?;
                 network.check_finite(tap, first, range.len(), &answer.mean)?;

@@ -54,6 +54,18 @@ impl RankSum {
         self.telling += other.telling;
     }
 
+    /// Of some images by their values.
+    #[cfg(test)]
+    pub(crate) fn of_values<'v>(images: impl IntoIterator<Item = &'v [f32]>) -> Self {
+        let mut sum = Self::new();
+        for values in images {
+            let mut ranks = StandardisedRanks::default();
+            ranks.replace(values, &mut Vec::new());
+            sum.add(&ranks);
+        }
+        sum
+    }
+
     /// The sum of the images that are not among those of `part`, all of which must be among these.
     #[must_use]
     pub fn without(&self, part: &Self) -> Self {
@@ -143,13 +155,7 @@ mod tests {
     use super::*;
 
     fn sum_of(images: &[&[f32]]) -> RankSum {
-        let mut sum = RankSum::new();
-        for values in images {
-            let mut ranks = StandardisedRanks::default();
-            ranks.replace(values, &mut Vec::new());
-            sum.add(&ranks);
-        }
-        sum
+        RankSum::of_values(images.iter().copied())
     }
 
     /// Spearman's correlation by its definition: Pearson's of the ranks.

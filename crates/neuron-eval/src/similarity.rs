@@ -38,16 +38,9 @@ impl LayerSimilarity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rank_sum::StandardisedRanks;
 
     fn sum_of(images: &[[f32; 3]]) -> RankSum {
-        let mut sum = RankSum::new();
-        for values in images {
-            let mut ranks = StandardisedRanks::default();
-            ranks.replace(values, &mut Vec::new());
-            sum.add(&ranks);
-        }
-        sum
+        RankSum::of_values(images.iter().map(|values| &values[..]))
     }
 
     #[test]

@@ -8,10 +8,9 @@
 
 use std::str::FromStr;
 
-use neuron_model::{Attributor, Images, Network, RelevanceMethod, Tap};
+use neuron_model::{Attributor, ImageRange, Images, Network, RelevanceMethod, Tap};
 
 use crate::error::FvisError;
-use crate::objective::Part;
 
 /// The most facets that are looked for.
 const MOST: usize = 6;
@@ -77,8 +76,8 @@ pub fn relevant_channels(
     let count = references.count();
     let mut vectors = Vec::with_capacity(count);
     for first in (0..count).step_by(at_once) {
-        let part = Part { images: references, first, count: at_once.min(count - first) };
-        let found = attributor.run(&part, &vec![channel; part.count])?;
+        let part = ImageRange::new(references, first..count.min(first + at_once));
+        let found = attributor.run(&part, &vec![channel; part.count()])?;
         let relevance = found.at(below).expect("the layer lies below the target");
         for item in relevance.data.chunks_exact(relevance.item_len()) {
             let mut sums = vec![0.0; relevance.channels];

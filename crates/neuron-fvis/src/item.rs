@@ -36,8 +36,8 @@ pub struct Step {
     pub layers: Vec<f64>,
     /// The unweighted terms of the priors.
     pub priors: PriorLoss,
-    /// The unit's greatest activation on what the network saw. Where it is 0 nothing is relevant to the unit, and only
-    /// the priors move the picture.
+    /// The unit's greatest activation on what the network saw. Where it is 0 nothing is relevant to the unit: only the
+    /// priors move the picture then, and the [`ActivationTerm`](crate::ActivationTerm), if there is one.
     pub activation: f64,
 }
 

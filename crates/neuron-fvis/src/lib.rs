@@ -29,7 +29,7 @@ mod warp;
 mod weighting;
 
 pub use activation_term::ActivationTerm;
-pub use aim::{Aim, UnknownAim};
+pub use aim::Aim;
 pub use checkpoint::CheckpointState;
 pub use error::FvisError;
 pub use facets::{FacetCount, Facets, ParseFacetCountError, relevant_channels};

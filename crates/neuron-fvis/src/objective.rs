@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use neuron_model::{ByteImages, ChannelsLast, Images, Network, Tap};
+use neuron_model::{ChannelsLast, ImageRange, Images, Network, Tap};
 
 use crate::activation_term::{ActivationTerm, Push};
 use crate::aim::Aim;
@@ -62,7 +62,7 @@ impl Objective {
     /// An objective for some units of a tap, without references yet.
     ///
     /// # Errors
-    /// [`FvisError::NoFeatures`] if `layers` is empty, and [`FvisError::Model`] for a channel that the tap has not.
+    /// [`FvisError::Model`] for a channel that the tap has not, and with what the device cannot compute.
     pub fn new(
         network: &Network,
         target: &Tap,
@@ -120,8 +120,9 @@ impl Objective {
 
     /// How the unit of each picture is pushed, if the units' own gradients are a part of it.
     fn pushes(&self, units: &[usize]) -> Option<Vec<Push>> {
-        let ascends = self.aim == Aim::Activation || self.term.is_there();
-        ascends.then(|| units.iter().map(|unit| self.term.push(self.activations[*unit])).collect())
+        self.aim
+            .ascends(&self.term)
+            .then(|| units.iter().map(|unit| self.term.push(self.activations[*unit])).collect())
     }
 
     /// The network that is looked into.
@@ -174,13 +175,13 @@ impl Objective {
             }
             let (mut sums, mut activation) = (Vec::new(), 0.0);
             for first in (0..count).step_by(at_once) {
-                let part = Part { images: *images, first, count: at_once.min(count - first) };
-                self.features.run(&part, &vec![unit; part.count])?;
-                self.check_references(unit, first, part.count)?;
-                self.add_references(part.count, &mut sums);
-                activation +=
-                    (0..part.count).map(|item| f64::from(self.features.activation(item))).sum::<f64>();
-                if on_images(before + first + part.count).is_break() {
+                let part = at_once.min(count - first);
+                let images = ImageRange::new(*images, first..first + part);
+                self.features.run(&images, &vec![unit; part])?;
+                self.check_references(unit, first, part)?;
+                self.add_references(part, &mut sums);
+                activation += (0..part).map(|item| f64::from(self.features.activation(item))).sum::<f64>();
+                if on_images(before + first + part).is_break() {
                     return Err(FvisError::Stopped);
                 }
             }
@@ -343,30 +344,5 @@ impl ItemDistance {
     fn new(layers: Vec<f64>, weights: &[f64], activation: f64) -> Self {
         let weighted = layers.iter().zip(weights).map(|(loss, weight)| loss * weight).sum();
         Self { layers, weighted, activation }
-    }
-}
-
-/// Some of a range of images.
-pub(crate) struct Part<'a> {
-    pub(crate) images: &'a dyn Images,
-    pub(crate) first: usize,
-    pub(crate) count: usize,
-}
-
-impl Images for Part<'_> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn size(&self) -> (usize, usize) {
-        self.images.size()
-    }
-
-    fn write(&self, index: usize, pixels: &mut [f32]) {
-        self.images.write(self.first + index, pixels);
-    }
-
-    fn bytes(&self) -> Option<ByteImages<'_>> {
-        Some(self.images.bytes()?.slice(self.first..self.first + self.count))
     }
 }

@@ -46,7 +46,7 @@ impl Schedule {
     /// # Errors
     /// [`FvisError::Setting`] for no steps, or too large a jitter.
     pub fn preset(preset: Preset, steps: usize, jitter_px: usize) -> Result<Self, FvisError> {
-        let full = Phase { steps, pooling: 1, jitter_px, betas: (0.5, 0.9), clamp: true };
+        let full = Phase::new(steps, 1, jitter_px);
         let phases = match preset {
             Preset::CoarseToFine => vec![
                 Phase { steps: 2000, pooling: 2, jitter_px: jitter_px / 2, ..full },
@@ -107,6 +107,11 @@ impl Schedule {
 }
 
 impl Phase {
+    /// Steps at a size, with the usual betas, within the range of pixels.
+    pub fn new(steps: usize, pooling: usize, jitter_px: usize) -> Self {
+        Self { steps, pooling, jitter_px, betas: (0.5, 0.9), clamp: true }
+    }
+
     /// The learning rate at a step of the phase, as a share of the full one: a linear warm-up, then half a cosine.
     pub fn learning_rate(&self, index: usize) -> f64 {
         match index.checked_sub(WARM_UP_STEPS) {

@@ -61,7 +61,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 impl Default for Settings {
     fn default() -> Self {
-        let full = Phase { steps: 2000, pooling: 1, jitter_px: 30, betas: (0.5, 0.9), clamp: true };
         Self {
             aim: Aim::default(),
             method: FeatureWeighting::default(),
@@ -71,7 +70,7 @@ impl Default for Settings {
             parametrisation: Parametrisation::default(),
             transforms: Transforms::default(),
             priors: ImagePriors::default(),
-            schedule: Schedule::of(full),
+            schedule: Schedule::of(Phase::new(2000, 1, 30)),
             learning_rate: 1.0,
             mirror: false,
             seed: 0,
@@ -94,7 +93,7 @@ impl Settings {
 
     /// Whether the units' own gradients take part.
     pub fn ascends(&self) -> bool {
-        self.aim == Aim::Activation || self.activation.is_there()
+        self.aim.ascends(&self.activation)
     }
 
     /// Values of one picture.

@@ -1,16 +1,19 @@
 //! What pictures are optimised towards and made of, on the network that comes with the repository.
 
+mod most_active;
+mod stripes;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use most_active::most_active;
 use neuron_fvis::{
     ActivationTerm, Aim, FeatureWeighting, LayerWeights, Objective, Optimizer, Parametrisation, Phase,
     Schedule, Settings, Start, Transforms, Unit,
 };
-use neuron_model::{ChannelsLast, Images, Keep, Network, Tap};
+use neuron_model::{ChannelsLast, Images, Network};
+use stripes::{PIXELS, SIZE, stripes};
 
-const SIZE: (usize, usize) = (64, 48);
-const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
 const STEPS: usize = 12;
 
 fn network(threads: usize) -> Network {
@@ -19,31 +22,8 @@ fn network(threads: usize) -> Network {
     Network::new("resnet10_demo", weights, threads).unwrap()
 }
 
-/// Pictures of stripes that are more than noise to the network, each of another width.
-fn stripes(count: usize) -> Vec<f32> {
-    let pixel = |index: usize| {
-        let (item, at) = (index / PIXELS, index % PIXELS);
-        let (y, x) = (at / 3 / SIZE.1, at / 3 % SIZE.1);
-        (((y + 2 * x) as f32) / (2.0 + item as f32)).sin() * (1.0 + (at % 3) as f32 / 4.0)
-    };
-    (0..count * PIXELS).map(pixel).collect()
-}
-
-/// The channel of a tap that is most active on a picture.
-fn most_active(network: &Network, tap: &Tap, picture: &[f32]) -> usize {
-    let mut session = network.session(std::slice::from_ref(tap), Keep::Taps).unwrap();
-    let mut maxima = vec![f32::NEG_INFINITY; network.channels(tap)];
-    let visit = &mut |tapped: neuron_model::Tapped<'_>| {
-        for position in tapped.map.data.chunks_exact(tapped.map.channels) {
-            maxima.iter_mut().zip(position).for_each(|(most, value)| *most = most.max(*value));
-        }
-    };
-    session.run(&ChannelsLast::new(picture, SIZE.0, SIZE.1), visit).unwrap();
-    (0..maxima.len()).max_by(|a, b| maxima[*a].total_cmp(&maxima[*b])).unwrap()
-}
-
 fn settings(aim: Aim, parametrisation: Parametrisation) -> Settings {
-    let phase = |pooling, steps| Phase { steps, pooling, jitter_px: 4, betas: (0.5, 0.9), clamp: true };
+    let phase = |pooling, steps| Phase::new(steps, pooling, 4);
     Settings {
         aim,
         parametrisation,
@@ -87,7 +67,7 @@ fn the_gradient_of_a_unit_is_that_of_its_activation() {
     let picture = stripes(1);
     for layer in ["layer2.0", "layer4", "layer3.0.bn2", "fc"] {
         let target = network.tap(layer).unwrap();
-        let unit = most_active(&network, &target, &picture);
+        let unit = most_active(&network, &target, (&picture, SIZE))[0].0;
         let references = ChannelsLast::new(&picture, SIZE.0, SIZE.1);
         let mut objective = Objective::new(&network, &target, &[unit], FeatureWeighting::None, Vec::new())
             .unwrap()
@@ -114,7 +94,7 @@ fn a_silent_unit_is_found_by_its_own_term() {
     // Black pictures leave nearly all units silent.
     let black = vec![-2.0; PIXELS];
     let references = stripes(4);
-    let unit = most_active(&network, &target, &references[..PIXELS]);
+    let unit = most_active(&network, &target, (&references[..PIXELS], SIZE))[0].0;
     let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
     let layers = LayerWeights::default().below(&network, &target).unwrap();
     let gradient = |term: ActivationTerm| {
@@ -145,7 +125,7 @@ fn pictures_have_the_same_bits_whatever_the_threads_and_the_company() {
             optimizer.items().to_vec()
         };
         let expected = pictures(1, 4);
-        let what = format!("{} {}", settings.aim, settings.parametrisation);
+        let what = format!("{:?} {}", settings.aim, settings.parametrisation);
         assert!(expected.iter().all(|item| item.picture.iter().all(|value| value.is_finite())), "{what}");
         assert!(expected == pictures(3, 1), "{what}");
     }
@@ -157,7 +137,7 @@ fn a_checkpoint_is_continued_to_the_same_bits() {
     let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
     let network = network(2);
     for settings in all() {
-        let what = format!("{} {}", settings.aim, settings.parametrisation);
+        let what = format!("{:?} {}", settings.aim, settings.parametrisation);
         let mut whole = optimizer(&network, &settings, &references);
         let mut first = optimizer(&network, &settings, &references);
         take_steps(&mut whole, STEPS);

@@ -4,26 +4,16 @@
 #![cfg(feature = "cuda")]
 
 mod on_gpu;
+mod stripes;
 
 use std::ops::ControlFlow;
 
 use neuron_fvis::{Event, FeatureWeighting, Optimizer, Phase, Schedule, Settings, Start, Unit};
 use neuron_model::{ChannelsLast, Device, Network};
 use on_gpu::{gpu, network};
+use stripes::{PIXELS, SIZE, stripes};
 
-const SIZE: (usize, usize) = (64, 48);
-const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
 const STEPS: usize = 3;
-
-/// Pictures of stripes, each of another width.
-fn stripes(count: usize) -> Vec<f32> {
-    let pixel = |index: usize| {
-        let (item, at) = (index / PIXELS, index % PIXELS);
-        let (y, x) = (at / 3 / SIZE.1, at / 3 % SIZE.1);
-        (((y + 2 * x) as f32) / (2.0 + item as f32)).sin() * (1.0 + (at % 3) as f32 / 4.0)
-    };
-    (0..count * PIXELS).map(pixel).collect()
-}
 
 /// The loss of every step and unit, and what was said about memory.
 fn optimise(
@@ -34,7 +24,7 @@ fn optimise(
     let references = stripes(3);
     let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
     let units = [5, 40, 77].map(|channel| Unit { channel, references: &references });
-    let phase = Phase { steps: STEPS, pooling: 1, jitter_px: 4, betas: (0.5, 0.9), clamp: true };
+    let phase = Phase::new(STEPS, 1, 4);
     let schedule = Schedule::new(vec![phase]).unwrap();
     let settings = Settings { method, schedule, size: SIZE, at_once, ..Settings::default() };
     let start = Start { pictures: Some(stripes(4)[3 * PIXELS..].to_vec()), ..Start::default() };

@@ -1,42 +1,19 @@
 //! What pictures are compared with, on the network that comes with the repository.
 
+mod most_active;
+mod stripes;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use most_active::most_active;
 use neuron_fvis::{Distance, FeatureWeighting, LayerWeights, Objective};
 use neuron_model::{ChannelsLast, Keep, Network, Tap};
-
-const SIZE: (usize, usize) = (64, 48);
-const PIXELS: usize = 3 * SIZE.0 * SIZE.1;
+use stripes::{PIXELS, SIZE, stripes};
 
 fn network() -> Network {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
     Network::open("resnet10_demo", &weights).unwrap()
-}
-
-/// Pictures of stripes that are more than noise to the network, each of another width.
-fn pictures(count: usize) -> Vec<f32> {
-    let pixel = |index: usize| {
-        let (item, at) = (index / PIXELS, index % PIXELS);
-        let (y, x) = (at / 3 / SIZE.1, at / 3 % SIZE.1);
-        (((y + 2 * x) as f32) / (2.0 + item as f32)).sin() * (1.0 + (at % 3) as f32 / 4.0)
-    };
-    (0..count * PIXELS).map(pixel).collect()
-}
-
-/// The channels of a tap that are most active on a picture, and how active they are.
-fn most_active(network: &Network, tap: &Tap, picture: &[f32]) -> Vec<(usize, f32)> {
-    let mut session = network.session(std::slice::from_ref(tap), Keep::Taps).unwrap();
-    let mut maxima = vec![f32::NEG_INFINITY; network.channels(tap)];
-    let visit = &mut |tapped: neuron_model::Tapped<'_>| {
-        for position in tapped.map.data.chunks_exact(tapped.map.channels) {
-            maxima.iter_mut().zip(position).for_each(|(most, value)| *most = most.max(*value));
-        }
-    };
-    session.run(&ChannelsLast::new(picture, SIZE.0, SIZE.1), visit).unwrap();
-    let mut channels: Vec<_> = maxima.into_iter().enumerate().collect();
-    channels.sort_by(|a, b| b.1.total_cmp(&a.1));
-    channels
 }
 
 fn objective(network: &Network, target: &Tap, units: &[usize], references: &[f32]) -> Objective {
@@ -61,8 +38,8 @@ fn weighed_objective(
 fn a_picture_that_is_the_reference_is_at_no_distance() {
     let network = network();
     let target = network.tap("layer4.0").unwrap();
-    let references = pictures(2);
-    let unit = most_active(&network, &target, &references[..PIXELS])[0].0;
+    let references = stripes(2);
+    let unit = most_active(&network, &target, (&references[..PIXELS], SIZE))[0].0;
     let mut objective = objective(&network, &target, &[unit], &references[..PIXELS]);
     let Distance { items, gradient } = objective.compare(&references, SIZE, &[0, 0]).unwrap();
     let [same, other] = &items[..] else { panic!("a distance for each picture") };
@@ -76,8 +53,8 @@ fn a_picture_that_is_the_reference_is_at_no_distance() {
 fn activations_are_those_of_the_units() {
     let network = network();
     let target = network.tap("layer4.0").unwrap();
-    let picture = pictures(1);
-    let channels = most_active(&network, &target, &picture);
+    let picture = stripes(1);
+    let channels = most_active(&network, &target, (&picture, SIZE));
     let (first, last) = (channels[0], channels[channels.len() - 1]);
     assert!(first.1 > 0.0 && last.1 == 0.0, "a unit that speaks and one that is silent: {channels:?}");
     let mut objective = objective(&network, &target, &[last.0, first.0], &picture);
@@ -91,8 +68,8 @@ fn activations_are_those_of_the_units() {
 fn the_gradient_points_where_the_distance_grows() {
     let network = network();
     let target = network.tap("layer4.0").unwrap();
-    let (references, picture) = (pictures(3), pictures(4)[3 * PIXELS..].to_vec());
-    let unit = most_active(&network, &target, &picture)[0].0;
+    let (references, picture) = (stripes(3), stripes(4)[3 * PIXELS..].to_vec());
+    let unit = most_active(&network, &target, (&picture, SIZE))[0].0;
     let mut objective = objective(&network, &target, &[unit], &references);
     let distance = objective.compare(&picture, SIZE, &[0]).unwrap();
     let (before, gradient) = (distance.items[0].weighted, distance.gradient.to_vec());
@@ -132,7 +109,7 @@ fn without_relevance_targets_are_means_of_sorted_features() {
     let network = network();
     // The classifier: every layer lies below it.
     let target = network.tap("fc").unwrap();
-    let references = pictures(3);
+    let references = stripes(3);
     let objective = weighed_objective(FeatureWeighting::None, &network, (&target, &[2, 7]), &references);
     let layers: Vec<&str> = objective.layers().iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(layers, ["conv1", "layer1", "layer2", "layer3"]);
@@ -156,8 +133,8 @@ fn without_relevance_the_gradient_is_that_of_finite_differences() {
     let target = network.tap("fc").unwrap();
     // Stripes repeat themselves, and where values are equal a loss of sorted values bends: so they are roughened.
     let rough = |(at, value): (usize, &f32)| value + ((at * at % 1009) as f32 / 1009.0 - 0.5) * 0.3;
-    let picture: Vec<f32> = pictures(4)[3 * PIXELS..].iter().enumerate().map(rough).collect();
-    let references = pictures(3);
+    let picture: Vec<f32> = stripes(4)[3 * PIXELS..].iter().enumerate().map(rough).collect();
+    let references = stripes(3);
     let mut objective = weighed_objective(FeatureWeighting::None, &network, (&target, &[5]), &references);
     let distance = objective.compare(&picture, SIZE, &[0]).unwrap();
     let (before, gradient) = (distance.items[0].weighted, distance.gradient.to_vec());
@@ -177,8 +154,8 @@ fn without_relevance_the_gradient_is_that_of_finite_differences() {
 fn without_relevance_a_silent_unit_moves_the_picture_all_the_same() {
     let network = network();
     let target = network.tap("layer4.0").unwrap();
-    let (references, picture) = (pictures(2), pictures(3)[2 * PIXELS..].to_vec());
-    let silent = most_active(&network, &target, &picture).last().copied().unwrap();
+    let (references, picture) = (stripes(2), stripes(3)[2 * PIXELS..].to_vec());
+    let silent = most_active(&network, &target, (&picture, SIZE)).last().copied().unwrap();
     assert_eq!(silent.1, 0.0);
     for (weighting, moves) in [(FeatureWeighting::default(), false), (FeatureWeighting::None, true)] {
         let mut objective = weighed_objective(weighting, &network, (&target, &[silent.0]), &references);

@@ -25,6 +25,40 @@ pub trait Images: Sync {
     }
 }
 
+/// Some neighbouring images of others.
+#[derive(Clone)]
+pub struct ImageRange<'a> {
+    images: &'a dyn Images,
+    range: Range<usize>,
+}
+
+impl<'a> ImageRange<'a> {
+    /// # Panics
+    /// If there are fewer than `range.end`, or the range is reversed.
+    pub fn new(images: &'a dyn Images, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= images.count(), "images {range:?}");
+        Self { images, range }
+    }
+}
+
+impl Images for ImageRange<'_> {
+    fn count(&self) -> usize {
+        self.range.len()
+    }
+
+    fn size(&self) -> (usize, usize) {
+        self.images.size()
+    }
+
+    fn write(&self, index: usize, pixels: &mut [f32]) {
+        self.images.write(self.range.start + index, pixels);
+    }
+
+    fn bytes(&self) -> Option<ByteImages<'_>> {
+        Some(self.images.bytes()?.slice(self.range.clone()))
+    }
+}
+
 /// Images as decoders give them: each byte stands for a value of the network's input.
 ///
 /// The crops of a batch that `neuron_data::Loader` gave are such images:

@@ -54,7 +54,7 @@ pub use error::{Cause, DeviceError, GraphError, ModelError, Unsupported};
 pub use families::{Architecture, Fit};
 pub use finite::first_not_finite;
 pub use graph::{Absent, Graph, GraphBuilder, Node, Tap, TapInfo};
-pub use images::{ByteImages, ChannelsFirst, ChannelsLast, Images};
+pub use images::{ByteImages, ChannelsFirst, ChannelsLast, ImageRange, Images};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};
 pub use neuron_kernels::{Algorithm, ConvGeometry, View, has_matrix_instructions};

@@ -9,6 +9,7 @@ mod record;
 mod report;
 mod results;
 mod run;
+mod schedule;
 mod start;
 mod subject;
 mod units;

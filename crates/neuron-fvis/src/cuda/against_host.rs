@@ -50,12 +50,12 @@ fn features_are_matched_as_on_the_host() {
         let of_pictures = units.map(|unit| channels[unit]);
         let here = objective.compare_here(&images, &of_pictures, &units).unwrap();
         let (items, gradient) = (here.items, here.gradient.to_vec());
-        assert!(gradient.iter().any(|value| *value != 0.0), "{method} {aim} {term:?}");
+        assert!(gradient.iter().any(|value| *value != 0.0), "{method} {aim:?} {term:?}");
         // Twice: memory that is used again changes nothing.
         for _ in 0..2 {
             let there = objective.compare(&pictures, SIZE, &units).unwrap();
-            assert_eq!(there.items, items, "{method} {aim} {term:?}");
-            assert_eq!(there.gradient, gradient, "{method} {aim} {term:?}");
+            assert_eq!(there.items, items, "{method} {aim:?} {term:?}");
+            assert_eq!(there.gradient, gradient, "{method} {aim:?} {term:?}");
         }
     }
 }

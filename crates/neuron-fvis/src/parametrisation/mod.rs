@@ -1,5 +1,6 @@
 //! What a picture is made of: the numbers that are optimised, and the way from them to pixels and back.
 
+mod coefficients;
 mod colours;
 mod phases;
 mod pixels;
@@ -10,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use neuron_model::PixelRange;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use phases::Phases;
 use pixels::Pixels;
@@ -18,7 +19,8 @@ use pyramid::Pyramid;
 use spectrum::Spectrum;
 
 /// What a picture is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Parametrisation {
     /// Pixels, in the network's units.
     #[default]
@@ -92,13 +94,6 @@ impl Parametrisation {
 impl fmt::Display for Parametrisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// As it is printed and parsed.
-impl Serialize for Parametrisation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

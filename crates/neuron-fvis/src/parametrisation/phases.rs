@@ -1,10 +1,10 @@
 use std::f32::consts::PI;
 
 use neuron_model::PixelRange;
-use neuron_spectrum::{Complex32, Transform};
+use neuron_spectrum::Complex32;
 
 use super::Canvas;
-use super::colours::Colours;
+use super::coefficients::Coefficients;
 
 /// Amplitudes of photos fall with the frequency `f` as `1 / f` (Field, "Relations between the statistics of natural
 /// images and the response properties of cortical cells", 1987), in every plane of decorrelated colours.
@@ -17,44 +17,39 @@ fn natural_amplitude(frequency: f64) -> f64 {
 /// Its numbers are `[3, height, width / 2 + 1]`, in radians. Planes have mean 0 and variance 1, whatever the phases.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
-    transform: Transform,
+    coefficients: Coefficients,
     magnitude: Vec<f32>,
-    positions: usize,
-    colours: Colours,
 }
 
 impl Phases {
     pub(super) fn new(height: usize, width: usize, pixels: PixelRange) -> Self {
-        let transform = Transform::new(height, width);
+        let coefficients = Coefficients::new(height, width, pixels);
+        let transform = &coefficients.transform;
         let amplitudes: Vec<f64> =
             (0..transform.len()).map(|at| natural_amplitude(transform.frequency(at))).collect();
-        let positions = height * width;
         // By Parseval: the mean square of a plane is the sum of the squares over its whole spectrum, by positions twice.
         let power =
             |(at, amplitude): (usize, &f64)| f64::from(transform.multiplicity(at)) * amplitude.powi(2);
         let power: f64 = amplitudes.iter().enumerate().map(power).sum();
-        let scale = if power > 0.0 { positions as f64 / power.sqrt() } else { 0.0 };
+        let scale = if power > 0.0 { (height * width) as f64 / power.sqrt() } else { 0.0 };
         let magnitude = amplitudes.iter().map(|amplitude| (scale * amplitude) as f32).collect();
-        Self { transform, magnitude, positions, colours: Colours::new(pixels) }
+        Self { coefficients, magnitude }
     }
 
     fn planes(&self, parameters: &[f32]) -> Vec<f32> {
-        let mut planes = vec![0.0; 3 * self.positions];
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
-        let each = planes.chunks_exact_mut(self.positions).zip(parameters.chunks_exact(spectrum.len()));
-        for (plane, phases) in each {
-            for (value, (phase, magnitude)) in spectrum.iter_mut().zip(phases.iter().zip(&self.magnitude)) {
+        let len = self.coefficients.len();
+        self.coefficients.planes(|plane, spectrum| {
+            let phases = parameters[plane * len..][..len].iter().zip(&self.magnitude);
+            for (value, (phase, magnitude)) in spectrum.iter_mut().zip(phases) {
                 *value = Complex32::from_polar(*magnitude, *phase);
             }
-            self.transform.inverse(&mut spectrum, plane);
-        }
-        planes
+        })
     }
 }
 
 impl Canvas for Phases {
     fn parameters(&self) -> usize {
-        3 * self.transform.len()
+        3 * self.coefficients.len()
     }
 
     fn start(&self, normal: Vec<f32>) -> Vec<f32> {
@@ -62,35 +57,28 @@ impl Canvas for Phases {
     }
 
     fn of_picture(&self, picture: &[f32]) -> Vec<f32> {
-        let planes = self.colours.unmix(picture);
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
         let mut parameters = Vec::with_capacity(self.parameters());
-        for plane in planes.chunks_exact(self.positions) {
-            self.transform.forward(plane, &mut spectrum);
+        self.coefficients.of_picture(picture, |spectrum| {
             parameters.extend(spectrum.iter().map(|value| value.arg()));
-        }
+        });
         parameters
     }
 
     fn draw(&self, parameters: &[f32], picture: &mut [f32]) {
-        self.colours.mix(&self.planes(parameters), picture);
+        self.coefficients.draw(&self.planes(parameters), picture);
     }
 
     fn pull_back(&self, parameters: &[f32], gradient: &[f32], pulled: &mut [f32]) {
-        let planes = self.planes(parameters);
-        let mut of_planes = vec![0.0; planes.len()];
-        self.colours.pull_back(&planes, gradient, &mut of_planes);
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
-        let phases = parameters.chunks_exact(spectrum.len()).zip(pulled.chunks_exact_mut(spectrum.len()));
-        for (plane, (phases, pulled)) in of_planes.chunks_exact(self.positions).zip(phases) {
-            self.transform.pull_back(plane, &mut spectrum);
-            let each = spectrum.iter().zip(phases.iter().zip(&self.magnitude));
-            for (pulled, (gradient, (phase, magnitude))) in pulled.iter_mut().zip(each) {
+        let len = self.coefficients.len();
+        self.coefficients.pull_back(&self.planes(parameters), gradient, |plane, spectrum| {
+            let phases = parameters[plane * len..][..len].iter().zip(&self.magnitude);
+            let pulled = pulled[plane * len..][..len].iter_mut();
+            for (pulled, (gradient, (phase, magnitude))) in pulled.zip(spectrum.iter().zip(phases)) {
                 // A phase turns its coefficient: along i times it.
                 let (sine, cosine) = phase.sin_cos();
                 *pulled = magnitude * (cosine * gradient.im - sine * gradient.re);
             }
-        }
+        });
     }
 }
 

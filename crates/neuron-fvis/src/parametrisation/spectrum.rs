@@ -2,7 +2,7 @@ use neuron_model::PixelRange;
 use neuron_spectrum::{Complex32, Transform};
 
 use super::Canvas;
-use super::colours::Colours;
+use super::coefficients::Coefficients;
 
 /// How fast amplitudes fall with the frequency `f`, as `1 / f^DECAY`: a little faster than those of photos (1), which
 /// keeps single pixels quieter.
@@ -16,41 +16,35 @@ const START: f32 = 0.01;
 /// Its numbers are `[3, height, width / 2 + 1, 2]`, real and imaginary parts; normal ones make planes of variance 1.
 #[derive(Clone, Debug)]
 pub(super) struct Spectrum {
-    transform: Transform,
+    coefficients: Coefficients,
     /// What each coefficient is multiplied by.
     scale: Vec<f32>,
-    positions: usize,
-    colours: Colours,
 }
 
 impl Spectrum {
     pub(super) fn new(height: usize, width: usize, pixels: PixelRange) -> Self {
-        let transform = Transform::new(height, width);
+        let coefficients = Coefficients::new(height, width, pixels);
+        let transform = &coefficients.transform;
         let lowest = 1.0 / height.max(width) as f64;
         let falling: Vec<f64> =
             (0..transform.len()).map(|at| transform.frequency(at).max(lowest).powf(-DECAY)).collect();
-        let positions = height * width;
-        let scale = to_unit_variance(&transform, &falling, positions);
-        Self { transform, scale, positions, colours: Colours::new(pixels) }
+        let scale = to_unit_variance(transform, &falling, height * width);
+        Self { coefficients, scale }
     }
 
     fn planes(&self, parameters: &[f32]) -> Vec<f32> {
-        let mut planes = vec![0.0; 3 * self.positions];
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
-        let each = planes.chunks_exact_mut(self.positions).zip(parameters.chunks_exact(2 * spectrum.len()));
-        for (plane, parameters) in each {
-            let parts = parameters.chunks_exact(2).zip(&self.scale);
+        let len = 2 * self.coefficients.len();
+        self.coefficients.planes(|plane, spectrum| {
+            let parts = parameters[plane * len..][..len].chunks_exact(2).zip(&self.scale);
             for (value, (parts, scale)) in spectrum.iter_mut().zip(parts) {
                 *value = Complex32::new(scale * parts[0], scale * parts[1]);
             }
-            self.transform.inverse(&mut spectrum, plane);
-        }
-        planes
+        })
     }
 }
 
 /// Factors in proportion to `amplitudes` with which normal coefficients make planes of variance 1.
-pub(super) fn to_unit_variance(transform: &Transform, amplitudes: &[f64], positions: usize) -> Vec<f32> {
+fn to_unit_variance(transform: &Transform, amplitudes: &[f64], positions: usize) -> Vec<f32> {
     let power = |(at, amplitude): (usize, &f64)| (f64::from(transform.multiplicity(at)) * amplitude).powi(2);
     let power: f64 = amplitudes.iter().enumerate().map(power).sum();
     amplitudes.iter().map(|amplitude| (positions as f64 * amplitude / power.sqrt()) as f32).collect()
@@ -58,7 +52,7 @@ pub(super) fn to_unit_variance(transform: &Transform, amplitudes: &[f64], positi
 
 impl Canvas for Spectrum {
     fn parameters(&self) -> usize {
-        3 * 2 * self.transform.len()
+        3 * 2 * self.coefficients.len()
     }
 
     fn start(&self, normal: Vec<f32>) -> Vec<f32> {
@@ -66,34 +60,26 @@ impl Canvas for Spectrum {
     }
 
     fn of_picture(&self, picture: &[f32]) -> Vec<f32> {
-        let planes = self.colours.unmix(picture);
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
         let mut parameters = Vec::with_capacity(self.parameters());
-        for plane in planes.chunks_exact(self.positions) {
-            self.transform.forward(plane, &mut spectrum);
+        self.coefficients.of_picture(picture, |spectrum| {
             let parts = spectrum.iter().zip(&self.scale).map(|(value, scale)| value / scale);
             parameters.extend(parts.flat_map(|value| [value.re, value.im]));
-        }
+        });
         parameters
     }
 
     fn draw(&self, parameters: &[f32], picture: &mut [f32]) {
-        self.colours.mix(&self.planes(parameters), picture);
+        self.coefficients.draw(&self.planes(parameters), picture);
     }
 
     fn pull_back(&self, parameters: &[f32], gradient: &[f32], pulled: &mut [f32]) {
-        let planes = self.planes(parameters);
-        let mut of_planes = vec![0.0; planes.len()];
-        self.colours.pull_back(&planes, gradient, &mut of_planes);
-        let mut spectrum = vec![Complex32::default(); self.transform.len()];
-        let each = of_planes.chunks_exact(self.positions).zip(pulled.chunks_exact_mut(2 * spectrum.len()));
-        for (plane, pulled) in each {
-            self.transform.pull_back(plane, &mut spectrum);
+        let len = 2 * self.coefficients.len();
+        self.coefficients.pull_back(&self.planes(parameters), gradient, |plane, spectrum| {
             let values = spectrum.iter().zip(&self.scale);
-            for (pulled, (value, scale)) in pulled.chunks_exact_mut(2).zip(values) {
+            for (pulled, (value, scale)) in pulled[plane * len..][..len].chunks_exact_mut(2).zip(values) {
                 pulled.copy_from_slice(&[scale * value.re, scale * value.im]);
             }
-        }
+        });
     }
 }
 

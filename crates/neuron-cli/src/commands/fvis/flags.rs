@@ -8,11 +8,12 @@ use clap::ValueEnum;
 use clap::builder::ArgPredicate;
 use neuron_data::Preprocessing;
 use neuron_fvis::{
-    ActivationTerm, Aim, FacetCount, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Phase,
-    Preset, Schedule, Settings, Transforms,
+    ActivationTerm, Aim, FacetCount, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Settings,
+    Transforms,
 };
 use neuron_model::{Network, PixelRange, Tap};
 
+use super::schedule::{self, ScheduleFlag};
 use crate::channels::Channels;
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
@@ -252,42 +253,15 @@ pub(super) enum PresetFlag {
     Clear,
 }
 
-/// The value of `--schedule`; the reference implementation numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleFlag {
-    /// 2000 steps at half size, then 1000 at full size
-    #[value(alias = "0")]
-    CoarseToFine,
-    /// --steps steps at full size
-    #[value(alias = "1")]
-    Single,
-    /// 20,000 steps at full size, with no limit on the pixels' values
-    #[value(alias = "2")]
-    Unclamped,
-}
-
-impl From<ScheduleFlag> for Preset {
-    fn from(flag: ScheduleFlag) -> Self {
-        match flag {
-            ScheduleFlag::CoarseToFine => Self::CoarseToFine,
-            ScheduleFlag::Single => Self::Single,
-            ScheduleFlag::Unclamped => Self::Unclamped,
-        }
-    }
-}
-
 /// What the flags say of the pictures.
 pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
-    let schedule = match &args.phases {
-        Some(phases) => Ok(own_schedule(phases, args.jitter)?),
-        None => Schedule::preset(args.schedule.into(), args.steps, args.jitter),
-    };
+    let schedule = schedule::of(args)?;
     Ok(Settings {
         method: args.method,
         layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
-        schedule: schedule?,
+        schedule,
         aim: args.objective.into(),
         activation: activation_term(args),
         parametrisation: args.parametrisation,
@@ -300,22 +274,6 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
         pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
         ..Settings::default()
     })
-}
-
-/// The value of `--phases`; the jitter is smaller where the picture is.
-fn own_schedule(phases: &str, jitter: usize) -> anyhow::Result<Schedule> {
-    let phase = |text: &str| {
-        let (pooling, steps) = text.trim().split_once(':')?;
-        let (pooling, steps): (usize, usize) = (pooling.parse().ok()?, steps.parse().ok()?);
-        let jitter_px = jitter.checked_div(pooling)?;
-        Some(Phase { steps, pooling, jitter_px, betas: (0.5, 0.9), clamp: true })
-    };
-    let known: Option<Vec<Phase>> = phases.split(',').map(phase).collect();
-    let known = known.ok_or_else(|| {
-        let expected = "sides of squares and steps, such as 4:100,2:150,1:250";
-        WrongUsage(format!("--phases: expected {expected}; found {phases}"))
-    })?;
-    Schedule::new(known).map_err(|error| WrongUsage(format!("--phases: {error}")).into())
 }
 
 /// What the unit's own activation counts. A goal of a term that is not there is none.
@@ -416,17 +374,6 @@ mod tests {
         }
         let usual = layer_weights(None, LayerWeights::InOrder(vec![1.0])).unwrap();
         assert_eq!(usual, LayerWeights::InOrder(vec![1.0]));
-    }
-
-    #[test]
-    fn schedules_of_ones_own_go_from_coarse_to_fine() {
-        let schedule = own_schedule("4:100, 1:50", 30).unwrap();
-        let phases: Vec<_> = schedule.phases().iter().map(|p| (p.pooling, p.steps, p.jitter_px)).collect();
-        assert_eq!(phases, [(4, 100, 7), (1, 50, 30)]);
-        for wrong in ["", "4", "4:", "0:10", "4:0", "1:x", "1:5,"] {
-            let error = own_schedule(wrong, 30).unwrap_err();
-            assert!(error.to_string().starts_with("--phases"), "{wrong}: {error}");
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! one `asm!` to the next, and vector code in between runs beside the tile unit.
 use super::number::{SMALLEST, Terms};
 use super::packed::{PANEL, STEP, STEP_NUMBERS};
-use super::task::{Cursor, Sink, Task, Tiles};
+use super::task::{Cursor, Sink, TILE, Task};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -383,4 +383,26 @@ fn round(values: __m512) -> __m256i {
     let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST));
     // SAFETY: both are 256 bits of bf16 numbers.
     unsafe { std::mem::transmute(_mm512_maskz_cvtneps_pbh(kept, values)) }
+}
+
+/// Rows as tiles of nearly equal height. The last is one of the highest, so that reading all tiles at that height reads
+/// no row behind the last.
+#[derive(Clone, Copy)]
+struct Tiles {
+    rows: usize,
+    count: usize,
+}
+
+impl Tiles {
+    fn new(rows: usize) -> Self {
+        Self { rows, count: rows.div_ceil(TILE) }
+    }
+
+    fn height(&self) -> usize {
+        self.rows.div_ceil(self.count.max(1))
+    }
+
+    fn tile(&self, index: usize) -> Range<usize> {
+        self.rows * index / self.count..self.rows * (index + 1) / self.count
+    }
 }

@@ -127,25 +127,3 @@ pub(super) fn products(terms: Terms) -> &'static [[bool; 2]] {
 
 /// Rows of a tile at most.
 pub(super) const TILE: usize = 16;
-
-/// Rows as tiles of nearly equal height. The last is one of the highest, so that reading all tiles at that height reads
-/// no row behind the last.
-#[derive(Clone, Copy)]
-pub(super) struct Tiles {
-    rows: usize,
-    pub(super) count: usize,
-}
-
-impl Tiles {
-    pub(super) fn new(rows: usize) -> Self {
-        Self { rows, count: rows.div_ceil(TILE) }
-    }
-
-    pub(super) fn height(&self) -> usize {
-        self.rows.div_ceil(self.count.max(1))
-    }
-
-    pub(super) fn tile(&self, index: usize) -> Range<usize> {
-        self.rows * index / self.count..self.rows * (index + 1) / self.count
-    }
-}

@@ -32,6 +32,16 @@ impl TapScores {
         self.mean.extend_from_slice(&other.mean);
     }
 
+    /// Those of the images that are not `left_out`, which are told by their index.
+    #[must_use]
+    pub fn without(&self, left_out: &[usize]) -> Self {
+        let kept = |values: &[f32]| -> Vec<f32> {
+            let rows = values.chunks_exact(self.channels.max(1)).enumerate();
+            rows.filter(|(image, _)| !left_out.contains(image)).flat_map(|(_, row)| row).copied().collect()
+        };
+        Self { channels: self.channels, max: kept(&self.max), mean: kept(&self.mean) }
+    }
+
     /// Number of images.
     pub fn images(&self) -> usize {
         self.max.len() / self.channels.max(1)
@@ -81,5 +91,7 @@ mod tests {
         assert_eq!((scores.maxima(1), scores.means(2)), (&[3.0, 4.0][..], &[0.5, 0.6][..]));
         assert_eq!(scores.maxima_of(1).collect::<Vec<_>>(), [2.0, 4.0, 6.0]);
         assert_eq!(scores.means_of(0).collect::<Vec<_>>(), [0.1, 0.3, 0.5]);
+        assert_eq!(scores.without(&[1]), TapScores::new(2, vec![1.0, 2.0, 5.0, 6.0], vec![0.1, 0.2, 0.5, 0.6]));
+        assert_eq!(scores.without(&[]), scores);
     }
 }

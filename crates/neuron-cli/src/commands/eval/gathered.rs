@@ -119,18 +119,14 @@ impl Gathering<'_> {
         gathered.skipped_references += references.skipped().len();
         let name = |at: usize| references.names()[at].clone();
         let known = probe.look(&references).map_err(|error| not_finite::named(error, name))?;
-        let general = population.scores(unit, tap);
+        let beside = population.beside(unit, (&references, &known), probe)?;
+        let general = beside.scores.as_ref().map(|scores| &scores[tap]).filter(|scores| scores.images() > 0);
         let seen = Seen {
             channel: of_unit.channel,
             tap,
             references: &known,
-            general: general.as_deref(),
-            ranks: &known
-                .ranks
-                .iter()
-                .enumerate()
-                .map(|(at, own)| population.ranks(at, own))
-                .collect::<Vec<_>>(),
+            general,
+            ranks: &beside.ranks,
         };
         let mut sets = Vec::new();
         let most = self.pictures.all.iter().map(|picture| picture.set + 1).max().unwrap_or(0);
@@ -173,7 +169,7 @@ struct Seen<'a> {
     /// Scores of images in general at that tap.
     general: Option<&'a TapScores>,
     /// Ranks of images in general at each layer.
-    ranks: &'a [std::borrow::Cow<'a, RankSum>],
+    ranks: &'a [RankSum],
 }
 
 impl Seen<'_> {

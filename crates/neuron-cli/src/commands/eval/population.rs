@@ -7,15 +7,32 @@ use neuron_model::{Images, Network};
 use serde_json::{Value, json};
 
 use super::units::EvaluatedUnits;
-use crate::references::{Data, General, Reader};
+use crate::references::{Data, General, Reader, References};
+use crate::scan::crops;
 use crate::{interrupt, not_finite};
 
 /// What images in general do.
 pub(super) enum Population {
-    /// Images of the data folder: the same for all units.
-    Data { responses: Responses, noise: f64 },
+    /// Images of the data folder: the same for all units, but for those that are a unit's own references.
+    Data(FromData),
     /// The references of the other units.
     Others(Others),
+}
+
+/// Images of the data folder, and what they do.
+pub(super) struct FromData {
+    general: General,
+    responses: Responses,
+    /// Mean share of fine energy.
+    noise: f64,
+}
+
+/// What images in general do beside one unit.
+pub(super) struct Beside<'a> {
+    /// At each tap; none if there are no images.
+    pub(super) scores: Option<Cow<'a, [TapScores]>>,
+    /// At each layer.
+    pub(super) ranks: Cow<'a, [RankSum]>,
 }
 
 /// What the references of all units do, from which each unit leaves out its own.
@@ -44,7 +61,7 @@ impl Population {
                 probe.look(&images).map_err(|error| not_finite::named(error, |at| general.name(at)))?;
             let noise = network.install(|| noise_of(images.pixels(), images.count(), luminance));
             let noise = noise / images.count().max(1) as f64;
-            return Ok(Some(Self::Data { responses, noise }));
+            return Ok(Some(Self::Data(FromData { general, responses, noise })));
         }
         let message = "without --data, the references of the other units stand for images in general";
         reader.global.say(0, || message.to_owned());
@@ -67,35 +84,24 @@ impl Population {
         Ok(Some(Self::Others(others)))
     }
 
-    /// Scores at a tap for a unit; `None` if there are no images.
-    pub(super) fn scores(&self, unit: usize, tap: usize) -> Option<Cow<'_, TapScores>> {
-        let scores = match self {
-            Self::Data { responses, .. } => Cow::Borrowed(&responses.scores[tap]),
-            Self::Others(Others { scores, .. }) => {
-                let of_others = scores.iter().enumerate().filter(|(other, _)| *other != unit);
-                let mut of_others = of_others.map(|(_, scores)| &scores[tap]);
-                let mut all = of_others.next()?.clone();
-                of_others.for_each(|scores| all.extend(scores));
-                Cow::Owned(all)
-            }
-        };
-        (scores.images() > 0).then_some(scores)
-    }
-
-    /// Ranks at a layer for a unit whose own references are `own`.
-    pub(super) fn ranks(&self, layer: usize, own: &RankSum) -> Cow<'_, RankSum> {
+    /// What they do beside a unit whose own references do `own`.
+    pub(super) fn beside(
+        &self,
+        unit: usize,
+        (references, own): (&References, &Responses),
+        probe: &mut Probe,
+    ) -> anyhow::Result<Beside<'_>> {
         match self {
-            Self::Data { responses, .. } => Cow::Borrowed(&responses.ranks[layer]),
-            Self::Others(Others { ranks, .. }) => Cow::Owned(ranks[layer].without(own)),
+            Self::Data(data) => data.beside(references, probe),
+            Self::Others(others) => Ok(others.beside(unit, own)),
         }
     }
 
     /// Mean share of fine energy for a unit; `None` if there are no images.
     pub(super) fn noise(&self, unit: usize) -> Option<f64> {
         match self {
-            Self::Data { responses, noise } => {
-                let images = responses.scores.first().map_or(0, TapScores::images);
-                (images > 0).then_some(*noise)
+            Self::Data(FromData { general, noise, .. }) => {
+                (general.images().count() > 0).then_some(*noise)
             }
             Self::Others(Others { noise, .. }) => {
                 let others = noise.iter().enumerate().filter(|(other, _)| *other != unit);
@@ -109,15 +115,48 @@ impl Population {
     /// What they are, for reports.
     pub(super) fn told(&self) -> Value {
         match self {
-            Self::Data { responses, .. } => {
-                let images = responses.scores.first().map_or(0, TapScores::images);
-                json!({ "are": "data", "images": images })
+            Self::Data(FromData { general, .. }) => {
+                json!({ "are": "data", "images": general.images().count() })
             }
             Self::Others(Others { noise, .. }) => {
                 let images: usize = noise.iter().map(|(_, images)| images).sum();
                 json!({ "are": "references of the other units", "images": images })
             }
         }
+    }
+}
+
+impl FromData {
+    fn beside(&self, references: &References, probe: &mut Probe) -> anyhow::Result<Beside<'_>> {
+        let Self { general, responses: Responses { scores, ranks }, .. } = self;
+        let shared = general.shared_with(references);
+        if shared.is_empty() {
+            let is_there = general.images().count() > 0;
+            return Ok(Beside { scores: is_there.then(|| scores.into()), ranks: ranks.into() });
+        }
+        let pixels = general.pixels_of(&shared);
+        let left_out = probe
+            .look(&crops(&pixels, general.preprocessing()))
+            .map_err(|error| not_finite::named(error, |at| general.name(shared[at])))?;
+        let others: Vec<TapScores> = scores.iter().map(|scores| scores.without(&shared)).collect();
+        let is_there = shared.len() < general.images().count();
+        let ranks = ranks.iter().zip(&left_out.ranks).map(|(all, part)| all.without(part)).collect();
+        Ok(Beside { scores: is_there.then(|| others.into()), ranks: Cow::Owned(ranks) })
+    }
+}
+
+impl Others {
+    fn beside(&self, unit: usize, own: &Responses) -> Beside<'_> {
+        let mut of_others = self.scores.iter().enumerate().filter(|(other, _)| *other != unit);
+        let scores = of_others.next().map(|(_, first)| {
+            let mut all = first.clone();
+            for (_, scores) in of_others {
+                all.iter_mut().zip(scores).for_each(|(all, scores)| all.extend(scores));
+            }
+            Cow::Owned(all)
+        });
+        let ranks = self.ranks.iter().zip(&own.ranks).map(|(all, own)| all.without(own)).collect();
+        Beside { scores, ranks: Cow::Owned(ranks) }
     }
 }
 

@@ -51,8 +51,10 @@ impl Report<'_> {
         let population = self.population(preprocessing)?;
         let mut records = Vec::new();
         for (unit, Subject { channel, .. }) in self.subjects.iter().enumerate() {
-            let references = &self.references[unit];
-            let references = self.scores(references, |at| references.names()[at].clone())?;
+            let own = &self.references[unit];
+            let references = self.scores(own, |at| own.names()[at].clone())?;
+            let population = population.as_ref().map(|(general, scores)| scores.without(&general.shared_with(own)));
+            let population = population.filter(|scores| scores.images() > 0);
             for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
                 let general = population.as_ref().unwrap_or(&references);
                 let activation = Achievement::of((&pictures, at), *channel, &references, general);
@@ -141,10 +143,11 @@ impl Report<'_> {
     }
 
     /// What images in general do to the tap: some of the data folder, evenly spaced; `None` without such a folder.
-    fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<TapScores>> {
+    fn population(&self, preprocessing: &Preprocessing) -> anyhow::Result<Option<(General, TapScores)>> {
         let Some(dataset) = self.data.get()? else { return Ok(None) };
         let general = General::load(dataset, POPULATION, &Reader { global: self.global, preprocessing })?;
-        Ok(Some(self.scores(&general.images(), |at| general.name(at))?))
+        let scores = self.scores(&general.images(), |at| general.name(at))?;
+        Ok(Some((general, scores)))
     }
 
     /// Says what was reached: a line for each picture on stderr, or JSON on stdout.

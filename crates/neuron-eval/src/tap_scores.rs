@@ -91,7 +91,10 @@ mod tests {
         assert_eq!((scores.maxima(1), scores.means(2)), (&[3.0, 4.0][..], &[0.5, 0.6][..]));
         assert_eq!(scores.maxima_of(1).collect::<Vec<_>>(), [2.0, 4.0, 6.0]);
         assert_eq!(scores.means_of(0).collect::<Vec<_>>(), [0.1, 0.3, 0.5]);
-        assert_eq!(scores.without(&[1]), TapScores::new(2, vec![1.0, 2.0, 5.0, 6.0], vec![0.1, 0.2, 0.5, 0.6]));
+        assert_eq!(
+            scores.without(&[1]),
+            TapScores::new(2, vec![1.0, 2.0, 5.0, 6.0], vec![0.1, 0.2, 0.5, 0.6])
+        );
         assert_eq!(scores.without(&[]), scores);
     }
 }

@@ -9,6 +9,7 @@
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
 mod activation;
+mod attention;
 mod bf16;
 mod channels;
 mod convolution;
@@ -31,6 +32,9 @@ mod transpose;
 mod winograd;
 
 pub use activation::{Activation, activate, activation_gradient, activation_gradient_guided};
+pub use attention::{
+    Attention, Neighbourhoods, Similarity, attention, attention_gradient, attention_transpose,
+};
 pub use bf16::{
     Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool, has_matrix_instructions,
     round_into, widen_into,

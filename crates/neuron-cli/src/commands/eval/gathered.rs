@@ -121,13 +121,7 @@ impl Gathering<'_> {
         let known = probe.look(&references).map_err(|error| not_finite::named(error, name))?;
         let beside = population.beside(unit, (&references, &known), probe)?;
         let general = beside.scores.as_ref().map(|scores| &scores[tap]).filter(|scores| scores.images() > 0);
-        let seen = Seen {
-            channel: of_unit.channel,
-            tap,
-            references: &known,
-            general,
-            ranks: &beside.ranks,
-        };
+        let seen = Seen { channel: of_unit.channel, tap, references: &known, general, ranks: &beside.ranks };
         let mut sets = Vec::new();
         let most = self.pictures.all.iter().map(|picture| picture.set + 1).max().unwrap_or(0);
         for set in 0..most {

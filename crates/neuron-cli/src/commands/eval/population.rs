@@ -100,9 +100,7 @@ impl Population {
     /// Mean share of fine energy for a unit; `None` if there are no images.
     pub(super) fn noise(&self, unit: usize) -> Option<f64> {
         match self {
-            Self::Data(FromData { general, noise, .. }) => {
-                (general.images().count() > 0).then_some(*noise)
-            }
+            Self::Data(FromData { general, noise, .. }) => (general.images().count() > 0).then_some(*noise),
             Self::Others(Others { noise, .. }) => {
                 let others = noise.iter().enumerate().filter(|(other, _)| *other != unit);
                 let (sum, count) =

@@ -53,7 +53,8 @@ impl Report<'_> {
         for (unit, Subject { channel, .. }) in self.subjects.iter().enumerate() {
             let own = &self.references[unit];
             let references = self.scores(own, |at| own.names()[at].clone())?;
-            let population = population.as_ref().map(|(general, scores)| scores.without(&general.shared_with(own)));
+            let population =
+                population.as_ref().map(|(general, scores)| scores.without(&general.shared_with(own)));
             let population = population.filter(|scores| scores.images() > 0);
             for (at, item) in optimizer.items().iter().enumerate().filter(|(_, item)| item.unit == unit) {
                 let general = population.as_ref().unwrap_or(&references);

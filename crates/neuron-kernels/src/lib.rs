@@ -25,6 +25,7 @@ mod naive;
 mod normalise;
 mod packed;
 mod pool;
+mod positions;
 mod reduce;
 mod shape;
 mod tasks;
@@ -53,6 +54,9 @@ pub use gate::{gate_gradient, multiply_by_gate, scale_by_gate};
 pub use microkernel::{Aligned, Bf16Buffer, Buffer, Number};
 pub use normalise::{layer_norm, layer_norm_gradient};
 pub use pool::{AdaptiveAveragePool, AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
+pub use positions::{
+    add_to_items, insert_positions, merge_patches, put_positions, split_patches, take_positions,
+};
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};
 pub use transpose::ConvolutionTranspose;

@@ -166,6 +166,7 @@ impl Composite {
             .passing_over()
             .with(OpKind::Linear, Rule::Epsilon { eps: EPS })
             .with(OpKind::Add, Rule::Epsilon { eps: EPS })
+            .with(OpKind::Attention, Rule::Epsilon { eps: EPS })
             .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AdaptiveAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AveragePool, Rule::Epsilon { eps: EPS });

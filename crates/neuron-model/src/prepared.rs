@@ -132,6 +132,21 @@ pub(crate) struct PreparedWeights {
     convolutions: Made<Form, Convolution>,
     transposes: Made<Form, ConvolutionTranspose>,
     in_bf16: Made<Form, Bf16Convolution>,
+    derived: Made<(NodeId, &'static str), Vec<f32>>,
+}
+
+impl Owner<'_> {
+    /// The full name of one of its tensors.
+    fn tensor(&self, suffix: &str) -> String {
+        tensor_name(self.name, suffix)
+    }
+}
+
+/// The full name of a node's tensor: behind a dot, unless the node is the network itself, or its name ends in an
+/// underscore and is the beginning of its tensors' names (torch's `in_proj_weight`).
+pub(crate) fn tensor_name(node: &str, suffix: &str) -> String {
+    let joint = if node.is_empty() || node.ends_with('_') { "" } else { "." };
+    format!("{node}{joint}{suffix}")
 }
 
 impl PreparedWeights {
@@ -143,6 +158,7 @@ impl PreparedWeights {
             convolutions: Made::default(),
             transposes: Made::default(),
             in_bf16: Made::default(),
+            derived: Made::default(),
         }
     }
 
@@ -152,8 +168,18 @@ impl PreparedWeights {
 
     /// A tensor of a node, as it is.
     pub(crate) fn tensor(&self, owner: Owner<'_>, suffix: &str) -> &[f32] {
-        let tensor = self.weights.tensor(&format!("{}.{suffix}", owner.name));
+        let tensor = self.weights.tensor(&owner.tensor(suffix));
         &tensor.expect("checked before the weights were prepared").data
+    }
+
+    /// Values that an operation makes of its tensors once, under a name of its own.
+    pub(crate) fn derived(
+        &self,
+        owner: Owner<'_>,
+        what: &'static str,
+        make: impl FnOnce() -> Vec<f32>,
+    ) -> Arc<Vec<f32>> {
+        self.derived.get((owner.node, what), make)
     }
 
     /// A batch norm as a scale and a shift.
@@ -205,7 +231,7 @@ impl PreparedWeights {
 
     /// The bias of a sliding product, past the norm above if that is folded in; `None` if it has none.
     pub(crate) fn bias(&self, owner: Owner<'_>, fold: Option<Fold<'_>>) -> Option<Vec<f32>> {
-        let bias = self.weights.tensor(&format!("{}.bias", owner.name)).map(|bias| bias.data.to_vec());
+        let bias = self.weights.tensor(&owner.tensor("bias")).map(|bias| bias.data.to_vec());
         let Some(fold) = fold else { return bias };
         let affine = self.affine(fold.norm, fold.eps);
         Some(bias.map_or_else(|| affine.shift.clone(), |bias| affine.apply(&bias)))
@@ -213,7 +239,7 @@ impl PreparedWeights {
 
     /// Weights `[out_channels, in_channels / groups, kernel, kernel]` and bias of a form, before they are packed.
     pub(crate) fn values(&self, owner: Owner<'_>, choice: &Choice<'_>) -> (Vec<f32>, Option<Vec<f32>>) {
-        let tensor = self.weights.tensor(&format!("{}.weight", owner.name));
+        let tensor = self.weights.tensor(&owner.tensor("weight"));
         let weight = &tensor.expect("checked before the weights were prepared").data;
         let folded = choice.fold.map(|fold| self.affine(fold.norm, fold.eps).fold(weight));
         let weight = folded.as_deref().unwrap_or(weight);

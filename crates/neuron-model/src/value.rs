@@ -39,6 +39,17 @@ impl Shape {
         self.len() == 0
     }
 
+    /// Rows and columns as kernels see them: with extra positions a map is one line, which they begin.
+    pub(crate) fn lines(&self) -> [usize; 2] {
+        if self.extra > 0 { [1, self.positions()] } else { [self.height, self.width] }
+    }
+
+    /// The values of some items as kernels see them.
+    pub(crate) fn view<'a>(&self, batch: usize, data: &'a [f32]) -> View<'a> {
+        let [height, width] = self.lines();
+        View::new(batch, height, width, self.channels, data)
+    }
+
     /// Number of positions.
     pub fn positions(&self) -> usize {
         self.extra + self.height * self.width

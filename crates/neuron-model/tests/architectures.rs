@@ -7,7 +7,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
-use neuron_model::{Architecture, ChannelsFirst, Graph, Keep, Network, Tap, View, Weights};
+use neuron_model::{Architecture, ChannelsFirst, Graph, Keep, Network, Tap, TapInfo, View, Weights};
 use rules::designs::{known, representatives};
 use rules::golden::{Golden, folder};
 use rules::{fnv1a64, image, splitmix64, tensor};
@@ -240,15 +240,26 @@ fn sweep_every_network_agrees_with_pytorch() {
 struct Module(String, Option<Vec<usize>>, Option<String>, String);
 
 impl Module {
-    /// Channels, height and width.
+    /// Channels, height and width; of tokens, their number as the width of one line. `None` for modules that do not run, or
+    /// whose output is cut into windows.
     fn dims(&self) -> Option<[usize; 3]> {
         match (self.1.as_deref()?, self.2.as_deref()?) {
             (&[_, channels, height, width], "NCHW") | (&[_, height, width, channels], "NHWC") => {
                 Some([channels, height, width])
             }
+            (&[_, tokens, channels], "tokens") => Some([channels, 1, tokens]),
             (&[_, channels], "vector") => Some([channels, 1, 1]),
+            (_, "other") => None,
             (shape, layout) => panic!("{} ({}) is {shape:?}, {layout}", self.0, self.3),
         }
+    }
+}
+
+/// As [`Module::dims`].
+fn dims(info: &TapInfo) -> [usize; 3] {
+    match info.extra {
+        0 => [info.channels, info.height, info.width],
+        extra => [info.channels, 1, extra + info.height * info.width],
     }
 }
 
@@ -268,9 +279,10 @@ fn size_of(name: &str, graph: &Graph, modules: &[Module]) -> usize {
     let first =
         modules.iter().find_map(|module| Some((&module.0, module.dims()?))).expect("a module with a shape");
     let fits = |size: &usize| {
-        let infos = graph.tap_infos(*size, *size).expect("a usual size");
+        // A table of positions takes one size only.
+        let infos = graph.tap_infos(*size, *size).unwrap_or_default();
         let info = infos.iter().find(|info| info.name == *first.0);
-        info.is_some_and(|info| [info.channels, info.height, info.width] == first.1)
+        info.is_some_and(|info| dims(info) == first.1)
     };
     [224, 384, 518].into_iter().find(fits).unwrap_or_else(|| panic!("{name}: at no usual size as listed"))
 }
@@ -287,7 +299,7 @@ fn differences(name: &str, modules: &[Module]) -> Vec<String> {
         match infos.iter().find(|info| info.name == module.0) {
             None => failures.push(format!("{at}: no tap")),
             Some(info) => {
-                let found = [info.channels, info.height, info.width];
+                let found = dims(info);
                 if found != want {
                     failures.push(format!("{at}: {found:?} instead of {want:?}"));
                 }

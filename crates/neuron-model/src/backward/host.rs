@@ -22,7 +22,8 @@ pub(super) struct OnHost<'a> {
 impl OnHost<'_> {
     fn size(&self, id: NodeId) -> Size {
         let (shape, batch) = (self.executor.shape(id), self.executor.batch());
-        Size { batch, height: shape.height, width: shape.width, channels: shape.channels }
+        let [height, width] = shape.lines();
+        Size { batch, height, width, channels: shape.channels }
     }
 }
 

@@ -111,7 +111,7 @@ impl BackwardPass {
     pub fn view<'a>(&'a self, session: &Session, tap: &Tap) -> Option<View<'a>> {
         let shape = session.shape(tap.node);
         let signal = self.signal(tap)?;
-        Some(View::new(session.batch(), shape.height, shape.width, shape.channels, signal))
+        Some(shape.view(session.batch(), signal))
     }
 
     /// The signal at a wanted tap, to be changed in place.

@@ -30,6 +30,30 @@ pub enum ShapeError {
         /// How many channels it was given.
         channels: usize,
     },
+    /// Its input has another number of positions beside the grid than it knows what to do with.
+    #[error("its input has {extra} positions outside of the grid")]
+    Extra {
+        /// How many it was given.
+        extra: usize,
+    },
+    /// A table of positions is for another grid.
+    #[error("its table is for {} x {} positions instead of {} x {}", expected[0], expected[1], found[0], found[1])]
+    Grid {
+        /// Height and width of the table.
+        expected: [usize; 2],
+        /// Height and width of the input.
+        found: [usize; 2],
+    },
+    /// A grid that cannot be shared out evenly.
+    #[error("its {height} x {width} positions do not split into {side} x {side} equal parts")]
+    Windows {
+        /// Parts along each axis.
+        side: usize,
+        /// Height of the input.
+        height: usize,
+        /// Width of the input.
+        width: usize,
+    },
     /// The input has another number of channels.
     #[error("its input has {found} channels instead of {expected}")]
     Channels {

@@ -158,16 +158,15 @@ impl Pass<'_> {
 
     /// A tapped value as it was summed up.
     fn full(&self, id: NodeId, chunk: Chunk) -> View<'_> {
-        let Shape { height, width, channels, .. } = self.layout.shape(id);
-        View::new(chunk.items, height, width, channels, &self.values.tapped[id.0])
+        self.layout.shape(id).view(chunk.items, &self.values.tapped[id.0])
     }
 
     fn rounded(&self, id: NodeId, chunk: Chunk) -> Bf16View<'_> {
         let shape = self.layout.shape(id);
         let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
         let range = start * self.terms.count()..(start + chunk.items * shape.len()) * self.terms.count();
-        let Shape { height, width, channels, .. } = shape;
-        let data = &self.buffers[buffer][range];
-        Bf16View { batch: chunk.items, height, width, channels, terms: self.terms, data }
+        let ([height, width], data) = (shape.lines(), &self.buffers[buffer][range]);
+        let (channels, terms) = (shape.channels, self.terms);
+        Bf16View { batch: chunk.items, height, width, channels, terms, data }
     }
 }

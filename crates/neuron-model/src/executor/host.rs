@@ -66,7 +66,7 @@ impl Executor for Host {
         let place = layout.places.get(id.0).copied().flatten().filter(|place| place.wide)?;
         let shape = layout.shape(id);
         let data = &self.buffers[place.buffer][..self.batch * shape.len()];
-        Some(View::new(self.batch, shape.height, shape.width, shape.channels, data))
+        Some(shape.view(self.batch, data))
     }
 
     fn saved(&self, id: NodeId) -> &[u8] {
@@ -135,6 +135,6 @@ impl Pass<'_> {
         let shape = self.layout.shape(id);
         let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");
         let data = &self.buffers[buffer][start..][..chunk.items * shape.len()];
-        View::new(chunk.items, shape.height, shape.width, shape.channels, data)
+        shape.view(chunk.items, data)
     }
 }

@@ -16,7 +16,9 @@ mod regnet;
 mod resnet;
 mod shufflenet;
 mod squeezenet;
+mod transformer;
 mod vgg;
+mod vit;
 
 pub use fit::Fit;
 
@@ -42,6 +44,7 @@ static FAMILIES: &[&dyn Family] = &[
     &shufflenet::ShuffleNets,
     &squeezenet::SqueezeNets,
     &vgg::Vggs,
+    &vit::Vits,
 ];
 
 /// What is said of all networks of one design.

@@ -30,6 +30,7 @@ impl GraphBuilder {
             nodes: Vec::new(),
             modules: Vec::new(),
             fields: Vec::new(),
+            cells: Vec::new(),
             channels: Vec::new(),
             non_negative: Vec::new(),
             gated: Vec::new(),
@@ -44,9 +45,9 @@ impl GraphBuilder {
     pub fn push(&mut self, name: &str, operation: impl Into<Operation>, inputs: &[NodeId]) -> NodeId {
         let (id, operation) = (NodeId(self.graph.nodes.len()), operation.into());
         let found = self.check(name, &operation, inputs);
-        let (probe, field) = found.unwrap_or_else(|error| {
+        let Checked { probe, field, cell } = found.unwrap_or_else(|error| {
             self.error.get_or_insert(error);
-            (None, None)
+            Checked::default()
         });
         // A node whose inputs are not there reads none, so that nothing behind it looks for them.
         let inputs: Vec<NodeId> = inputs.iter().copied().filter(|input| *input < id).collect();
@@ -58,6 +59,7 @@ impl GraphBuilder {
         self.graph.gated.push(gated);
         self.probes.push(probe);
         self.graph.fields.push(field);
+        self.graph.cells.push(cell);
         self.graph.nodes.push(Node { name: name.to_owned(), operation, inputs });
         id
     }
@@ -122,46 +124,55 @@ impl GraphBuilder {
         }
     }
 
-    /// The shape of a new node for a large image, as far as it is known, and its receptive field.
-    fn check(
-        &self,
-        name: &str,
-        operation: &Operation,
-        inputs: &[NodeId],
-    ) -> Result<(Option<Shape>, Option<ReceptiveField>), GraphError> {
+    fn check(&self, name: &str, operation: &Operation, inputs: &[NodeId]) -> Result<Checked, GraphError> {
         let node = name.to_owned();
         if inputs.iter().any(|input| input.0 >= self.graph.nodes.len()) {
             return Err(GraphError::Order { node });
         }
         if let Operation::Input(Input { channels }) = operation {
-            return Ok((Some(Shape::grid(*channels, PROBE, PROBE)), Some(ReceptiveField::INPUT)));
+            let (pixel, probe) = (Some(ReceptiveField::INPUT), Some(Shape::grid(*channels, PROBE, PROBE)));
+            return Ok(Checked { probe, field: pixel, cell: pixel });
         }
         let known: Vec<Shape> = inputs.iter().filter_map(|input| self.probes[input.0]).collect();
         let probe = match operation.shape(&known) {
             // Of a network of one image size nothing is known at another; what it needs is told when it runs.
-            Err(ShapeError::TooSmall) => None,
+            Err(ShapeError::TooSmall | ShapeError::Grid { .. } | ShapeError::Windows { .. }) => None,
             Err(_) if known.len() < inputs.len() => None,
             shape => Some(shape.map_err(|source| GraphError::Shape { node: node.clone(), source })?),
         };
-        Ok((probe, self.field(operation, inputs).ok_or(GraphError::Strides { node })?))
-    }
-
-    /// The receptive field of a new node; `None` where the inputs' do not meet.
-    #[expect(
-        clippy::option_option,
-        reason = "no field is an answer, and fields that do not meet are another"
-    )]
-    fn field(&self, operation: &Operation, inputs: &[NodeId]) -> Option<Option<ReceptiveField>> {
         let gate = operation.op().gate();
         let looked_at = inputs.iter().enumerate().filter(|(index, _)| gate != Some(*index));
-        let mut fields = looked_at.map(|(_, input)| self.graph.fields[input.0]);
-        let Some(Some(mut joined)) = fields.next() else { return Some(None) };
-        for field in fields {
-            let Some(field) = field else { return Some(None) };
-            joined = joined.union(&field)?;
-        }
-        Some(operation.op().field(joined))
+        let looked_at: Vec<NodeId> = looked_at.map(|(_, input)| *input).collect();
+        let joined = |of: &[Option<ReceptiveField>]| union(looked_at.iter().map(|input| of[input.0]));
+        let (fields, cells) = (joined(&self.graph.fields), joined(&self.graph.cells));
+        let (Some(field), Some(cell)) = (fields, cells) else { return Err(GraphError::Strides { node }) };
+        let op = operation.op();
+        Ok(Checked {
+            probe,
+            field: field.and_then(|field| op.field(field)),
+            cell: cell.and_then(|cell| op.cell(cell)),
+        })
     }
+}
+
+/// What is found out about a new node.
+#[derive(Default)]
+struct Checked {
+    /// Its shape for a large image, as far as it is known.
+    probe: Option<Shape>,
+    field: Option<ReceptiveField>,
+    cell: Option<ReceptiveField>,
+}
+
+/// What any of some fields sees, if all are known; `None` where they do not meet.
+#[expect(clippy::option_option, reason = "no field is an answer, and fields that do not meet are another")]
+fn union(mut fields: impl Iterator<Item = Option<ReceptiveField>>) -> Option<Option<ReceptiveField>> {
+    let Some(Some(mut joined)) = fields.next() else { return Some(None) };
+    for field in fields {
+        let Some(field) = field else { return Some(None) };
+        joined = joined.union(&field)?;
+    }
+    Some(Some(joined))
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ mod sign;
 mod tap;
 
 pub use builder::GraphBuilder;
-pub use tap::{Tap, TapInfo};
+pub use tap::{CellInfo, Tap, TapInfo};
 
 use neuron_geometry::ReceptiveField;
 
 use crate::error::{ModelError, ShapeError};
 use crate::ops::Operation;
-use crate::prepared::{Fold, Owner};
+use crate::prepared::{Fold, Owner, tensor_name};
 use crate::value::{NodeId, Shape};
 
 /// Side of the largest image that is tried to name one that works: no network of today needs one as large.
@@ -35,6 +35,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     modules: Vec<(String, NodeId)>,
     fields: Vec<Option<ReceptiveField>>,
+    cells: Vec<Option<ReceptiveField>>,
     channels: Vec<usize>,
     /// Whether no value of a node can be below 0.
     non_negative: Vec<bool>,
@@ -153,6 +154,12 @@ impl Graph {
         self.fields[id.0]
     }
 
+    /// The cell of the image that belongs to each position of a node's grid: its receptive field, and behind attention that
+    /// of what it was before, for positions keep their places there. `None` where they have none.
+    pub fn cell(&self, id: NodeId) -> Option<ReceptiveField> {
+        self.cells[id.0]
+    }
+
     /// Whether a factor of whole channels (squeeze-and-excitation) lies below a node. By it each position sees the whole
     /// image; [`Graph::receptive_field`] is the field without it.
     pub fn is_gated(&self, id: NodeId) -> bool {
@@ -183,7 +190,7 @@ impl Graph {
 
 /// Names and shapes of an operation's tensors.
 fn tensors(name: &str, operation: &Operation) -> Vec<(String, Vec<usize>)> {
-    let named = |spec: crate::ops::TensorSpec| (format!("{name}.{}", spec.suffix), spec.shape);
+    let named = |spec: crate::ops::TensorSpec| (tensor_name(name, spec.suffix), spec.shape);
     operation.op().tensors().into_iter().map(named).collect()
 }
 

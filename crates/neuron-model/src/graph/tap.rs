@@ -26,6 +26,9 @@ pub struct TapInfo {
     pub height: usize,
     /// Width of its map for the asked image size.
     pub width: usize,
+    /// Positions before those of the grid (class and register tokens); written only where there are some.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub extra: usize,
     /// Distance of neighbouring positions in input pixels; `None` where every position sees the whole image.
     #[serde(serialize_with = "per_axis::serialize_option")]
     pub stride_px: Option<[usize; 2]>,
@@ -38,6 +41,29 @@ pub struct TapInfo {
     /// Whether factors of whole channels (squeeze-and-excitation) lie below it, by which each position sees the whole
     /// image.
     pub gated: bool,
+    /// The cells of the image that belong to the positions of the grid, where each sees the whole image by attention;
+    /// written only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellInfo>,
+}
+
+/// Where the cells of positions lie in the image. Pairs are as in [`TapInfo`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CellInfo {
+    /// Distance of neighbouring cells in input pixels.
+    #[serde(serialize_with = "per_axis::serialize")]
+    pub stride_px: [usize; 2],
+    /// First input pixel of cell 0.
+    #[serde(serialize_with = "per_axis::serialize")]
+    pub start_px: [i64; 2],
+    /// Height and width of a cell in input pixels.
+    #[serde(serialize_with = "per_axis::serialize")]
+    pub size_px: [usize; 2],
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Graph {
@@ -110,17 +136,24 @@ impl Graph {
     pub fn tap_infos(&self, height: usize, width: usize) -> Result<Vec<TapInfo>, ModelError> {
         let shapes = self.shapes(&vec![true; self.nodes.len()], height, width)?;
         let info = |tap: Tap| {
-            let Shape { channels, height, width, .. } = shapes[tap.node.0]?;
+            let Shape { channels, height, width, extra } = shapes[tap.node.0]?;
             let field = self.receptive_field(tap.node);
+            let cell = self.cell(tap.node).filter(|_| field.is_none());
             Some(TapInfo {
                 name: tap.name,
                 channels,
                 height,
                 width,
+                extra,
                 stride_px: field.map(|field| field.stride_px),
                 start_px: field.map(|field| field.start_px),
                 receptive_field_px: field.map(|field| field.size_px),
                 gated: self.is_gated(tap.node),
+                cell: cell.map(|cell| CellInfo {
+                    stride_px: cell.stride_px,
+                    start_px: cell.start_px,
+                    size_px: cell.size_px,
+                }),
             })
         };
         Ok(self.taps().filter_map(info).collect())

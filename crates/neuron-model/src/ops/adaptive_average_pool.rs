@@ -2,7 +2,7 @@ use neuron_geometry::ReceptiveField;
 use neuron_kernels::{self as kernels, View};
 
 use super::means::{self, Mean};
-use super::op::{Op, Saves};
+use super::op::{Op, Saves, grid_of};
 use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
@@ -26,7 +26,7 @@ impl AdaptiveAveragePool {
 impl Op for AdaptiveAveragePool {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let [height, width] = self.positions;
-        Ok(Shape::grid(inputs[0].channels, height, width))
+        Ok(Shape::grid(grid_of(inputs[0])?.0, height, width))
     }
 
     /// Bins depend on the size of the image, so that there is no one stride.

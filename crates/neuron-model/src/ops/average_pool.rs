@@ -2,7 +2,7 @@ use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, Divisor, View};
 
 use super::means::{self, Mean};
-use super::op::{Op, Saves};
+use super::op::{Op, Saves, grid_of};
 use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
@@ -25,11 +25,11 @@ impl AveragePool {
 
 impl Op for AveragePool {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
-        let Shape { channels, height, width, .. } = inputs[0];
+        let (channels, size) = grid_of(inputs[0])?;
         if let Err(source) = kernels::AveragePool::new(self.window, self.divisor) {
             return Err(ShapeError::Pool { source: Box::new(source) });
         }
-        let [height, width] = self.window.positions([height, width]);
+        let [height, width] = self.window.positions(size);
         Ok(Shape::grid(channels, height, width))
     }
 

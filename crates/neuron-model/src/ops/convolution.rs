@@ -2,7 +2,7 @@ use neuron_geometry::ReceptiveField;
 use neuron_kernels::{Bf16Output, ConvGeometry};
 
 use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves, TensorSpec};
+use super::op::{Op, Saves, TensorSpec, grid_of};
 use super::product::{self, Sliding};
 use crate::error::ShapeError;
 use crate::prepared::{Choice, Part};
@@ -22,12 +22,12 @@ pub struct Convolution {
 
 impl Op for Convolution {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
-        let Shape { channels: found, height, width, .. } = inputs[0];
+        let (found, size) = grid_of(inputs[0])?;
         let (expected, window) = (self.geometry.in_channels, self.geometry.window);
         if expected != found {
             return Err(ShapeError::Channels { expected, found });
         }
-        let [height, width] = window.positions([height, width]);
+        let [height, width] = window.positions(size);
         Ok(Shape::grid(self.geometry.out_channels, height, width))
     }
 

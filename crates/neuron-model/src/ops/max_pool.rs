@@ -4,7 +4,7 @@ use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, AveragePool, Bf16Output, Divisor, bf16_max_pool, update};
 
 use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
-use super::op::{Op, Saves};
+use super::op::{Op, Saves, grid_of};
 use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
@@ -41,11 +41,11 @@ impl MaxPool {
 
 impl Op for MaxPool {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
-        let Shape { channels, height, width, .. } = inputs[0];
+        let (channels, size) = grid_of(inputs[0])?;
         if let Err(source) = kernels::MaxPool::new(self.window) {
             return Err(ShapeError::Pool { source: Box::new(source) });
         }
-        let [height, width] = self.window.positions([height, width]);
+        let [height, width] = self.window.positions(size);
         Ok(Shape::grid(channels, height, width))
     }
 

@@ -7,6 +7,7 @@
 mod activation;
 mod adaptive_average_pool;
 mod add;
+mod attention;
 mod average_pool;
 mod batch_norm;
 mod channel_shuffle;
@@ -25,14 +26,19 @@ mod linear;
 mod max_pool;
 mod means;
 mod op;
+mod patch_merging;
+mod position_table;
 mod product;
 mod relu;
 mod rescale;
 mod sums;
+mod token_insertion;
+mod token_selection;
 
 pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
 
 pub use crate::error::ShapeError;
+pub use attention::{Places, Reach, Similarity};
 pub use op::{Op, Saves, TensorSpec};
 
 use crate::rule::Rule;
@@ -121,6 +127,16 @@ operations! {
     layer_norm::LayerNorm,
     /// The pixels by constants.
     rescale::Rescale,
+    /// Each position's mean of others' values, by how alike they are.
+    attention::Attention,
+    /// Learned vectors as extra positions.
+    token_insertion::TokenInsertion,
+    /// One position.
+    token_selection::TokenSelection,
+    /// A learned vector for every position.
+    position_table::PositionTable,
+    /// 2 x 2 positions as one.
+    patch_merging::PatchMerging,
 }
 
 impl Operation {

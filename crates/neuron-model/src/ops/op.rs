@@ -37,6 +37,12 @@ pub trait Op: fmt::Debug {
         Some(input)
     }
 
+    /// The cell of the image that belongs to a position of the output, for that of the input: its receptive field, but where
+    /// positions exchange what they see without losing their places; `None` where they have none.
+    fn cell(&self, input: ReceptiveField) -> Option<ReceptiveField> {
+        self.field(input)
+    }
+
     /// Whether no value of the output can be below 0, given that of each input.
     fn is_non_negative(&self, inputs: &[bool]) -> bool;
 
@@ -62,6 +68,15 @@ pub trait Op: fmt::Debug {
     fn sliding(&self) -> Option<ConvGeometry> {
         None
     }
+}
+
+/// Channels, height and width of a map that is a grid and nothing else.
+///
+/// # Errors
+/// [`ShapeError::Extra`] if it has positions outside of the grid.
+pub(super) fn grid_of(shape: Shape) -> Result<(usize, [usize; 2]), ShapeError> {
+    let Shape { channels, height, width, extra } = shape;
+    if extra == 0 { Ok((channels, [height, width])) } else { Err(ShapeError::Extra { extra }) }
 }
 
 /// A tensor of an operation: `<name of the node>.<suffix>`.

@@ -20,6 +20,7 @@ const DESIGNS: &[(&str, &str)] = &[
     ("shufflenet", "shufflenet_v2_x0_5"),
     ("squeezenet", "squeezenet1_1"),
     ("vgg", "vgg11_bn"),
+    ("vit", "vit_b_32"),
     ("wide_resnet", "resnet18"),
 ];
 

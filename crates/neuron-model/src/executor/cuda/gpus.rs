@@ -95,7 +95,7 @@ impl Gpus {
 
     fn view(&self, id: NodeId) -> Option<View<'_>> {
         let (shape, values) = self.kept.get(&id)?;
-        Some(View::new(self.batch, shape.height, shape.width, shape.channels, values))
+        Some(shape.view(self.batch, values))
     }
 }
 
@@ -148,7 +148,7 @@ impl Executor for Gpus {
             let network = self.network.clone();
             return self.in_blocks(images, Wanted::Maps, &mut |block, given| {
                 for Given { tap, shape, values, .. } in given {
-                    let map = View::new(block.items, shape.height, shape.width, shape.channels, &values);
+                    let map = shape.view(block.items, &values);
                     network.install(|| visit(Tapped { tap, first_item: block.first, map }));
                 }
             });

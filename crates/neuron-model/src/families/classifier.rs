@@ -21,7 +21,7 @@ pub(super) fn classifier(
     weights: &Weights,
 ) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    let layer = |out_features| Linear { in_features, out_features }.into();
+    let layer = |out_features| Linear::new(in_features, out_features).into();
     last(graph, (name, &[]), layer, input, weights)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn hidden_layer(
     weights: &Weights,
 ) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    let layer = Linear { in_features, out_features: features };
+    let layer = Linear::new(in_features, features);
     match classes(weights, name, &[in_features]) {
         Ok(found) if found == features || weights.names().next().is_none() => {
             let value = graph.module(name, layer, &[input]);

@@ -16,6 +16,8 @@ mod regnet;
 mod resnet;
 mod shufflenet;
 mod squeezenet;
+mod timm_vit;
+mod tower;
 mod transformer;
 mod vgg;
 mod vit;
@@ -45,6 +47,7 @@ static FAMILIES: &[&dyn Family] = &[
     &squeezenet::SqueezeNets,
     &vgg::Vggs,
     &vit::Vits,
+    &timm_vit::TimmVits,
 ];
 
 /// What is said of all networks of one design.
@@ -233,7 +236,9 @@ mod tests {
             let node = |layer: &str| graph.tap(layer).unwrap_or_else(|error| panic!("{error}")).node;
             let target = node(architecture.target_layer());
             assert_eq!(node(architecture.target_block()), target, "{}", architecture.name());
-            assert!(graph.receptive_field(target).is_some(), "{} has a map", architecture.name());
+            // Behind attention positions see everything, and keep their cells.
+            let has_places = graph.receptive_field(target).or(graph.cell(target)).is_some();
+            assert!(has_places, "{} has a map", architecture.name());
 
             let features = architecture.feature_layers();
             assert!(features.iter().all(|(_, weight)| weight.is_finite() && *weight >= 0.0));

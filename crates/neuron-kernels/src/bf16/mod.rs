@@ -16,8 +16,12 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod bands;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod convolution;
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod epilogue;
 mod fused;
 mod map;
 mod number;

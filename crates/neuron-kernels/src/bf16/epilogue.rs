@@ -1,8 +1,31 @@
 //! What happens to finished sums, in vectors of AVX-512: for engines that have its instructions for bf16 numbers.
 use super::number::{SMALLEST, Terms};
-use super::packed::PANEL;
+use super::packed::{PANEL, TILE_COLUMNS};
 use super::task::Sink;
 use std::arch::x86_64::*;
+
+/// Asks for the memory that [`finish`] will read and write, so that it comes while the sums are formed.
+#[inline]
+pub(super) fn fetch(sink: &Sink<'_>, position: usize, column: usize) {
+    let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
+    let values = position * sink.channels + sink.first + column;
+    // SAFETY: a prefetch has no effect but on time, whatever the address.
+    unsafe {
+        for term in 0..sink.terms.count() {
+            let numbers = numbers + term * sink.channels;
+            if let Some(residual) = sink.residual {
+                _mm_prefetch::<_MM_HINT_T0>(residual.as_ptr().wrapping_add(numbers).cast());
+            }
+            if let Some(rounded) = sink.rounded {
+                _mm_prefetch::<_MM_HINT_ET0>(rounded.wrapping_add(numbers).cast());
+            }
+        }
+        if let Some(full) = sink.full {
+            _mm_prefetch::<_MM_HINT_ET0>(full.wrapping_add(values).cast());
+            _mm_prefetch::<_MM_HINT_ET0>(full.wrapping_add(values + TILE_COLUMNS).cast());
+        }
+    }
+}
 
 /// As [`Sink::finish`], 32 columns in two vectors.
 ///

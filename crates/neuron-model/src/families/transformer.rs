@@ -61,7 +61,7 @@ pub(super) fn layer_norm(graph: &mut GraphBuilder, name: &str, eps: f64, input: 
 
 /// A fully connected layer at every position.
 pub(super) fn linear(graph: &mut GraphBuilder, name: &str, out_features: usize, input: NodeId) -> NodeId {
-    graph.module(name, Linear { in_features: graph.channels(input), out_features }, &[input])
+    graph.module(name, Linear::new(graph.channels(input), out_features), &[input])
 }
 
 impl Block<'_> {
@@ -94,7 +94,7 @@ impl Block<'_> {
     fn attention(&self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
         let AttentionNames { joint, out: (out, is_module), .. } = self.names.attention;
         let channels = graph.channels(input);
-        let qkv = Linear { in_features: channels, out_features: 3 * channels };
+        let qkv = Linear::new(channels, 3 * channels);
         let joined = format!("{name}.{joint}");
         let qkv = graph.push(&joined, qkv, &[input]);
         if !joint.ends_with('_') {
@@ -109,7 +109,7 @@ impl Block<'_> {
             places: Places::Nothing,
         };
         let mixed = graph.push(name, attention, &[qkv]);
-        let projected = Linear { in_features: channels, out_features: channels };
+        let projected = Linear::new(channels, channels);
         let out = format!("{name}.{out}");
         let value = graph.push(&out, projected, &[mixed]);
         if is_module {

@@ -200,7 +200,7 @@ mod tests {
         for name in names {
             value = graph.module(name, Relu, &[value]);
         }
-        let head = Linear { in_features: 3, out_features: 2 };
+        let head = Linear::new(3, 2);
         graph.leave_out(absent, head, vec![format!("{absent}.weight")]);
         graph.finish().unwrap()
     }

@@ -9,7 +9,7 @@ use crate::prepared::{Choice, Part};
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
-/// A fully connected layer with bias, at every position by itself.
+/// A fully connected layer, at every position by itself, with a bias where it says so.
 ///
 /// Tensors: `weight` `[out_features, in_features]`, `bias` `[out_features]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,16 @@ pub struct Linear {
     pub in_features: usize,
     /// Channels of the output.
     pub out_features: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
 }
 
 impl Linear {
+    /// A layer with a bias.
+    pub fn new(in_features: usize, out_features: usize) -> Self {
+        Self { in_features, out_features, bias: true }
+    }
+
     /// The convolution that it is.
     fn geometry(&self) -> ConvGeometry {
         let (in_channels, out_channels) = (self.in_features, self.out_features);
@@ -42,10 +49,9 @@ impl Op for Linear {
     }
 
     fn tensors(&self) -> Vec<TensorSpec> {
-        vec![
-            TensorSpec { suffix: "weight", shape: vec![self.out_features, self.in_features] },
-            TensorSpec { suffix: "bias", shape: vec![self.out_features] },
-        ]
+        let weight = TensorSpec { suffix: "weight", shape: vec![self.out_features, self.in_features] };
+        let bias = TensorSpec { suffix: "bias", shape: vec![self.out_features] };
+        [Some(weight), self.bias.then_some(bias)].into_iter().flatten().collect()
     }
 
     fn is_non_negative(&self, _: &[bool]) -> bool {

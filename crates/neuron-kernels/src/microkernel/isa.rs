@@ -94,19 +94,31 @@ impl Isa {
     /// As [`wanted`].
     pub(crate) fn detected() -> &'static Isa {
         static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
-        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name))
+        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name, vectors_of))
     }
 }
 
-/// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names.
+/// The instruction set whose f32 kernels go with an engine for bf16 numbers: the one that it needs as well.
+fn vectors_of(engine: &str) -> &str {
+    match engine {
+        "amx" | "avx512bf16" => "avx512",
+        name => name.strip_suffix("-pairs").unwrap_or(name),
+    }
+}
+
+/// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names, read as `meant` says.
 ///
 /// # Panics
 /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
-pub(crate) fn wanted<T>(available: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> T {
+pub(crate) fn wanted<T>(
+    available: impl Iterator<Item = T>,
+    name: impl Fn(&T) -> &str,
+    meant: fn(&str) -> &str,
+) -> T {
     let wanted = std::env::var("NEURON_ISA").ok();
     let mut others = Vec::new();
     for one in available {
-        if wanted.as_ref().is_none_or(|wanted| wanted == name(&one)) {
+        if wanted.as_ref().is_none_or(|wanted| meant(wanted) == name(&one)) {
             return one;
         }
         others.push(name(&one).to_owned());

@@ -9,6 +9,7 @@ mod efficientnet;
 mod fit;
 mod googlenet;
 mod inception;
+mod maxvit;
 mod mnasnet;
 mod mobilenet_v2;
 mod mobilenet_v3;
@@ -16,6 +17,7 @@ mod regnet;
 mod resnet;
 mod shufflenet;
 mod squeezenet;
+mod swin;
 mod timm_vit;
 mod tower;
 mod transformer;
@@ -39,12 +41,14 @@ static FAMILIES: &[&dyn Family] = &[
     &efficientnet::EfficientNets,
     &googlenet::GoogLeNets,
     &inception::Inceptions,
+    &maxvit::MaxVits,
     &mnasnet::MnasNets,
     &mobilenet_v2::MobileNetV2s,
     &mobilenet_v3::MobileNetV3s,
     &regnet::RegNets,
     &shufflenet::ShuffleNets,
     &squeezenet::SqueezeNets,
+    &swin::Swins,
     &vgg::Vggs,
     &vit::Vits,
     &timm_vit::TimmVits,

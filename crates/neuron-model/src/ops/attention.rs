@@ -44,6 +44,8 @@ pub enum Reach {
         side: usize,
         /// How far windows are moved.
         shift: usize,
+        /// Whether they may reach beyond the grid, where queries, keys and values are `qkv.bias`.
+        padded: bool,
     },
     /// Those that lie equally far apart ([`Neighbourhoods::spread`]).
     Spread {
@@ -90,10 +92,15 @@ impl Attention {
         }
     }
 
+    /// Whether it reads what layers make of nothing.
+    fn has_outside(&self) -> bool {
+        matches!(self.reach, Reach::Windows { padded: true, .. }) || self.similarity == Similarity::Cosine
+    }
+
     fn neighbourhoods(&self, [height, width]: [usize; 2]) -> Neighbourhoods {
         match self.reach {
             Reach::All => Neighbourhoods::all(height * width),
-            Reach::Windows { side, shift } => Neighbourhoods::windows([height, width], side, shift),
+            Reach::Windows { side, shift, .. } => Neighbourhoods::windows([height, width], side, shift),
             Reach::Spread { side } => Neighbourhoods::spread([height, width], side),
         }
     }
@@ -107,7 +114,7 @@ impl Attention {
     ) -> R {
         let Weighted { prepared, owner, .. } = weights;
         let neighbourhoods = self.neighbourhoods(map.size());
-        let outside = matches!(self.reach, Reach::Windows { .. }).then(|| prepared.tensor(owner, OUTSIDE));
+        let outside = self.has_outside().then(|| prepared.tensor(owner, OUTSIDE));
         let by_place = (self.places != Places::Nothing)
             .then(|| prepared.derived(owner, "bias of places", || self.bias(weights)));
         let factors = (self.similarity == Similarity::Cosine).then(|| {
@@ -192,7 +199,7 @@ impl Op for Attention {
         if self.reach != Reach::All && input.extra > 0 {
             return Err(ShapeError::Extra { extra: input.extra });
         }
-        if let Reach::Spread { side } = self.reach
+        if let Reach::Spread { side } | Reach::Windows { side, padded: false, .. } = self.reach
             && !(input.height.is_multiple_of(side) && input.width.is_multiple_of(side))
         {
             return Err(ShapeError::Windows { side, height: input.height, width: input.width });

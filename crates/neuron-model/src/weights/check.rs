@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use super::tensors::Weights;
 use crate::error::{ModelError, WeightsProblem, WeightsProblems};
 
-/// What is counted beside a module's parameters: the batches that torch trained a batch norm on, and the operations
-/// and parameters that thop found. Inference never looks, and many exports drop them.
-const COUNTERS: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
+/// What lies beside a module's parameters: the batches that torch trained a batch norm on, the operations and parameters
+/// that thop found, and what Swin transformers know of the places in a window. Inference never looks, and many exports
+/// drop them.
+const COUNTERS: [&str; 5] =
+    ["num_batches_tracked", "total_ops", "total_params", "relative_position_index", "relative_coords_table"];
 
 /// Checks that the weights hold the expected tensors, each in its shape, and nothing else.
 ///

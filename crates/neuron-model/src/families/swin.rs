@@ -10,7 +10,9 @@ use super::classifier::classifier;
 use super::transformer::{layer_norm, linear};
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
-use crate::ops::{Add, Attention, GlobalAveragePool, Linear, PatchMerging, Places, Reach, Similarity, Stored};
+use crate::ops::{
+    Add, Attention, GlobalAveragePool, Linear, PatchMerging, Places, Reach, Similarity, Stored,
+};
 use crate::value::NodeId;
 use crate::weights::Weights;
 

@@ -37,6 +37,7 @@ pub(super) const NAMES: TowerNames = TowerNames {
     block: "blocks.",
     parts: PARTS,
     encoded: &["blocks"],
+    usual: None,
 };
 
 const STYLE: Style = Style {
@@ -88,6 +89,12 @@ impl Family for TimmVits {
         let tag = if name.starts_with("deit") { "fb_in1k" } else { "augreg_in21k_ft_in1k" };
         let tag = if name == "vit_base_patch16_224" { "augreg2_in21k_ft_in1k" } else { tag };
         Some(format!("timm/{name}.{tag}"))
+    }
+
+    /// What other networks of timm have beside the same blocks.
+    fn is_read(&self, tensor: &str) -> Option<bool> {
+        const OTHERS: [&str; 5] = ["norm_pre.", "fc_norm.", "reg_token", "dist_token", "head_dist."];
+        OTHERS.iter().any(|other| tensor.starts_with(other)).then_some(true)
     }
 }
 

@@ -77,6 +77,8 @@ pub(super) struct TowerNames {
     pub(super) parts: Names,
     /// Modules that return what the last block does.
     pub(super) encoded: &'static [&'static str],
+    /// Those of the usual spelling, if it is another: patches and blocks are found by its names, too.
+    pub(super) usual: Option<&'static TowerNames>,
 }
 
 /// A tensor of vectors.
@@ -121,6 +123,9 @@ impl Style {
             ConvGeometry { in_channels: graph.channels(image), out_channels: channels, groups: 1, window };
         let value = graph.module(patches, Convolution { geometry, bias }, &[image]);
         self.names.patches_too.iter().for_each(|name| graph.name(name, value));
+        if let Some(usual) = self.names.usual {
+            [usual.patches.0].iter().chain(usual.patches_too).for_each(|name| graph.also(name, value));
+        }
         let Learned { node, tensor, has_batch } = class;
         let class = TokenInsertion { channels, count: CLASS, at: 0, tensor, has_batch };
         let value = graph.push(node, class, &[value]);
@@ -138,6 +143,9 @@ impl Style {
         let block = Block { names, heads, hidden, activation: self.activation, eps: self.eps };
         for index in 0..sizes.depth {
             value = block.add(graph, &format!("{}{index}", self.names.block), value);
+            if let Some(usual) = self.names.usual {
+                graph.also(&format!("{}{index}", usual.block), value);
+            }
         }
         self.names.encoded.iter().for_each(|name| graph.name(name, value));
         value

@@ -39,6 +39,7 @@ const STYLE: Style = Style {
             same: &[("dropout", Part::Attention), ("mlp.2", Part::Middle), ("mlp.4", Part::Mlp)],
         },
         encoded: &["encoder.layers"],
+        usual: None,
     },
     activation: Activation::Gelu,
     eps: 1e-6,

@@ -42,6 +42,8 @@ pub struct Graph {
     /// Whether factors of whole channels lie below a node.
     gated: Vec<bool>,
     absent: Vec<Absent>,
+    /// Names that are not listed.
+    also: Vec<(String, NodeId)>,
 }
 
 /// A module that the network would have, but whose tensors the weights do not hold.

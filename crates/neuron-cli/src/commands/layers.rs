@@ -45,7 +45,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             (fit.graph, Known::of(&weights)?.preprocessing.crop)
         }
         None => {
-            let usual = fetch::usual_crop(arch).unwrap_or(Preprocessing::default().crop);
+            let usual = fetch::usual_crop(arch).or(architecture.usual_image_px());
+            let usual = usual.unwrap_or(Preprocessing::default().crop);
             (architecture.graph(&Weights::default()), usual)
         }
     };

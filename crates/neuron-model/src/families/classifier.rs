@@ -5,7 +5,7 @@ use neuron_kernels::{Activation, ConvGeometry};
 
 use super::blocks::activate;
 use crate::graph::GraphBuilder;
-use crate::ops::{Convolution, Linear, Operation};
+use crate::ops::{Convolution, Linear, Operation, Stored};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -32,7 +32,7 @@ pub(super) fn unbiased_classifier(
     weights: &Weights,
 ) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    let layer = |out_features| Linear { in_features, out_features, bias: false }.into();
+    let layer = |out_features| Linear { in_features, out_features, stored: Stored::WithoutBias }.into();
     last(graph, (name, &[]), layer, input, weights)
 }
 

@@ -98,7 +98,7 @@ fn block(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
     let value = graph.module(&part(5), Linear::new(inner, channels), &[value]);
     graph.name(&part(6), value);
     graph.name(&format!("{name}.block"), value);
-    let scaled = graph.push(name, LayerScale { channels }, &[value]);
+    let scaled = graph.push(name, LayerScale { channels, tensor: "layer_scale", has_places: true }, &[value]);
     graph.name(&format!("{name}.stochastic_depth"), scaled);
     graph.module(name, Add, &[scaled, input])
 }

@@ -10,7 +10,9 @@ use super::classifier::classifier;
 use super::transformer::{layer_norm, linear};
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
-use crate::ops::{Add, Attention, GlobalAveragePool, Linear, PatchMerging, Places, Reach, Similarity};
+use crate::ops::{
+    Add, Attention, GlobalAveragePool, Linear, PatchMerging, Places, Reach, Similarity, Stored,
+};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -118,7 +120,7 @@ impl Swin {
     fn merged(&self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
         let merged = graph.push(name, PatchMerging, &[input]);
         let (in_features, norm) = (graph.channels(merged), format!("{name}.norm"));
-        let reduction = Linear { in_features, out_features: in_features / 2, bias: false };
+        let reduction = Linear { in_features, out_features: in_features / 2, stored: Stored::WithoutBias };
         let reduce =
             |graph: &mut GraphBuilder, value| graph.module(&format!("{name}.reduction"), reduction, &[value]);
         let value = match self.version {

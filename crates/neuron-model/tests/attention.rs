@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use neuron_model::ops::{
-    Attention, Linear, PatchMerging, Places, PositionTable, Reach, Similarity, TokenInsertion, TokenSelection,
+    Attention, Enlargement, Linear, PatchMerging, Places, PositionTable, Reach, Similarity, TokenInsertion,
+    TokenSelection,
 };
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
@@ -28,8 +29,14 @@ fn network() -> Network {
     let class =
         TokenInsertion { channels: CHANNELS, count: 1, at: 0, tensor: "class_token", has_batch: true };
     let tokens = graph.module("tokens", class, &[embedded]);
-    let table =
-        PositionTable { channels: CHANNELS, extra: 1, grid: [2, 3], tensor: "places", has_batch: false };
+    let table = PositionTable {
+        channels: CHANNELS,
+        extra: 1,
+        grid: [2, 3],
+        tensor: "places",
+        has_batch: false,
+        enlargement: Enlargement::Never,
+    };
     let placed = graph.module("placed", table, &[tokens]);
     let qkv = graph.module("qkv", Linear::new(CHANNELS, 3 * CHANNELS), &[placed]);
     let attention = Attention {

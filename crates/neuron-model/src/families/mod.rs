@@ -233,7 +233,7 @@ mod tests {
             let node = |layer: &str| graph.tap(layer).unwrap_or_else(|error| panic!("{error}")).node;
             let target = node(architecture.target_layer());
             assert_eq!(node(architecture.target_block()), target, "{}", architecture.name());
-            assert!(graph.receptive_field(target).is_some(), "{} has a map", architecture.name());
+            assert!(graph.cell(target).is_some(), "{} has a map", architecture.name());
 
             let features = architecture.feature_layers();
             assert!(features.iter().all(|(_, weight)| weight.is_finite() && *weight >= 0.0));

@@ -59,6 +59,13 @@ const fn huge(name: &'static str, description: &'static Vit) -> Member {
     Member { name, description, layers }
 }
 
+/// A small one for tests and experiments. Nobody published weights of it.
+const DEMO: Member = Member {
+    name: "vit_demo",
+    description: &Vit { patch: 8, depth: 2, heads: 2, width: 64, hidden: 128, image: 64 },
+    layers: Layers::new(quarters!(0 1), "encoder.layers.encoder_layer_1"),
+};
+
 const B_16: Vit = Vit { patch: 16, depth: 12, heads: 12, width: 768, hidden: 3072, image: 224 };
 const L_16: Vit = Vit { patch: 16, depth: 24, heads: 16, width: 1024, hidden: 4096, image: 224 };
 
@@ -68,6 +75,7 @@ const MEMBERS: &[Member] = &[
     large("vit_l_16", &L_16),
     large("vit_l_32", &Vit { patch: 32, ..L_16 }),
     huge("vit_h_14", &Vit { patch: 14, depth: 32, heads: 16, width: 1280, hidden: 5120, image: 518 }),
+    DEMO,
 ];
 
 /// The family of vision transformers.

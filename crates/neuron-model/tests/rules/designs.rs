@@ -25,7 +25,7 @@ const DESIGNS: &[(&str, &str)] = &[
 ];
 
 /// Networks of this project's own, which torchvision does not have.
-const OWN: &[&str] = &["resnet10_demo", "densenet_demo"];
+const OWN: &[&str] = &["resnet10_demo", "densenet_demo", "vit_demo"];
 
 /// The known networks that torchvision has.
 pub(crate) fn known() -> impl Iterator<Item = &'static str> {

@@ -154,6 +154,11 @@ impl Session {
         self.kept(tap.node)
     }
 
+    /// How many positions came before those of the grid in a tap's map in the last run.
+    pub fn extra(&self, tap: &Tap) -> usize {
+        self.shape(tap.node).extra
+    }
+
     /// Shape of a node's map in the last run.
     pub(crate) fn shape(&self, id: NodeId) -> Shape {
         self.executor.shape(id)

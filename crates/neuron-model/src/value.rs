@@ -102,7 +102,10 @@ impl Reduction {
 
 impl Reduction {
     /// As [`Reduction::reduce`] over a range of each map's positions; those of maxima stay positions of the whole map.
-    pub(crate) fn reduce_range(
+    ///
+    /// # Panics
+    /// As [`Reduction::reduce`], and if there are no such positions.
+    pub fn reduce_range(
         self,
         maps: View<'_>,
         range: Range<usize>,

@@ -159,6 +159,11 @@ impl Graph {
         self.only_size(&self.ancestors([id]))
     }
 
+    /// As [`Graph::fixed_size`], for the network as a whole.
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        self.only_size(&vec![true; self.nodes.len()])
+    }
+
     /// As [`Graph::fixed_size`], for all of some nodes: by the first table among them.
     fn only_size(&self, needed: &[bool]) -> Option<[usize; 2]> {
         self.ids().filter(|id| needed[id.0]).find_map(|id| {
@@ -171,6 +176,16 @@ impl Graph {
             };
             Some([side(0), side(1)])
         })
+    }
+
+    /// The shape of a tap's map for images of a size.
+    ///
+    /// # Errors
+    /// Those of [`Graph::tap_infos`], for what lies below the tap.
+    pub fn shape(&self, tap: &Tap, (height, width): (usize, usize)) -> Result<Shape, ModelError> {
+        self.check_taps([tap])?;
+        let shapes = self.shapes(&self.ancestors([tap.node]), height, width)?;
+        Ok(shapes[tap.node.0].expect("a node is one of its ancestors"))
     }
 
     /// Checks that taps have the positions that are wanted of them.

@@ -63,7 +63,7 @@ pub use plan::Plan;
 pub use prepared::Part;
 pub use rule::{CustomRule, PixelRange, Rule, Site};
 pub use session::Session;
-pub use value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
+pub use value::{Keep, NodeId, Positions, Reduction, Scored, Scoring, Shape, Tapped};
 pub use weights::Weights;
 
 /// The README's example and the programs of `docs/embedding.md` compile.

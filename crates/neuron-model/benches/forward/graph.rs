@@ -22,8 +22,12 @@ pub(crate) fn described(graph: &Graph, last: NodeId, size_px: usize) -> String {
         let Shape { channels, height, width, extra } = shape;
         let options = options(&node.operation);
         let inputs = inputs.join(",");
-        writeln!(text, "{:?} {inputs} shape={channels}x{height}x{width} extra={extra}{options}", node.operation.kind())
-            .expect("text takes text");
+        writeln!(
+            text,
+            "{:?} {inputs} shape={channels}x{height}x{width} extra={extra}{options}",
+            node.operation.kind()
+        )
+        .expect("text takes text");
     }
     text
 }

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_known_network_but_those_of_the_demo_is_torchvisions() {
         let others: Vec<_> = Architecture::names().filter(|name| !has(name)).collect();
-        assert_eq!(others, ["resnet10_demo", "densenet_demo"]);
+        assert_eq!(others, ["resnet10_demo", "densenet_demo", "vit_demo"]);
     }
 
     #[test]

@@ -40,15 +40,17 @@ fn main() {
     let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
     pool.install(|| {
         println!("batch {batch}, {threads} threads\n{:38} {:>9} {:>8}", "", "ms", "GB/s");
-        let sections: [(&str, fn(usize)); 6] = [
-            ("elementwise", elementwise),
-            ("norms", norms),
-            ("pools", pools),
-            ("gates", gates),
-            ("channels", channels),
-            ("attention", attentions),
-        ];
-        sections.iter().filter(|(name, _)| name.starts_with(&only)).for_each(|(_, section)| section(batch));
+        let section = |name: &str, section: fn(usize)| {
+            if name.starts_with(&only) {
+                section(batch);
+            }
+        };
+        section("elementwise", elementwise);
+        section("norms", norms);
+        section("pools", pools);
+        section("gates", gates);
+        section("channels", channels);
+        section("attention", attentions);
     });
 }
 

@@ -71,6 +71,12 @@ pub struct Attention<'a> {
     pub key_offset: Option<&'a [f32]>,
 }
 
+/// What every position's neighbours hold, by how alike their keys are to its query. A weight of less than `exp(-88)` of the
+/// largest is 0.
+///
+/// A thread's memory does not depend on the batch and heads: it is that of 56 queries' similarities, which are as many as a
+/// group has members, and of three copies of a head's keys and values.
+///
 /// # Shapes
 /// * `map`: `[batch, height, width, 3 * channels]`
 /// * `output`: `[batch, height, width, channels]`
@@ -82,6 +88,8 @@ pub fn attention(map: View<'_>, attention: &Attention<'_>, output: &mut [f32]) {
 }
 
 /// The gradient of [`attention`] with respect to its map, for that with respect to its output.
+///
+/// The weights are computed again. A thread's memory is about twice that of [`attention`].
 ///
 /// # Shapes
 /// * `map`, `output`: `[batch, height, width, 3 * channels]`

@@ -64,6 +64,8 @@ pub(crate) struct Patch {
     pub(crate) window: Window,
     /// Side in pixels of what the network sees.
     pub(crate) size_px: usize,
+    /// Whether it is all that the network sees, because the unit is strongest at a class token, which has no place.
+    pub(crate) is_whole: bool,
 }
 
 /// A box in the pixels of an image file, and the size of the image that it was made for.

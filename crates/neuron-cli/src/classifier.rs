@@ -30,7 +30,7 @@ impl Classifier {
         }
         // Of modules that return the same value, the last is the layer itself.
         let tap = graph.taps().max_by_key(|tap| tap.node).context("the network has no layers")?;
-        if graph.receptive_field(tap.node).is_some() {
+        if graph.cell(tap.node).is_some() {
             let message =
                 format!("{} has no classes: its last layer, {}, has maps", network.name(), tap.name);
             return Err(WrongUsage(message).into());

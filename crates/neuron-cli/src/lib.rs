@@ -30,6 +30,7 @@ mod outcome;
 mod output;
 mod patches;
 mod place;
+mod positions;
 mod preprocessing;
 mod program;
 mod progress;

@@ -68,6 +68,11 @@ impl Global {
             );
             return Err(WrongUsage(message).into());
         }
+        if !fetch::is_published(arch) {
+            let message =
+                format!("no weights for {arch}: nobody published any; pass your own with --weights FILE");
+            return Err(WrongUsage(message).into());
+        }
         let others: Vec<_> = fetch::others(arch).iter().map(|name| format!("--weights {name}")).collect();
         let fetched = match others.join(" or ") {
             none if none.is_empty() => String::new(),
@@ -95,7 +100,7 @@ impl Global {
     /// Those of [`Known::of`].
     pub(crate) fn preprocessing(&self, network: &Network) -> anyhow::Result<Preprocessing> {
         let weights = network.weights();
-        let known = Known::of(weights)?;
+        let known = Known::of(weights)?.fitted_to(network.graph())?;
         if let Some(told) = known.told(weights.path().unwrap_or(Path::new("the weights"))) {
             self.say(0, || told);
         }
@@ -134,7 +139,7 @@ impl Global {
     fn open_device_for_backward_passes(&self) -> anyhow::Result<Device> {
         let device = self.open_device()?;
         let Arithmetic { engine, precision } = device.arithmetic();
-        if engine == Engine::Cpu && precision != Precision::F32 {
+        if engine != Engine::Cuda && precision != Precision::F32 {
             let message = format!(
                 "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
                  compute in {precision}; here, take f32"

@@ -57,6 +57,11 @@ fn mobilenet_v2_from_images_to_an_atlas() {
 }
 
 #[test]
+fn vit_demo_from_images_to_an_atlas() {
+    every_step("vit_demo", "encoder.layers", |_| true);
+}
+
+#[test]
 fn densenet121_from_images_to_an_atlas() {
     every_step("densenet121", "features.denseblock3", |_| true);
 }

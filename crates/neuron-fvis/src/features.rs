@@ -33,6 +33,8 @@ enum Forward {
 }
 
 /// One item's features at one layer, and their relevance where it is what weighs them; channels-last.
+///
+/// Of layers with class or register tokens they are those of the grid: what is sorted are places of the picture.
 #[derive(Clone, Copy)]
 pub(crate) struct FeatureMap<'a> {
     /// Number of channels.
@@ -165,6 +167,15 @@ impl Features {
         units: &[usize],
         pushes: Option<&[Push]>,
     ) -> Option<Result<Matched, ModelError>> {
+        // Its kernels sort all positions of a map.
+        let has_tokens = |tap: &Tap| match self.network().graph().shape(tap, images.size()) {
+            Ok(shape) => shape.extra > 0,
+            // The run itself says what is wrong.
+            Err(_) => false,
+        };
+        if self.layers.iter().any(has_tokens) {
+            return None;
+        }
         let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
         let ascent = pushes.map(|pushes| (pushes, &*before_relu));
         let comparison =
@@ -198,14 +209,15 @@ impl Features {
     pub(crate) fn map(&self, item: usize, layer: usize) -> FeatureMap<'_> {
         let tap = &self.layers[layer];
         let map = self.session().map(tap).expect("the features' session keeps its taps");
-        let range = item * map.item_len()..(item + 1) * map.item_len();
+        let before = self.session().extra(tap) * map.channels;
+        let range = item * map.item_len() + before..(item + 1) * map.item_len();
         let relevance = self.forward.relevance(tap).map(|relevance| &relevance.data[range.clone()]);
         FeatureMap { channels: map.channels, values: &map.data[range], relevance }
     }
 
     /// Sends gradients with respect to the features back to the pixels.
     ///
-    /// `fill` writes the gradients of one layer over zeros, `[batch, positions, channels]`.
+    /// `fill` writes the gradients of one layer and item over zeros, laid out as [`Features::map`].
     ///
     /// # Shapes
     /// * returns: `[batch, height, width, 3]`
@@ -214,11 +226,17 @@ impl Features {
     /// Those of the network.
     pub(crate) fn pull_back(
         &mut self,
-        mut fill: impl FnMut(&Self, usize, &mut [f32]),
+        mut fill: impl FnMut(&Self, usize, usize, &mut [f32]),
     ) -> Result<&[f32], ModelError> {
         let mut gradient = std::mem::take(&mut self.gradient);
         for (layer, tap) in self.layers.iter().enumerate() {
-            gradient.seed(self.session(), tap, |seed| fill(self, layer, seed));
+            let before = self.session().extra(tap) * self.network().channels(tap);
+            gradient.seed(self.session(), tap, |seed| {
+                let item_len = seed.len() / self.channels.len().max(1);
+                for (item, seed) in seed.chunks_exact_mut(item_len.max(1)).enumerate() {
+                    fill(self, layer, item, &mut seed[before..]);
+                }
+            });
         }
         let image = self.network().graph().image_tap();
         if self.layers.is_empty() {

@@ -256,20 +256,17 @@ impl Objective {
         let activations: Vec<f64> = (0..units.len()).map(|item| features.activation(item).into()).collect();
         let mut losses = vec![vec![0.0; weights.len()]; units.len()];
         let mut planes = Vec::new();
-        let of_features = features.pull_back(|features, layer, seed| {
-            let item_len = seed.len() / units.len();
-            planes.resize(item_len, 0.0);
-            for (item, seed) in seed.chunks_exact_mut(item_len).enumerate() {
-                let map = features.map(item, layer);
-                losses[item][layer] = features.network().install(|| match anchors.get(item) {
-                    Some(anchors) => anchors[layer].distance(map, weights[layer], seed),
-                    None => {
-                        let loss = targets[units[item]][layer].distance(map, weights[layer], &mut planes);
-                        planes::scatter(&planes, map.channels, seed);
-                        loss
-                    }
-                });
-            }
+        let of_features = features.pull_back(|features, layer, item, seed| {
+            planes.resize(seed.len(), 0.0);
+            let map = features.map(item, layer);
+            losses[item][layer] = features.network().install(|| match anchors.get(item) {
+                Some(anchors) => anchors[layer].distance(map, weights[layer], seed),
+                None => {
+                    let loss = targets[units[item]][layer].distance(map, weights[layer], &mut planes);
+                    planes::scatter(&planes, map.channels, seed);
+                    loss
+                }
+            });
         })?;
         gradient.clear();
         gradient.extend_from_slice(of_features);

@@ -57,13 +57,13 @@ pub use graph::{Absent, CellInfo, Graph, GraphBuilder, Node, Tap, TapInfo};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, ImageRange, Images};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};
-pub use neuron_kernels::{Algorithm, ConvGeometry, View, has_matrix_instructions};
+pub use neuron_kernels::{Algorithm, ConvGeometry, View, bf16_is_fast, has_matrix_instructions};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
 pub use prepared::Part;
 pub use rule::{CustomRule, PixelRange, Rule, Site};
 pub use session::Session;
-pub use value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
+pub use value::{Keep, NodeId, Positions, Reduction, Scored, Scoring, Shape, Tapped};
 pub use weights::Weights;
 
 /// The README's example and the programs of `docs/embedding.md` compile.

@@ -15,7 +15,7 @@ use crate::images::Images;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::traversal;
-use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped};
+use crate::value::{Keep, NodeId, Scored, Scoring, Shape, Tapped};
 
 impl Network {
     /// The buffers for running a plan to some taps again and again. It stops at the deepest of them.
@@ -117,19 +117,21 @@ impl Session {
 
     /// As [`Session::run`], with each map reduced to one number for each channel where it was computed.
     ///
-    /// Scores that are no numbers are not shown.
+    /// Scores that are no numbers are not shown. A [`Reduction`] is over all positions; [`Scoring`] chooses.
     ///
     /// # Errors
-    /// Those of [`Session::run`], and [`ModelError::NotFinite`] for the first image with a score that is NaN or
-    /// infinite.
+    /// Those of [`Session::run`]; [`ModelError::NoClassToken`] if that is the position that counts, and a tap has none;
+    /// [`ModelError::NotFinite`] for the first image with a score that is NaN or infinite.
     pub fn scores(
         &mut self,
         images: &dyn Images,
-        reduction: Reduction,
+        scoring: impl Into<Scoring>,
         visit: &mut (dyn FnMut(Scored<'_>) + Send),
     ) -> Result<(), ModelError> {
+        let scoring = scoring.into();
+        self.graph().check_positions(self.taps(), scoring.positions, images.size())?;
         let mut broken: Option<Broken> = None;
-        self.executor.scores(images, reduction, &mut |scored| match Broken::first_in(&scored) {
+        self.executor.scores(images, scoring, &mut |scored| match Broken::first_in(&scored) {
             None => visit(scored),
             Some(found) if broken.is_none_or(|broken| found.is_before(broken)) => broken = Some(found),
             Some(_) => {}
@@ -150,6 +152,11 @@ impl Session {
     /// The map of a tap for the whole of the last batch, channels-last; `None` unless the session keeps values.
     pub fn map(&self, tap: &Tap) -> Option<View<'_>> {
         self.kept(tap.node)
+    }
+
+    /// How many positions came before those of the grid in a tap's map in the last run.
+    pub fn extra(&self, tap: &Tap) -> usize {
+        self.shape(tap.node).extra
     }
 
     /// Shape of a node's map in the last run.

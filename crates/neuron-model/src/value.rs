@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use neuron_kernels::{self as kernels, View};
+use serde::{Deserialize, Serialize};
 
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,12 @@ impl Shape {
     pub fn positions(&self) -> usize {
         self.extra + self.height * self.width
     }
+
+    /// Row and column of a position in the grid; `None` for the extra ones before it, which have no place.
+    pub fn place(&self, position: usize) -> Option<(usize, usize)> {
+        let position = position.checked_sub(self.extra)?;
+        (self.width > 0).then(|| (position / self.width, position % self.width))
+    }
 }
 
 /// What a forward pass remembers beside its taps.
@@ -93,6 +100,73 @@ impl Reduction {
     }
 }
 
+impl Reduction {
+    /// As [`Reduction::reduce`] over a range of each map's positions; those of maxima stay positions of the whole map.
+    ///
+    /// # Panics
+    /// As [`Reduction::reduce`], and if there are no such positions.
+    pub fn reduce_range(
+        self,
+        maps: View<'_>,
+        range: Range<usize>,
+        scores: &mut [f32],
+        positions: &mut [u32],
+    ) {
+        let (channels, item_len) = (maps.channels, maps.item_len());
+        if range == (0..maps.height * maps.width) || item_len == 0 {
+            return self.reduce(maps, scores, positions);
+        }
+        let outputs = scores.chunks_exact_mut(channels).zip(positions.chunks_exact_mut(channels));
+        for (map, (scores, positions)) in maps.data.chunks_exact(item_len).zip(outputs) {
+            let values = &map[range.start * channels..range.end * channels];
+            self.reduce(View::new(1, 1, range.len(), channels, values), scores, positions);
+            if self == Self::Max {
+                positions.iter_mut().for_each(|position| *position += range.start as u32);
+            }
+        }
+    }
+}
+
+/// Which positions of a map count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// All of them, class and register tokens too.
+    #[default]
+    All,
+    /// Those of the grid.
+    Grid,
+    /// The class token, which comes first.
+    Class,
+}
+
+impl Positions {
+    /// These positions of maps with so many extra ones before a grid; `None` for the class token where there is none.
+    pub fn range(self, extra: usize, positions: usize) -> Option<Range<usize>> {
+        match self {
+            Self::All => Some(0..positions),
+            Self::Grid => Some(extra..positions),
+            Self::Class => (extra > 0).then_some(0..1),
+        }
+    }
+}
+
+/// The number that a map becomes for each channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scoring {
+    /// How.
+    pub reduction: Reduction,
+    /// Of which positions.
+    pub positions: Positions,
+}
+
+/// Of all positions.
+impl From<Reduction> for Scoring {
+    fn from(reduction: Reduction) -> Self {
+        Self { reduction, positions: Positions::All }
+    }
+}
+
 /// The value of one tap for some neighbouring items of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Tapped<'a> {
@@ -100,6 +174,8 @@ pub struct Tapped<'a> {
     pub tap: usize,
     /// Index in the batch of the map's first item.
     pub first_item: usize,
+    /// Positions before those of the grid. With some of them, the map is one line of positions.
+    pub extra: usize,
     /// The values, channels-last.
     pub map: View<'a>,
 }
@@ -115,7 +191,8 @@ pub struct Scored<'a> {
     pub channels: usize,
     /// `[items, channels]`
     pub scores: &'a [f32],
-    /// `[items, channels]`: where each maximum is first reached, `y * width + x`; 0 for means.
+    /// `[items, channels]`: where each maximum is first reached, `extra + y * width + x`; 0 for means. [`Shape::place`]
+    /// gives `(y, x)`.
     pub positions: &'a [u32],
 }
 

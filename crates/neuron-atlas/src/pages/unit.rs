@@ -65,6 +65,7 @@ struct PatchView {
     patch: Shown,
     image: Shown,
     window: Window,
+    is_whole: bool,
 }
 
 struct ImageView {
@@ -179,6 +180,7 @@ fn sets(pages: &Pages<'_>, unit: &Unit, planned: &PlannedUnit) -> Vec<SetView> {
                 patch: pages.patch(*place)?,
                 image: pages.source(place.source)?,
                 window: pages.window(*place)?,
+                is_whole: patch.is_whole,
             })
         });
         let patches: Vec<PatchView> = patches.collect();
@@ -186,7 +188,7 @@ fn sets(pages: &Pages<'_>, unit: &Unit, planned: &PlannedUnit) -> Vec<SetView> {
         let run = set.run.map(|run| pages.atlas.runs.get(run));
         SetView {
             command: run.map(|run| run.command.clone()),
-            size_px: set.best.first().map(|patch| patch.size_px),
+            size_px: set.best.iter().map(|patch| patch.size_px).min(),
             kept: set.best.len(),
             patches,
             grid,

@@ -25,7 +25,7 @@ const NUMBERS: [&str; 8] = [
 /// Patches of units that nothing names are left out: pictures of another origin.
 pub(super) fn read(reading: &mut Reading<'_>, folder: &Path) -> Result<(), AtlasError> {
     let table = folder.join("patches.parquet");
-    let (channel, best) = if table.is_file() { Table::read(&table, rows)? } else { (None, Vec::new()) };
+    let (channel, mut best) = if table.is_file() { Table::read(&table, rows)? } else { (None, Vec::new()) };
     let run = reading.run(folder)?;
     let named = Place::of_folder(folder);
     let recorded = |pointer: &str| reading.run_text(run, pointer);
@@ -35,6 +35,12 @@ pub(super) fn read(reading: &mut Reading<'_>, folder: &Path) -> Result<(), Atlas
         (.., Some(named)) => named,
         _ => return Ok(()),
     };
+    // Where positions come before the grid, they are those whose patches are as large as the crop.
+    let number = |pointer: &str| run.and_then(|run| reading.runs.get(run).number(pointer));
+    let crop_px = number("/settings/boxes/crop_px");
+    if number("/settings/boxes/extra").is_some() && number("/settings/boxes/size_px") != crop_px {
+        best.iter_mut().for_each(|patch| patch.is_whole = Some(patch.size_px as u64) == crop_px);
+    }
     let grid = Some(folder.join("patches.png")).filter(|grid| grid.is_file());
     reading.unit(&place).patches.push(PatchSet { best, grid, run });
     Ok(())
@@ -71,7 +77,13 @@ fn rows(table: &mut Table) -> Result<(Option<usize>, Vec<Patch>), AtlasError> {
                     image_height: number(7),
                 };
                 let image = image.map(|image| table.text(&image)).transpose()?.unwrap_or_default();
-                rows.push(Patch { image, score: score.unwrap_or(f32::NAN), window, size_px: number(1) });
+                rows.push(Patch {
+                    image,
+                    score: score.unwrap_or(f32::NAN),
+                    window,
+                    size_px: number(1),
+                    is_whole: false,
+                });
             }
         }
     }

@@ -12,6 +12,7 @@ use neuron_model::Reduction;
 use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::positions::PositionsFlag;
 use crate::{claim, output};
 
 use collected::Collected;
@@ -23,7 +24,8 @@ const MAX_OUTPUT_BYTES: usize = 8 << 30;
 /// Save the activations of layers for some images
 ///
 /// The file holds one tensor per layer, named after it, with the images in order: [image, channel] where the maps are
-/// reduced, otherwise [image, channel, height, width]. Its metadata names the images. Files that are not images are
+/// reduced, otherwise [image, channel, height, width], or [image, token, channel] where there are class or register tokens
+/// before the grid (--positions grid leaves them out). Its metadata names the images. Files that are not images are
 /// skipped and reported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -49,6 +51,8 @@ pub(crate) struct Args {
     /// How to reduce each map
     #[arg(long, value_enum, default_value = "none")]
     reduce: Reduce,
+    #[command(flatten)]
+    positions: PositionsFlag,
     /// The file to write
     #[arg(long, value_name = "F.safetensors", required_unless_present = "top")]
     out: Option<PathBuf>,
@@ -98,9 +102,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut taps = args.layers.iter().map(|name| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
     taps.sort_by(|a, b| a.name.cmp(&b.name));
     taps.dedup();
+    let positions = args.positions.of(&network, &taps, preprocessing.crop)?;
     let mut collected = taps
         .iter()
-        .map(|tap| Collected::new(&network, tap, args, &preprocessing))
+        .map(|tap| Collected::new(&network, tap, args, (&preprocessing, positions)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let bytes = collected.iter().map(Collected::expected_bytes).sum::<usize>() * args.images.len();
     if bytes > MAX_OUTPUT_BYTES && args.out.is_some() {
@@ -114,12 +119,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global.say(0, || format!("{images} images, {images} forward passes, {taps} layers, {bytes} bytes"));
         return Ok(Outcome::Done);
     }
-    let pass = Pass { args, global, preprocessing: &preprocessing };
+    let pass = Pass { args, global, preprocessing: &preprocessing, positions };
     let Some(report) = pass.run(&network, &taps, &mut collected)? else {
         return Ok(Outcome::Interrupted);
     };
     if let Some(out) = &args.out {
-        report.save(out, args, &network, collected)?;
+        report.save(out, (args, positions), &network, collected)?;
     }
     report.say(args, global)?;
     Ok(Outcome::with_skipped(report.skipped.len()))

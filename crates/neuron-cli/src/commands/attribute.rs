@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{
-    Arithmetic, Attributed, Attribution, Attributor, ChannelsLast, Network, PixelRange, Tap, Weights,
-    first_not_finite,
+    Arithmetic, Attributed, Attribution, Attributor, ChannelsLast, Network, PixelRange, Shape, Tap, View,
+    Weights, first_not_finite,
 };
 use serde_json::json;
 
@@ -20,7 +20,8 @@ const STRONGEST: f64 = 0.99;
 ///
 /// Traces the unit's activation back to the layers below it. Writes relevance.safetensors (one tensor
 /// [1, channels, height, width] per layer, and `input` for the pixels) and heatmap.png, a heat map over the image
-/// (red: positive relevance, blue: negative).
+/// (red: positive relevance, blue: negative). Of a layer with class or register tokens the tensor is [1, token, channel],
+/// these tokens first, and heatmap_<layer>.png shows its grid, each token over its cell of the image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neuron attribute beetle.jpg --layer layer4.2 --channel 935 --out beetle
@@ -93,10 +94,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check_unit(args, (&network, target), &found)?;
     check_relevance(args, &unit, &found, &wanted)?;
 
-    save(&tensors, (args, network.device().arithmetic()), &unit, &found, &wanted)?;
+    let maps = maps(&network, &found, &wanted, side)?;
+    save(&tensors, (args, network.device().arithmetic()), &unit, &maps)?;
+    let write = |path: &Path, sums: &[f64]| {
+        output::write_png(path, &draw(&crop, sums), (side, side), image::ExtendedColorType::Rgb8)
+    };
+    for map in maps.iter().filter(|map| map.shape.extra > 0) {
+        write(&args.out.join(format!("heatmap_{}.png", map.tap.name)), &map.over_crop(&network, side))?;
+    }
     let at_pixels = found.at(&network.graph().image_tap()).map_or(&[][..], |signal| signal.data);
-    let drawn = draw(&crop, at_pixels);
-    output::write_png(&heat_map, &drawn, (side, side), image::ExtendedColorType::Rgb8)?;
+    write(&heat_map, &sums(at_pixels, 3))?;
     report((args, global), (&network, &unit), &found, &wanted)
 }
 
@@ -191,22 +198,68 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
     Ok(taps)
 }
 
-/// The signal at a tap as `[1, channels, height, width]`.
-fn channels_first(found: &Attributed<'_>, tap: &Tap) -> anyhow::Result<WeightTensor> {
-    let map = found.at(tap).context("every wanted tap lies below the target")?;
-    let planes: Vec<f32> = map.channels_first().collect();
-    Ok(WeightTensor::new([1, map.channels, map.height, map.width], planes))
+/// The signal at a layer.
+struct Map<'a> {
+    tap: &'a Tap,
+    shape: Shape,
+    /// `[positions, channels]`
+    data: &'a [f32],
+}
+
+/// The signals at the wanted layers, for a crop of that side.
+fn maps<'a>(
+    network: &Network,
+    found: &'a Attributed<'_>,
+    wanted: &'a [Tap],
+    side: usize,
+) -> anyhow::Result<Vec<Map<'a>>> {
+    let map = |tap: &'a Tap| {
+        let data = found.at(tap).context("every wanted tap lies below the target")?.data;
+        Ok(Map { tap, shape: network.graph().shape(tap, (side, side))?, data })
+    };
+    wanted.iter().map(map).collect()
+}
+
+impl Map<'_> {
+    /// As PyTorch has the layer's value: `[1, channels, height, width]`, or `[1, token, channel]` where tokens come before
+    /// the grid.
+    fn tensor(&self) -> WeightTensor {
+        let Shape { channels, height, width, extra } = self.shape;
+        if extra > 0 {
+            return WeightTensor::new([1, self.shape.positions(), channels], self.data.to_vec());
+        }
+        let planes = View::new(1, height, width, channels, self.data).channels_first();
+        WeightTensor::new([1, channels, height, width], planes.collect::<Vec<_>>())
+    }
+
+    /// The sums over channels of the grid's positions, each spread over its cell of the crop.
+    ///
+    /// # Shapes
+    /// * returns: `[side, side]`
+    fn over_crop(&self, network: &Network, side: usize) -> Vec<f64> {
+        let Shape { channels, height, width, extra } = self.shape;
+        let sums = sums(&self.data[extra * channels..], channels);
+        let (start, stride) = match network.graph().cell(self.tap.node) {
+            Some(cell) => (cell.start_px, cell.stride_px),
+            None => ([0; 2], [side.div_ceil(height), side.div_ceil(width)]),
+        };
+        // Pixels at the edge that no cell begins at belong to the nearest.
+        let cell = |pixel: usize, axis: usize, cells: usize| {
+            let cell = (pixel as i64 - start[axis]).max(0) as usize / stride[axis].max(1);
+            cell.min(cells - 1)
+        };
+        let pixels = (0..side * side).map(|at| (at / side, at % side));
+        pixels.map(|(y, x)| sums[cell(y, 0, height) * width + cell(x, 1, width)]).collect()
+    }
 }
 
 fn save(
     path: &Path,
     (args, arithmetic): (&Args, Arithmetic),
     unit: &Unit,
-    found: &Attributed<'_>,
-    wanted: &[Tap],
+    maps: &[Map<'_>],
 ) -> anyhow::Result<()> {
-    let tensors = wanted.iter().map(|tap| Ok((tap.name.clone(), channels_first(found, tap)?)));
-    let tensors = tensors.collect::<anyhow::Result<Vec<_>>>()?;
+    let tensors = maps.iter().map(|map| (map.tap.name.clone(), map.tensor()));
     let metadata = [
         ("image", args.image.display().to_string()),
         ("arch", args.arch.clone()),
@@ -216,17 +269,23 @@ fn save(
         ("device", arithmetic.to_string()),
     ];
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Ok(Weights::from_tensors(tensors, metadata).save(path)?)
+    Ok(Weights::from_tensors(tensors.collect::<Vec<_>>(), metadata).save(path)?)
 }
 
-/// The crop in grey, tinted by the sum of the attributions of each pixel's colours.
+/// The sum over channels at each position.
+///
+/// # Shapes
+/// * `map`: `[positions, channels]`
+fn sums(map: &[f32], channels: usize) -> Vec<f64> {
+    map.chunks_exact(channels).map(|values| values.iter().map(|value| f64::from(*value)).sum()).collect()
+}
+
+/// The crop in grey, tinted by what is attributed to each pixel.
 ///
 /// # Shapes
 /// * `crop`, returns: `[height, width, 3]`
-/// * `attributions`: `[height, width, 3]`
-fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
-    let sums: Vec<f64> =
-        attributions.chunks_exact(3).map(|pixel| pixel.iter().map(|value| f64::from(*value)).sum()).collect();
+/// * `sums`: `[height, width]`
+fn draw(crop: &[u8], sums: &[f64]) -> Vec<u8> {
     let mut magnitudes: Vec<f64> = sums.iter().map(|sum| sum.abs()).collect();
     magnitudes.sort_by(f64::total_cmp);
     let strongest = magnitudes.get((STRONGEST * magnitudes.len() as f64) as usize).copied().unwrap_or(0.0);
@@ -237,7 +296,7 @@ fn draw(crop: &[u8], attributions: &[f32]) -> Vec<u8> {
         let colour = if *sum > 0.0 { [255.0, 40.0, 20.0] } else { [30.0, 80.0, 255.0] };
         colour.map(|colour| (grey * (1.0 - strength) + colour * strength).round() as u8)
     };
-    crop.chunks_exact(3).zip(&sums).flat_map(tint).collect()
+    crop.chunks_exact(3).zip(sums).flat_map(tint).collect()
 }
 
 /// Says how strong the unit is, and how much of that arrives at each layer.
@@ -298,7 +357,7 @@ mod tests {
     #[test]
     fn heat_is_red_for_the_unit_and_blue_against_it() {
         let crop = [100; 9];
-        let drawn = draw(&crop, &[1.0, 0.0, 0.0, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        let drawn = draw(&crop, &sums(&[1.0, 0.0, 0.0, -2.0, 0.0, 1.0, 0.0, 0.0, 0.0], 3));
         assert_eq!(drawn, [255, 40, 20, 30, 80, 255, 60, 60, 60]);
     }
 }

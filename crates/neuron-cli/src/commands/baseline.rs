@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use neuron_data::{Dataset, Preprocessing};
-use neuron_model::{Network, Tap};
+use neuron_model::{Network, Positions, Tap};
 use neuron_patches::Windows;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
+use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
 use crate::usual::{ARCH, Usual};
 use job::Baseline;
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     #[arg(long, visible_alias = "channel", alias = "chs", default_value = "54,1935")]
     channels: Channels,
     #[command(flatten)]
+    positions: PositionsFlag,
+    #[command(flatten)]
     source: SourceFlags,
     /// Patches to keep for each channel
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
@@ -82,6 +85,8 @@ struct Settings {
     #[serde(flatten)]
     source: Source,
     drawing: Drawing,
+    #[serde(default, skip_serializing_if = "positions::are_all")]
+    positions: Positions,
 }
 
 /// Which patches are kept.
@@ -101,11 +106,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let channels = channels::sorted(&args.channels, &tap, network.channels(&tap))?;
     let windows = Windows::baseline(args.patch_size.get(), preprocessing.crop, preprocessing.crop)?;
     let boxes = Boxes::windows(&windows, preprocessing.crop);
-    let settings = settings(args, global, &tap, &channels, boxes)?;
+    let positions = args.positions.of(&network, std::slice::from_ref(&tap), preprocessing.crop)?;
+    let settings = Settings { positions, ..settings(args, global, &tap, &channels, boxes)? };
     let shard = args.scan.shard()?;
     let dataset = Arc::new(settings.source.open()?);
     global.say_notices(&dataset);
-    let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, WindowInput::Resized)?;
+    let how = (WindowInput::Resized, positions);
+    let scorer = WindowScorer::new(&network, &tap, &preprocessing, windows, how)?;
     let identity = identity(&network, &preprocessing, &settings, &dataset).within(&global.limits());
     let results = Results {
         settings: &settings,
@@ -171,6 +178,7 @@ fn settings(
         rule,
         source: Source::new(global.data()?, &args.source),
         drawing: Drawing::new(&args.drawing, args.grid_columns.get(), None),
+        positions: Positions::default(),
     })
 }
 

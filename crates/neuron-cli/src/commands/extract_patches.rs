@@ -10,8 +10,9 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use neuron_data::Preprocessing;
-use neuron_model::{Network, Tap};
+use neuron_model::{Network, Positions, Tap};
 use neuron_patches::Windows;
+use neuron_topk::TopK;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
@@ -21,6 +22,7 @@ use crate::origin::Origin;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
 use crate::place::Place;
+use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
 use crate::usual::{ARCH, Usual};
 use job::ExtractPatches;
@@ -67,6 +69,8 @@ pub(crate) struct Args {
     /// How patches are found in an image
     #[arg(long, default_value = "sliding")]
     method: Method,
+    #[command(flatten)]
+    positions: PositionsFlag,
     /// Maximum batch size; does not affect results
     #[arg(long, default_value = "512", value_name = "N", value_parser = count)]
     batch_size: NonZeroUsize,
@@ -127,6 +131,8 @@ struct Settings {
     topk_patches: usize,
     /// What windows are made of.
     input: Input,
+    #[serde(default, skip_serializing_if = "positions::are_all")]
+    positions: Positions,
     save_dir: Place,
     data: Option<Place>,
     drawing: Drawing,
@@ -193,14 +199,49 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     if global.dry_run {
         let images = scanned_range(shard, lists.dataset().len()).len();
-        let notices = lists.notices();
+        let notices = lists.notices().into_iter().chain(enlarged(&settings, &network, &tap)).collect();
         let plan = Plan { start: scan.preview()?, notices, ..plan(&settings, scorer, images, &lists)? };
         return plan.print(&network, global.json);
     }
     lists.notices().into_iter().for_each(|notice| global.say(0, || notice));
+    enlarged(&settings, &network, &tap).into_iter().for_each(|notice| global.say(0, || notice));
     say_short_lists(global, &settings, &lists);
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
-    scan.drive(job, |job, skipped| results.write(&job.into_best(), skipped))
+    scan.drive(job, |job, skipped| {
+        let best = job.into_best();
+        say_whole(global, &settings, &lists, &best);
+        results.write(&best, skipped)
+    })
+}
+
+/// Says that windows are resized, and what that costs, where the network takes images of one size only.
+fn enlarged(settings: &Settings, network: &Network, tap: &Tap) -> Option<String> {
+    let resized = WindowInput::of(network, tap) == WindowInput::Resized;
+    (settings.method == Method::Sliding && resized).then(|| {
+        let ([height, width], name) =
+            (network.graph().fixed_size(tap.node).unwrap_or_default(), network.name());
+        format!(
+            "{name} takes images of {height} x {width} pixels only: each window is resized to that, and costs as much as \
+             a whole image; --method receptive-field costs one pass for each image"
+        )
+    })
+}
+
+/// Says where patches are whole images, because what is strongest there has no place.
+fn say_whole(global: &Global, settings: &Settings, lists: &Lists, best: &TopK) {
+    for unit in 0..best.channels() {
+        let kept = best.channel(unit);
+        let whole = kept.iter().filter(|entry| settings.boxes.is_whole(entry.payload)).count();
+        if whole > 0 {
+            let (channel, kept) = (lists.channel(unit), kept.len());
+            global.say(0, || {
+                format!(
+                    "channel {channel}: {whole} of {kept} patches are whole images: the unit is strongest at the class \
+                     token, which has no place (--positions grid leaves it out)"
+                )
+            });
+        }
+    }
 }
 
 fn settings(
@@ -235,6 +276,7 @@ fn settings(
         boxes,
         topk_patches: args.topk_patches.get(),
         input: if compat { Input::Raw } else { Input::Normalised },
+        positions: args.positions.of(network, std::slice::from_ref(tap), crop)?,
         save_dir: Place::new(&args.out),
         data: global.data.as_deref().map(Place::new),
         drawing: Drawing::new(&args.drawing, args.grid_columns.get(), compat.then_some(REFERENCE_DRAWS)),
@@ -251,9 +293,10 @@ fn scorer(
     Ok(match settings.method {
         Method::Sliding => {
             let windows = Windows::sliding(settings.boxes.side_px(), preprocessing.crop, preprocessing.crop)?;
-            Scorer::Windows(WindowScorer::new(network, tap, &input, windows, WindowInput::AsCut)?)
+            let how = (WindowInput::of(network, tap), settings.positions);
+            Scorer::Windows(WindowScorer::new(network, tap, &input, windows, how)?)
         }
-        Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input)?),
+        Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input, settings.positions)?),
     })
 }
 

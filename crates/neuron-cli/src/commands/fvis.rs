@@ -10,6 +10,7 @@ mod report;
 mod results;
 mod run;
 mod schedule;
+mod size;
 mod start;
 mod subject;
 mod units;
@@ -24,10 +25,11 @@ use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
-use flags::{at_resolution, check_accentuated, check_layers, settings};
+use flags::{check_accentuated, check_layers, settings};
 use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
+use size::{at_resolution, check_schedule, resolution};
 use units::units;
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
@@ -38,13 +40,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let units = units(args, &network)?;
     let Units { target, channels, .. } = &units;
     let weights_preprocessing = global.preprocessing(&network)?;
-    let preprocessing = at_resolution(&weights_preprocessing, args.resolution.get());
+    let preprocessing = at_resolution(&weights_preprocessing, resolution(args, &network, target)?);
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
     let mut settings = Settings { at_once, ..settings(args, &preprocessing)? };
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
     settings.check()?;
     settings.layer_weights = settings.layer_weights.resolved(&network).map_err(wrong)?;
+    check_schedule(&settings, &network, target)?;
     check_layers(args, &network, target)?;
     check_accentuated(args)?;
     if settings.aim != Aim::Activation {

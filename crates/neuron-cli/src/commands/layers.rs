@@ -15,7 +15,9 @@ use crate::preprocessing::Known;
 ///
 /// Every name in the list is accepted wherever a command takes a layer, with dots or underscores. With --weights, the
 /// list describes the network of those weights (number of classes, placement of strides, input size). Layers behind a
-/// gate of whole channels (squeeze-and-excitation) see the whole image by it; their receptive field is that without.
+/// gate of whole channels (squeeze-and-excitation) see the whole image by it; their receptive field is that without. In
+/// transformers every token sees the whole image: what is listed is the cell that belongs to it. `1 + 14 x 14` are a class
+/// token and a grid.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["weights", "weights_key", "config", "quiet", "verbose", "json"]))]
 #[command(after_help = "Example:\n  neuron layers --arch resnet18")]
@@ -31,6 +33,9 @@ struct Layers<'a> {
     arch: &'a str,
     /// Side of the square input, in pixels.
     input_px: usize,
+    /// Whether images of other sizes are refused; written only where they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    takes_only_that: bool,
     layers: Vec<TapInfo>,
 }
 
@@ -42,15 +47,19 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let weights = global.open_weights(&path, Some(&architecture))?;
             let fit = global.fit(&architecture, &weights);
             let fit = fit.with_context(|| format!("the weights do not fit {arch}"))?;
-            (fit.graph, Known::of(&weights)?.preprocessing.crop)
+            let input_px = Known::of(&weights)?.fitted_to(&fit.graph)?.preprocessing.crop;
+            (fit.graph, input_px)
         }
         None => {
             let usual = fetch::usual_crop(arch).or(architecture.usual_image_px());
             let usual = usual.unwrap_or(Preprocessing::default().crop);
-            (architecture.graph(&Weights::default()), usual)
+            let graph = architecture.graph(&Weights::default());
+            let input_px = graph.image_size().map_or(usual, |[height, _]| height);
+            (graph, input_px)
         }
     };
-    let layers = Layers { arch, input_px, layers: graph.tap_infos(input_px, input_px)? };
+    let takes_only_that = graph.image_size().is_some();
+    let layers = Layers { arch, input_px, takes_only_that, layers: graph.tap_infos(input_px, input_px)? };
     let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };
     output::print(&text)?;
     Ok(Outcome::Done)
@@ -58,25 +67,44 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
 impl Layers<'_> {
     fn table(&self) -> Result<String, std::fmt::Error> {
-        let width = self.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
-        let mut text = format!("{} on {input} x {input} pixels\n", self.arch, input = self.input_px);
-        writeln!(text, "{:width$}  channels  map        stride  receptive field", "layer")?;
-        for layer in &self.layers {
-            let map = format!("{} x {}", layer.height, layer.width);
+        let names = self.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+        let maps: Vec<String> = self.layers.iter().map(map).collect();
+        let widest = maps.iter().map(String::len).max().unwrap_or(0).max(9);
+        let (arch, input) = (self.arch, self.input_px);
+        let mut text = match self.takes_only_that {
+            false => format!("{arch} on {input} x {input} pixels\n"),
+            true => format!("{arch} takes {input} x {input} pixels only\n"),
+        };
+        writeln!(text, "{:names$}  channels  {:widest$}  stride  receptive field", "layer", "map")?;
+        for (layer, map) in self.layers.iter().zip(maps) {
             // A layer behind the global pool sees everything, and has no stride.
             let pixels = |value: Option<[usize; 2]>| match value {
                 None => "-".to_owned(),
                 Some([height, width]) if height == width => format!("{height} px"),
                 Some([height, width]) => format!("{height} x {width} px"),
             };
-            let (stride, field) = (pixels(layer.stride_px), pixels(layer.receptive_field_px));
+            let (stride, field) = match &layer.cell {
+                None => (layer.stride_px, pixels(layer.receptive_field_px)),
+                // By attention every position sees all of the image.
+                Some(cell) => (Some(cell.stride_px), format!("cell of {}", pixels(Some(cell.size_px)))),
+            };
+            let stride = pixels(stride);
             let note = if layer.gated && layer.receptive_field_px.is_some() { "  behind a gate" } else { "" };
             writeln!(
                 text,
-                "{:width$}  {:>8}  {map:9}  {stride:>6}  {field:>15}{note}",
+                "{:names$}  {:>8}  {map:widest$}  {stride:>6}  {field:>15}{note}",
                 layer.name, layer.channels
             )?;
         }
         Ok(text)
+    }
+}
+
+/// The size of a layer's maps; class and register tokens come before the grid.
+fn map(layer: &TapInfo) -> String {
+    let TapInfo { extra, height, width, .. } = layer;
+    match extra {
+        0 => format!("{height} x {width}"),
+        extra => format!("{extra} + {height} x {width}"),
     }
 }

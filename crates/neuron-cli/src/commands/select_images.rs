@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use neuron_data::{Dataset, Preprocessing};
-use neuron_model::{Network, Tap};
+use neuron_model::{Network, Positions, Tap};
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
 use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
 use crate::usual::{ARCH, Usual};
 
@@ -56,6 +57,8 @@ pub(crate) struct Args {
     /// Channels, such as 0-63,162, or all
     #[arg(long, visible_alias = "channel", default_value = "all")]
     channels: Channels,
+    #[command(flatten)]
+    positions: PositionsFlag,
     /// Folder for the results
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
@@ -72,6 +75,8 @@ pub(super) struct Settings {
     #[serde(flatten)]
     pub(super) source: Source,
     pub(super) reduction: String,
+    #[serde(default, skip_serializing_if = "positions::are_all")]
+    pub(super) positions: Positions,
 }
 
 /// A layer of which the units are scored.
@@ -83,8 +88,19 @@ pub(super) struct Layer {
     pub(super) tap: String,
     /// Channels that are kept.
     pub(super) channels: Vec<usize>,
-    /// Width of the map, which turns a position into (y, x).
+    /// Positions before those of the grid.
+    #[serde(default, skip_serializing_if = "positions::are_none")]
+    pub(super) extra: usize,
+    /// Width of the grid, which turns a position into (y, x).
     pub(super) map_width: usize,
+}
+
+impl Layer {
+    /// Row and column of a position in the grid; -1 where it has no place there.
+    pub(super) fn place(&self, position: u32) -> (i32, i32) {
+        let Some(position) = (position as usize).checked_sub(self.extra) else { return (-1, -1) };
+        ((position / self.map_width) as i32, (position % self.map_width) as i32)
+    }
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
@@ -151,11 +167,18 @@ fn settings(
     preprocessing: &Preprocessing,
     taps: &[Tap],
 ) -> anyhow::Result<Settings> {
-    let infos = network.tap_infos(preprocessing.crop, preprocessing.crop)?;
+    let side = preprocessing.crop;
+    let positions = args.positions.of(network, taps, side)?;
     let layer = |(typed, tap): (&String, &Tap)| -> anyhow::Result<Layer> {
         let channels = channels::sorted(&args.channels, tap, network.channels(tap))?;
-        let map_width = infos.iter().find(|info| info.name == tap.name).map_or(1, |info| info.width);
-        Ok(Layer { typed: typed.trim().to_owned(), tap: tap.name.clone(), channels, map_width })
+        let shape = network.graph().shape(tap, (side, side))?;
+        Ok(Layer {
+            typed: typed.trim().to_owned(),
+            tap: tap.name.clone(),
+            channels,
+            extra: shape.extra,
+            map_width: shape.width,
+        })
     };
     Ok(Settings {
         arch: args.arch.clone(),
@@ -163,6 +186,7 @@ fn settings(
         topk_images: args.topk_images.get(),
         source: Source::new(global.data()?, &args.source),
         reduction: "max".to_owned(),
+        positions,
     })
 }
 

@@ -38,6 +38,11 @@ pub(crate) fn usual_crop(arch: &str) -> Option<usize> {
     default.metadata().get("crop")?.parse().ok()
 }
 
+/// Whether torchvision has weights of `arch`.
+pub(crate) fn is_published(arch: &str) -> bool {
+    torchvision::has(arch)
+}
+
 /// The default weights of `arch`, if they were fetched before.
 pub(crate) fn fetched(arch: &str) -> Option<PathBuf> {
     let place = Environment::from_env().ok()?.place(arch);

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
 use neuron_data::{CropGeometry, Dataset, Limits, Loader, LoaderOptions, Preprocessing};
 use neuron_geometry::PixelBox;
 use neuron_patches::Picture;
@@ -15,6 +17,20 @@ pub(super) struct Cut {
     pub(super) pixels: Vec<u8>,
     /// Where the crop lies in the picture.
     pub(super) geometry: CropGeometry,
+}
+
+impl Cut {
+    /// The levels in 0..1, at another size where it has not that one.
+    pub(super) fn scaled_to(&self, height: usize, width: usize) -> Vec<f32> {
+        let PixelBox { height: own_height, width: own_width, .. } = self.window;
+        let scaled = (own_height, own_width) != (height, width);
+        let pixels = RgbImage::from_raw(own_width as u32, own_height as u32, self.pixels.clone());
+        let pixels = match pixels.filter(|_| scaled) {
+            Some(own) => resize(&own, width as u32, height as u32, FilterType::Triangle).into_raw(),
+            None => self.pixels.clone(),
+        };
+        pixels.into_iter().map(|level| f32::from(level) / 255.0).collect()
+    }
 }
 
 /// Cuts the patches of some units out of their images, each of which is loaded once; `[unit][rank]`.

@@ -37,13 +37,12 @@ impl Drawing {
     /// The grid of a unit's patches, each stretched to its own full contrast.
     pub(super) fn grid(&self, kept: &[Kept], cuts: &[Cut]) -> Result<RgbImage, PatchError> {
         let drawn = self.at_most.unwrap_or(usize::MAX).min(cuts.len());
-        let scale = |cut: &Cut| cut.pixels.iter().map(|level| f32::from(*level) / 255.0).collect();
-        let pixels: Vec<Vec<f32>> = cuts[..drawn].iter().map(scale).collect();
-        let side = |cut: &Cut| (cut.window.height, cut.window.width);
-        let pictures = pixels.iter().zip(cuts.iter().map(side));
-        let pictures: Vec<_> = pictures
-            .map(|(pixels, (height, width))| Picture::new(pixels, height, width))
-            .collect::<Result<_, _>>()?;
+        let size = |cut: &Cut| (cut.window.height, cut.window.width);
+        // Whole images, of positions that have no place, lie beside patches.
+        let (height, width) = cuts[..drawn].iter().map(size).min().unwrap_or_default();
+        let pixels: Vec<Vec<f32>> = cuts[..drawn].iter().map(|cut| cut.scaled_to(height, width)).collect();
+        let pictures = pixels.iter().map(|pixels| Picture::new(pixels, height, width));
+        let pictures: Vec<_> = pictures.collect::<Result<_, _>>()?;
         let caption = |(rank, kept): (usize, &Kept)| format!("{rank}\n{:.3}", kept.score);
         let captions: Vec<String> = kept[..drawn].iter().enumerate().map(caption).collect();
         let grid = Grid::new(self.columns);

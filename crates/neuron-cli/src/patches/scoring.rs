@@ -1,5 +1,5 @@
 use neuron_data::Preprocessing;
-use neuron_model::{Images, Keep, ModelError, Network, Reduction, Session, Tap};
+use neuron_model::{Images, Keep, ModelError, Network, Positions, Reduction, Scoring, Session, Tap};
 use neuron_patches::{BestWindows, BilinearResize, PatchError, Picture, Windows};
 
 use crate::scan::{loaded_together, seconds_of};
@@ -15,6 +15,13 @@ pub(crate) struct BestPlaces {
     scores: Vec<f32>,
     /// `[images, channels]`: a window, or a position of the map; the first one on ties.
     places: Vec<u32>,
+}
+
+impl WindowInput {
+    /// How windows reach a layer: at their own size, unless the network takes images of one size only.
+    pub(crate) fn of(network: &Network, tap: &Tap) -> Self {
+        if network.graph().fixed_size(tap.node).is_some() { Self::Resized } else { Self::AsCut }
+    }
 }
 
 impl BestPlaces {
@@ -47,6 +54,7 @@ pub(crate) struct WindowScorer {
     windows: Windows,
     resize: Option<BilinearResize>,
     channels: usize,
+    scoring: Scoring,
     /// Normalised, `[images, crop, crop, 3]`.
     crops: Vec<f32>,
     /// `[images, windows, channels]`
@@ -62,7 +70,7 @@ impl WindowScorer {
         tap: &Tap,
         preprocessing: &Preprocessing,
         windows: Windows,
-        input: WindowInput,
+        (input, positions): (WindowInput, Positions),
     ) -> anyhow::Result<Self> {
         let (size, crop) = (windows.size(), preprocessing.crop);
         let resize = match input {
@@ -75,6 +83,7 @@ impl WindowScorer {
             windows,
             resize,
             channels: network.channels(tap),
+            scoring: Scoring { reduction: Reduction::Mean, positions },
             crops: Vec::new(),
             scores: Vec::new(),
             forwards: 0,
@@ -125,7 +134,7 @@ impl WindowScorer {
         let (count, channels) = (images.count(), self.channels);
         self.scores.resize(count * channels, 0.0);
         let scores = &mut self.scores;
-        self.session.scores(&images, Reduction::Mean, &mut |scored| {
+        self.session.scores(&images, self.scoring, &mut |scored| {
             scores[scored.range()].copy_from_slice(scored.scores);
         })?;
         self.forwards += count as u64;

@@ -9,9 +9,9 @@ pub(crate) mod transformers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use neuron_data::Preprocessing;
-use neuron_model::Weights;
+use neuron_model::{Graph, Weights};
 
 use self::beside::Beside;
 pub(crate) use self::beside::steps;
@@ -58,6 +58,34 @@ impl Known {
             Some(configuration) => read.with_context(|| format!("with {}", configuration.display()))?,
         };
         Ok(known)
+    }
+
+    /// The same for a network that takes images of one size only: where nobody says another, it is the crop's.
+    ///
+    /// # Errors
+    /// If the weights say another.
+    pub(crate) fn fitted_to(mut self, graph: &Graph) -> anyhow::Result<Self> {
+        let crop = self.preprocessing.crop;
+        let Some([height, width]) = graph.image_size().filter(|only| *only != [crop, crop]) else {
+            return Ok(self);
+        };
+        let only =
+            format!("the network takes images of {height} x {width} pixels only, by its table of positions");
+        if height != width {
+            bail!("{only}, and crops are square");
+        }
+        if !self.assumed.contains(&"crop") {
+            bail!(
+                "{only}, and the preprocessing of its weights crops {crop} x {crop}: write crop={height} into their \
+                 metadata (`neuron weights convert` with --metadata)"
+            );
+        }
+        self.preprocessing.crop = height;
+        // Weights for other sizes than ImageNet's were tuned on the whole shorter side.
+        let resize = self.preprocessing.resize;
+        self.preprocessing.resize =
+            if self.assumed.contains(&"resize") { height } else { resize.max(height) };
+        Ok(self)
     }
 
     /// One line on what the weights' own metadata do not say; `None` if they say everything.

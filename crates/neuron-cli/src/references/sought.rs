@@ -79,7 +79,7 @@ impl Sought<'_> {
         if let Some(of_baseline) = longest_baseline(&folder) {
             return Ok(of_baseline);
         }
-        if kind == Kind::Images && self.network.graph().receptive_field(self.units.target.node).is_none() {
+        if kind == Kind::Images && self.network.graph().cell(self.units.target.node).is_none() {
             return self.list_of_images(channel, &folder);
         }
         let (layer, arch) = (&self.units.layer, self.network.name());

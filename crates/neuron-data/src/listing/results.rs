@@ -20,6 +20,8 @@ const HEAD_BYTES: u64 = 1024;
 const LISTS: [&str; 3] = ["files_all.txt", "topk_files.txt", "files.txt"];
 const GRID: &str = "patches.png";
 const HEAT_MAP: &str = "heatmap.png";
+/// What heat maps of layers begin with, beside that of the pixels.
+const HEAT_MAP_OF_LAYER: &str = "heatmap_";
 /// The folder of patches beside their grid.
 const PATCHES: &str = "patches";
 /// What the folders of a scan's results begin with.
@@ -95,6 +97,8 @@ impl Marks {
         }
         if has(HEAT_MAP) && self.0.contains(RELEVANCE) {
             written.pictures.insert(HEAT_MAP.to_owned());
+            let of_layer = |name: &&str| name.starts_with(HEAT_MAP_OF_LAYER) && name.ends_with(".png");
+            written.pictures.extend(images.clone().filter(of_layer).map(str::to_owned));
         }
         let steps = images.clone().filter_map(stem_of_step);
         let steps: BTreeSet<&str> = steps.flat_map(|stem| [stem, without_copy(stem)]).collect();

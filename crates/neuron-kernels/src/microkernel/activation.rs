@@ -278,7 +278,7 @@ formulas! {
 const QUICK: f32 = 1.702;
 
 /// Where the exponential is 0: its power of two is less than 2^-126.
-const LEAST: f32 = -88.0;
+pub(super) const LEAST: f32 = -88.0;
 
 /// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other.
 ///

@@ -1,5 +1,6 @@
 //! The kernels of each instruction set, and which of them this machine has.
 use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
+use super::attention::{self, Flip, Slopes, Softmax, Units};
 use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
 use super::elementwise::{self, Rows};
 use super::epilogue::{Beside, apply_to_vectors};
@@ -33,6 +34,7 @@ pub(crate) struct Isa {
     pub(super) pass_back: PassBack,
     /// Layer norms, forward and backward.
     pub(super) normalise: [normalise::Kernel; 2],
+    pub(super) attention: attention::Kernels,
     pub(super) scale_shift: elementwise::ScaleShift,
     pub(super) add: elementwise::Add,
     pub(super) scale: elementwise::Scale,
@@ -213,6 +215,36 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn softmax(softmax: &Softmax) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::softmax::<$lanes>(softmax) }
+            }
+
+            $(#[$enable])?
+            unsafe fn slopes(slopes: &Slopes) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::slopes::<$lanes>(slopes) }
+            }
+
+            $(#[$enable])?
+            unsafe fn units(units: &Units) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::units::<$lanes>(units) }
+            }
+
+            $(#[$enable])?
+            unsafe fn through_units(units: &Units) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::through_units::<$lanes>(units) }
+            }
+
+            $(#[$enable])?
+            unsafe fn flip(flip: &Flip) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::flip(flip) }
+            }
+
+            $(#[$enable])?
             unsafe fn scale_shift(
                 input: *const f32,
                 affine: [*const f32; 2],
@@ -303,6 +335,7 @@ macro_rules! isa {
                 activate,
                 pass_back,
                 normalise: [normalise_forward, normalise_backward],
+                attention: attention::Kernels { softmax, slopes, units, through_units, flip },
                 scale_shift,
                 add,
                 scale,

@@ -171,6 +171,26 @@ pub enum ModelError {
         /// Side of the smallest square image that works; `None` if none of a usual size does.
         smallest: Option<usize>,
     },
+    /// The network takes images of one size, and these are of another.
+    #[error(
+        "the network takes images of {} x {} pixels only, by its table of positions, and these are {height} x {width}",
+        only[0],
+        only[1]
+    )]
+    OnlySize {
+        /// Height and width of the images that it takes.
+        only: [usize; 2],
+        /// Height of the images.
+        height: usize,
+        /// Width of the images.
+        width: usize,
+    },
+    /// A layer has no class token to look at.
+    #[error("{tap} has no class token: all positions of its maps belong to a grid")]
+    NoClassToken {
+        /// The layer.
+        tap: String,
+    },
     /// Values of the network do not fit together for images of that size.
     #[error("images of {height} x {width} pixels do not fit at {layer}")]
     Shape {

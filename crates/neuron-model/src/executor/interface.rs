@@ -7,7 +7,7 @@ use super::cuda::DeviceRun;
 use crate::composite::Composite;
 use crate::error::ModelError;
 use crate::images::Images;
-use crate::value::{NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
+use crate::value::{NodeId, Scored, Scoring, Shape, Tapped, Visit, VisitScores};
 
 /// Signals at some nodes, channels-last on the host.
 pub(crate) type Signals = Vec<(NodeId, Buffer)>;
@@ -21,10 +21,10 @@ pub(crate) trait Executor: Send + Sync {
     fn scores(
         &mut self,
         images: &dyn Images,
-        reduction: Reduction,
+        scoring: Scoring,
         visit: VisitScores<'_>,
     ) -> Result<(), ModelError> {
-        self.run(images, &mut reduced(reduction, visit))
+        self.run(images, &mut reduced(scoring, visit))
     }
 
     /// Items of the last run.
@@ -63,15 +63,20 @@ pub(crate) trait Executor: Send + Sync {
 }
 
 /// Shows `visit` the scores of the maps that it is shown.
+///
+/// The visitor panics for maps without the positions that are wanted: [`Session::scores`](crate::Session::scores) has
+/// checked them.
 pub(crate) fn reduced(
-    reduction: Reduction,
+    scoring: Scoring,
     visit: &mut (dyn FnMut(Scored<'_>) + Send),
 ) -> impl FnMut(Tapped<'_>) + Send {
     let (mut scores, mut positions) = (Vec::new(), Vec::new());
-    move |Tapped { tap, first_item, map }| {
+    move |Tapped { tap, first_item, extra, map }| {
+        let wanted = scoring.positions.range(extra, map.height * map.width);
+        let wanted = wanted.expect("positions are checked before anything runs");
         scores.resize(map.batch * map.channels, 0.0);
         positions.resize(scores.len(), 0);
-        reduction.reduce(map, &mut scores, &mut positions);
+        scoring.reduction.reduce_range(map, wanted, &mut scores, &mut positions);
         visit(Scored { tap, first_item, channels: map.channels, scores: &scores, positions: &positions });
     }
 }

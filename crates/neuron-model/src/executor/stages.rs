@@ -58,7 +58,8 @@ pub(super) fn run(
                         let taps = plan.taps().iter().enumerate();
                         for (tap, _) in taps.filter(|(_, tap)| tap.node == step.output) {
                             let map = pass.shown(step.output, chunk);
-                            visit(Tapped { tap, first_item: group + first, map });
+                            let extra = layout.shape(step.output).extra;
+                            visit(Tapped { tap, first_item: group + first, extra, map });
                         }
                     }
                 }

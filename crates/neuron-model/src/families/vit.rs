@@ -59,6 +59,13 @@ const fn of_32_blocks(name: &'static str, description: &'static Vit) -> Member {
     Member { name, description, layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 7 15 23 31) }
 }
 
+/// A small one for tests and experiments. Nobody published weights of it.
+const DEMO: Member = Member {
+    name: "vit_demo",
+    description: &Vit(Sizes { heads: 2, hidden: 128, ..Sizes::usual([8, 64], 2, 64) }),
+    layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 0 1),
+};
+
 const B_16: Vit = Vit(Sizes::usual([16, 224], 12, 768));
 const B_32: Vit = Vit(Sizes::usual([32, 224], 12, 768));
 const L_16: Vit = Vit(Sizes::usual([16, 224], 24, 1024));
@@ -71,6 +78,7 @@ const MEMBERS: &[Member] = &[
     of_24_blocks("vit_l_16", &L_16),
     of_24_blocks("vit_l_32", &L_32),
     of_32_blocks("vit_h_14", &H_14),
+    DEMO,
 ];
 
 /// The family of vision transformers.

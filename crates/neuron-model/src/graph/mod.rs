@@ -12,7 +12,7 @@ use neuron_geometry::ReceptiveField;
 use crate::error::{ModelError, ShapeError};
 use crate::ops::{Linear, Operation, Stored};
 use crate::prepared::{Fold, Owner, tensor_name};
-use crate::value::{NodeId, Shape};
+use crate::value::{NodeId, Positions, Shape};
 
 /// Side of the largest image that is tried to name one that works: no network of today needs one as large.
 const LARGEST_TRIED: usize = 4096;
@@ -104,13 +104,18 @@ impl Graph {
     ///
     /// # Errors
     /// [`ModelError::ImageTooSmall`] where a window does not fit even once; it says the smallest size that works.
-    /// [`ModelError::Shape`] where values do not fit together at that size.
+    /// [`ModelError::OnlySize`] where a table of positions is for another size; [`ModelError::Shape`] where values do not
+    /// fit together at that size.
     pub(crate) fn shapes(
         &self,
         needed: &[bool],
         height: usize,
         width: usize,
     ) -> Result<Vec<Option<Shape>>, ModelError> {
+        // A patch more or less at the edge would be left out without a word.
+        if let Some(only) = self.only_size(needed).filter(|only| *only != [height, width]) {
+            return Err(ModelError::OnlySize { only, height, width });
+        }
         self.try_shapes(needed, height, width).map_err(|(id, source)| {
             let layer = self.node(id).name.clone();
             match source {
@@ -148,6 +153,61 @@ impl Graph {
     /// [`LARGEST_TRIED`] has.
     fn smallest_image(&self, needed: &[bool]) -> Option<usize> {
         (1..=LARGEST_TRIED).find(|side| self.try_shapes(needed, *side, *side).is_ok())
+    }
+
+    /// Height and width of the images that a node can be computed for, where a table of positions below it leaves only one
+    /// size.
+    pub fn fixed_size(&self, id: NodeId) -> Option<[usize; 2]> {
+        self.only_size(&self.ancestors([id]))
+    }
+
+    /// As [`Graph::fixed_size`], for the network as a whole.
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        self.only_size(&vec![true; self.nodes.len()])
+    }
+
+    /// As [`Graph::fixed_size`], for all of some nodes: by the first table among them.
+    fn only_size(&self, needed: &[bool]) -> Option<[usize; 2]> {
+        self.ids().filter(|id| needed[id.0]).find_map(|id| {
+            let Operation::PositionTable(table) = self.node(id).operation else { return None };
+            let cell = self.cell(id)?;
+            // What the cells cover, without the padding on both sides.
+            let side = |axis: usize| {
+                let covered = (table.grid[axis].max(1) - 1) * cell.stride_px[axis] + cell.size_px[axis];
+                covered.saturating_add_signed(2 * cell.start_px[axis] as isize)
+            };
+            Some([side(0), side(1)])
+        })
+    }
+
+    /// The shape of a tap's map for images of a size.
+    ///
+    /// # Errors
+    /// Those of [`Graph::tap_infos`], for what lies below the tap.
+    pub fn shape(&self, tap: &Tap, (height, width): (usize, usize)) -> Result<Shape, ModelError> {
+        self.check_taps([tap])?;
+        let shapes = self.shapes(&self.ancestors([tap.node]), height, width)?;
+        Ok(shapes[tap.node.0].expect("a node is one of its ancestors"))
+    }
+
+    /// Checks that taps have the positions that are wanted of them.
+    ///
+    /// # Errors
+    /// [`ModelError::NoClassToken`] for the first that has not; those of [`Graph::tap_infos`].
+    pub fn check_positions(
+        &self,
+        taps: &[Tap],
+        positions: Positions,
+        (height, width): (usize, usize),
+    ) -> Result<(), ModelError> {
+        if positions != Positions::Class {
+            return Ok(());
+        }
+        let shapes = self.shapes(&self.ancestors(taps.iter().map(|tap| tap.node)), height, width)?;
+        match taps.iter().find(|tap| shapes[tap.node.0].is_none_or(|shape| shape.extra == 0)) {
+            None => Ok(()),
+            Some(tap) => Err(ModelError::NoClassToken { tap: tap.name.clone() }),
+        }
     }
 
     /// The receptive field of a node's positions; `None` if each position sees the whole image. Factors of whole channels

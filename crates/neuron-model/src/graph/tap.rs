@@ -61,6 +61,14 @@ pub struct CellInfo {
     pub size_px: [usize; 2],
 }
 
+impl TapInfo {
+    /// The shape of its map.
+    pub fn shape(&self) -> Shape {
+        let Self { channels, height, width, extra, .. } = *self;
+        Shape { channels, height, width, extra }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -137,7 +145,7 @@ impl Graph {
     /// Channels, map size, stride and receptive field of every tap for images of `height x width`.
     ///
     /// # Errors
-    /// [`ModelError::ImageTooSmall`] if the network cannot take images of that size.
+    /// [`ModelError::ImageTooSmall`] or [`ModelError::OnlySize`] if the network cannot take images of that size.
     pub fn tap_infos(&self, height: usize, width: usize) -> Result<Vec<TapInfo>, ModelError> {
         let shapes = self.shapes(&vec![true; self.nodes.len()], height, width)?;
         let info = |tap: Tap| {

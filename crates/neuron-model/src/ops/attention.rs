@@ -262,14 +262,14 @@ impl HostOp for Attention {
         let map = call.input(0);
         let mut output = pool.take(map.data.len());
         self.with(call.weights, map, |by| match *call.rule {
+            // In proportion to magnitudes, as at a sum: values below 0 make up many means alone, and nothing is lost there.
             Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } => {
-                // Weights are positive: of signed values, those above 0 speak for the mean.
                 let share = |z: f32, signal: f32| signal / (z + eps);
-                relevance(map, by, &signal, (f32::max, share), pool, &mut output);
+                relevance(map, by, &signal, (f32::abs, share), pool, &mut output);
             }
             Rule::Epsilon { eps } => {
                 let share = |z: f32, signal: f32| signal / stabilised(z, eps);
-                relevance(map, by, &signal, (|value, _| value, share), pool, &mut output);
+                relevance(map, by, &signal, (|value| value, share), pool, &mut output);
             }
             _ => attention_gradient(map, by, &signal, &mut output),
         });
@@ -278,24 +278,23 @@ impl HostOp for Attention {
     }
 }
 
-/// `v * weights^T (signal / (weights v))` at the values, of which `part` says what counts (it is given 0 beside each), and 0
-/// at queries and keys.
+/// `v * weights^T (signal / (weights v))` at the values, of which `part` says what counts, and 0 at queries and keys.
 fn relevance(
     map: View<'_>,
     by: &kernels::Attention<'_>,
     signal: &[f32],
-    (part, share): (impl Fn(f32, f32) -> f32, impl Fn(f32, f32) -> f32 + Sync),
+    (part, share): (impl Fn(f32) -> f32, impl Fn(f32, f32) -> f32 + Sync),
     pool: &mut Pool,
     output: &mut [f32],
 ) {
     let channels = map.channels / 3;
     let mut counted = map.data.to_vec();
     for position in counted.chunks_exact_mut(map.channels) {
-        position[2 * channels..].iter_mut().for_each(|value| *value = part(*value, 0.0));
+        position[2 * channels..].iter_mut().for_each(|value| *value = part(*value));
     }
     let mut outside = by.outside.map(<[f32]>::to_vec);
     for value in outside.iter_mut().flat_map(|outside| &mut outside[2 * channels..]) {
-        *value = part(*value, 0.0);
+        *value = part(*value);
     }
     let counted = View { data: &counted, ..map };
     let by = kernels::Attention { outside: outside.as_deref(), ..*by };

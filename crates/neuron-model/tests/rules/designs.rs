@@ -28,7 +28,7 @@ const DESIGNS: &[(&str, &str)] = &[
 ];
 
 /// Networks of this project's own.
-const OWN: &[&str] = &["resnet10_demo", "densenet_demo"];
+const OWN: &[&str] = &["resnet10_demo", "densenet_demo", "vit_demo"];
 
 /// Networks that others than torchvision have, by what their names begin with or hold (`vit_tiny_patch16_224` is timm's).
 const OF_OTHERS: &[&str] = &["_patch", "clip_vit", "dinov2"];

@@ -1,9 +1,10 @@
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use anyhow::Context;
 use neuron_data::Preprocessing;
 use neuron_model::weights::WeightTensor;
-use neuron_model::{Network, Operation, Reduction, Tap, View};
+use neuron_model::{Network, Operation, Positions, Reduction, Shape, Tap, View};
 use serde::Serialize;
 
 use super::{Args, Reduce};
@@ -23,6 +24,8 @@ pub(super) struct Collected {
     name: String,
     /// Axes of one image's values in the file.
     axes: Vec<usize>,
+    /// The positions that count, of all.
+    range: Range<usize>,
     channels: usize,
     /// Whether the values are wanted, not only the strongest channels.
     keep: bool,
@@ -37,26 +40,30 @@ impl Collected {
         network: &Network,
         tap: &Tap,
         args: &Args,
-        preprocessing: &Preprocessing,
+        (preprocessing, positions): (&Preprocessing, Positions),
     ) -> anyhow::Result<Self> {
         let side = preprocessing.crop;
-        let infos = network.tap_infos(side, side)?;
-        let info = infos.iter().find(|info| info.name == tap.name).context("a tap is in the list of taps")?;
-        let is_linear = matches!(network.graph().node(tap.node).operation, Operation::Linear(_));
-        let axes = if args.reduce == Reduce::None && !is_linear {
-            vec![info.channels, info.height, info.width]
-        } else {
-            vec![info.channels]
+        let Shape { channels, height, width, extra } = network.graph().shape(tap, (side, side))?;
+        let range = positions.range(extra, extra + height * width).context("positions were checked")?;
+        // Transformers have fully connected layers at every position.
+        let is_linear =
+            height * width == 1 && matches!(network.graph().node(tap.node).operation, Operation::Linear(_));
+        let axes = match positions {
+            _ if args.reduce != Reduce::None || is_linear => vec![channels],
+            Positions::Class => vec![channels],
+            Positions::All if extra > 0 => vec![range.len(), channels],
+            Positions::All | Positions::Grid => vec![channels, height, width],
         };
         Ok(Self {
             name: tap.name.clone(),
             axes,
-            channels: info.channels,
+            range,
+            channels,
             keep: args.out.is_some(),
             values: Vec::new(),
             top_k: args.top.map_or(0, NonZeroUsize::get),
             top: Vec::new(),
-            classes: if is_linear { labels(network.weights(), info.channels)? } else { Vec::new() },
+            classes: if is_linear { labels(network.weights(), channels)? } else { Vec::new() },
         })
     }
 
@@ -91,10 +98,19 @@ impl Collected {
         if self.top_k > 0 {
             let mut scores = vec![0.0; maps.batch * maps.channels];
             let mut positions = vec![0; scores.len()];
-            Reduction::Max.reduce(maps, &mut scores, &mut positions);
+            Reduction::Max.reduce_range(maps, self.range.clone(), &mut scores, &mut positions);
             self.rank(&scores);
         }
-        self.values.extend(maps.channels_first());
+        let Range { start, end } = self.range;
+        for map in maps.data.chunks_exact(maps.item_len().max(1)) {
+            let values = &map[start * self.channels..end * self.channels];
+            // Sequences stay as PyTorch has them, `[token, channel]`.
+            if self.axes.len() == 3 {
+                self.values.extend(View::new(1, 1, end - start, self.channels, values).channels_first());
+            } else {
+                self.values.extend_from_slice(values);
+            }
+        }
     }
 
     fn rank(&mut self, scores: &[f32]) {

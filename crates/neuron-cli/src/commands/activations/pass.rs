@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use neuron_data::{DataError, ImageError, Preprocessing, read_rgb8};
-use neuron_model::{Images, Keep, ModelError, Network, Session, Tap};
+use neuron_model::{Images, Keep, ModelError, Network, Positions, Scoring, Session, Tap};
 
 use super::collected::Collected;
 use super::report::{ImageReport, Report, Skipped};
@@ -21,6 +21,7 @@ pub(super) struct Pass<'a> {
     pub(super) args: &'a Args,
     pub(super) global: &'a Global,
     pub(super) preprocessing: &'a Preprocessing,
+    pub(super) positions: Positions,
 }
 
 impl Pass<'_> {
@@ -68,7 +69,8 @@ impl Pass<'_> {
         collected: &mut [Collected],
     ) -> Result<(), ModelError> {
         if self.args.reduce != Reduce::None || self.args.out.is_none() {
-            return session.scores(images, self.args.reduce.reduction(), &mut |scored| {
+            let scoring = Scoring { reduction: self.args.reduce.reduction(), positions: self.positions };
+            return session.scores(images, scoring, &mut |scored| {
                 collected[scored.tap].absorb_scores(scored.scores);
             });
         }

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use neuron_model::{Network, Weights};
+use neuron_model::{Network, Positions, Weights};
 use serde::Serialize;
 
 use super::Args;
 use super::collected::{Collected, Strong};
 use crate::global::Global;
 use crate::output;
+use crate::positions::named;
 
 /// What came of the images.
 #[derive(Default, Serialize)]
@@ -38,7 +39,7 @@ impl Report {
     pub(super) fn save(
         &self,
         out: &Path,
-        args: &Args,
+        (args, positions): (&Args, Positions),
         network: &Network,
         collected: Vec<Collected>,
     ) -> anyhow::Result<()> {
@@ -51,6 +52,9 @@ impl Report {
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into();
+        if let Some(positions) = named(positions) {
+            metadata.insert("positions".to_owned(), positions.to_owned());
+        }
         if let Some(sha256) = network.weights().sha256() {
             metadata.insert("weights_sha256".to_owned(), sha256.to_owned());
         }

@@ -36,6 +36,7 @@ fn select_images(settings: &Value, folder: &Path) -> CommandLine {
         .json("--topk-images", settings.get("topk_images"))
         .flag_if("--channels", channels.as_deref())
         .split(settings)
+        .json("--positions", settings.get("positions"))
         .results_in(folder.parent().and_then(Path::parent))
 }
 
@@ -47,6 +48,7 @@ fn extract_patches(settings: &Value) -> CommandLine {
         .json("--layer", settings.get("layer"))
         .json("--channels", settings.get("channels"))
         .json("--method", method)
+        .json("--positions", settings.get("positions"))
         .json("--patch-size", settings.pointer("/boxes/size_px"))
         .json("--topk-patches", settings.get("topk_patches"))
         .json("--out", settings.get("save_dir"))
@@ -59,6 +61,7 @@ fn baseline(settings: &Value, folder: &Path) -> CommandLine {
         .json("--data", settings.get("data"))
         .json("--layer", settings.get("typed_layer"))
         .json("--channels", settings.get("channels"))
+        .json("--positions", settings.get("positions"))
         .json("--patch-size", settings.pointer("/boxes/size_px"))
         .json("--topk-patches", settings.get("topk_patches"))
         .split(settings)

@@ -1,5 +1,5 @@
 use neuron_data::Preprocessing;
-use neuron_model::{Images, Keep, ModelError, Network, Reduction, Session, Tap};
+use neuron_model::{Images, Keep, ModelError, Network, Positions, Reduction, Scoring, Session, Tap};
 
 use crate::patches::{BestPlaces, WindowScorer};
 use crate::scan::{crops, loaded_together, seconds_of};
@@ -63,6 +63,7 @@ pub(super) struct FieldScorer {
     session: Session,
     preprocessing: Preprocessing,
     channels: usize,
+    scoring: Scoring,
     forwards: u64,
 }
 
@@ -71,11 +72,13 @@ impl FieldScorer {
         network: &Network,
         tap: &Tap,
         preprocessing: &Preprocessing,
+        positions: Positions,
     ) -> Result<Self, ModelError> {
         Ok(Self {
             session: network.session(std::slice::from_ref(tap), Keep::Taps)?,
             preprocessing: preprocessing.clone(),
             channels: network.channels(tap),
+            scoring: Scoring { reduction: Reduction::Max, positions },
             forwards: 0,
         })
     }
@@ -88,7 +91,7 @@ impl FieldScorer {
         let images = crops(pixels, &self.preprocessing);
         let (count, channels) = (images.count(), self.channels);
         let (mut scores, mut places) = (vec![0.0; count * channels], vec![0; count * channels]);
-        self.session.scores(&images, Reduction::Max, &mut |scored| {
+        self.session.scores(&images, self.scoring, &mut |scored| {
             scores[scored.range()].copy_from_slice(scored.scores);
             places[scored.range()].copy_from_slice(scored.positions);
         })?;

@@ -120,9 +120,9 @@ pub(crate) struct Args {
     /// the image upwards, or LAYER=W,... [default: 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
     #[arg(long, value_name = "W,W,...")]
     pub(super) layer_weights: Option<LayerWeights>,
-    /// Side of the picture, in pixels
-    #[arg(long, default_value = "224", value_name = "PIXELS", value_parser = side)]
-    pub(super) resolution: NonZeroUsize,
+    /// Side of the picture, in pixels [default: 224; of a network that takes one size only, that]
+    #[arg(long, value_name = "PIXELS", value_parser = side)]
+    pub(super) resolution: Option<NonZeroUsize>,
     /// Pictures per unit, each from its own start
     #[arg(long, alias = "bs", default_value = "1", value_name = "N", value_parser = copies)]
     pub(super) copies: NonZeroUsize,
@@ -270,7 +270,7 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
         mirror: args.do_flip,
         seed: args.seed,
         copies: args.copies.get(),
-        size: (args.resolution.get(), args.resolution.get()),
+        size: (preprocessing.crop, preprocessing.crop),
         pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
         ..Settings::default()
     })
@@ -346,12 +346,6 @@ pub(super) fn check_accentuated(args: &Args) -> Result<(), WrongUsage> {
     Ok(())
 }
 
-/// The preprocessing of the weights for another side of the crop: the same part of every picture.
-pub(super) fn at_resolution(preprocessing: &Preprocessing, side: usize) -> Preprocessing {
-    let resize = (preprocessing.resize * side + preprocessing.crop / 2) / preprocessing.crop;
-    Preprocessing { resize: resize.max(side), crop: side, ..preprocessing.clone() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -380,13 +374,5 @@ mod tests {
     fn scales_are_one_factor_or_two() {
         assert_eq!((factors("0.9-1.1"), factors("1.2")), (Ok((0.9, 1.1)), Ok((1.2, 1.2))));
         assert!(factors("a-b").is_err() && factors("1-").is_err());
-    }
-
-    #[test]
-    fn another_resolution_sees_the_same_part_of_a_picture() {
-        let usual = Preprocessing::default();
-        assert_eq!(at_resolution(&usual, 224), usual);
-        let small = at_resolution(&usual, 112);
-        assert_eq!((small.resize, small.crop), (128, 112));
     }
 }

@@ -48,7 +48,7 @@ impl Plan<'_> {
 
         let (height, width) = settings.size;
         let maps = network.tap_infos(height, width)?;
-        let values: usize = maps.iter().map(|map| map.channels * map.height * map.width).sum();
+        let values: usize = maps.iter().map(|map| map.shape().len()).sum();
         let weights: usize = network.weights().iter().map(|(_, tensor)| tensor.data.len()).sum();
         // Each picture in the network keeps its maps and two signals; the weights are packed in five forms; targets, moments
         // and gradients are small beside these.

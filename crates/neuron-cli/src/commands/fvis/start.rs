@@ -28,7 +28,8 @@ pub(super) fn read(args: &Args, global: &Global, preprocessing: &Preprocessing) 
     let bytes =
         input::read(path, MOST_BYTES).with_context(|| format!("cannot read the start {}", path.display()))?;
     let start = if path.extension().is_some_and(|extension| extension == "safetensors") {
-        tensors(&bytes, args).with_context(|| format!("{} is not a valid start", path.display()))?
+        tensors(&bytes, args, preprocessing.crop)
+            .with_context(|| format!("{} is not a valid start", path.display()))?
     } else {
         picture(path, args, global, preprocessing)?
     };
@@ -48,10 +49,10 @@ fn picture(
 }
 
 /// `init` `[bs, 3, H, W]` and perhaps `offsets` `[steps, 2]`.
-fn tensors(bytes: &[u8], args: &Args) -> anyhow::Result<Start> {
+fn tensors(bytes: &[u8], args: &Args, side: usize) -> anyhow::Result<Start> {
     let file = SafeTensors::deserialize(bytes).context("it is not a safetensors file")?;
     let init = file.tensor("init").context("it has no tensor `init`")?;
-    let (copies, side) = (args.copies.get(), args.resolution.get());
+    let copies = args.copies.get();
     let expected = [copies, 3, side, side];
     if init.dtype() != Dtype::F32 || init.shape() != expected {
         bail!(

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use neuron_data::{Batch, Dataset, Preprocessing};
-use neuron_model::{Keep, ModelError, Network, Reduction, Session, Tap};
+use neuron_model::{Keep, ModelError, Network, Reduction, Scoring, Session, Tap};
 use neuron_topk::{TopK, TopkError};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::scan::{Job, crops};
 /// Scores every crop by the maxima of each layer's maps and keeps the best images of every channel.
 pub(super) struct SelectImages {
     session: Session,
+    scoring: Scoring,
     preprocessing: Preprocessing,
     /// Names the images.
     dataset: Arc<Dataset>,
@@ -53,6 +54,7 @@ impl SelectImages {
         });
         Ok(Self {
             session: network.session(taps, Keep::Taps)?,
+            scoring: Scoring { reduction: Reduction::Max, positions: settings.positions },
             preprocessing: preprocessing.clone(),
             dataset: dataset.clone(),
             layers: layers.collect(),
@@ -75,7 +77,7 @@ impl Job for SelectImages {
         }
         let layers = &mut self.layers;
         let images = crops(batch.pixels(), &self.preprocessing);
-        let scored = self.session.scores(&images, Reduction::Max, &mut |scored| {
+        let scored = self.session.scores(&images, self.scoring, &mut |scored| {
             let layer = &mut layers[scored.tap];
             layer.scores[scored.range()].copy_from_slice(scored.scores);
             layer.positions[scored.range()].copy_from_slice(scored.positions);

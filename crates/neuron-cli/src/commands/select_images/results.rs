@@ -142,8 +142,8 @@ impl Results<'_> {
             ints(&|row| row.2.index as usize),
             Column::OptionalText(rows.iter().map(class).collect()),
             Column::Float(rows.iter().map(|row| row.2.score).collect()),
-            ints(&|row| row.2.payload as usize / layer.map_width),
-            ints(&|row| row.2.payload as usize % layer.map_width),
+            Column::Int(rows.iter().map(|row| layer.place(row.2.payload).0).collect()),
+            Column::Int(rows.iter().map(|row| layer.place(row.2.payload).1).collect()),
         ]
     }
 }

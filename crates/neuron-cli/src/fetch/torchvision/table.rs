@@ -110,7 +110,7 @@ mod tests {
         };
         let others = Architecture::all().filter(|known| !has(known.name()) && !is_anothers(known));
         let others: Vec<_> = others.map(|known| known.name()).collect();
-        assert_eq!(others, ["resnet10_demo", "densenet_demo"]);
+        assert_eq!(others, ["resnet10_demo", "densenet_demo", "vit_demo"]);
     }
 
     #[test]

@@ -124,6 +124,8 @@ fn grids_and_heat_maps_are_known_by_what_lies_beside_them() {
         assert!(written.holds_folder("patches") && !written.holds_folder("neuron_layer4"));
     }
     assert_eq!(written(&[("relevance.safetensors", b""), ("heatmap.png", b"")]).0, ["heatmap.png"]);
+    let of_layer = [("relevance.safetensors", &b""[..]), ("heatmap.png", b""), ("heatmap_a.b.png", b"")];
+    assert_eq!(written(&of_layer).0, ["heatmap.png", "heatmap_a.b.png"]);
     let alone = [("patches.png", &b""[..]), ("heatmap.png", b""), ("notes.txt", b"")];
     assert!(written(&alone).0.is_empty());
 }

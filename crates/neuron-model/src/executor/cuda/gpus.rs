@@ -13,7 +13,7 @@ use crate::executor::interface::{Executor, Signals, reduced};
 use crate::images::Images;
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::value::{Keep, NodeId, Reduction, Scored, Shape, Tapped, Visit, VisitScores};
+use crate::value::{Keep, NodeId, Positions, Scored, Scoring, Shape, Tapped, Visit, VisitScores};
 use neuron_kernels::View;
 
 /// Pixels of a block: those of 128 images of 224 x 224, enough to keep the largest GPUs busy.
@@ -149,7 +149,8 @@ impl Executor for Gpus {
             return self.in_blocks(images, Wanted::Maps, &mut |block, given| {
                 for Given { tap, shape, values, .. } in given {
                     let map = shape.view(block.items, &values);
-                    network.install(|| visit(Tapped { tap, first_item: block.first, map }));
+                    let (first_item, extra) = (block.first, shape.extra);
+                    network.install(|| visit(Tapped { tap, first_item, extra, map }));
                 }
             });
         }
@@ -158,7 +159,8 @@ impl Executor for Gpus {
         self.kept.extend(maps.into_iter().map(|given| (given.node, (given.shape, given.values))));
         for (tap, place) in self.plan.taps().iter().enumerate() {
             if let Some(map) = self.view(place.node) {
-                self.network.install(|| visit(Tapped { tap, first_item: 0, map }));
+                let extra = self.shape(place.node).extra;
+                self.network.install(|| visit(Tapped { tap, first_item: 0, extra, map }));
             }
         }
         Ok(())
@@ -167,13 +169,14 @@ impl Executor for Gpus {
     fn scores(
         &mut self,
         images: &dyn Images,
-        reduction: Reduction,
+        scoring: Scoring,
         visit: VisitScores<'_>,
     ) -> Result<(), ModelError> {
-        if self.plan.keep() != Keep::Taps {
-            return self.run(images, &mut reduced(reduction, visit));
+        // Our kernels reduce whole maps.
+        if self.plan.keep() != Keep::Taps || scoring.positions != Positions::All {
+            return self.run(images, &mut reduced(scoring, visit));
         }
-        self.in_blocks(images, Wanted::Scores(reduction), &mut |block, given| {
+        self.in_blocks(images, Wanted::Scores(scoring.reduction), &mut |block, given| {
             for Given { tap, shape, values, positions, .. } in given {
                 let (scores, channels) = (&values[..], shape.channels);
                 visit(Scored { tap, first_item: block.first, channels, scores, positions: &positions });

@@ -333,6 +333,24 @@ fn sweep_files_open_in_either_spelling_and_have_the_usual_layers() {
     }
 }
 
+/// By their tables of positions; DINOv2's becomes that of any size.
+#[test]
+fn some_towers_take_one_size() {
+    for (name, only) in [
+        ("clip_vit_b_32", Some([224; 2])),
+        ("clip_vit_l_14_336", Some([336; 2])),
+        ("deit_tiny_patch16_224", Some([224; 2])),
+        ("dinov2_vits14", None),
+        ("dinov2_vits14_reg", None),
+    ] {
+        assert_eq!(
+            Architecture::from_name(name).unwrap().graph(&Weights::default()).image_size(),
+            only,
+            "{name}"
+        );
+    }
+}
+
 /// Gradients of a tower's last block, with registers, layer scales and an enlarged table on the way, against the difference
 /// of two passes; of one on a grid that is no square.
 #[test]

@@ -142,10 +142,6 @@ impl Family for Clips {
         };
         Some(format!("openai/clip-vit-{size}-patch{rest}"))
     }
-
-    fn usual_image_px(&self, name: &str) -> Option<usize> {
-        name.ends_with("_336").then_some(336)
-    }
 }
 
 impl Clip {

@@ -79,11 +79,6 @@ trait Family: fmt::Debug + Sync {
     fn is_read(&self, _tensor: &str) -> Option<bool> {
         None
     }
-
-    /// Side of the images that a network is for, in pixels, where weights do not say it and it is not the usual one.
-    fn usual_image_px(&self, _name: &str) -> Option<usize> {
-        None
-    }
 }
 
 /// A network of a family: its name, how it is built, and its usual layers.
@@ -197,11 +192,6 @@ impl Architecture {
     /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`), if one is known.
     pub fn hub_repository(&self) -> Option<String> {
         self.family.hub_repository(self.name())
-    }
-
-    /// Side of the images that the network is for, in pixels, where its weights do not say it and it is not the usual one.
-    pub fn usual_image_px(&self) -> Option<usize> {
-        self.family.usual_image_px(self.name())
     }
 
     /// The network without weights, in every spelling of its tensors' names; the usual one first.

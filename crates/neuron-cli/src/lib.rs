@@ -10,6 +10,7 @@ mod channels;
 mod claim;
 mod classifier;
 mod cli;
+mod clip_config;
 mod command_line;
 mod commands;
 mod config;

@@ -139,7 +139,7 @@ impl Global {
     fn open_device_for_backward_passes(&self) -> anyhow::Result<Device> {
         let device = self.open_device()?;
         let Arithmetic { engine, precision } = device.arithmetic();
-        if engine == Engine::Cpu && precision != Precision::F32 {
+        if engine != Engine::Cuda && precision != Precision::F32 {
             let message = format!(
                 "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
                  compute in {precision}; here, take f32"

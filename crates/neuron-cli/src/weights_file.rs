@@ -6,6 +6,7 @@ use std::path::Path;
 use neuron_model::weights::Origin;
 use neuron_model::{Architecture, Fit, ModelError, Weights};
 
+use crate::clip_config;
 use crate::global::Global;
 
 /// Groups of tensors, and tensors, that are spelled out in one line.
@@ -31,7 +32,8 @@ impl Global {
         if !(usual && dictionary.is_empty() && *renamed == 0) {
             self.say(u8::from(usual), || format!("{}: {}", path.display(), taken(weights.origin())));
         }
-        Ok(weights)
+        let told = clip_config::beside(path);
+        Ok(if told.is_empty() { weights } else { weights.told_beside(told) })
     }
 
     /// Checks that these are weights of the network; says what of them it does not use.

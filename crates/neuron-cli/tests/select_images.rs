@@ -4,8 +4,10 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use neuron_model::{DeviceEvent, DeviceRequest, Observer, Precision};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use support::{ARCH, assert_same_files, draw_photos, files, neuron, random_weights, run_expecting};
@@ -249,14 +251,16 @@ fn scans_in_bf16_are_near_those_in_f32_and_name_their_arithmetic() {
         assert!((exact - rounded).abs() < 5e-2 * largest, "{exact} and {rounded}");
     }
     assert_ne!(scores(&exact), scores(&rounded), "it rounds");
+    let device = DeviceRequest::Cpu.open(Precision::Bf16, &(Arc::new(|_: &DeviceEvent| ()) as Observer));
+    let arithmetic = device.expect("the CPU computes in it").arithmetic().to_string();
     let named = files(&setup.out("bf16")).into_iter().any(|(path, bytes)| {
         path.extension().is_some_and(|end| end == "json")
-            && String::from_utf8_lossy(&bytes).contains("cpu bf16")
+            && String::from_utf8_lossy(&bytes).contains(&arithmetic)
     });
     assert!(named, "no file names the arithmetic");
     let out = setup.out("bf16");
     let (_, stderr) = run_expecting(1, &setup.arguments(out.to_str().unwrap(), &["--resume"]));
-    assert!(stderr.contains("cpu bf16"), "{stderr}");
+    assert!(stderr.contains(&arithmetic), "{stderr}");
 }
 
 #[test]

@@ -5,6 +5,10 @@ use serde::Serialize;
 /// Width of the range over which the term fades out, as a share of its goal: half of it lies above the goal.
 const FADE: f32 = 0.5;
 
+/// How many times the weight is added to itself while the unit is silent; less as it comes nearer to its references. Where
+/// the features' gradient is long and speaks of other things, a unit would stay below them with its weight alone.
+const URGENCY: f64 = 4.0;
+
 /// Length of the gradient where there is none of features to be balanced with: about what these usually have.
 const LENGTH_IN_SILENCE: f64 = 1e-2;
 
@@ -68,10 +72,16 @@ impl ActivationTerm {
         let share = f64::from(self.push(references).share(activation as f32));
         // Beyond the goal, what is left is to be specific.
         let left = share + (1.0 - share) * self.specificity.min(1.0);
-        let wanted = if of_features > 0.0 { self.weight * left * of_features } else { LENGTH_IN_SILENCE };
+        let weight = self.weight * left * urgency(activation, references);
+        let wanted = if of_features > 0.0 { weight * of_features } else { LENGTH_IN_SILENCE };
         let factor = (wanted / of_ascent) as f32;
         features.iter_mut().zip(ascent).for_each(|(sum, ascent)| *sum += factor * ascent);
     }
+}
+
+/// By how much a weight grows for a unit of such an activation: 1 from its references' mean on.
+fn urgency(activation: f64, references: f64) -> f64 {
+    if references > 0.0 { 1.0 + URGENCY * (1.0 - activation / references).clamp(0.0, 1.0) } else { 1.0 }
 }
 
 /// How a unit is pushed. In single precision and one order of operations, as a GPU does it.
@@ -153,6 +163,10 @@ mod tests {
         assert!(silent[0] == 0.0 && (f64::from(silent[1]) + LENGTH_IN_SILENCE).abs() < 1e-8, "{silent:?}");
         term.add(&mut features, &[0.0; 2], (1.0, 1.0));
         assert_eq!(features, [3.0, 1.5]);
+        // Of half its references' activation, it weighs three times as much.
+        let mut half = [3.0, 4.0];
+        term.add(&mut half, &[0.0, -10.0], (2.0, 4.0));
+        assert_eq!(half, [3.0, -3.5]);
         // Far beyond the goal nothing is left, unless it is to be specific.
         let reached = ActivationTerm { goal: Some(1.0), ..term };
         reached.add(&mut features, &[0.0, -10.0], (9.0, 1.0));

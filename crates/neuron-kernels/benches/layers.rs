@@ -3,18 +3,20 @@
 //! ```text
 //! cargo bench -p neuron-kernels --bench layers                          # 1 thread, batch 1
 //! cargo bench -p neuron-kernels --bench layers -- --threads 2 --batch 8
-//! cargo bench -p neuron-kernels --bench layers -- --only depthwise      # or resnet50, grouped, dense
+//! cargo bench -p neuron-kernels --bench layers -- --only depthwise      # or resnet50, grouped, dense, bf16
 //! ```
 //!
 //! `share` is a layer's part of ResNet-50's forward pass, its repetitions included. `peak` relates the arithmetic of the
 //! definition (not what Winograd makes of it) to that of a product which stays in the cache, on as many threads.
+//! `bf16` is ResNet-50 in one and in two bf16 numbers a value (bf16x3), in turns with f32; `f32 /` is f32's time by theirs.
 
 use std::time::{Duration, Instant};
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Activation, Algorithm, Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
-    TransposeEpilogue, View,
+    Activation, Algorithm, Bf16Buffer, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Buffer,
+    ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool, Terms, TransposeEpilogue, View,
+    bf16_arithmetic, round_into,
 };
 
 /// Measurements of each kernel at least, and for how long: the fastest counts, as what disturbs only ever slows down.
@@ -172,6 +174,9 @@ impl Bench {
         if "resnet50".starts_with(only) {
             self.resnet50();
         }
+        if "bf16".starts_with(only) {
+            self.bf16();
+        }
         let others = [("grouped", &GROUPED[..]), ("depthwise", &DEPTHWISE), ("dense", &DENSE)];
         for (name, layers) in others.iter().filter(|(name, _)| name.starts_with(only)) {
             println!("\n{name:38} {:>9} {:>8} {:>6}", "ms", "GFLOP/s", "peak");
@@ -203,6 +208,28 @@ impl Bench {
         squares().for_each(|layer| self.line(layer, self.transpose(layer, Algorithm::Direct), None));
     }
 
+    fn bf16(&self) {
+        let section = format!("bf16, {}", bf16_arithmetic().name());
+        println!("\n{section:38} {:>9} {:>8} {:>9} {:>9} {:>9}", "ms", "GFLOP/s", "f32 /", "x3 ms", "f32 /");
+        let mut total = [0.0; 3];
+        for layer in &RESNET50 {
+            let mut passes = (
+                self.pass(layer, Algorithm::Auto),
+                self.bf16_pass(layer, Terms::One),
+                self.bf16_pass(layer, Terms::Two),
+            );
+            let secs = fastest_in_turns([&mut passes.0, &mut passes.1, &mut passes.2]);
+            let [full, one, two] = secs;
+            let rate = self.batch as f64 * layer.operations() / one;
+            print!("{:38} {:9.3} {:8.1} {:9.2}", layer.name, one * 1e3, rate / 1e9, full / one);
+            println!(" {:9.3} {:9.2}", two * 1e3, full / two);
+            total.iter_mut().zip(secs).for_each(|(total, secs)| *total += layer.count as f64 * secs);
+        }
+        let [full, one, two] = total;
+        let (ratio, two_ratio) = (full / one, full / two);
+        println!("{:38} {:9.3} {ratio:18.2} {:9.3} {two_ratio:9.2}", "sum", one * 1e3, two * 1e3);
+    }
+
     fn line(&self, layer: &Layer, secs: f64, share: Option<f64>) {
         let rate = self.batch as f64 * layer.operations() / secs;
         let share = share.map_or(String::new(), |share| format!("{:5.1}%", 100.0 * share));
@@ -212,21 +239,47 @@ impl Bench {
     }
 
     fn forward(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
+        fastest(self.pass(layer, algorithm))
+    }
+
+    /// Computes a layer in f32.
+    fn pass(&self, layer: &Layer, algorithm: Algorithm) -> impl FnMut() {
         let geometry = layer.geometry();
         let [positions, _] = geometry.positions([layer.map; 2]);
         let convolution = Convolution::new(geometry, &noise(geometry.weight_len()), None, algorithm);
         let input = noise(self.batch * layer.map * layer.map * geometry.in_channels);
         let mut output = Buffer::zeros(self.batch * positions * positions * geometry.out_channels);
-        let residual = noise(output.len());
-        let residual = layer.residual.then_some(&*residual);
-        fastest(|| {
-            let input = View::new(self.batch, layer.map, layer.map, geometry.in_channels, &input);
-            convolution.forward(
-                input,
-                Epilogue::Activation { residual, activation: Some(Activation::Relu) },
-                &mut output,
-            );
-        })
+        let residual = layer.residual.then(|| noise(output.len()));
+        let (batch, map) = (self.batch, layer.map);
+        move || {
+            let input = View::new(batch, map, map, geometry.in_channels, &input);
+            let residual = residual.as_deref();
+            let epilogue = Epilogue::Activation { residual, activation: Some(Activation::Relu) };
+            convolution.forward(input, epilogue, &mut output);
+        }
+    }
+
+    /// The same in bf16 numbers.
+    fn bf16_pass(&self, layer: &Layer, terms: Terms) -> impl FnMut() {
+        let geometry = layer.geometry();
+        let ConvGeometry { in_channels: channels, out_channels, .. } = geometry;
+        let [positions, _] = geometry.positions([layer.map; 2]);
+        let convolution = Bf16Convolution::new(geometry, &noise(geometry.weight_len()), None, terms);
+        let rounded = |len: usize, channels: usize| {
+            let mut numbers = Bf16Buffer::zeros(terms.count() * len);
+            round_into(&noise(len), channels, terms, &mut numbers);
+            numbers
+        };
+        let input = rounded(self.batch * layer.map * layer.map * channels, channels);
+        let outputs = self.batch * positions * positions * out_channels;
+        let residual = layer.residual.then(|| rounded(outputs, out_channels));
+        let mut output = Bf16Buffer::zeros(terms.count() * outputs);
+        let (batch, map) = (self.batch, layer.map);
+        move || {
+            let input = Bf16View { batch, height: map, width: map, channels, terms, data: &input };
+            let epilogue = Bf16Epilogue { residual: residual.as_deref(), relu: true };
+            convolution.forward(input, epilogue, Bf16Output { rounded: Some(&mut output), full: None });
+        }
     }
 
     fn transpose(&self, layer: &Layer, algorithm: Algorithm) -> f64 {
@@ -252,13 +305,21 @@ impl Bench {
 }
 
 fn fastest(mut run: impl FnMut()) -> f64 {
-    run();
-    let (mut best, begin, mut runs) = (f64::INFINITY, Instant::now(), 0);
-    while runs < RUNS || begin.elapsed() < TIME {
-        runs += 1;
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed().as_secs_f64());
+    let [secs] = fastest_in_turns([&mut run]);
+    secs
+}
+
+/// In turns, so that a disturbance meets all.
+fn fastest_in_turns<const N: usize>(mut runs: [&mut dyn FnMut(); N]) -> [f64; N] {
+    runs.iter_mut().for_each(|run| run());
+    let (mut best, begin, mut rounds) = ([f64::INFINITY; N], Instant::now(), 0);
+    while rounds < RUNS || begin.elapsed() < TIME * N as u32 {
+        rounds += 1;
+        for (best, run) in best.iter_mut().zip(&mut runs) {
+            let start = Instant::now();
+            run();
+            *best = best.min(start.elapsed().as_secs_f64());
+        }
     }
     best
 }

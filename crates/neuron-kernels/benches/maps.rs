@@ -1,19 +1,23 @@
-//! What is no convolution: activations, norms, pools, gates and moved channels, over maps as networks have them.
+//! What is no convolution: activations, norms, attention, pools, gates and moved channels, over maps as networks have
+//! them.
 //!
 //! ```text
 //! cargo bench -p neuron-kernels --bench maps                          # 1 thread, batch 1
 //! cargo bench -p neuron-kernels --bench maps -- --threads 2 --batch 8
+//! cargo bench -p neuron-kernels --bench maps -- --only attention      # or elementwise, norms, pools, gates, channels
 //! ```
 //!
-//! `GB/s` counts what is read and written once, as if it came from memory; in a batch of 1 it is in the caches.
+//! `GB/s` counts what is read and written once, as if it came from memory; in a batch of 1 it is in the caches. Of attention, it is `GFLOP/s`, of
+//! the two products; a gradient has the same counted, though it takes five.
 
 use std::time::{Duration, Instant};
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Activation, AdaptiveAveragePool, AveragePool, Buffer, Divisor, MaxPool, View, activate,
-    activation_gradient, add, concatenate, flatten_channels_first, gate_gradient, global_average_pool,
-    layer_norm, layer_norm_gradient, multiply_by_gate, scale_shift, shuffle_channels, take_channels,
+    Activation, AdaptiveAveragePool, Attention, AveragePool, Buffer, Divisor, MaxPool, Neighbourhoods,
+    Similarity, View, activate, activation_gradient, add, attention, attention_gradient, attention_transpose,
+    concatenate, flatten_channels_first, gate_gradient, global_average_pool, layer_norm, layer_norm_gradient,
+    multiply_by_gate, scale_shift, shuffle_channels, take_channels,
 };
 
 /// Measurements of each kernel at least, and for how long: the fastest counts, as what disturbs only ever slows down.
@@ -21,30 +25,42 @@ const RUNS: usize = 25;
 const TIME: Duration = Duration::from_millis(200);
 
 fn main() {
-    let (mut batch, mut threads) = (1, 1);
+    let (mut batch, mut threads, mut only) = (1, 1, String::new());
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(flag) = arguments.next() {
-        let value = arguments.next().and_then(|value| value.parse().ok());
-        let value = value.unwrap_or_else(|| panic!("{flag} needs a number"));
+        let value = arguments.next().unwrap_or_else(|| panic!("{flag} needs a value"));
+        let number = || value.parse().unwrap_or_else(|_| panic!("{flag} needs a number"));
         match flag.as_str() {
-            "--batch" => batch = value,
-            "--threads" => threads = value,
-            _ => panic!("unknown flag {flag}: there are --batch and --threads"),
+            "--batch" => batch = number(),
+            "--threads" => threads = number(),
+            "--only" => only = value,
+            _ => panic!("unknown flag {flag}: there are --batch, --threads and --only"),
         }
     }
     let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
     pool.install(|| {
         println!("batch {batch}, {threads} threads\n{:38} {:>9} {:>8}", "", "ms", "GB/s");
-        elementwise(batch);
-        norms(batch);
-        pools(batch);
-        gates(batch);
-        channels(batch);
+        let section = |name: &str, section: fn(usize)| {
+            if name.starts_with(&only) {
+                section(batch);
+            }
+        };
+        section("elementwise", elementwise);
+        section("norms", norms);
+        section("pools", pools);
+        section("gates", gates);
+        section("channels", channels);
+        section("attention", attentions);
     });
 }
 
 /// A name and the values that are read and written.
-fn line(name: &str, values: usize, mut run: impl FnMut()) {
+fn line(name: &str, values: usize, run: impl FnMut()) {
+    let secs = fastest(run);
+    println!("{name:38} {:9.3} {:8.1}", secs * 1e3, (4 * values) as f64 / secs / 1e9);
+}
+
+fn fastest(mut run: impl FnMut()) -> f64 {
     run();
     let (mut best, begin, mut runs) = (f64::INFINITY, Instant::now(), 0);
     while runs < RUNS || begin.elapsed() < TIME {
@@ -53,7 +69,7 @@ fn line(name: &str, values: usize, mut run: impl FnMut()) {
         run();
         best = best.min(start.elapsed().as_secs_f64());
     }
-    println!("{name:38} {:9.3} {:8.1}", best * 1e3, (4 * values) as f64 / best / 1e9);
+    best
 }
 
 fn elementwise(batch: usize) {
@@ -170,6 +186,49 @@ fn channels(batch: usize) {
     let views: Vec<View<'_>> = maps.iter().map(|map| View::new(batch, 14, 14, 32, map)).collect();
     let mut all = Buffer::zeros(batch * 14 * 14 * 24 * 32);
     line("concatenate 14x14x(24 x 32)", 2 * all.len(), || concatenate(&views, &mut all));
+}
+
+fn attentions(batch: usize) {
+    println!("\n{:38} {:>9} {:>8}", "attention", "ms", "GFLOP/s");
+    let windows = Neighbourhoods::windows;
+    let factors = [10.0; 32];
+    for (name, neighbourhoods, [height, width], heads, head, cosine) in [
+        ("ViT-B/16", Neighbourhoods::all(197), [1, 197], 12, 64, false),
+        ("ViT-B/32", Neighbourhoods::all(50), [1, 50], 12, 64, false),
+        ("ViT-H/14", Neighbourhoods::all(257), [1, 257], 16, 80, false),
+        ("ViT-B/16 384", Neighbourhoods::all(577), [1, 577], 12, 64, false),
+        ("Swin-T stage 1 moved", windows([56; 2], 7, 3), [56; 2], 3, 32, false),
+        ("Swin-T stage 3", windows([14; 2], 7, 0), [14; 2], 12, 32, false),
+        ("Swin V2-T stage 1 moved", windows([64; 2], 8, 4), [64; 2], 3, 32, true),
+        ("MaxViT-T stage 2 spread", Neighbourhoods::spread([28; 2], 7), [28; 2], 4, 32, false),
+    ] {
+        let (channels, group) = (heads * head, neighbourhoods.group_len());
+        let len = batch * height * width * channels;
+        let (map, signal, bias) = (noise(3 * len), noise(len), noise(heads * group * group));
+        let (mut output, mut back) = (Buffer::zeros(len), Buffer::zeros(3 * len));
+        let similarity = match cosine {
+            true => Similarity::Cosine { factors: &factors[..heads] },
+            false => Similarity::Dot { factor: 1.0 / (head as f32).sqrt() },
+        };
+        let bias = (group < 100).then_some(&bias[..]);
+        let by = Attention {
+            neighbourhoods: &neighbourhoods,
+            heads,
+            similarity,
+            bias,
+            outside: None,
+            key_offset: None,
+        };
+        let map = View::new(batch, height, width, 3 * channels, &map);
+        let operations = (4 * len * group) as f64;
+        let line = |name: &str, secs: f64| {
+            println!("{name:38} {:9.3} {:8.1}", secs * 1e3, operations / secs / 1e9);
+        };
+        let name = format!("{name} {group} x {head}");
+        line(&name, fastest(|| attention(map, &by, &mut output)));
+        line("  gradient", fastest(|| attention_gradient(map, &by, &signal, &mut back)));
+        line("  transpose", fastest(|| attention_transpose(map, &by, &signal, &mut back)));
+    }
 }
 
 /// Values in (-4, 4).

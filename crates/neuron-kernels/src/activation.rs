@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use Activation::*;
 
-    const ALL: [Activation; 7] = [Relu, Relu6, Sigmoid, HardSigmoid, Silu, HardSwish, Gelu];
+    const ALL: [Activation; 9] = [Relu, Relu6, Sigmoid, HardSigmoid, Silu, HardSwish, Gelu, QuickGelu, Tanh];
 
     /// Phi(-x) for x >= 0, by its continued fraction or its series (Abramowitz and Stegun, 26.2.10 and 26.2.14).
     fn beyond(x: f64) -> f64 {
@@ -83,6 +83,12 @@ mod tests {
                 let slope = if x < 3.0 { inside(-3.0, 3.0, x / 3.0 + 0.5) } else { 1.0 };
                 [x * (x + 3.0).clamp(0.0, 6.0) / 6.0, slope]
             }
+            QuickGelu => {
+                let steep = f64::from(1.702f32) * x;
+                let (sigmoid, mirrored) = (1.0 / (1.0 + (-steep).exp()), 1.0 / (1.0 + steep.exp()));
+                [x * sigmoid, sigmoid * (1.0 + steep * mirrored)]
+            }
+            Tanh => [x.tanh(), 1.0 / x.cosh().powi(2)],
             Gelu => [x * phi, phi + x * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()],
         }
     }
@@ -121,14 +127,18 @@ mod tests {
                     // Nor is a sum near its zero: x + 3, and the derivatives of the smooth ones.
                     let hard = matches!(activation, HardSwish | HardSigmoid) && (-3.5..-2.5).contains(x);
                     let size = value.abs().max(if hard { 1.0 } else { small });
+                    // What rounding takes from 1.702 x is a relative error of its exponential, here as in PyTorch.
+                    let steep =
+                        if activation == QuickGelu { 1.702 * f64::from(x.abs().min(90.0)) } else { 0.0 };
                     assert!(
-                        error(*output, value, size) < 6.0,
+                        error(*output, value, size) < 6.0 + steep,
                         "{isa:?}, {activation:?}({x}) = {output}, not {value}"
                     );
-                    let bent = matches!(activation, HardSwish | Silu | Gelu) && (-3.0..0.0).contains(x);
+                    let bent =
+                        matches!(activation, HardSwish | Silu | Gelu | QuickGelu) && (-3.0..0.0).contains(x);
                     let size = derivative.abs().max(if bent { 1.0 } else { small });
                     assert!(
-                        error(*slope, derivative, size) < 8.0,
+                        error(*slope, derivative, size) < 8.0 + steep,
                         "{isa:?}, {activation:?}'({x}) = {slope}, not {derivative}"
                     );
                 }
@@ -150,7 +160,8 @@ mod tests {
             assert_eq!(run(Relu6)[1..], [6.0, 0.0, 0.0]);
             assert_eq!(run(Sigmoid)[1..], [1.0, 0.0, 0.5]);
             assert_eq!(run(HardSigmoid)[1..], [1.0, 0.0, 0.5]);
-            for activation in [Silu, HardSwish, Gelu] {
+            assert_eq!(run(Tanh)[1..], [1.0, -1.0, 0.0]);
+            for activation in [Silu, HardSwish, Gelu, QuickGelu] {
                 let [_, infinite, negative, zero] = run(activation);
                 assert!(
                     infinite == f32::INFINITY && negative.is_nan() && zero.to_bits() == (-0.0f32).to_bits()

@@ -4,7 +4,9 @@
 //!
 //! Everything here works in slices that the caller owns and reuses. Loops are shared among the threads of
 //! `neuron-threads`: wrap a whole forward pass in `pool.install`. The environment variable `NEURON_ISA` (`avx512`,
-//! `avx2`, `neon`, `portable`) asks for another instruction set than the fastest, for comparison.
+//! `avx2`, `neon`, `portable`) asks for another instruction set than the fastest, for comparison. It decides the bits of
+//! bf16 convolutions: those names, and `amx`, ask for the arithmetic of tiles ([`Bf16Arithmetic`]), `avx512bf16` and the
+//! names with `-pairs` behind (`avx2-pairs`) for that of pairs, on every machine with the instructions.
 //!
 //! Shapes are the caller's responsibility: a slice of the wrong length is a bug and panics.
 
@@ -37,8 +39,8 @@ pub use attention::{
     Attention, Neighbourhoods, Similarity, attention, attention_gradient, attention_transpose,
 };
 pub use bf16::{
-    Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_max_pool, has_matrix_instructions,
-    round_into, widen_into,
+    Bf16Arithmetic, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_arithmetic,
+    bf16_is_fast, bf16_max_pool, has_matrix_instructions, round_into, widen_into,
 };
 pub use channels::{
     concatenate, flatten_channels_first, put_channels, shuffle_channels, take_channels,

@@ -111,7 +111,7 @@ pub fn merge_patches(input: View<'_>, output: &mut [f32]) {
                 let [y, x] = [at / columns * 2 + down, at % columns * 2 + right];
                 match y < input.height && x < input.width {
                     true => {
-                        to.copy_from_slice(&data[(y * input.width + x) * input.channels..][..input.channels])
+                        to.copy_from_slice(&data[(y * input.width + x) * input.channels..][..input.channels]);
                     }
                     false => to.fill(0.0),
                 }
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(without[..], data[..]);
 
         let mut last = [0.0; 4];
-        take_positions(input, &[1..2], &mut last);
+        take_positions(input, std::slice::from_ref(&(1..2)), &mut last);
         assert_eq!(last, [2.0, 3.0, 6.0, 7.0]);
         let mut back = [9.0; 8];
         put_positions(View::new(2, 1, 1, 2, &last), 1, &mut back);

@@ -60,9 +60,11 @@ pub struct Arithmetic {
 /// What computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// The CPU, whose results have the same bits everywhere.
+    /// The CPU, whose results have the same bits everywhere; products of bf16 numbers are added up as `tdpbf16ps` does.
     #[default]
     Cpu,
+    /// The CPU, adding up products of bf16 numbers as `vdpbf16ps` does: other bits, and the same everywhere, too.
+    CpuByPairs,
     /// GPUs, by cuDNN.
     Cuda,
 }
@@ -96,6 +98,7 @@ impl fmt::Display for Arithmetic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = match self.engine {
             Engine::Cpu => "cpu",
+            Engine::CpuByPairs => "cpu-vdpbf16ps",
             Engine::Cuda => "cuda",
         };
         write!(f, "{engine} {}", self.precision)
@@ -121,6 +124,8 @@ mod tests {
         assert_eq!(Arithmetic::default().to_string(), "cpu f32");
         let named = |engine| Precision::ALL.map(|precision| Arithmetic { engine, precision }.to_string());
         assert_eq!(named(Engine::Cuda), ["cuda f32", "cuda tf32", "cuda bf16", "cuda bf16x3"]);
+        let [.., pairs, pairs_of_two] = named(Engine::CpuByPairs);
+        assert_eq!([pairs, pairs_of_two], ["cpu-vdpbf16ps bf16", "cpu-vdpbf16ps bf16x3"]);
         assert_eq!(named(Engine::Cpu), ["cpu f32", "cpu tf32", "cpu bf16", "cpu bf16x3"]);
     }
 }

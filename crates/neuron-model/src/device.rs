@@ -5,7 +5,7 @@ use std::str::FromStr;
 #[cfg(feature = "cuda")]
 use std::sync::Arc;
 
-use neuron_kernels::has_matrix_instructions;
+use neuron_kernels::{Bf16Arithmetic, bf16_arithmetic, bf16_is_fast, has_matrix_instructions};
 
 use crate::arithmetic::{Arithmetic, Engine, Precision};
 #[cfg(feature = "cuda")]
@@ -70,7 +70,12 @@ impl Device {
 
     /// What decides the bits of a result beside its inputs.
     pub fn arithmetic(&self) -> Arithmetic {
-        let engine = if self.is_cpu() { Engine::Cpu } else { Engine::Cuda };
+        let by_pairs = || self.precision.terms().is_some() && bf16_arithmetic() == Bf16Arithmetic::Pairs;
+        let engine = match self.is_cpu() {
+            true if by_pairs() => Engine::CpuByPairs,
+            true => Engine::Cpu,
+            false => Engine::Cuda,
+        };
         Arithmetic { engine, precision: self.precision }
     }
 
@@ -84,7 +89,9 @@ impl Device {
                     has: "f32, bf16 and bf16x3",
                 });
             }
-            Precision::Bf16 | Precision::Bf16x3 if has_matrix_instructions() => {}
+            Precision::Bf16 if bf16_is_fast() => {}
+            // Three products for one: pairs of products are no faster than f32 then.
+            Precision::Bf16x3 if has_matrix_instructions() => {}
             Precision::Bf16 | Precision::Bf16x3 => observer(&DeviceEvent::Slow { precision }),
         }
         Ok(Self {

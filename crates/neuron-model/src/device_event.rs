@@ -59,7 +59,7 @@ impl fmt::Display for DeviceEvent {
             ),
             Self::Slow { precision } => write!(
                 f,
-                "this processor has no matrix instructions (AMX): {precision} has the same bits as elsewhere, but f32 is faster"
+                "this processor has no instructions that make {precision} fast (AMX, or for bf16 AVX-512 BF16 of AMD): it has the same bits as elsewhere, but f32 is faster"
             ),
             Self::BatchHalved { gpu, from, to } => {
                 write!(f, "the memory of GPU {gpu} does not hold {from} images at a time: going on with {to}")

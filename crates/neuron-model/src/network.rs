@@ -69,7 +69,7 @@ impl Network {
         weights: Weights,
         threads: usize,
     ) -> Result<Self, ModelError> {
-        weights::check_modules(&weights, &graph.expected_tensors(), &Default::default())?;
+        weights::check_modules(&weights, &graph.expected_tensors(), |_| false)?;
         Self::start(device, name, graph, weights, threads)
     }
 

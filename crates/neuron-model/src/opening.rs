@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use crate::error::ModelError;
 use crate::families::Architecture;
+use crate::graph::Graph;
 use crate::weights::{self, Choice, Expected, Weights};
 
 impl Weights {
@@ -54,20 +55,23 @@ impl Architecture {
     /// # Errors
     /// Those of [`Weights::open_key`].
     pub fn open(&self, path: &Path, key: Option<&str>) -> Result<Weights, ModelError> {
-        weights::open(path, &Choice { key, wanted: Some(&self.expected()), known: known() })
+        weights::open(path, &Choice { key, wanted: &self.expected(), known: known() })
     }
 
-    /// The tensors of this network as torchvision has it.
-    fn expected(&self) -> Expected {
-        let (tensors, architecture) = (self.graph(&Weights::default()).expected_tensors(), *self);
-        let current_name = move |tensor: &str| architecture.current_name(tensor);
-        Expected { tensors, current_name: Box::new(current_name) }
+    /// The tensors of this network, in every spelling of their names.
+    fn expected(&self) -> Vec<Expected> {
+        let architecture = *self;
+        let expected = |graph: Graph| {
+            let current_name = move |tensor: &str| architecture.current_name(tensor);
+            Expected { tensors: graph.expected_tensors(), current_name: Box::new(current_name) }
+        };
+        self.spellings().into_iter().map(expected).collect()
     }
 }
 
 /// The tensors of every known network, made when they are first asked for.
 fn known() -> &'static [Expected] {
     static KNOWN: LazyLock<Vec<Expected>> =
-        LazyLock::new(|| Architecture::all().map(|architecture| architecture.expected()).collect());
+        LazyLock::new(|| Architecture::all().flat_map(|architecture| architecture.expected()).collect());
     &KNOWN
 }

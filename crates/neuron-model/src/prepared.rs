@@ -96,6 +96,8 @@ pub(crate) struct Form {
 pub(crate) struct Owner<'a> {
     pub(crate) node: NodeId,
     pub(crate) name: &'a str,
+    /// The last part of the name of the matrix that it has, transposed, in the place of `weight`.
+    pub(crate) transposed: Option<&'static str>,
 }
 
 /// A batch norm that is folded into the operation below it.
@@ -132,7 +134,7 @@ pub(crate) struct PreparedWeights {
     convolutions: Made<Form, Convolution>,
     transposes: Made<Form, ConvolutionTranspose>,
     in_bf16: Made<Form, Bf16Convolution>,
-    derived: Made<(NodeId, &'static str), Vec<f32>>,
+    derived: Made<(NodeId, &'static str, [usize; 2]), Vec<f32>>,
 }
 
 impl Owner<'_> {
@@ -172,6 +174,14 @@ impl PreparedWeights {
         &tensor.expect("checked before the weights were prepared").data
     }
 
+    /// A matrix with rows for columns.
+    fn transposed(&self, owner: Owner<'_>, suffix: &str) -> Vec<f32> {
+        let values = self.tensor(owner, suffix);
+        let shape = self.weights.tensor(&owner.tensor(suffix)).map(|tensor| tensor.shape.as_slice());
+        let columns = shape.and_then(|shape| shape.last().copied()).unwrap_or(1);
+        (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
+    }
+
     /// Values that an operation makes of its tensors once, under a name of its own.
     pub(crate) fn derived(
         &self,
@@ -179,7 +189,17 @@ impl PreparedWeights {
         what: &'static str,
         make: impl FnOnce() -> Vec<f32>,
     ) -> Arc<Vec<f32>> {
-        self.derived.get((owner.node, what), make)
+        self.derived_at(owner, (what, [0; 2]), make)
+    }
+
+    /// As [`PreparedWeights::derived`], once for every height and width of a map.
+    pub(crate) fn derived_at(
+        &self,
+        owner: Owner<'_>,
+        (what, size): (&'static str, [usize; 2]),
+        make: impl FnOnce() -> Vec<f32>,
+    ) -> Arc<Vec<f32>> {
+        self.derived.get((owner.node, what, size), make)
     }
 
     /// A batch norm as a scale and a shift.
@@ -239,8 +259,14 @@ impl PreparedWeights {
 
     /// Weights `[out_channels, in_channels / groups, kernel, kernel]` and bias of a form, before they are packed.
     pub(crate) fn values(&self, owner: Owner<'_>, choice: &Choice<'_>) -> (Vec<f32>, Option<Vec<f32>>) {
-        let tensor = self.weights.tensor(&owner.tensor("weight"));
-        let weight = &tensor.expect("checked before the weights were prepared").data;
+        let turned;
+        let weight = match owner.transposed {
+            None => self.tensor(owner, "weight"),
+            Some(matrix) => {
+                turned = self.transposed(owner, matrix);
+                &turned
+            }
+        };
         let folded = choice.fold.map(|fold| self.affine(fold.norm, fold.eps).fold(weight));
         let weight = folded.as_deref().unwrap_or(weight);
         if choice.part == Part::Raw {

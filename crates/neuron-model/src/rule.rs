@@ -37,7 +37,8 @@ pub enum Rule {
         eps: f32,
     },
     /// `a+ * w+^T (R / z) + a- * w-^T (R / z)` with `z = w+ a+ + w- a- + eps`: the z+ rule where inputs may be negative.
-    /// Relevance stays positive, and all of it arrives where any input speaks for the output; a bias takes no part.
+    /// Relevance stays positive, and all of it arrives where any input speaks for the output; a bias takes no part. At a mean
+    /// and at attention, in proportion to the magnitudes of what is averaged.
     ZPlusSigned {
         /// Added to every divisor.
         eps: f32,

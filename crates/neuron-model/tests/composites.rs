@@ -39,7 +39,7 @@ fn graph(merged: bool) -> Graph {
     let x = graph.module("conv3", convolution(8, 8, 1, true), &[shortcut]);
     let x = graph.module("sum", Add, &[x, shortcut]);
     let x = graph.module("mean", GlobalAveragePool, &[x]);
-    graph.module("fc", Linear { in_features: 8, out_features: 5 }, &[x]);
+    graph.module("fc", Linear::new(8, 5), &[x]);
     graph.finish().expect("the operations fit")
 }
 

@@ -152,6 +152,21 @@ fn convnext_agrees() {
     });
 }
 
+/// Its modules are named as by transformers; it ends before the projection.
+#[test]
+#[ignore = "seconds"]
+fn sweep_clip_agrees() {
+    use candle_nn::{Linear, Module};
+    use candle_transformers::models::clip::vision_model::{ClipVisionConfig, ClipVisionTransformer};
+    compare("clip_vit_b_32", [2, 224, 224], &mut Noise(5), |weights, images| {
+        let builder = renamed(weights, unchanged);
+        let projection = builder.get((512, 768), "visual_projection.weight").unwrap();
+        let config = ClipVisionConfig::vit_base_patch32();
+        let tower = ClipVisionTransformer::new(builder.pp("vision_model"), &config).unwrap();
+        Linear::new(projection, None).forward(&tower.forward(images).unwrap()).unwrap()
+    });
+}
+
 /// It pads as TensorFlow does, which is the same where every strided convolution sees odd sizes, and adds 1e-3 to
 /// variances, where torchvision's adds 1e-5.
 #[test]

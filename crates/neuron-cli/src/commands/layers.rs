@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             (fit.graph, input_px)
         }
         None => {
-            let usual = fetch::usual_crop(arch).unwrap_or(Preprocessing::default().crop);
+            let usual = fetch::usual_crop(arch).or(architecture.usual_image_px());
+            let usual = usual.unwrap_or(Preprocessing::default().crop);
             let graph = architecture.graph(&Weights::default());
             let input_px = graph.image_size().map_or(usual, |[height, _]| height);
             (graph, input_px)

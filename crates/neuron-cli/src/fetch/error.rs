@@ -37,7 +37,7 @@ pub(crate) enum FetchError {
     Read { url: String, source: io::Error },
     #[error("{url} has SHA-256 {found} instead of {}; nothing was kept, try again", Wanted(wanted))]
     Hash { url: String, found: String, wanted: String },
-    #[error("{url} is not the configuration of a timm model")]
+    #[error("{url} is not a configuration of timm or transformers with the whole preprocessing")]
     Config { url: String, source: serde_json::Error },
     #[error("{url} asks for {what}, which is not supported")]
     UnsupportedConfig { url: String, what: String },

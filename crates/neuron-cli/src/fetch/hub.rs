@@ -6,13 +6,16 @@ use neuron_model::Architecture;
 use super::download::{Connection, Proof, Server};
 use super::environment::{self, Environment};
 use super::error::FetchError;
+use super::hub_config;
 use super::offer::Offer;
-use super::timm_config;
 
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// The weights in a repository of timm.
+/// The weights in a repository of timm or transformers.
 pub(super) const FILE: &str = "model.safetensors";
+
+/// The weights in a repository of transformers that is older than safetensors.
+const OLD_FILE: &str = "pytorch_model.bin";
 
 /// A configuration longer than this is something else.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -38,12 +41,16 @@ pub(super) fn offer<'e>(
     });
     let config_url = url(architecture, environment, "config.json");
     let config = connection.small_file(&config_url, MAX_CONFIG_BYTES)?;
-    let metadata = timm_config::metadata(&config, &config_url)?;
+    let metadata = hub_config::metadata((&config, &config_url), || {
+        let url = url(architecture, environment, "preprocessor_config.json");
+        Ok((connection.small_file(&url, MAX_CONFIG_BYTES)?, url))
+    })?;
     Preprocessing::from_metadata(&metadata)
         .map_err(|source| FetchError::Preprocessing { url: config_url, source: source.into() })?;
     Ok(Offer {
         connection,
         url: url(architecture, environment, FILE),
+        otherwise: Some(url(architecture, environment, OLD_FILE)),
         proof: Proof::Announced,
         metadata,
         origin: repository(architecture),

@@ -12,9 +12,9 @@ mod download;
 mod environment;
 mod error;
 mod hub;
+mod hub_config;
 mod offer;
 mod request;
-mod timm_config;
 mod torchvision;
 
 use std::collections::BTreeMap;
@@ -126,11 +126,14 @@ pub(crate) fn fetch(
     if environment.offline {
         return Err(FetchError::Offline { name: request.to_string(), place });
     }
-    let Offer { connection, url, proof, mut metadata, origin } = match request.source {
+    let Offer { connection, url, otherwise, proof, mut metadata, origin } = match request.source {
         Source::Torchvision(set) => torchvision::offer(set, environment),
         Source::Hub => hub::offer(architecture, environment)?,
     };
-    let response = connection.get(&url)?;
+    let response = match (connection.get(&url), otherwise) {
+        (Err(FetchError::NotFound { .. }), Some(otherwise)) => connection.get(&otherwise)?,
+        (response, _) => response?,
+    };
     // From here on there is something to remove.
     let _caught = interrupt::caught();
     let folder = environment.folder();

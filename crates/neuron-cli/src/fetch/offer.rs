@@ -8,6 +8,8 @@ use super::download::{Connection, Proof};
 pub(super) struct Offer<'e> {
     pub(super) connection: Connection<'e>,
     pub(super) url: String,
+    /// Where else they may lie, if that does not exist.
+    pub(super) otherwise: Option<String>,
     pub(super) proof: Proof,
     /// The preprocessing of these weights, and what they are called.
     pub(super) metadata: BTreeMap<String, String>,

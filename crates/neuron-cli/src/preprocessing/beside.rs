@@ -117,7 +117,7 @@ impl Kind {
 }
 
 /// A path and all that it leads to as a link.
-fn steps(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn steps(path: &Path) -> Vec<PathBuf> {
     let mut steps = vec![path.to_owned()];
     while let Some(last) = steps.last()
         && let Ok(target) = last.read_link()

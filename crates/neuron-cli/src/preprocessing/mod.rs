@@ -4,7 +4,7 @@
 mod beside;
 mod error;
 pub(crate) mod timm;
-mod transformers;
+pub(crate) mod transformers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use neuron_data::Preprocessing;
 use neuron_model::{Graph, Weights};
 
 use self::beside::Beside;
+pub(crate) use self::beside::steps;
 pub(crate) use self::error::Problem;
 
 /// A preprocessing and where it comes from.

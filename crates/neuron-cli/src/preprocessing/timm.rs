@@ -35,7 +35,7 @@ fn section(configuration: &Value) -> Option<&Value> {
 
 /// Whether a configuration is timm's: it has a section of timm's, or at its top what timm keeps there, all of it of
 /// timm's types. `{"input_size": 224}` is somebody's own.
-pub(super) fn is_timms(configuration: &Value) -> bool {
+pub(crate) fn is_timms(configuration: &Value) -> bool {
     let has_one = ["input_size", "mean", "std"].iter().any(|key| configuration.get(key).is_some());
     let has_section = SECTIONS.iter().any(|name| configuration.get(name).is_some());
     has_section || has_one && Configuration::deserialize(configuration).is_ok()

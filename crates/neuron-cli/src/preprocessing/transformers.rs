@@ -33,12 +33,12 @@ struct Processor {
 const MODEL_KEYS: [&str; 3] = ["model_type", "architectures", "transformers_version"];
 
 /// Whether a `config.json` is that of a model of transformers.
-pub(super) fn is_model(configuration: &Value) -> bool {
+pub(crate) fn is_model(configuration: &Value) -> bool {
     MODEL_KEYS.iter().any(|key| configuration.get(key).is_some())
 }
 
 /// `crop`, `resize`, `interpolation`, `mean` and `std`, as far as they are said; `None` for another's configuration.
-pub(super) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, String>>, Problem> {
+pub(crate) fn metadata(configuration: &Value) -> Result<Option<BTreeMap<String, String>>, Problem> {
     if !KEYS.iter().any(|key| configuration.get(key).is_some()) {
         return Ok(None);
     }

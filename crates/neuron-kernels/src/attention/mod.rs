@@ -12,13 +12,32 @@
 //! ```
 //!
 //! By cosine, `q` and `k` are divided by their lengths first.
+//!
+//! # The way it is computed
+//!
+//! A task has a head of a group of an item. It gathers the keys and values and packs them as the right sides of products,
+//! then takes [`BLOCK`] queries at a time: their products with all keys, the softmax of these, and its product with the
+//! values. All weights at once are never there; a task's memory is that of `BLOCK * group` similarities (twice for
+//! gradients) and of a few copies of a head's queries, keys and values.
+//!
+//! Products are chains in the order of the channels, keys or queries, softmaxes are sums in fixed parts: neither the
+//! number of items or threads nor the instruction set changes a bit. A NaN in a query is one in its output, a NaN in a key
+//! or a value one in those of the group.
 
+mod backward;
+mod forward;
+mod head;
 mod neighbourhoods;
+#[cfg(test)]
+mod tests;
 
 pub use neighbourhoods::Neighbourhoods;
-use neighbourhoods::OUTSIDE;
 
+use crate::microkernel::Isa;
 use crate::shape::View;
+
+/// Queries at a time: their similarities stay in the second-level cache, and few panels of keys and values are read often.
+const BLOCK: usize = 56;
 
 /// How alike a query and a key are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,11 +71,12 @@ pub struct Attention<'a> {
     pub key_offset: Option<&'a [f32]>,
 }
 
-/// What is added to the similarity of members of different regions.
-const FAR: f32 = -100.0;
-/// The least length that a vector is divided by.
-const LEAST_LENGTH: f32 = 1e-12;
-
+/// What every position's neighbours hold, by how alike their keys are to its query. A weight of less than `exp(-88)` of the
+/// largest is 0.
+///
+/// A thread's memory does not depend on the batch and heads: it is that of 56 queries' similarities, which are as many as a
+/// group has members, and of three copies of a head's keys and values.
+///
 /// # Shapes
 /// * `map`: `[batch, height, width, 3 * channels]`
 /// * `output`: `[batch, height, width, channels]`
@@ -64,23 +84,12 @@ const LEAST_LENGTH: f32 = 1e-12;
 /// # Panics
 /// If a length does not fit.
 pub fn attention(map: View<'_>, attention: &Attention<'_>, output: &mut [f32]) {
-    let channels = attention.check(map);
-    assert_eq!(output.len() * 3, map.data.len(), "output of the attention");
-    attention.for_each_item(map, (channels, output), |head, group, output| {
-        let weights = head.weights(group);
-        for (i, member) in group.members.iter().enumerate().filter(|(_, member)| **member != OUTSIDE) {
-            let to = &mut output[*member as usize * channels + head.first..][..head.width];
-            to.fill(0.0);
-            for (j, weight) in weights[i * group.members.len()..][..group.members.len()].iter().enumerate() {
-                to.iter_mut()
-                    .zip(head.value(group, j))
-                    .for_each(|(to, value)| *to = weight.mul_add(*value, *to));
-            }
-        }
-    });
+    forward::forward(Isa::detected(), map, attention, output);
 }
 
 /// The gradient of [`attention`] with respect to its map, for that with respect to its output.
+///
+/// The weights are computed again. A thread's memory is about twice that of [`attention`].
 ///
 /// # Shapes
 /// * `map`, `output`: `[batch, height, width, 3 * channels]`
@@ -89,13 +98,7 @@ pub fn attention(map: View<'_>, attention: &Attention<'_>, output: &mut [f32]) {
 /// # Panics
 /// If a length does not fit.
 pub fn attention_gradient(map: View<'_>, attention: &Attention<'_>, signal: &[f32], output: &mut [f32]) {
-    let channels = attention.check(map);
-    assert_eq!(output.len(), map.data.len(), "output of the gradient");
-    assert_eq!(signal.len() * 3, map.data.len(), "signal of the attention");
-    let signal_of = |item: usize| &signal[item * map.item_len() / 3..];
-    attention.for_each_item(map, (3 * channels, output), |head, group, output| {
-        head.gradient(group, (signal_of(group.item), channels), output);
-    });
+    backward::gradient(Isa::detected(), map, attention, signal, output);
 }
 
 /// Shares a signal at the output out to the values by the weights, which count as constants; queries and keys get 0.
@@ -106,45 +109,7 @@ pub fn attention_gradient(map: View<'_>, attention: &Attention<'_>, signal: &[f3
 /// # Panics
 /// If a length does not fit.
 pub fn attention_transpose(map: View<'_>, attention: &Attention<'_>, signal: &[f32], output: &mut [f32]) {
-    let channels = attention.check(map);
-    assert_eq!(output.len(), map.data.len(), "output of the transpose");
-    assert_eq!(signal.len() * 3, map.data.len(), "signal of the attention");
-    let signal_of = |item: usize| &signal[item * map.item_len() / 3..];
-    attention.for_each_item(map, (3 * channels, output), |head, group, output| {
-        let (weights, len) = (head.weights(group), group.members.len());
-        let signal = signal_of(group.item);
-        for (j, member) in group.members.iter().enumerate().filter(|(_, member)| **member != OUTSIDE) {
-            let to = &mut output[*member as usize * 3 * channels + head.first..];
-            to[..head.width].fill(0.0);
-            to[channels..][..head.width].fill(0.0);
-            let to = &mut to[2 * channels..][..head.width];
-            to.fill(0.0);
-            for (i, from) in group.members.iter().enumerate().filter(|(_, from)| **from != OUTSIDE) {
-                let (weight, from) =
-                    (weights[i * len + j], &signal[*from as usize * channels + head.first..]);
-                to.iter_mut().zip(from).for_each(|(to, value)| *to = weight.mul_add(*value, *to));
-            }
-        }
-    });
-}
-
-/// A head of an item.
-struct Head<'a> {
-    attention: &'a Attention<'a>,
-    index: usize,
-    /// `[positions, 3 * channels]`
-    item: &'a [f32],
-    channels: usize,
-    /// Its channels.
-    first: usize,
-    width: usize,
-}
-
-/// A group of an item.
-struct Group<'a> {
-    item: usize,
-    members: &'a [u32],
-    regions: Option<&'a [u8]>,
+    backward::transpose(Isa::detected(), map, attention, signal, output);
 }
 
 impl Attention<'_> {
@@ -169,151 +134,4 @@ impl Attention<'_> {
         }
         channels
     }
-
-    /// Calls `body` with each head and group of each item, and the item's part of the output.
-    fn for_each_item(
-        &self,
-        map: View<'_>,
-        (channels, output): (usize, &mut [f32]),
-        body: impl Fn(&Head<'_>, &Group<'_>, &mut [f32]) + Sync,
-    ) {
-        let positions = self.neighbourhoods.positions();
-        if output.is_empty() {
-            return;
-        }
-        neuron_threads::for_each(output.chunks_mut(positions * channels), |item, output| {
-            let width = map.channels / 3 / self.heads;
-            for index in 0..self.heads {
-                let head = Head {
-                    attention: self,
-                    index,
-                    item: &map.data[item * map.item_len()..][..map.item_len()],
-                    channels: map.channels / 3,
-                    first: index * width,
-                    width,
-                };
-                for (members, regions) in self.neighbourhoods.groups() {
-                    body(&head, &Group { item, members, regions }, output);
-                }
-            }
-        });
-    }
-}
-
-impl Head<'_> {
-    /// One of queries (0), keys (1) and values (2) of a member.
-    fn third(&self, group: &Group<'_>, third: usize, member: usize) -> &[f32] {
-        let at = third * self.channels + self.first;
-        match group.members[member] {
-            OUTSIDE => &self.attention.outside.expect("checked: padding has values")[at..][..self.width],
-            position => &self.item[position as usize * 3 * self.channels + at..][..self.width],
-        }
-    }
-
-    fn value(&self, group: &Group<'_>, member: usize) -> &[f32] {
-        self.third(group, 2, member)
-    }
-
-    /// The key without its offset.
-    fn key(&self, group: &Group<'_>, member: usize) -> Vec<f32> {
-        let key = self.third(group, 1, member);
-        match self.attention.key_offset {
-            None => key.to_vec(),
-            Some(offset) => key.iter().zip(&offset[self.first..]).map(|(key, offset)| key - offset).collect(),
-        }
-    }
-
-    /// What a query and a key are multiplied by: `factor`, and by cosine 1 / their lengths.
-    fn factors(&self, [query, key]: [&[f32]; 2]) -> (f32, [f32; 2]) {
-        match self.attention.similarity {
-            Similarity::Dot { factor } => (factor, [1.0; 2]),
-            Similarity::Cosine { factors } => {
-                let shrink = |values: &[f32]| 1.0 / dot(values, values).sqrt().max(LEAST_LENGTH);
-                (factors[self.index], [shrink(query), shrink(key)])
-            }
-        }
-    }
-
-    /// `[group, group]`
-    fn weights(&self, group: &Group<'_>) -> Vec<f32> {
-        let len = group.members.len();
-        let keys: Vec<Vec<f32>> = (0..len).map(|j| self.key(group, j)).collect();
-        let mut weights = vec![0.0; len * len];
-        for (i, row) in weights.chunks_exact_mut(len).enumerate() {
-            let query = self.third(group, 0, i);
-            for (j, (weight, key)) in row.iter_mut().zip(&keys).enumerate() {
-                let (factor, [a, b]) = self.factors([query, key]);
-                let mut similarity = dot(query, key) * (factor * a * b);
-                if let Some(bias) = self.attention.bias {
-                    similarity += bias[(self.index * len + i) * len + j];
-                }
-                if group.regions.is_some_and(|regions| regions[i] != regions[j]) {
-                    similarity += FAR;
-                }
-                *weight = similarity;
-            }
-            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            row.iter_mut().for_each(|value| *value = (*value - most).exp());
-            let sum = row.iter().sum::<f32>();
-            row.iter_mut().for_each(|value| *value /= sum);
-        }
-        weights
-    }
-
-    fn gradient(&self, group: &Group<'_>, (signal, channels): (&[f32], usize), output: &mut [f32]) {
-        let (len, weights) = (group.members.len(), self.weights(group));
-        let signal_of = |i: usize| match group.members[i] {
-            OUTSIDE => None,
-            position => Some(&signal[position as usize * channels + self.first..][..self.width]),
-        };
-        // Of the similarities.
-        let mut slopes = vec![0.0; len * len];
-        for i in 0..len {
-            let Some(signal) = signal_of(i) else { continue };
-            let row = &mut slopes[i * len..][..len];
-            row.iter_mut().enumerate().for_each(|(j, slope)| *slope = dot(signal, self.value(group, j)));
-            let weights = &weights[i * len..][..len];
-            let mean = dot(row, weights);
-            row.iter_mut().zip(weights).for_each(|(slope, weight)| *slope = weight * (*slope - mean));
-        }
-        for (at, member) in group.members.iter().enumerate().filter(|(_, member)| **member != OUTSIDE) {
-            let (own_query, own_key) = (self.third(group, 0, at), self.key(group, at));
-            let (mut query, mut key, mut value) =
-                (vec![0.0; self.width], vec![0.0; self.width], vec![0.0; self.width]);
-            let add = |to: &mut [f32], factor: f32, from: &[f32]| {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = factor.mul_add(*from, *to));
-            };
-            for other in 0..len {
-                let other_key = self.key(group, other);
-                let (factor, [a, b]) = self.factors([own_query, &other_key]);
-                let _ = a;
-                add(&mut query, slopes[at * len + other] * factor * b, &other_key);
-                let other_query = self.third(group, 0, other);
-                let (factor, [a, _]) = self.factors([other_query, &own_key]);
-                add(&mut key, slopes[other * len + at] * factor * a, other_query);
-                if let Some(signal) = signal_of(other) {
-                    add(&mut value, weights[other * len + at], signal);
-                }
-            }
-            if let Similarity::Cosine { .. } = self.attention.similarity {
-                through_length(own_query, &mut query);
-                through_length(&own_key, &mut key);
-            }
-            let to = &mut output[*member as usize * 3 * channels + self.first..];
-            to[..self.width].copy_from_slice(&query);
-            to[channels..][..self.width].copy_from_slice(&key);
-            to[2 * channels..][..self.width].copy_from_slice(&value);
-        }
-    }
-}
-
-/// The gradient past `x / |x|`.
-fn through_length(x: &[f32], signal: &mut [f32]) {
-    let shrink = 1.0 / dot(x, x).sqrt().max(LEAST_LENGTH);
-    let along = dot(x, signal) * shrink * shrink;
-    signal.iter_mut().zip(x).for_each(|(signal, x)| *signal = shrink * (*signal - along * x));
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum))
 }

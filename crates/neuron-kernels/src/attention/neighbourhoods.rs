@@ -1,17 +1,11 @@
 //! Which positions of a map attend to one another.
 
-/// A member that is no position of the map: padding around it.
-pub(super) const OUTSIDE: u32 = u32::MAX;
+use crate::microkernel::{OUTSIDE, Places};
 
 /// The positions of a map in groups of one length, each position in one of them: it attends to its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbourhoods {
-    /// Positions of the map.
-    positions: usize,
-    /// Members of a group.
-    len: usize,
-    /// `[groups, len]`: a position, or [`OUTSIDE`].
-    members: Vec<u32>,
+    places: Places,
     /// `[groups, len]`: members of different regions are far from one another; none if there is one region.
     regions: Option<Vec<u8>>,
 }
@@ -19,7 +13,7 @@ pub struct Neighbourhoods {
 impl Neighbourhoods {
     /// All positions in one group (Vaswani et al., "Attention Is All You Need", 2017).
     pub fn all(positions: usize) -> Self {
-        Self { positions, len: positions, members: (0..positions as u32).collect(), regions: None }
+        Self { places: Places::new(positions, positions, (0..positions as u32).collect()), regions: None }
     }
 
     /// Windows of `side x side` positions of a grid of `[height, width]` that is padded below and at its right to whole
@@ -47,7 +41,7 @@ impl Neighbourhoods {
             }
         }
         let regions = (shift != [0, 0]).then_some(regions);
-        Self { positions: height * width, len: side * side, members, regions }
+        Self { places: Places::new(height * width, side * side, members), regions }
     }
 
     /// `side x side` positions that are spread evenly over a grid of `[height, width]`, whose sizes are multiples of `side`
@@ -63,30 +57,32 @@ impl Neighbourhoods {
             (0..side * side).map(move |at| ((at / side * down + y) * width + at % side * right + x) as u32)
         };
         let members = (0..down * right).flat_map(group).collect();
-        Self { positions: height * width, len: side * side, members, regions: None }
+        Self { places: Places::new(height * width, side * side, members), regions: None }
     }
 
     /// Number of positions of the map.
     pub fn positions(&self) -> usize {
-        self.positions
+        self.places.positions()
     }
 
     /// Members of each group, those outside of the map included.
     pub fn group_len(&self) -> usize {
-        self.len
+        self.places.len()
     }
 
     /// Whether some members are outside of the map.
     pub fn has_padding(&self) -> bool {
-        self.members.contains(&OUTSIDE)
+        self.places.has_padding()
     }
 
-    /// The groups: members, and the region of each.
-    pub(super) fn groups(&self) -> impl ExactSizeIterator<Item = (&[u32], Option<&[u8]>)> {
-        self.members.chunks_exact(self.len.max(1)).enumerate().map(|(group, members)| {
-            let regions = self.regions.as_ref().map(|regions| &regions[group * self.len..][..self.len]);
-            (members, regions)
-        })
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The region of each member of a group.
+    pub(super) fn regions(&self, group: usize) -> Option<&[u8]> {
+        let len = self.places.len();
+        self.regions.as_ref().map(|regions| &regions[group * len..][..len])
     }
 }
 
@@ -105,14 +101,20 @@ fn region(at: usize, size: usize, side: usize, shift: usize) -> u8 {
 mod tests {
     use super::*;
 
+    fn groups(of: &Neighbourhoods) -> Vec<&[u32]> {
+        (0..of.places.groups()).map(|group| of.places.group(group)).collect()
+    }
+
     #[test]
     fn windows_by_hand() {
         // 3 x 4 in windows of 2, padded to 4 x 4, moved by 1.
         let moved = Neighbourhoods::windows([3, 4], 2, 1);
         let none = OUTSIDE;
-        let groups: Vec<&[u32]> = moved.groups().map(|(members, _)| members).collect();
-        assert_eq!(groups, [&[5, 6, 9, 10], &[7, 4, 11, 8], &[none, none, 1, 2], &[none, none, 3, 0]]);
-        let regions: Vec<&[u8]> = moved.groups().filter_map(|(_, regions)| regions).collect();
+        assert_eq!(
+            groups(&moved),
+            [&[5, 6, 9, 10], &[7, 4, 11, 8], &[none, none, 1, 2], &[none, none, 3, 0]]
+        );
+        let regions: Vec<&[u8]> = (0..4).filter_map(|group| moved.regions(group)).collect();
         assert_eq!(regions, [&[0, 0, 0, 0], &[1, 2, 1, 2], &[3, 3, 6, 6], &[4, 5, 7, 8]]);
         assert!(moved.has_padding() && moved.positions() == 12 && moved.group_len() == 4);
     }
@@ -120,8 +122,7 @@ mod tests {
     #[test]
     fn an_axis_of_one_window_is_not_moved() {
         let narrow = Neighbourhoods::windows([4, 2], 2, 1);
-        let groups: Vec<&[u32]> = narrow.groups().map(|(members, _)| members).collect();
-        assert_eq!(groups, [&[2, 3, 4, 5], &[6, 7, 0, 1]]);
+        assert_eq!(groups(&narrow), [&[2, 3, 4, 5], &[6, 7, 0, 1]]);
         assert_eq!(Neighbourhoods::windows([2, 2], 2, 1), Neighbourhoods::windows([2, 2], 2, 0));
         assert!(!narrow.has_padding());
     }
@@ -129,24 +130,22 @@ mod tests {
     #[test]
     fn spread_positions_by_hand() {
         let spread = Neighbourhoods::spread([4, 6], 2);
-        let groups: Vec<&[u32]> = spread.groups().map(|(members, _)| members).collect();
+        let groups = groups(&spread);
         assert_eq!(groups[..2], [&[0, 3, 12, 15], &[1, 4, 13, 16]]);
         assert_eq!((groups.len(), groups[5]), (6, &[8, 11, 20, 23][..]));
     }
 
     #[test]
-    fn every_position_is_in_one_group() {
+    fn every_position_is_in_a_group() {
         for neighbourhoods in [
             Neighbourhoods::all(7),
             Neighbourhoods::windows([7, 9], 4, 2),
             Neighbourhoods::windows([8, 8], 4, 0),
             Neighbourhoods::spread([6, 9], 3),
         ] {
-            let mut seen: Vec<u32> =
-                neighbourhoods.groups().flat_map(|(members, _)| members).copied().collect();
-            seen.retain(|member| *member != OUTSIDE);
-            seen.sort_unstable();
-            assert_eq!(seen, (0..neighbourhoods.positions() as u32).collect::<Vec<_>>());
+            let members = groups(&neighbourhoods).into_iter().flatten();
+            let inside = members.filter(|member| **member != OUTSIDE).count();
+            assert_eq!(inside, neighbourhoods.positions());
         }
     }
 }

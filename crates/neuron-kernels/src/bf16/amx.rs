@@ -2,17 +2,14 @@
 //!
 //! Tile registers belong to nobody but this file: the compiler never touches them, so that they keep their contents from
 //! one `asm!` to the next, and vector code in between runs beside the tile unit.
-use super::number::{SMALLEST, Terms};
+use super::epilogue::finish;
+use super::number::Terms;
 use super::packed::{PANEL, STEP, STEP_NUMBERS};
 use super::task::{Cursor, Sink, TILE, Task};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
 use std::sync::OnceLock;
-
-/// Where the blocks of weights that a task walks through for every pair of row tiles still fit the second-level cache
-/// beside the rows; beyond, the rows are walked through for every panel.
-const MOST_WEIGHT_BYTES: usize = 256 << 10;
 
 /// Whether the processor and the system have them; asks the system for the tile state, once a process.
 pub(super) fn is_there() -> bool {
@@ -136,7 +133,7 @@ impl Pending {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn blocks(task: &Task<'_>) {
     let tiles = Tiles::new(task.rows);
-    let steps = task.runs.iter().map(|run| run.steps.len()).sum::<usize>();
+    let steps = task.steps();
     // Tile stores are not forwarded to vector loads: the epilogue runs two blocks behind.
     let mut memory = [const { Sums([0.0; 1024]) }; 3];
     let memory = memory.each_mut().map(|sums| sums.0.as_mut_ptr());
@@ -148,15 +145,7 @@ unsafe fn blocks(task: &Task<'_>) {
         cursor: Cursor::default(),
     };
     let (mut oldest, mut newest) = (none(memory[0]), none(memory[0]));
-    let (pairs, panels) = (tiles.count.div_ceil(2), task.panels.len());
-    let weight_bytes = panels * steps * task.weights.step_len() * size_of::<u16>();
-    for index in 0..pairs * panels {
-        let (pair, panel) = if weight_bytes <= MOST_WEIGHT_BYTES {
-            (index / panels, index % panels)
-        } else {
-            (index % pairs, index / pairs)
-        };
-        let panel = task.panels.start + panel;
+    for (index, [pair, panel]) in task.order(tiles.count.div_ceil(2)).enumerate() {
         let both = 2 * pair + 1 < tiles.count;
         let rows = [tiles.tile(2 * pair), if both { tiles.tile(2 * pair + 1) } else { 0..0 }];
         let rate = oldest.rows().div_ceil(steps.max(1));
@@ -303,86 +292,6 @@ unsafe fn step_of_two_terms(high: [*const u16; 2], low: [*const u16; 2], pitch: 
             options(nostack, readonly, preserves_flags)
         );
     }
-}
-
-/// As [`Sink::finish`], 32 columns in two vectors.
-///
-/// # Safety
-/// As for [`product`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-#[inline]
-unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, first: __m512, second: __m512) {
-    let count = PANEL.min(sink.columns - column);
-    let all = u32::MAX >> (PANEL - count);
-    let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
-    let values = position * sink.channels + sink.first + column;
-    // SAFETY: masked lanes are not touched; the others lie inside of the outputs, which the caller checked.
-    unsafe {
-        for (half, sums) in [first, second].into_iter().enumerate() {
-            let mask = (all >> (16 * half)) as u16;
-            let mut sums = sums;
-            if let Some(residual) = sink.residual {
-                let from = residual.as_ptr().add(numbers).wrapping_add(16 * half);
-                let mut addend = widen(mask, from);
-                if sink.terms == Terms::Two {
-                    addend = _mm512_add_ps(addend, widen(mask, from.wrapping_add(sink.channels)));
-                }
-                sums = _mm512_add_ps(sums, addend);
-            }
-            if sink.relu {
-                // The second operand where one is NaN.
-                sums = _mm512_max_ps(_mm512_setzero_ps(), sums);
-            }
-            if let Some(full) = sink.full {
-                _mm512_mask_storeu_ps(full.add(values).wrapping_add(16 * half), mask, sums);
-            }
-            if let Some(rounded) = sink.rounded {
-                let to = rounded.add(numbers).wrapping_add(16 * half);
-                let high = round(sums);
-                _mm256_mask_storeu_epi16(to.cast(), mask, high);
-                if sink.terms == Terms::Two {
-                    let rest_is_none = infinite(sums);
-                    let rest = _mm512_sub_ps(sums, widened(high));
-                    let low = round(_mm512_maskz_mov_ps(!rest_is_none, rest));
-                    _mm256_mask_storeu_epi16(to.wrapping_add(sink.channels).cast(), mask, low);
-                }
-            }
-        }
-    }
-}
-
-/// Which lanes are infinite.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn infinite(values: __m512) -> __mmask16 {
-    _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY))
-}
-
-/// The values of bf16 numbers in memory.
-///
-/// # Safety
-/// The numbers of the mask must be readable.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-#[inline]
-unsafe fn widen(mask: __mmask16, from: *const u16) -> __m512 {
-    // SAFETY: the caller's promise.
-    widened(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) })
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-#[inline]
-fn widened(numbers: __m256i) -> __m512 {
-    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers)))
-}
-
-/// As [`round`](super::number::round).
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-#[inline]
-fn round(values: __m512) -> __m256i {
-    // Not less: NaN stays.
-    let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST));
-    // SAFETY: both are 256 bits of bf16 numbers.
-    unsafe { std::mem::transmute(_mm512_maskz_cvtneps_pbh(kept, values)) }
 }
 
 /// Rows as tiles of nearly equal height. The last is one of the highest, so that reading all tiles at that height reads

@@ -212,7 +212,7 @@ impl Band {
             let (plane, line) = (row * dilation[0] % stride[0], row * dilation[0] / stride[0]);
             let start = (plane * self.plane_lines + line) * self.line_len();
             let start = start + column * dilation[1] * self.pixel() + first_channel;
-            Run { start: copy[start..].as_ptr(), steps: index * steps..(index + 1) * steps }
+            Run { start: copy[start..].as_ptr(), steps: index * steps..(index + 1) * steps, depth: len }
         };
         places.enumerate().map(run).collect()
     }

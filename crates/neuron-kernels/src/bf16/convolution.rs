@@ -203,7 +203,7 @@ impl Pass<'_> {
             let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
             let rows = share(rows, task / panel_parts, row_parts);
             let start = &self.input.data[rows.start * pixel + block * inputs..];
-            let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP }];
+            let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP, depth: *inputs }];
             let part = Part {
                 runs: &runs,
                 low: self.input.channels,
@@ -275,7 +275,8 @@ impl Pass<'_> {
             let run = |place: [usize; 2]| {
                 let (y, x) = (seen(0, place[0])?, seen(1, place[1])?);
                 let start = ((items.start * size[0] + y) * size[1] + x) * pixel + block * inputs;
-                Some(Run { start: self.input.data[start..].as_ptr(), steps: depth.steps_of(place)? })
+                let start = self.input.data[start..].as_ptr();
+                Some(Run { start, steps: depth.steps_of(place)?, depth: *inputs })
             };
             let runs: Vec<Run> = places.filter_map(run).collect();
             let part = Part {

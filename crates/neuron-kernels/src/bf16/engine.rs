@@ -1,4 +1,5 @@
-//! Which microkernel computes the arithmetic on this machine.
+//! Which microkernel computes on this machine, and in which arithmetic.
+use super::arithmetic::Bf16Arithmetic;
 use super::fused;
 use super::task::Task;
 use crate::microkernel::{Isa, wanted};
@@ -11,7 +12,10 @@ pub(super) type Kernel = unsafe fn(&Task<'_>);
 #[derive(Clone, Copy)]
 pub(super) struct Engine {
     pub(super) name: &'static str,
+    pub(super) arithmetic: Bf16Arithmetic,
     pub(super) kernel: Kernel,
+    /// Whether the processor's instructions for bf16 numbers compute it; else those for f32.
+    is_native: bool,
 }
 
 /// Whether the processor and the system have matrix instructions for bf16 (AMX), which make it the fastest arithmetic.
@@ -22,23 +26,73 @@ pub fn has_matrix_instructions() -> bool {
     false
 }
 
-/// What this machine has, the fastest first.
-pub(super) fn available() -> impl Iterator<Item = Engine> {
-    let mut engines = Vec::new();
+/// The arithmetic that convolutions of this process compute in: that of the machine's fastest engine, or of the one that
+/// the environment variable `NEURON_ISA` names.
+///
+/// # Panics
+/// If the machine lacks what the variable asks for.
+pub fn bf16_arithmetic() -> Bf16Arithmetic {
+    detected().arithmetic
+}
+
+/// Whether instructions for bf16 numbers compute convolutions, so that they take less time than in f32; else f32 ones
+/// imitate them, and take more.
+///
+/// # Panics
+/// As [`bf16_arithmetic`].
+pub fn bf16_is_fast() -> bool {
+    detected().is_native
+}
+
+/// What this machine has for an arithmetic, the fastest first.
+pub(super) fn available(arithmetic: Bf16Arithmetic) -> impl Iterator<Item = Engine> {
+    native(arithmetic).into_iter().chain(Isa::available().map(move |isa| emulation(isa.name, arithmetic)))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn native(arithmetic: Bf16Arithmetic) -> Option<Engine> {
+    use super::{amx, dot};
+    let (name, is_there, kernel): (_, _, Kernel) = match arithmetic {
+        Bf16Arithmetic::Tiles => ("amx", amx::is_there(), amx::product),
+        Bf16Arithmetic::Pairs => ("avx512bf16", dot::is_there(), dot::product),
+    };
+    is_there.then_some(Engine { name, arithmetic, kernel, is_native: true })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn native(_: Bf16Arithmetic) -> Option<Engine> {
+    None
+}
+
+/// The engine on f32 instructions of the set, which this machine must have.
+fn emulation(isa: &'static str, arithmetic: Bf16Arithmetic) -> Engine {
+    let name = match (isa, arithmetic) {
+        (name, Bf16Arithmetic::Tiles) => name,
+        ("avx512", Bf16Arithmetic::Pairs) => "avx512-pairs",
+        ("avx2", Bf16Arithmetic::Pairs) => "avx2-pairs",
+        ("neon", Bf16Arithmetic::Pairs) => "neon-pairs",
+        (_, Bf16Arithmetic::Pairs) => "portable-pairs",
+    };
     #[cfg(target_arch = "x86_64")]
-    if has_matrix_instructions() {
-        engines.push(Engine { name: "amx", kernel: super::amx::product });
+    let has_all_of_avx512 = || is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl");
+    let kernels: [Kernel; 2] = match isa {
+        #[cfg(target_arch = "x86_64")]
+        "avx512" if has_all_of_avx512() => [fused::tiles::avx512, fused::pairs::avx512],
+        #[cfg(target_arch = "x86_64")]
+        "avx512" | "avx2" => [fused::tiles::avx2, fused::pairs::avx2],
+        _ => [fused::tiles::portable, fused::pairs::portable],
+    };
+    let kernel = kernels[usize::from(arithmetic == Bf16Arithmetic::Pairs)];
+    Engine { name, arithmetic, kernel, is_native: false }
+}
+
+/// The arithmetics in the order of preference on this machine.
+fn preferred() -> [Bf16Arithmetic; 2] {
+    #[cfg(target_arch = "x86_64")]
+    if !has_matrix_instructions() && super::dot::is_fast() {
+        return [Bf16Arithmetic::Pairs, Bf16Arithmetic::Tiles];
     }
-    engines.extend(Isa::available().map(|isa| match isa.name {
-        #[cfg(target_arch = "x86_64")]
-        "avx512" if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") => {
-            Engine { name: "avx512", kernel: fused::avx512 }
-        }
-        #[cfg(target_arch = "x86_64")]
-        "avx2" | "avx512" => Engine { name: isa.name, kernel: fused::avx2 },
-        name => Engine { name, kernel: fused::portable },
-    }));
-    engines.into_iter()
+    [Bf16Arithmetic::Tiles, Bf16Arithmetic::Pairs]
 }
 
 /// The fastest that this machine has, unless [`wanted`] is another.
@@ -47,5 +101,7 @@ pub(super) fn available() -> impl Iterator<Item = Engine> {
 /// As [`wanted`].
 pub(super) fn detected() -> Engine {
     static DETECTED: OnceLock<Engine> = OnceLock::new();
-    *DETECTED.get_or_init(|| wanted(available(), |engine| engine.name))
+    *DETECTED.get_or_init(|| {
+        wanted(preferred().into_iter().flat_map(available), |engine| engine.name, |name| name)
+    })
 }

@@ -1,4 +1,6 @@
-//! The arithmetic with fused multiply-adds of f32, for machines without matrix instructions.
+//! Both arithmetics with fused multiply-adds of f32, for machines without instructions for bf16 numbers.
+use super::arithmetic::Bf16Arithmetic::{self, Pairs, Tiles};
+use super::number::widen;
 use super::packed::{PANEL, STEP, STEP_NUMBERS, TILE_COLUMNS, TILE_NUMBERS};
 use super::task::{Task, products};
 
@@ -7,31 +9,49 @@ const ROWS: usize = 2;
 /// Columns at a time.
 const COLUMNS: usize = TILE_COLUMNS;
 
-/// Compiles [`product`] for an instruction set.
+/// Compiles [`product`] of an arithmetic for each instruction set.
 macro_rules! fused {
-    ($name:ident $(, #[$enable:meta])?) => {
-        /// # Safety
-        /// As for [`product`]; and the machine must have the instruction set.
-        $(#[$enable])?
-        pub(super) unsafe fn $name(task: &Task<'_>) {
-            // SAFETY: the caller's promise.
-            unsafe { product(task) }
+    ($module:ident, $arithmetic:ident) => {
+        pub(super) mod $module {
+            use super::*;
+
+            /// # Safety
+            /// As for [`product`]; and the machine must have the instruction set.
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
+            pub(in super::super) unsafe fn avx512(task: &Task<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { product(task, $arithmetic) }
+            }
+
+            /// # Safety
+            /// As for [`avx512`].
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            pub(in super::super) unsafe fn avx2(task: &Task<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { product(task, $arithmetic) }
+            }
+
+            /// # Safety
+            /// As for [`product`].
+            pub(in super::super) unsafe fn portable(task: &Task<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { product(task, $arithmetic) }
+            }
         }
     };
 }
 
-#[cfg(target_arch = "x86_64")]
-fused!(avx512, #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]);
-#[cfg(target_arch = "x86_64")]
-fused!(avx2, #[target_feature(enable = "avx2,fma")]);
-fused!(portable);
+fused!(tiles, Tiles);
+fused!(pairs, Pairs);
 
 /// All rows times all panels.
 ///
 /// # Safety
 /// The runs must be readable for all rows, and no other task may write this one's rows and columns.
 #[inline(always)]
-unsafe fn product(task: &Task<'_>) {
+unsafe fn product(task: &Task<'_>, arithmetic: Bf16Arithmetic) {
     for panel in task.panels.clone() {
         for first in (0..task.rows).step_by(ROWS) {
             let mut sums = [[0f32; PANEL]; ROWS];
@@ -39,9 +59,8 @@ unsafe fn product(task: &Task<'_>) {
             // A missing row is computed like the one before, and dropped.
             let rows: [usize; ROWS] = std::array::from_fn(|row| first + row.min(count - 1));
             for tile in 0..PANEL / COLUMNS {
-                let bias = &task.bias[panel * PANEL + tile * COLUMNS..][..COLUMNS];
                 // SAFETY: the caller's promise.
-                let tile_sums = unsafe { tile_sums(task, rows, task.weights.panel(panel), tile, bias) };
+                let tile_sums = unsafe { tile_sums(task, arithmetic, rows, [panel, tile]) };
                 for (sums, tile_sums) in sums.iter_mut().zip(tile_sums) {
                     sums[tile * COLUMNS..][..COLUMNS].copy_from_slice(&tile_sums);
                 }
@@ -59,11 +78,12 @@ unsafe fn product(task: &Task<'_>) {
 #[inline(always)]
 unsafe fn tile_sums(
     task: &Task<'_>,
+    arithmetic: Bf16Arithmetic,
     rows: [usize; ROWS],
-    weights: &[u16],
-    tile: usize,
-    bias: &[f32],
+    [panel, tile]: [usize; 2],
 ) -> [[f32; COLUMNS]; ROWS] {
+    let weights = task.weights.panel(panel);
+    let bias = &task.bias[panel * PANEL + tile * COLUMNS..][..COLUMNS];
     let mut sums: [[f32; COLUMNS]; ROWS] = [std::array::from_fn(|column| bias[column]); ROWS];
     let len = task.weights.step_len();
     for run in task.runs {
@@ -77,33 +97,33 @@ unsafe fn tile_sums(
                 // SAFETY: the rows' steps are readable, by the caller's promise.
                 let numbers: [&[u16; STEP]; ROWS] =
                     std::array::from_fn(|index| unsafe { &*row(index).cast() });
-                add_step(numbers, weights.try_into().expect("a tile of weights"), &mut sums);
+                let weights = weights.try_into().expect("a tile of weights");
+                match arithmetic {
+                    Tiles => add_tile_step(numbers, weights, &mut sums),
+                    Pairs => add_pairs(numbers, weights, run.pairs(index), &mut sums),
+                }
             }
         }
     }
     sums
 }
 
-/// Adds 32 products of every row and column.
+/// Adds 32 products of every row and column to sums of their own, and these to the others.
 #[inline(always)]
-fn add_step(rows: [&[u16; STEP]; ROWS], weights: &[u16; TILE_NUMBERS], sums: &mut [[f32; COLUMNS]; ROWS]) {
+fn add_tile_step(
+    rows: [&[u16; STEP]; ROWS],
+    weights: &[u16; TILE_NUMBERS],
+    sums: &mut [[f32; COLUMNS]; ROWS],
+) {
     let mut even = [[0f32; COLUMNS]; ROWS];
     let mut odd = [[0f32; COLUMNS]; ROWS];
     for pair in 0..STEP / 2 {
-        let mut factors = [[0f32; COLUMNS]; 2];
-        let [evens, odds] = &mut factors;
-        for ((even, odd), both) in
-            evens.iter_mut().zip(odds).zip(weights[pair * 2 * COLUMNS..][..2 * COLUMNS].as_chunks::<2>().0)
-        {
-            *even = f32::from_bits(u32::from(both[0]) << 16);
-            *odd = f32::from_bits(u32::from(both[1]) << 16);
-        }
+        let [evens, odds] = factors(weights, pair);
         for (index, row) in rows.iter().enumerate() {
-            let first = f32::from_bits(u32::from(row[2 * pair]) << 16);
-            let second = f32::from_bits(u32::from(row[2 * pair + 1]) << 16);
+            let [first, second] = [widen(row[2 * pair]), widen(row[2 * pair + 1])];
             for column in 0..COLUMNS {
-                even[index][column] = first.mul_add(factors[0][column], even[index][column]);
-                odd[index][column] = second.mul_add(factors[1][column], odd[index][column]);
+                even[index][column] = first.mul_add(evens[column], even[index][column]);
+                odd[index][column] = second.mul_add(odds[column], odd[index][column]);
             }
         }
     }
@@ -112,4 +132,30 @@ fn add_step(rows: [&[u16; STEP]; ROWS], weights: &[u16; TILE_NUMBERS], sums: &mu
             sums[column] += even[column] + odd[column];
         }
     }
+}
+
+/// Adds so many pairs of products of every row and column one by one, of each pair the second one first.
+#[inline(always)]
+fn add_pairs(
+    rows: [&[u16; STEP]; ROWS],
+    weights: &[u16; TILE_NUMBERS],
+    pairs: usize,
+    sums: &mut [[f32; COLUMNS]; ROWS],
+) {
+    for pair in 0..pairs.min(STEP / 2) {
+        let [evens, odds] = factors(weights, pair);
+        for (row, sums) in rows.iter().zip(&mut *sums) {
+            let [first, second] = [widen(row[2 * pair]), widen(row[2 * pair + 1])];
+            for column in 0..COLUMNS {
+                sums[column] = first.mul_add(evens[column], second.mul_add(odds[column], sums[column]));
+            }
+        }
+    }
+}
+
+/// The weights of a pair of depths: those of the first, and those of the second.
+#[inline(always)]
+fn factors(weights: &[u16; TILE_NUMBERS], pair: usize) -> [[f32; COLUMNS]; 2] {
+    let pairs = weights[pair * 2 * COLUMNS..][..2 * COLUMNS].as_chunks::<2>().0;
+    [0, 1].map(|member| std::array::from_fn(|column| widen(pairs[column][member])))
 }

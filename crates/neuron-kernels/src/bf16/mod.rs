@@ -1,23 +1,36 @@
 //! Convolutions whose factors are bf16 numbers and whose sums are f32.
 //!
-//! # The arithmetic
+//! # The arithmetics
 //!
 //! A value stands as one bf16 number ([`Terms::One`]) or as the sum of two ([`Terms::Two`]: the nearest, and the nearest
 //! to what is left). Rounding is to nearest, ties to even; what is smaller than 2^-56 counts as 0. An output value
-//! begins as its bias. Its products are taken 32 at a time, in the order of kernel rows, columns and channels: the sum
-//! of those at even places and the sum of those at odd places, each one chain of fused multiply-adds from 0, are added
-//! to one another, and then to the value. With two terms, each 32 products are taken three times: high by high, low by
-//! high, high by low.
+//! begins as its bias, and one smaller than 2^-102 counts as 0. Its products are taken 32 at a time, in the order of
+//! kernel rows, columns and channels. With two terms, each 32 products are taken three times: high by high, low by high,
+//! high by low. How they are added to the value is one of two things ([`Bf16Arithmetic`]):
 //!
-//! That is what `tdpbf16ps` of Intel's AMX computes. Everybody else computes the same bits with fused multiply-adds of
-//! f32: since nothing smaller than 2^-56 is a factor, no product and no sum on the way can be denormal, and it makes no
-//! difference that AMX takes denormal numbers for 0.
+//! * **Tiles**, as `tdpbf16ps` of Intel's AMX does: the sum of those at even places and the sum of those at odd places,
+//!   each one chain of fused multiply-adds from 0, are added to one another, and then to the value.
+//! * **Pairs**, as `vdpbf16ps` of AVX-512 does: they are added to the value by one chain of fused multiply-adds, in which
+//!   the members of each pair of an even and the next odd place are swapped: 1, 0, 3, 2, and so on to 31, 30.
+//!
+//! Everybody else computes the same bits with fused multiply-adds of f32. Both instructions take denormal numbers for 0,
+//! but there are none: factors are multiples of 2^-63, as they have 8 significant bits and are no smaller than 2^-56, so
+//! products are multiples of 2^-126, and biases are multiples of 2^-125. Sums of these are multiples of 2^-126, rounded or
+//! not: they are 0, or at least the smallest number that is not denormal, even where terms cancel. For the same reason
+//! no sum is ever -0, and products that are 0 may be left out.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod arithmetic;
 mod bands;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod convolution;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod epilogue;
 mod fused;
 mod map;
 mod number;
@@ -27,8 +40,9 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use arithmetic::Bf16Arithmetic;
 pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
-pub use engine::has_matrix_instructions;
+pub use engine::{bf16_arithmetic, bf16_is_fast, has_matrix_instructions};
 pub use map::Bf16View;
 pub use number::{Terms, round_into, widen_into};
 pub use pool::bf16_max_pool;

@@ -1,6 +1,6 @@
 //! What a microkernel is given: rows of maps, panels of weights, and where the sums go.
 use super::number::{Terms, round, split, widen};
-use super::packed::{PANEL, Packed};
+use super::packed::{PANEL, Packed, STEP};
 use std::ops::Range;
 
 /// Uninterrupted depth of every row, the first row's beginning at `start`, and the steps of the weights that it meets.
@@ -8,6 +8,16 @@ use std::ops::Range;
 pub(super) struct Run {
     pub(super) start: *const u16,
     pub(super) steps: Range<usize>,
+    /// How deep it is; the rest of the last step has weights that are 0.
+    pub(super) depth: usize,
+}
+
+impl Run {
+    /// Pairs of products of a step, counted from the first: without the padding of the last one.
+    #[inline(always)]
+    pub(super) fn pairs(&self, step: usize) -> usize {
+        (self.depth - step * STEP).min(STEP).div_ceil(2)
+    }
 }
 
 /// The product of some rows and some panels.

@@ -1,4 +1,5 @@
 //! The arithmetic by its definition, on every engine of the machine.
+use super::Bf16Arithmetic::{self, Pairs, Tiles};
 use super::convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
 use super::engine::available;
 use super::map::Bf16View;
@@ -28,8 +29,26 @@ fn noise(len: usize, seed: u64) -> Vec<f32> {
     (0..len).map(value).collect()
 }
 
-/// A convolution as the arithmetic defines it: unrounded values.
+/// The value with 32 products, or fewer at the end of a piece.
+fn added(arithmetic: Bf16Arithmetic, value: f32, products: &[[f32; 2]]) -> f32 {
+    match arithmetic {
+        Tiles => {
+            let chain = |first: usize| {
+                let places = products.iter().skip(first).step_by(2);
+                places.fold(0f32, |sum, [row, weight]| row.mul_add(*weight, sum))
+            };
+            value + (chain(0) + chain(1))
+        }
+        Pairs => {
+            let pairs = products.chunks(2).flat_map(|pair| pair.iter().rev());
+            pairs.fold(value, |sum, [row, weight]| row.mul_add(*weight, sum))
+        }
+    }
+}
+
+/// A convolution as an arithmetic defines it: unrounded values.
 fn defined(
+    arithmetic: Bf16Arithmetic,
     geometry: ConvGeometry,
     weight: &[f32],
     biases: &[f32],
@@ -82,12 +101,10 @@ fn defined(
             let pieces = if by_row { vec![places.concat()] } else { places };
             for step in pieces.iter().flat_map(|piece| piece.chunks(32)) {
                 for [low_row, low_weight] in products(terms) {
-                    let mut sums = [0f32; 2];
-                    for (index, (row, weight)) in step.iter().enumerate() {
-                        let (row, weight) = (row[usize::from(*low_row)], weight[usize::from(*low_weight)]);
-                        sums[index % 2] = widen(row).mul_add(widen(weight), sums[index % 2]);
-                    }
-                    sum += sums[0] + sums[1];
+                    let factors = |(row, weight): &([u16; 2], [u16; 2])| {
+                        [widen(row[usize::from(*low_row)]), widen(weight[usize::from(*low_weight)])]
+                    };
+                    sum = added(arithmetic, sum, &step.iter().map(factors).collect::<Vec<_>>());
                 }
             }
         }
@@ -171,28 +188,48 @@ fn engines_compute_what_is_defined() {
             widen_into(&residual, out_channels, terms, &mut addends);
             let view = View::new(*batch, *height, *width, in_channels, &values);
             let relu = index % 2 == 0;
-            let want = defined(geometry, &weight, &biases, (view, terms), relu, &addends);
-            let mut want_rounded = vec![0; terms.count() * len];
-            round_into(&want, out_channels, terms, &mut want_rounded);
-            for engine in available() {
-                for &threads in if cfg!(miri) { &[2][..] } else { &[1, 3] } {
-                    let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
-                    let (mut rounded, mut full) = (vec![7; terms.count() * len], vec![7.0; len]);
-                    let output = Bf16Output { rounded: Some(&mut rounded), full: Some(&mut full) };
+            for arithmetic in [Tiles, Pairs] {
+                let want = defined(arithmetic, geometry, &weight, &biases, (view, terms), relu, &addends);
+                let mut want_rounded = vec![0; terms.count() * len];
+                round_into(&want, out_channels, terms, &mut want_rounded);
+                for engine in available(arithmetic) {
                     let epilogue = Bf16Epilogue { residual: Some(&residual), relu };
-                    pool.install(|| convolution.run(engine, input, epilogue, output));
-                    let wrong = (0..len).find(|at| full[*at].to_bits() != want[*at].to_bits());
-                    let at = |at: usize| format!("{at}: {:e} instead of {:e}", full[at], want[at]);
-                    assert!(
-                        wrong.is_none(),
-                        "{} {terms:?} {geometry:?} at {}",
-                        engine.name,
-                        at(wrong.unwrap_or(0))
-                    );
-                    assert!(rounded == want_rounded, "{} {terms:?} {geometry:?}: rounding", engine.name);
+                    let run = |output: Bf16Output<'_>| convolution.run(engine, input, epilogue, output);
+                    for &threads in if cfg!(miri) { &[2][..] } else { &[1, 3] } {
+                        let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
+                        let (mut rounded, mut full) = (vec![7; terms.count() * len], vec![7.0; len]);
+                        let output = Bf16Output { rounded: Some(&mut rounded), full: Some(&mut full) };
+                        pool.install(|| run(output));
+                        let what = format!("{} {terms:?} {geometry:?}", engine.name);
+                        if let Some(at) = (0..len).find(|at| full[*at].to_bits() != want[*at].to_bits()) {
+                            panic!("{what} at {at}: {:e} instead of {:e}", full[at], want[at]);
+                        }
+                        assert!(rounded == want_rounded, "{what}: rounding");
+                    }
                 }
             }
         }
+    }
+}
+
+/// Instructions for bf16 numbers take denormal sums for 0, others do not: the least sum is none.
+#[test]
+fn the_least_sum_is_not_denormal() {
+    let (one, more) = (f32::exp2(-56.0), f32::exp2(-56.0) * (1.0 + 1.0 / 128.0));
+    let values = [more, one, more, one];
+    // (more - one)^2
+    let weight = [more, one, -one, -more];
+    let mut numbers = [0; 4];
+    round_into(&values, 4, Terms::One, &mut numbers);
+    let geometry =
+        ConvGeometry { in_channels: 4, out_channels: 1, groups: 1, window: Window::square(1, 1, 0) };
+    let convolution = Bf16Convolution::new(geometry, &weight, None, Terms::One);
+    let input = Bf16View { batch: 1, height: 1, width: 1, channels: 4, terms: Terms::One, data: &numbers };
+    for engine in [Tiles, Pairs].into_iter().flat_map(available) {
+        let mut full = [7.0];
+        let output = Bf16Output { rounded: None, full: Some(&mut full) };
+        convolution.run(engine, input, Bf16Epilogue::default(), output);
+        assert_eq!(full[0], f32::MIN_POSITIVE, "{}", engine.name);
     }
 }
 

@@ -21,13 +21,18 @@ pub enum Activation {
     HardSwish,
     /// `x * Phi(x)` with the normal distribution function `Phi`, not one of its approximations.
     Gelu,
+    /// `x * sigmoid(1.702 x)`: an approximation of [`Activation::Gelu`] that CLIP was trained with (Radford et al., "Learning
+    /// Transferable Visual Models From Natural Language Supervision", ICML 2021).
+    QuickGelu,
+    /// `(exp(2 x) - 1) / (exp(2 x) + 1)`
+    Tanh,
 }
 
 impl Activation {
     /// Whether it takes more than a few instructions: it is then not computed among a tile's sums, which need all
     /// registers, but when they have just been stored.
     pub(super) fn is_long(self) -> bool {
-        matches!(self, Self::Sigmoid | Self::Silu | Self::Gelu)
+        matches!(self, Self::Sigmoid | Self::Silu | Self::Gelu | Self::QuickGelu | Self::Tanh)
     }
 }
 
@@ -89,6 +94,8 @@ pub(super) unsafe fn activate_vectors<S: Lanes>(
             Activation::Silu => map!(silu),
             Activation::HardSwish => map!(hard_swish),
             Activation::Gelu => map!(gelu),
+            Activation::QuickGelu => map!(quick_gelu),
+            Activation::Tanh => map!(tanh),
         }
     }
 }
@@ -123,6 +130,8 @@ pub(super) unsafe fn pass_back_vectors<S: Lanes>(
             Activation::Silu => pass!(silu_back),
             Activation::HardSwish => pass!(hard_swish_back),
             Activation::Gelu => pass!(gelu_back),
+            Activation::QuickGelu => pass!(quick_gelu_back),
+            Activation::Tanh => pass!(tanh_back),
         }
     }
 }
@@ -214,6 +223,33 @@ formulas! {
         signal.mul(x.where_less(S::splat(0.0), beyond, S::splat(1.0).sub(beyond)))
     }
 
+    quick_gelu(x) {
+        x.div(S::splat(1.0).add(exp_negated(x.mul(S::splat(QUICK)))))
+    }
+
+    quick_gelu_back(x, signal) {
+        let steep = x.mul(S::splat(QUICK));
+        let [sigmoid, mirrored] = sigmoids(steep);
+        // As for SiLU; above, it may be infinite, and the mirrored sigmoid is 0.
+        let steep = steep.at_least(S::splat(LEAST)).at_most(S::splat(-LEAST));
+        signal.mul(sigmoid.mul(steep.mul_add(mirrored, S::splat(1.0))))
+    }
+
+    tanh(x) {
+        // From 9.02 on, it is 1.
+        let twice = x.abs().add(x.abs()).at_most(S::splat(20.0));
+        // Below half of ln 2, the power's 1 is left out and not taken off again.
+        let power = exp(twice).sub(S::splat(1.0));
+        let power = twice.where_less(S::splat(0.34), twice.mul(twice).mul_add(exp_series(twice), twice), power);
+        let size = power.div(power.add(S::splat(2.0)));
+        x.where_less(S::splat(0.0), S::splat(0.0).sub(size), size)
+    }
+
+    tanh_back(x, signal) {
+        let [sigmoid, mirrored] = sigmoids(x.add(x));
+        signal.mul(sigmoid.mul(mirrored).mul(S::splat(4.0)))
+    }
+
     /// `exp(-x)`: 0 where it would be less than the smallest normal number, infinite where it would be more than any.
     exp_negated(x) {
         exp(S::splat(0.0).sub(x).at_least(S::splat(LEAST)).at_most(S::splat(89.0)))
@@ -228,18 +264,21 @@ formulas! {
         let n = sum.sub(large);
         let rest = n.mul_add(S::splat(-std::f32::consts::LN_2), x);
         let rest = n.mul_add(S::splat(1.904_654_3e-9), rest);
-        // (exp(rest) - 1 - rest) / rest^2, to 1.3e-7 of it.
-        let series = polynomial(
-            rest,
-            &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2],
-        );
-        let mantissa = rest.mul(rest).mul_add(series, rest).add(S::splat(1.0));
+        let mantissa = rest.mul(rest).mul_add(exp_series(rest), rest).add(S::splat(1.0));
         mantissa.mul(sum.exponent_in_last_bits())
+    }
+
+    /// `(exp(x) - 1 - x) / x^2`, to 1.3e-7 of it, where `x` is not more than half of ln 2.
+    exp_series(x) {
+        polynomial(x, &[0.5, 0.166_665_76, 0.041_666_854, 0.008_363_213, 0.001_390_131_2])
     }
 }
 
+/// How much steeper than a sigmoid the factor of [`Activation::QuickGelu`] is.
+const QUICK: f32 = 1.702;
+
 /// Where the exponential is 0: its power of two is less than 2^-126.
-const LEAST: f32 = -88.0;
+pub(super) const LEAST: f32 = -88.0;
 
 /// `sigmoid(x)` and `sigmoid(-x)`, neither as 1 less the other.
 ///

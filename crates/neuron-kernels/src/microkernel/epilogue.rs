@@ -90,7 +90,11 @@ impl<'a> FullEpilogue<'a> {
                     Activation::Relu6 => RawLast::Relu6,
                     Activation::HardSigmoid => RawLast::HardSigmoid,
                     Activation::HardSwish => RawLast::HardSwish,
-                    Activation::Sigmoid | Activation::Silu | Activation::Gelu => RawLast::Keep,
+                    Activation::Sigmoid
+                    | Activation::Silu
+                    | Activation::Gelu
+                    | Activation::QuickGelu
+                    | Activation::Tanh => RawLast::Keep,
                 },
                 Last::Quotient { eps, .. } => RawLast::Quotient(eps),
                 Last::Mask(_) => RawLast::Mask,

@@ -1,5 +1,6 @@
 //! The kernels of each instruction set, and which of them this machine has.
 use super::activation::{Activate, Activation, Lines, PassBack, activate_vectors, pass_back_vectors};
+use super::attention::{self, Flip, Slopes, Softmax, Units};
 use super::depthwise::{Copy, CopyStrip, Strip, StripKernel, copy_strip, strip};
 use super::elementwise::{self, Rows};
 use super::epilogue::{Beside, apply_to_vectors};
@@ -33,6 +34,7 @@ pub(crate) struct Isa {
     pub(super) pass_back: PassBack,
     /// Layer norms, forward and backward.
     pub(super) normalise: [normalise::Kernel; 2],
+    pub(super) attention: attention::Kernels,
     pub(super) scale_shift: elementwise::ScaleShift,
     pub(super) add: elementwise::Add,
     pub(super) scale: elementwise::Scale,
@@ -94,19 +96,31 @@ impl Isa {
     /// As [`wanted`].
     pub(crate) fn detected() -> &'static Isa {
         static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
-        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name))
+        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name, vectors_of))
     }
 }
 
-/// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names.
+/// The instruction set whose f32 kernels go with an engine for bf16 numbers: the one that it needs as well.
+fn vectors_of(engine: &str) -> &str {
+    match engine {
+        "amx" | "avx512bf16" => "avx512",
+        name => name.strip_suffix("-pairs").unwrap_or(name),
+    }
+}
+
+/// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names, read as `meant` says.
 ///
 /// # Panics
 /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
-pub(crate) fn wanted<T>(available: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> T {
+pub(crate) fn wanted<T>(
+    available: impl Iterator<Item = T>,
+    name: impl Fn(&T) -> &str,
+    meant: fn(&str) -> &str,
+) -> T {
     let wanted = std::env::var("NEURON_ISA").ok();
     let mut others = Vec::new();
     for one in available {
-        if wanted.as_ref().is_none_or(|wanted| wanted == name(&one)) {
+        if wanted.as_ref().is_none_or(|wanted| meant(wanted) == name(&one)) {
             return one;
         }
         others.push(name(&one).to_owned());
@@ -201,6 +215,36 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn softmax(softmax: &Softmax) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::softmax::<$lanes>(softmax) }
+            }
+
+            $(#[$enable])?
+            unsafe fn slopes(slopes: &Slopes) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::slopes::<$lanes>(slopes) }
+            }
+
+            $(#[$enable])?
+            unsafe fn units(units: &Units) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::units::<$lanes>(units) }
+            }
+
+            $(#[$enable])?
+            unsafe fn through_units(units: &Units) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::through_units::<$lanes>(units) }
+            }
+
+            $(#[$enable])?
+            unsafe fn flip(flip: &Flip) {
+                // SAFETY: as for `kernel`.
+                unsafe { attention::flip(flip) }
+            }
+
+            $(#[$enable])?
             unsafe fn scale_shift(
                 input: *const f32,
                 affine: [*const f32; 2],
@@ -291,6 +335,7 @@ macro_rules! isa {
                 activate,
                 pass_back,
                 normalise: [normalise_forward, normalise_backward],
+                attention: attention::Kernels { softmax, slopes, units, through_units, flip },
                 scale_shift,
                 add,
                 scale,

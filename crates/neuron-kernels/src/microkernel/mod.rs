@@ -4,11 +4,12 @@
 //! microkernel, and outputs are only ever cut into disjoint parts.
 //!
 //! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
-//! [`epilogue`], [`activation`], [`normalise`], [`elementwise`] and [`pool`] are the microkernels, generic over them; [`isa`]
-//! is the table of those compiled for each set; [`gemm`], [`strip`], [`line`] and [`transform`] call them on slices.
-//! [`block`] and [`buffer`] are the memory that they work on.
+//! [`epilogue`], [`activation`], [`normalise`], [`attention`], [`elementwise`] and [`pool`] are the microkernels, generic over
+//! them; [`isa`] is the table of those compiled for each set; [`gemm`], [`strip`], [`line`] and [`transform`] call them on
+//! slices. [`block`], [`places`] and [`buffer`] are the memory that they work on.
 
 mod activation;
+mod attention;
 mod block;
 mod buffer;
 mod depthwise;
@@ -20,6 +21,7 @@ mod lanes;
 mod line;
 mod minimal;
 mod normalise;
+mod places;
 mod pool;
 mod strip;
 mod tile;
@@ -27,6 +29,7 @@ mod transform;
 mod winograd;
 
 pub use activation::Activation;
+pub(super) use attention::{Similarities, pack_flipped, pass_through_units, soften, to_slopes, to_units};
 pub(super) use block::{Axis, BlockMut, Cells, MatrixMut, Split, share};
 pub(super) use buffer::with_scratch;
 pub use buffer::{Aligned, Bf16Buffer, Buffer, Number};
@@ -38,6 +41,7 @@ pub(super) use line::{
     scale_line_in_place, scale_shift_line,
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
+pub(super) use places::{Members, OUTSIDE, Places, Shares};
 pub(super) use pool::{Pooling, pool_pixels, pool_pixels_max, sum_positions};
 pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};

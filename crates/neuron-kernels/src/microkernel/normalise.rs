@@ -6,9 +6,9 @@ use super::lanes::{Lanes, each_vector};
 use std::array::from_fn;
 
 /// Partial sums: the lanes of the two to eight vectors that are added to in turn.
-const PARTS: usize = 32;
+pub(super) const PARTS: usize = 32;
 /// Vectors of a sum, at most.
-const MOST_VECTORS: usize = PARTS / 4;
+pub(super) const MOST_VECTORS: usize = PARTS / 4;
 
 /// Rows of `channels` values and the parameters of their channels.
 pub(super) struct Norm {
@@ -50,6 +50,7 @@ macro_rules! each_part {
         }
     }};
 }
+pub(super) use each_part;
 
 /// What a row is normalised by: `(x - mean - rest) * scale`.
 #[derive(Clone, Copy)]
@@ -78,7 +79,7 @@ impl<S: Lanes> Moments<S> {
             let (mut differences, mut squares) = ([zero; MOST_VECTORS], [zero; MOST_VECTORS]);
             each_part!(S, channels, at, count, part: {
                 let difference = S::load_up_to(input.add(at), count).sub(S::splat(mean));
-                let difference = only_first(difference, count);
+                let difference = first_or(difference, count, zero);
                 differences[part] = differences[part].add(difference);
                 squares[part] = difference.mul_add(difference, squares[part]);
             });
@@ -101,7 +102,7 @@ impl<S: Lanes> Moments<S> {
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
-unsafe fn total<S: Lanes>(sums: [S; MOST_VECTORS]) -> f64 {
+pub(super) unsafe fn total<S: Lanes>(sums: [S; MOST_VECTORS]) -> f64 {
     let mut parts = [0f32; PARTS];
     for (sums, parts) in sums.iter().zip(parts.chunks_exact_mut(S::LEN)) {
         // SAFETY: passed on to the caller; the parts are as many as lanes.
@@ -114,18 +115,18 @@ unsafe fn total<S: Lanes>(sums: [S; MOST_VECTORS]) -> f64 {
     (a + c) + (b + d)
 }
 
-/// 0 in all but the first `count` lanes.
+/// `beyond` in all but the first `count` lanes.
 ///
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
-unsafe fn only_first<S: Lanes>(value: S, count: usize) -> S {
+pub(super) unsafe fn first_or<S: Lanes>(value: S, count: usize, beyond: S) -> S {
     if count == S::LEN {
         return value;
     }
     let lanes: [f32; 16] = from_fn(|lane| lane as f32);
     // SAFETY: passed on to the caller; a vector has at most 16 lanes.
-    unsafe { S::load(lanes.as_ptr()).where_less(S::splat(count as f32), value, S::splat(0.0)) }
+    unsafe { S::load(lanes.as_ptr()).where_less(S::splat(count as f32), value, beyond) }
 }
 
 /// # Safety

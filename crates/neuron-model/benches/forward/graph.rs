@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use neuron_kernels::Divisor;
+use neuron_model::ops::{Attention, Reach};
 use neuron_model::{Graph, NodeId, Operation, Shape, Window};
 
 /// The operations up to `last`, for square images.
@@ -18,11 +19,15 @@ pub(crate) fn described(graph: &Graph, last: NodeId, size_px: usize) -> String {
         shapes.push(shape);
         let inputs: Vec<String> =
             node.inputs.iter().map(|input| position(graph, *input).to_string()).collect();
-        let Shape { channels, height, width, .. } = shape;
+        let Shape { channels, height, width, extra } = shape;
         let options = options(&node.operation);
         let inputs = inputs.join(",");
-        writeln!(text, "{:?} {inputs} shape={channels}x{height}x{width}{options}", node.operation.kind())
-            .expect("text takes text");
+        writeln!(
+            text,
+            "{:?} {inputs} shape={channels}x{height}x{width} extra={extra}{options}",
+            node.operation.kind()
+        )
+        .expect("text takes text");
     }
     text
 }
@@ -51,6 +56,15 @@ fn options(operation: &Operation) -> String {
         Operation::BatchNorm(norm) => format!(" eps={}", norm.eps),
         Operation::LayerNorm(norm) => format!(" eps={}", norm.eps),
         Operation::Activation(activation) => format!(" function={:?}", activation.function),
+        Operation::Attention(Attention { heads, reach, .. }) => {
+            let (windows, side, shift) = match reach {
+                Reach::All => ("all", 0, 0),
+                Reach::Windows { side, shift, .. } => ("windows", *side, *shift),
+                Reach::Spread { side } => ("spread", *side, 0),
+            };
+            format!(" heads={heads} reach={windows} side={side} shift={shift}")
+        }
+        Operation::TokenSelection(selection) => format!(" position={}", selection.position),
         Operation::ChannelSlice(slice) => format!(" first={} count={}", slice.first, slice.count),
         Operation::ChannelShuffle(shuffle) => format!(" groups={}", shuffle.groups),
         _ => String::new(),

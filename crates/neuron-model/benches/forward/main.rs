@@ -53,7 +53,7 @@ struct Case {
 }
 
 /// The 169 windows are those of one 224 px image, half a window apart.
-const CASES: [Case; 30] = [
+const CASES: [Case; 33] = [
     case("resnet50-v1", 1, 224, 2),
     case("resnet50-v1", 8, 224, 2),
     case("resnet50-v1", 32, 224, 2),
@@ -77,6 +77,9 @@ const CASES: [Case; 30] = [
     case("googlenet", 8, 224, 2),
     case("inception_v3", 8, 299, 2),
     case("convnext_tiny", 8, 224, 2),
+    case("vit_b_16", 8, 224, 2),
+    case("swin_t", 8, 224, 2),
+    case("clip_vit_b_32", 8, 224, 2),
     bf16("resnet50-v1", 1, 224, 2),
     bf16("resnet50-v1", 8, 224, 2),
     bf16("resnet50-v1", 32, 224, 2),

@@ -135,7 +135,7 @@ impl stages::Pass for Pass<'_> {
             inputs: &inputs,
             addend: step.addend.map(|addend| self.rounded(addend, chunk).data),
             activation: step.activation,
-            channels: shape.channels,
+            shape,
         };
         let output = Bf16Output {
             rounded: Some(&mut rounded[start * self.terms.count()..][..len * self.terms.count()]),

@@ -118,6 +118,7 @@ impl stages::Pass for Pass<'_> {
             addend: step.addend.map(|addend| self.view(addend, chunk).data),
             activation: step.activation,
             algorithm: self.plan.algorithm(),
+            shape: self.layout.shape(step.output),
         };
         let beside = (!saved.is_empty()).then_some(&mut saved[..]);
         operation.host().forward(&call, output, beside);

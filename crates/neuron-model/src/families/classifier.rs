@@ -5,7 +5,7 @@ use neuron_kernels::{Activation, ConvGeometry};
 
 use super::blocks::activate;
 use crate::graph::GraphBuilder;
-use crate::ops::{Convolution, Linear, Operation};
+use crate::ops::{Convolution, Linear, Operation, Stored};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -21,7 +21,18 @@ pub(super) fn classifier(
     weights: &Weights,
 ) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    let layer = |out_features| Linear { in_features, out_features }.into();
+    last(graph, (name, &[]), |classes| Linear::new(in_features, classes).into(), input, weights)
+}
+
+/// As [`classifier`], without a bias.
+pub(super) fn unbiased_classifier(
+    graph: &mut GraphBuilder,
+    name: &str,
+    input: NodeId,
+    weights: &Weights,
+) -> Option<NodeId> {
+    let in_features = graph.channels(input);
+    let layer = |out_features| Linear { in_features, out_features, stored: Stored::WithoutBias }.into();
     last(graph, (name, &[]), layer, input, weights)
 }
 
@@ -51,8 +62,8 @@ pub(super) fn hidden_layer(
     weights: &Weights,
 ) -> Option<NodeId> {
     let in_features = graph.channels(input);
-    let layer = Linear { in_features, out_features: features };
-    match classes(weights, name, &[in_features]) {
+    let layer = Linear::new(in_features, features);
+    match classes(weights, name, &layer.into(), &[in_features]) {
         Ok(found) if found == features || weights.names().next().is_none() => {
             let value = graph.module(name, layer, &[input]);
             Some(graph.module(active, activate(function), &[value]))
@@ -77,7 +88,7 @@ fn last(
     weights: &Weights,
 ) -> Option<NodeId> {
     let inputs: Vec<usize> = [graph.channels(input)].iter().chain(ends).copied().collect();
-    match classes(weights, name, &inputs) {
+    match classes(weights, name, &layer(CLASSES), &inputs) {
         Ok(classes) => Some(graph.module(name, layer(classes), &[input])),
         Err(missing) => {
             graph.leave_out(name, layer(CLASSES), missing);
@@ -87,7 +98,7 @@ fn last(
 }
 
 /// Outputs of a layer, or what of it the weights lack ([`Absent::missing`](crate::graph::Absent::missing)).
-fn classes(weights: &Weights, name: &str, inputs: &[usize]) -> Result<usize, Vec<String>> {
+fn classes(weights: &Weights, name: &str, layer: &Operation, inputs: &[usize]) -> Result<usize, Vec<String>> {
     if weights.names().next().is_none() {
         return Ok(CLASSES);
     }
@@ -98,7 +109,9 @@ fn classes(weights: &Weights, name: &str, inputs: &[usize]) -> Result<usize, Vec
         Some([classes, found @ ..]) if *classes > 0 && found == inputs => Some(*classes),
         _ => None,
     };
+    let has_bias = layer.op().tensors().iter().any(|tensor| tensor.suffix == "bias");
     let bias_fits = match bias {
+        _ if !has_bias => true,
         Some(&[biases]) => classes.is_none_or(|classes| classes == biases),
         _ => false,
     };

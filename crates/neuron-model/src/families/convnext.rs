@@ -93,12 +93,12 @@ fn block(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
     graph.name(&part(1), value);
     let value = layer_norm(graph, &part(2), value);
     let inner = GROWTH * channels;
-    let value = graph.module(&part(3), Linear { in_features: channels, out_features: inner }, &[value]);
+    let value = graph.module(&part(3), Linear::new(channels, inner), &[value]);
     let value = graph.module(&part(4), activate(Activation::Gelu), &[value]);
-    let value = graph.module(&part(5), Linear { in_features: inner, out_features: channels }, &[value]);
+    let value = graph.module(&part(5), Linear::new(inner, channels), &[value]);
     graph.name(&part(6), value);
     graph.name(&format!("{name}.block"), value);
-    let scaled = graph.push(name, LayerScale { channels }, &[value]);
+    let scaled = graph.push(name, LayerScale { channels, tensor: "layer_scale", has_places: true }, &[value]);
     graph.name(&format!("{name}.stochastic_depth"), scaled);
     graph.module(name, Add, &[scaled, input])
 }

@@ -42,14 +42,19 @@ impl Architecture {
         let mut expected = graph.expected_tensors();
         let mut modules: BTreeSet<String> =
             graph.taps().map(|tap| weights::outermost(&tap.name).to_owned()).collect();
-        match weights::check_modules(weights, &expected, &modules) {
+        let is_inside = |modules: &BTreeSet<String>, tensor: &str| {
+            let by_module = || modules.contains(weights::outermost(tensor));
+            self.family.is_read(tensor).unwrap_or_else(by_module)
+        };
+        match weights::check_modules(weights, &expected, |tensor| is_inside(&modules, tensor)) {
             Ok(unused) => Ok(Fit { graph, unused }),
             Err(error) if graph.absent().is_empty() => Err(error),
             // If they are not the network's at all, what its classifier lacks belongs to the list.
             Err(_) => {
                 expected.extend(graph.absent().iter().flat_map(|absent| absent.tensors.clone()));
                 modules.extend(graph.absent().iter().map(|absent| absent.name.clone()));
-                let unused = weights::check_modules(weights, &expected, &modules)?;
+                let unused =
+                    weights::check_modules(weights, &expected, |tensor| is_inside(&modules, tensor))?;
                 Ok(Fit { graph, unused })
             }
         }

@@ -3,12 +3,15 @@
 mod alexnet;
 mod blocks;
 mod classifier;
+mod clip;
 mod convnext;
 mod densenet;
+mod dinov2;
 mod efficientnet;
 mod fit;
 mod googlenet;
 mod inception;
+mod maxvit;
 mod mnasnet;
 mod mobilenet_v2;
 mod mobilenet_v3;
@@ -16,6 +19,9 @@ mod regnet;
 mod resnet;
 mod shufflenet;
 mod squeezenet;
+mod swin;
+mod timm_vit;
+mod tower;
 mod transformer;
 mod vgg;
 mod vit;
@@ -37,14 +43,19 @@ static FAMILIES: &[&dyn Family] = &[
     &efficientnet::EfficientNets,
     &googlenet::GoogLeNets,
     &inception::Inceptions,
+    &maxvit::MaxVits,
     &mnasnet::MnasNets,
     &mobilenet_v2::MobileNetV2s,
     &mobilenet_v3::MobileNetV3s,
     &regnet::RegNets,
     &shufflenet::ShuffleNets,
     &squeezenet::SqueezeNets,
+    &swin::Swins,
     &vgg::Vggs,
     &vit::Vits,
+    &timm_vit::TimmVits,
+    &dinov2::DinoV2s,
+    &clip::Clips,
 ];
 
 /// What is said of all networks of one design.
@@ -60,6 +71,17 @@ trait Family: fmt::Debug + Sync {
     /// Today's name of a tensor that checkpoints of older versions call otherwise, as torchvision renames it when it
     /// loads them; `None` for every other name, today's among them.
     fn current_name(&self, _tensor: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether a tensor that the network does not have would change what it computes (`Some(true)`: then the weights are
+    /// another network's), or is there for training alone (`Some(false)`); `None` where that is known by the tensor's module.
+    fn is_read(&self, _tensor: &str) -> Option<bool> {
+        None
+    }
+
+    /// Side of the images that a network is for, in pixels, where weights do not say it and it is not the usual one.
+    fn usual_image_px(&self, _name: &str) -> Option<usize> {
         None
     }
 }
@@ -95,6 +117,11 @@ impl Layers {
 trait Description: fmt::Debug + Sync {
     /// The network as `weights` fill it; see [`Architecture::graph`] for what they decide.
     fn graph(&self, weights: &Weights) -> Graph;
+
+    /// The network without weights in every spelling of its tensors' names: that of [`Description::graph`] first.
+    fn spellings(&self) -> Vec<Graph> {
+        vec![self.graph(&Weights::default())]
+    }
 }
 
 /// A known network: a name, and the family to which it belongs.
@@ -145,8 +172,8 @@ impl Architecture {
     /// The graph of this network as `weights` fill it.
     ///
     /// The weights decide what the name leaves open: the number of classes by the shape of the classifier, and by
-    /// their metadata what its family says (in residual networks, where a bottleneck's stride sits). Without its
-    /// classifier a network ends below it ([`Graph::absent`]).
+    /// their metadata what its family says (in residual networks, where a bottleneck's stride sits). Where several authors name
+    /// the tensors of one network, layers are named as the weights' author names them. Without its classifier a network ends below it ([`Graph::absent`]).
     pub fn graph(&self, weights: &Weights) -> Graph {
         self.member.description.graph(weights)
     }
@@ -170,6 +197,16 @@ impl Architecture {
     /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`), if one is known.
     pub fn hub_repository(&self) -> Option<String> {
         self.family.hub_repository(self.name())
+    }
+
+    /// Side of the images that the network is for, in pixels, where its weights do not say it and it is not the usual one.
+    pub fn usual_image_px(&self) -> Option<usize> {
+        self.family.usual_image_px(self.name())
+    }
+
+    /// The network without weights, in every spelling of its tensors' names; the usual one first.
+    pub(crate) fn spellings(&self) -> Vec<Graph> {
+        self.member.description.spellings()
     }
 
     /// Today's name of a tensor that older checkpoints call otherwise; `None` for every other name.
@@ -228,12 +265,16 @@ mod tests {
 
     #[test]
     fn what_a_family_says_of_layers_is_true_of_every_network() {
-        for architecture in Architecture::all() {
-            let graph = architecture.graph(&Weights::default());
+        let all = Architecture::all().flat_map(|architecture| {
+            architecture.spellings().into_iter().map(move |graph| (architecture, graph))
+        });
+        for (architecture, graph) in all {
             let node = |layer: &str| graph.tap(layer).unwrap_or_else(|error| panic!("{error}")).node;
             let target = node(architecture.target_layer());
             assert_eq!(node(architecture.target_block()), target, "{}", architecture.name());
-            assert!(graph.cell(target).is_some(), "{} has a map", architecture.name());
+            // Behind attention positions see everything, and keep their cells.
+            let has_places = graph.receptive_field(target).or(graph.cell(target)).is_some();
+            assert!(has_places, "{} has a map", architecture.name());
 
             let features = architecture.feature_layers();
             assert!(features.iter().all(|(_, weight)| weight.is_finite() && *weight >= 0.0));

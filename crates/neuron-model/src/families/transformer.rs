@@ -4,7 +4,7 @@ use neuron_kernels::Activation;
 
 use super::blocks::activate;
 use crate::graph::GraphBuilder;
-use crate::ops::{Add, Attention, LayerNorm, Linear, Places, Reach, Similarity};
+use crate::ops::{Add, Attention, Concatenation, LayerNorm, LayerScale, Linear, Places, Reach, Similarity};
 use crate::value::NodeId;
 
 /// A block whose norms come first (Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021).
@@ -29,6 +29,9 @@ pub(super) struct Names {
     pub(super) mlp: &'static str,
     /// The first fully connected layer, the function behind it, and the second.
     pub(super) layers: [&'static str; 3],
+    /// The scales of what the attention and the fully connected layers add, and the last part of their tensors' names; `None`
+    /// where both are added as they are.
+    pub(super) scales: Option<([&'static str; 2], &'static str)>,
     /// Modules that return what others do: their names, and the parts whose values they are.
     pub(super) same: &'static [(&'static str, Part)],
 }
@@ -36,6 +39,8 @@ pub(super) struct Names {
 /// A part of a block by what it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
+    /// What the heads see, one beside the other.
+    Mixed,
     /// The attention, projected.
     Attention,
     /// The middle layer.
@@ -49,10 +54,19 @@ pub(super) enum Part {
 pub(super) struct AttentionNames {
     /// The module.
     pub(super) module: &'static str,
-    /// The layer that makes queries, keys and values. Ends in an underscore where that is not a module of its own.
-    pub(super) joint: &'static str,
+    /// What makes queries, keys and values.
+    pub(super) inputs: AttentionInputs,
     /// The layer behind the heads, and whether a value can be read there.
     pub(super) out: (&'static str, bool),
+}
+
+/// What makes queries, keys and values.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AttentionInputs {
+    /// One layer. Its name ends in an underscore where it is not a module of its own.
+    Joint(&'static str),
+    /// A layer for each of them.
+    Separate([&'static str; 3]),
 }
 
 pub(super) fn layer_norm(graph: &mut GraphBuilder, name: &str, eps: f64, input: NodeId) -> NodeId {
@@ -61,7 +75,7 @@ pub(super) fn layer_norm(graph: &mut GraphBuilder, name: &str, eps: f64, input: 
 
 /// A fully connected layer at every position.
 pub(super) fn linear(graph: &mut GraphBuilder, name: &str, out_features: usize, input: NodeId) -> NodeId {
-    graph.module(name, Linear { in_features: graph.channels(input), out_features }, &[input])
+    graph.module(name, Linear::new(graph.channels(input), out_features), &[input])
 }
 
 impl Block<'_> {
@@ -71,8 +85,9 @@ impl Block<'_> {
         let channels = graph.channels(input);
         let named = |part: &str| format!("{name}.{part}");
         let normed = layer_norm(graph, &named(norms[0]), self.eps, input);
-        let attended = self.attention(graph, &named(self.names.attention.module), normed);
-        let value = graph.push(&named("sum"), Add, &[attended, input]);
+        let (mixed, attended) = self.attention(graph, &named(self.names.attention.module), normed);
+        let scaled = self.scaled(graph, name, 0, attended);
+        let value = graph.push(&named("sum"), Add, &[scaled, input]);
         let normed = layer_norm(graph, &named(norms[1]), self.eps, value);
         let layer = |index: usize| named(&format!("{mlp}.{}", layers[index]));
         let inner = linear(graph, &layer(0), self.hidden, normed);
@@ -81,25 +96,42 @@ impl Block<'_> {
         graph.name(&named(mlp), outer);
         for (other, part) in same {
             let id = match part {
+                Part::Mixed => mixed,
                 Part::Attention => attended,
                 Part::Middle => active,
                 Part::Mlp => outer,
             };
             graph.name(&named(other), id);
         }
-        graph.module(name, Add, &[outer, value])
+        let scaled = self.scaled(graph, name, 1, outer);
+        graph.module(name, Add, &[scaled, value])
     }
 
-    /// Attention of all positions to all, as the module `name`.
-    fn attention(&self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
-        let AttentionNames { joint, out: (out, is_module), .. } = self.names.attention;
+    /// What is added to the block's input, by its scale if it has one.
+    fn scaled(&self, graph: &mut GraphBuilder, name: &str, which: usize, value: NodeId) -> NodeId {
+        let Some((names, tensor)) = self.names.scales else { return value };
+        let scale = LayerScale { channels: graph.channels(value), tensor, has_places: false };
+        graph.module(&format!("{name}.{}", names[which]), scale, &[value])
+    }
+
+    /// Attention of all positions to all, as the module `name`: before and behind its last layer.
+    fn attention(&self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> (NodeId, NodeId) {
+        let AttentionNames { inputs, out: (out, is_module), .. } = self.names.attention;
         let channels = graph.channels(input);
-        let qkv = Linear { in_features: channels, out_features: 3 * channels };
-        let joined = format!("{name}.{joint}");
-        let qkv = graph.push(&joined, qkv, &[input]);
-        if !joint.ends_with('_') {
-            graph.name(&joined, qkv);
-        }
+        let qkv = match inputs {
+            AttentionInputs::Joint(joint) => {
+                let joined = format!("{name}.{joint}");
+                let qkv = graph.push(&joined, Linear::new(channels, 3 * channels), &[input]);
+                if !joint.ends_with('_') {
+                    graph.name(&joined, qkv);
+                }
+                qkv
+            }
+            AttentionInputs::Separate(layers) => {
+                let parts = layers.map(|layer| linear(graph, &format!("{name}.{layer}"), channels, input));
+                graph.push(&format!("{name}.qkv"), Concatenation { inputs: parts.len() }, &parts)
+            }
+        };
         let factor = (channels as f32 / self.heads as f32).sqrt().recip();
         let attention = Attention {
             channels,
@@ -109,13 +141,12 @@ impl Block<'_> {
             places: Places::Nothing,
         };
         let mixed = graph.push(name, attention, &[qkv]);
-        let projected = Linear { in_features: channels, out_features: channels };
         let out = format!("{name}.{out}");
-        let value = graph.push(&out, projected, &[mixed]);
+        let value = graph.push(&out, Linear::new(channels, channels), &[mixed]);
         if is_module {
             graph.name(&out, value);
         }
         graph.name(name, value);
-        value
+        (mixed, value)
     }
 }

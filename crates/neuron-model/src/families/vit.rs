@@ -1,80 +1,83 @@
 //! Vision transformers: Dosovitskiy et al., "An Image is Worth 16x16 Words" (ICLR 2021). Names of modules and tensors are
 //! torchvision's.
 
-use neuron_geometry::Window;
 use neuron_kernels::Activation;
 
-use super::blocks::biased;
 use super::classifier::classifier;
-use super::transformer::{AttentionNames, Block, Names, Part, layer_norm};
-use super::{Description, Family, Layers, Member};
+use super::tower::{Learned, Sizes, Style, TowerNames, quarters};
+use super::transformer::{AttentionInputs, AttentionNames, Names, Part, layer_norm};
+use super::{Description, Family, Member};
 use crate::graph::{Graph, GraphBuilder};
-use crate::ops::{PositionTable, TokenInsertion, TokenSelection};
+use crate::ops::{Enlargement, TokenSelection};
 use crate::weights::Weights;
 
-/// Sizes of a transformer.
+/// A transformer of torchvision's.
 #[derive(Clone, Copy, Debug)]
-struct Vit {
-    /// Side of a patch, in pixels.
-    patch: usize,
-    depth: usize,
-    heads: usize,
-    width: usize,
-    hidden: usize,
-    /// Side of the image of its usual weights, in pixels.
-    image: usize,
-}
-
-/// What layer norms add to the variance.
-const EPS: f64 = 1e-6;
+struct Vit(Sizes);
 
 /// torchvision's.
-const NAMES: Names = Names {
-    norms: ["ln_1", "ln_2"],
-    attention: AttentionNames { module: "self_attention", joint: "in_proj_", out: ("out_proj", false) },
-    mlp: "mlp",
-    layers: ["0", "1", "3"],
-    same: &[("dropout", Part::Attention), ("mlp.2", Part::Middle), ("mlp.4", Part::Mlp)],
+const STYLE: Style = Style {
+    names: &TowerNames {
+        patches: ("conv_proj", true),
+        patches_too: &[],
+        class: Learned::of("", "class_token"),
+        table: Learned::of("encoder", "pos_embedding"),
+        registers: Learned::of("", ""),
+        embedded: &["encoder.dropout"],
+        first_norm: None,
+        block: "encoder.layers.encoder_layer_",
+        parts: Names {
+            norms: ["ln_1", "ln_2"],
+            attention: AttentionNames {
+                module: "self_attention",
+                inputs: AttentionInputs::Joint("in_proj_"),
+                out: ("out_proj", false),
+            },
+            mlp: "mlp",
+            layers: ["0", "1", "3"],
+            scales: None,
+            same: &[("dropout", Part::Attention), ("mlp.2", Part::Middle), ("mlp.4", Part::Mlp)],
+        },
+        encoded: &["encoder.layers"],
+        usual: None,
+    },
+    activation: Activation::Gelu,
+    eps: 1e-6,
+    enlargement: Enlargement::Never,
+    registers: 0,
 };
 
-/// Every quarter of the blocks.
-macro_rules! quarters {
-    ($($block:literal)+) => {
-        &[("conv_proj", 0.1), $((concat!("encoder.layers.encoder_layer_", $block), 1.0)),+]
-    };
+const fn of_12_blocks(name: &'static str, description: &'static Vit) -> Member {
+    Member { name, description, layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 2 5 8 11) }
 }
 
-const fn base(name: &'static str, description: &'static Vit) -> Member {
-    let layers = Layers::new(quarters!(2 5 8 11), "encoder.layers.encoder_layer_11");
-    Member { name, description, layers }
+const fn of_24_blocks(name: &'static str, description: &'static Vit) -> Member {
+    Member { name, description, layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 5 11 17 23) }
 }
 
-const fn large(name: &'static str, description: &'static Vit) -> Member {
-    let layers = Layers::new(quarters!(5 11 17 23), "encoder.layers.encoder_layer_23");
-    Member { name, description, layers }
-}
-
-const fn huge(name: &'static str, description: &'static Vit) -> Member {
-    let layers = Layers::new(quarters!(7 15 23 31), "encoder.layers.encoder_layer_31");
-    Member { name, description, layers }
+const fn of_32_blocks(name: &'static str, description: &'static Vit) -> Member {
+    Member { name, description, layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 7 15 23 31) }
 }
 
 /// A small one for tests and experiments. Nobody published weights of it.
 const DEMO: Member = Member {
     name: "vit_demo",
-    description: &Vit { patch: 8, depth: 2, heads: 2, width: 64, hidden: 128, image: 64 },
-    layers: Layers::new(quarters!(0 1), "encoder.layers.encoder_layer_1"),
+    description: &Vit(Sizes { heads: 2, hidden: 128, ..Sizes::usual([8, 64], 2, 64) }),
+    layers: quarters!("conv_proj", "encoder.layers.encoder_layer_", 0 1),
 };
 
-const B_16: Vit = Vit { patch: 16, depth: 12, heads: 12, width: 768, hidden: 3072, image: 224 };
-const L_16: Vit = Vit { patch: 16, depth: 24, heads: 16, width: 1024, hidden: 4096, image: 224 };
+const B_16: Vit = Vit(Sizes::usual([16, 224], 12, 768));
+const B_32: Vit = Vit(Sizes::usual([32, 224], 12, 768));
+const L_16: Vit = Vit(Sizes::usual([16, 224], 24, 1024));
+const L_32: Vit = Vit(Sizes::usual([32, 224], 24, 1024));
+const H_14: Vit = Vit(Sizes { heads: 16, ..Sizes::usual([14, 518], 32, 1280) });
 
 const MEMBERS: &[Member] = &[
-    base("vit_b_16", &B_16),
-    base("vit_b_32", &Vit { patch: 32, ..B_16 }),
-    large("vit_l_16", &L_16),
-    large("vit_l_32", &Vit { patch: 32, ..L_16 }),
-    huge("vit_h_14", &Vit { patch: 14, depth: 32, heads: 16, width: 1280, hidden: 5120, image: 518 }),
+    of_12_blocks("vit_b_16", &B_16),
+    of_12_blocks("vit_b_32", &B_32),
+    of_24_blocks("vit_l_16", &L_16),
+    of_24_blocks("vit_l_32", &L_32),
+    of_32_blocks("vit_h_14", &H_14),
     DEMO,
 ];
 
@@ -94,46 +97,11 @@ impl Family for Vits {
     }
 }
 
-impl Vit {
-    /// Side of the grid, by the table of positions where there is one.
-    fn grid(&self, weights: &Weights) -> usize {
-        let table = weights.tensor(&format!("encoder.{TABLE}")).map(|tensor| tensor.shape.as_slice());
-        let by_table = match table {
-            Some([1, positions, _]) if *positions > 1 => Some((positions - 1).isqrt()),
-            _ => None,
-        };
-        by_table.unwrap_or(self.image / self.patch)
-    }
-}
-
-/// The last part of the name of the table of positions.
-const TABLE: &str = "pos_embedding";
-
 impl Description for Vit {
     fn graph(&self, weights: &Weights) -> Graph {
-        let Self { patch, width, .. } = *self;
         let (mut graph, image) = GraphBuilder::new(3);
-        let window = Window::square(patch, patch, 0);
-        let patches = biased(&mut graph, "conv_proj", width, window, image);
-        let class =
-            TokenInsertion { channels: width, count: 1, at: 0, tensor: "class_token", has_batch: true };
-        let tokens = graph.push("", class, &[patches]);
-        let grid = [self.grid(weights); 2];
-        let table = PositionTable { channels: width, extra: 1, grid, tensor: TABLE, has_batch: true };
-        let mut value = graph.push("encoder", table, &[tokens]);
-        graph.name("encoder.dropout", value);
-        let block = Block {
-            names: &NAMES,
-            heads: self.heads,
-            hidden: self.hidden,
-            activation: Activation::Gelu,
-            eps: EPS,
-        };
-        for index in 0..self.depth {
-            value = block.add(&mut graph, &format!("encoder.layers.encoder_layer_{index}"), value);
-        }
-        graph.name("encoder.layers", value);
-        let normed = layer_norm(&mut graph, "encoder.ln", EPS, value);
+        let value = STYLE.add(&mut graph, &self.0, image, weights);
+        let normed = layer_norm(&mut graph, "encoder.ln", STYLE.eps, value);
         graph.name("encoder", normed);
         let class = graph.push("class token", TokenSelection { position: 0 }, &[normed]);
         if let Some(classes) = classifier(&mut graph, "heads.head", class, weights) {

@@ -35,6 +35,7 @@ impl GraphBuilder {
             non_negative: Vec::new(),
             gated: Vec::new(),
             absent: Vec::new(),
+            also: Vec::new(),
         };
         let mut builder = Self { graph, probes: Vec::new(), error: None };
         let input = builder.push("input", Input { channels }, &[]);
@@ -106,6 +107,11 @@ impl GraphBuilder {
     /// Gives a value one more module name (a container returns what its last child returns).
     pub fn name(&mut self, name: &str, id: NodeId) {
         self.graph.modules.push((name.to_owned(), id));
+    }
+
+    /// Gives a value a name by which it is found, but not listed: that of another author for the same module.
+    pub fn also(&mut self, name: &str, id: NodeId) {
+        self.graph.also.push((name.to_owned(), id));
     }
 
     /// Channels of a value.

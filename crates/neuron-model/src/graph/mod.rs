@@ -10,7 +10,7 @@ pub use tap::{CellInfo, Tap, TapInfo};
 use neuron_geometry::ReceptiveField;
 
 use crate::error::{ModelError, ShapeError};
-use crate::ops::Operation;
+use crate::ops::{Linear, Operation, Stored};
 use crate::prepared::{Fold, Owner, tensor_name};
 use crate::value::{NodeId, Positions, Shape};
 
@@ -42,6 +42,8 @@ pub struct Graph {
     /// Whether factors of whole channels lie below a node.
     gated: Vec<bool>,
     absent: Vec<Absent>,
+    /// Names that are not listed.
+    also: Vec<(String, NodeId)>,
 }
 
 /// A module that the network would have, but whose tensors the weights do not hold.
@@ -238,7 +240,12 @@ impl Graph {
 
     /// A node as the owner of its weights.
     pub(crate) fn owner(&self, node: NodeId) -> Owner<'_> {
-        Owner { node, name: &self.node(node).name }
+        let node_of_graph = self.node(node);
+        let transposed = match node_of_graph.operation {
+            Operation::Linear(Linear { stored: Stored::Transposed(suffix), .. }) => Some(suffix),
+            _ => None,
+        };
+        Owner { node, name: &node_of_graph.name, transposed }
     }
 
     /// A batch norm that is folded into the operation below it; `None` for any other node.

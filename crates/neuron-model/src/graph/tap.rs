@@ -80,7 +80,8 @@ impl Graph {
         self.modules.iter().map(|(name, node)| Tap { name: name.clone(), node: *node })
     }
 
-    /// The tap of that name (`layer4.2`), or with underscores for dots (`layer4_2`) where only one tap can be meant.
+    /// The tap of that name (`layer4.2`), or with underscores for dots (`layer4_2`) where only one tap can be meant. Where
+    /// several authors have the network, blocks are also found by the names of its usual spelling.
     ///
     /// # Errors
     /// [`ModelError::UnknownTap`] with the nearest names, [`ModelError::AmbiguousTap`] with those that may be meant;
@@ -95,6 +96,10 @@ impl Graph {
             Some(exact) => vec![exact],
             None => names().filter(|known| loosely(known) == loosely(wanted)).collect(),
         };
+        let mut also = self.also.iter().filter(|(known, _)| loosely(known) == loosely(wanted));
+        if let (true, Some((name, node))) = (loose.is_empty(), also.next()) {
+            return Ok(Tap { name: name.clone(), node: *node });
+        }
         match loose[..] {
             [found] => self.tap_or_absent(found),
             [] => Err(ModelError::UnknownTap { tap: name.to_owned(), nearest: self.nearest_names(wanted) }),
@@ -118,7 +123,7 @@ impl Graph {
     pub(crate) fn check_taps<'t>(&self, taps: impl IntoIterator<Item = &'t Tap>) -> Result<(), ModelError> {
         let is_own = |tap: &Tap| {
             let own = |(name, node): &(String, NodeId)| *node == tap.node && *name == tap.name;
-            self.modules.iter().any(own) || *tap == self.image_tap()
+            self.modules.iter().chain(&self.also).any(own) || *tap == self.image_tap()
         };
         match taps.into_iter().find(|tap| !is_own(tap)) {
             None => Ok(()),
@@ -208,7 +213,7 @@ mod tests {
         for name in names {
             value = graph.module(name, Relu, &[value]);
         }
-        let head = Linear { in_features: 3, out_features: 2 };
+        let head = Linear::new(3, 2);
         graph.leave_out(absent, head, vec![format!("{absent}.weight")]);
         graph.finish().unwrap()
     }

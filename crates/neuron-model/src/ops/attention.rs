@@ -44,6 +44,8 @@ pub enum Reach {
         side: usize,
         /// How far windows are moved.
         shift: usize,
+        /// Whether they may reach beyond the grid, where queries, keys and values are `qkv.bias`.
+        padded: bool,
     },
     /// Those that lie equally far apart ([`Neighbourhoods::spread`]).
     Spread {
@@ -90,10 +92,15 @@ impl Attention {
         }
     }
 
+    /// Whether it reads what layers make of nothing.
+    fn has_outside(&self) -> bool {
+        matches!(self.reach, Reach::Windows { padded: true, .. }) || self.similarity == Similarity::Cosine
+    }
+
     fn neighbourhoods(&self, [height, width]: [usize; 2]) -> Neighbourhoods {
         match self.reach {
             Reach::All => Neighbourhoods::all(height * width),
-            Reach::Windows { side, shift } => Neighbourhoods::windows([height, width], side, shift),
+            Reach::Windows { side, shift, .. } => Neighbourhoods::windows([height, width], side, shift),
             Reach::Spread { side } => Neighbourhoods::spread([height, width], side),
         }
     }
@@ -107,7 +114,7 @@ impl Attention {
     ) -> R {
         let Weighted { prepared, owner, .. } = weights;
         let neighbourhoods = self.neighbourhoods(map.size());
-        let outside = matches!(self.reach, Reach::Windows { .. }).then(|| prepared.tensor(owner, OUTSIDE));
+        let outside = self.has_outside().then(|| prepared.tensor(owner, OUTSIDE));
         let by_place = (self.places != Places::Nothing)
             .then(|| prepared.derived(owner, "bias of places", || self.bias(weights)));
         let factors = (self.similarity == Similarity::Cosine).then(|| {
@@ -192,7 +199,7 @@ impl Op for Attention {
         if self.reach != Reach::All && input.extra > 0 {
             return Err(ShapeError::Extra { extra: input.extra });
         }
-        if let Reach::Spread { side } = self.reach
+        if let Reach::Spread { side } | Reach::Windows { side, padded: false, .. } = self.reach
             && !(input.height.is_multiple_of(side) && input.width.is_multiple_of(side))
         {
             return Err(ShapeError::Windows { side, height: input.height, width: input.width });
@@ -255,14 +262,14 @@ impl HostOp for Attention {
         let map = call.input(0);
         let mut output = pool.take(map.data.len());
         self.with(call.weights, map, |by| match *call.rule {
+            // In proportion to magnitudes, as at a sum: values below 0 make up many means alone, and nothing is lost there.
             Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } => {
-                // Weights are positive: of signed values, those above 0 speak for the mean.
                 let share = |z: f32, signal: f32| signal / (z + eps);
-                relevance(map, by, &signal, (f32::max, share), pool, &mut output);
+                relevance(map, by, &signal, (f32::abs, share), pool, &mut output);
             }
             Rule::Epsilon { eps } => {
                 let share = |z: f32, signal: f32| signal / stabilised(z, eps);
-                relevance(map, by, &signal, (|value, _| value, share), pool, &mut output);
+                relevance(map, by, &signal, (|value| value, share), pool, &mut output);
             }
             _ => attention_gradient(map, by, &signal, &mut output),
         });
@@ -271,24 +278,23 @@ impl HostOp for Attention {
     }
 }
 
-/// `v * weights^T (signal / (weights v))` at the values, of which `part` says what counts (it is given 0 beside each), and 0
-/// at queries and keys.
+/// `v * weights^T (signal / (weights v))` at the values, of which `part` says what counts, and 0 at queries and keys.
 fn relevance(
     map: View<'_>,
     by: &kernels::Attention<'_>,
     signal: &[f32],
-    (part, share): (impl Fn(f32, f32) -> f32, impl Fn(f32, f32) -> f32 + Sync),
+    (part, share): (impl Fn(f32) -> f32, impl Fn(f32, f32) -> f32 + Sync),
     pool: &mut Pool,
     output: &mut [f32],
 ) {
     let channels = map.channels / 3;
     let mut counted = map.data.to_vec();
     for position in counted.chunks_exact_mut(map.channels) {
-        position[2 * channels..].iter_mut().for_each(|value| *value = part(*value, 0.0));
+        position[2 * channels..].iter_mut().for_each(|value| *value = part(*value));
     }
     let mut outside = by.outside.map(<[f32]>::to_vec);
     for value in outside.iter_mut().flat_map(|outside| &mut outside[2 * channels..]) {
-        *value = part(*value, 0.0);
+        *value = part(*value);
     }
     let counted = View { data: &counted, ..map };
     let by = kernels::Attention { outside: outside.as_deref(), ..*by };

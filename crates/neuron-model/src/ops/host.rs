@@ -9,6 +9,7 @@ use neuron_kernels::{
 use super::op::Op;
 use crate::prepared::{Fold, Owner, PreparedWeights};
 use crate::rule::Rule;
+use crate::value::Shape;
 
 /// An operation on the CPU. An operation without a backward pass knows no rule ([`Op::knows`]).
 pub(crate) trait HostOp: Op {
@@ -46,6 +47,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) activation: Option<Activation>,
     /// How sums may be arranged.
     pub(crate) algorithm: Algorithm,
+    /// The shape of an item of the output.
+    pub(crate) shape: Shape,
 }
 
 /// What a forward call on maps of bf16 numbers reads.
@@ -56,8 +59,8 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) addend: Option<&'a [u16]>,
     /// The function that follows in the same step.
     pub(crate) activation: Option<Activation>,
-    /// Channels of the output.
-    pub(crate) channels: usize,
+    /// The shape of an item of the output.
+    pub(crate) shape: Shape,
 }
 
 /// A value that is read.
@@ -82,6 +85,7 @@ impl Bf16Forward<'_> {
             addend: None,
             activation: self.activation,
             algorithm: Algorithm::Auto,
+            shape: self.shape,
         };
         let terms = self.inputs[0].rounded.terms;
         let mut own = Vec::new();
@@ -94,7 +98,7 @@ impl Bf16Forward<'_> {
         };
         forward(&call, values);
         if let Some(rounded) = output.rounded {
-            round_into(values, self.channels, terms, rounded);
+            round_into(values, self.shape.channels, terms, rounded);
         }
     }
 }

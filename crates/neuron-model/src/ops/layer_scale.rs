@@ -7,16 +7,15 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Every channel times a weight of its own (Touvron et al., "Going deeper with Image Transformers", ICCV 2021).
-///
-/// Tensors: `layer_scale` `[channels, 1, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerScale {
     /// Channels of input and output.
     pub channels: usize,
+    /// The last part of the tensor's name.
+    pub tensor: &'static str,
+    /// Whether the tensor is `[channels, 1, 1]`, as a map's, else `[channels]`.
+    pub has_places: bool,
 }
-
-/// The last part of the tensor's name.
-const SCALE: &str = "layer_scale";
 
 impl Op for LayerScale {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
@@ -25,7 +24,8 @@ impl Op for LayerScale {
     }
 
     fn tensors(&self) -> Vec<TensorSpec> {
-        vec![TensorSpec { suffix: SCALE, shape: vec![self.channels, 1, 1] }]
+        let shape = if self.has_places { vec![self.channels, 1, 1] } else { vec![self.channels] };
+        vec![TensorSpec { suffix: self.tensor, shape }]
     }
 
     fn is_non_negative(&self, _: &[bool]) -> bool {
@@ -44,7 +44,7 @@ impl Op for LayerScale {
 
 impl HostOp for LayerScale {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        let scale = call.weights.prepared.tensor(call.weights.owner, SCALE);
+        let scale = call.weights.prepared.tensor(call.weights.owner, self.tensor);
         scale_shift(call.input.data, scale, &vec![0.0; scale.len()], None, output);
     }
 
@@ -52,7 +52,7 @@ impl HostOp for LayerScale {
         match call.rule {
             Rule::Identity => {}
             _ => {
-                let scale = call.weights.prepared.tensor(call.weights.owner, SCALE);
+                let scale = call.weights.prepared.tensor(call.weights.owner, self.tensor);
                 scale_by_channel(pool.own(&mut signal), scale);
             }
         }

@@ -9,18 +9,34 @@ use crate::prepared::{Choice, Part};
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
-/// A fully connected layer with bias, at every position by itself.
-///
-/// Tensors: `weight` `[out_features, in_features]`, `bias` `[out_features]`.
+/// A fully connected layer, at every position by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
     /// Channels of the input.
     pub in_features: usize,
     /// Channels of the output.
     pub out_features: usize,
+    /// Its tensors.
+    pub stored: Stored,
+}
+
+/// How weights hold a fully connected layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// As `weight` `[out_features, in_features]` and `bias` `[out_features]`.
+    WithBias,
+    /// As `weight` `[out_features, in_features]` alone.
+    WithoutBias,
+    /// As a matrix `[in_features, out_features]` whose name ends so, without bias.
+    Transposed(&'static str),
 }
 
 impl Linear {
+    /// One with a bias.
+    pub fn new(in_features: usize, out_features: usize) -> Self {
+        Self { in_features, out_features, stored: Stored::WithBias }
+    }
+
     /// The convolution that it is.
     fn geometry(&self) -> ConvGeometry {
         let (in_channels, out_channels) = (self.in_features, self.out_features);
@@ -42,10 +58,14 @@ impl Op for Linear {
     }
 
     fn tensors(&self) -> Vec<TensorSpec> {
-        vec![
-            TensorSpec { suffix: "weight", shape: vec![self.out_features, self.in_features] },
-            TensorSpec { suffix: "bias", shape: vec![self.out_features] },
-        ]
+        let weight = TensorSpec { suffix: "weight", shape: vec![self.out_features, self.in_features] };
+        match self.stored {
+            Stored::WithBias => vec![weight, TensorSpec { suffix: "bias", shape: vec![self.out_features] }],
+            Stored::WithoutBias => vec![weight],
+            Stored::Transposed(suffix) => {
+                vec![TensorSpec { suffix, shape: vec![self.in_features, self.out_features] }]
+            }
+        }
     }
 
     fn is_non_negative(&self, _: &[bool]) -> bool {

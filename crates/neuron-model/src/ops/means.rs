@@ -53,17 +53,17 @@ fn pass_back(mean: &impl Mean, call: &Backward<'_>, signal: Signal, pool: &mut P
             shared(quotient, &mut output);
             update(&mut output, input.data, |value, input| value * input);
         }
-        // Equal weights are positive: of signed inputs, those above 0 speak for the mean.
+        // In proportion to magnitudes, as at a sum: inputs below 0 make up many means alone, and nothing is lost there.
         Rule::ZPlusSigned { eps } => {
             let input = call.input(0);
-            let mut positive = pool.take(size.len());
-            update(&mut positive, input.data, |_, value| value.max(0.0));
+            let mut sizes = pool.take(size.len());
+            update(&mut sizes, input.data, |_, value| value.abs());
             let quotient = pool.scratch(signal.len());
-            mean.average(View { data: &positive, ..input }, quotient);
+            mean.average(View { data: &sizes, ..input }, quotient);
             update(quotient, &signal, |z, signal| signal / (z + eps));
             shared(quotient, &mut output);
-            update(&mut output, &positive, |value, input| value * input);
-            pool.give(positive);
+            update(&mut output, &sizes, |value, input| value * input);
+            pool.give(sizes);
         }
         _ => shared(&signal, &mut output),
     }

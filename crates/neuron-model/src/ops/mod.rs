@@ -39,7 +39,9 @@ pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, S
 
 pub use crate::error::ShapeError;
 pub use attention::{Places, Reach, Similarity};
+pub use linear::Stored;
 pub use op::{Op, Saves, TensorSpec};
+pub use position_table::Enlargement;
 
 use crate::rule::Rule;
 use crate::value::Shape;

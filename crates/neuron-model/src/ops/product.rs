@@ -61,7 +61,7 @@ impl<'a> Sliding<'a> {
                 });
                 activate(function, &sums, values);
                 if let Some(rounded) = output.rounded {
-                    round_into(values, call.channels, terms, rounded);
+                    round_into(values, call.shape.channels, terms, rounded);
                 }
             }
         }

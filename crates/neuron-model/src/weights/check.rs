@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use super::tensors::Weights;
 use crate::error::{ModelError, WeightsProblem, WeightsProblems};
 
-/// What is counted beside a module's parameters: the batches that torch trained a batch norm on, and the operations
-/// and parameters that thop found. Inference never looks, and many exports drop them.
-const COUNTERS: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
+/// What lies beside a module's parameters: the batches that torch trained a batch norm on, the operations and parameters
+/// that thop found, and what Swin transformers know of the places in a window. Inference never looks, and many exports
+/// drop them.
+const COUNTERS: [&str; 5] =
+    ["num_batches_tracked", "total_ops", "total_params", "relative_position_index", "relative_coords_table"];
 
 /// Checks that the weights hold the expected tensors, each in its shape, and nothing else.
 ///
@@ -21,8 +23,7 @@ pub fn check(weights: &Weights, expected: &[(String, Vec<usize>)]) -> Result<(),
     wrong_unless_empty(problems)
 }
 
-/// As [`check`](check()), for a network with these modules: the names of tensors that belong to none of them are handed
-/// back, as those of a loss, a metric or another head do.
+/// As [`check`](check()), for a network with modules: the names of tensors that are not inside of them are handed back, as those of a loss, a metric or another head do.
 ///
 /// A tensor of a module that the network has (`layer1.0.se.fc1.weight`, `relu.weight`) would change what it computes:
 /// the weights are another network's.
@@ -32,11 +33,11 @@ pub fn check(weights: &Weights, expected: &[(String, Vec<usize>)]) -> Result<(),
 pub(crate) fn check_modules(
     weights: &Weights,
     expected: &[(String, Vec<usize>)],
-    modules: &BTreeSet<String>,
+    is_inside: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, ModelError> {
     let (inside, beside): (Vec<_>, Vec<_>) =
         unexpected(weights, expected).partition(|problem| match problem {
-            WeightsProblem::Unexpected { tensor, .. } => modules.contains(outermost(tensor)),
+            WeightsProblem::Unexpected { tensor, .. } => is_inside(tensor),
             _ => true,
         });
     let list = problems(weights, expected).chain(inside).collect();

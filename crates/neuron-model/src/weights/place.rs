@@ -36,8 +36,8 @@ impl fmt::Debug for Expected {
 pub(crate) struct Choice<'c> {
     /// A part of the place's name, whole words between dots; `[1]` is a word, too.
     pub(crate) key: Option<&'c str>,
-    /// The network that is to be filled, where that is known.
-    pub(crate) wanted: Option<&'c Expected>,
+    /// The network that is to be filled, where that is known, in every spelling of its tensors' names.
+    pub(crate) wanted: &'c [Expected],
     /// Every network that is known.
     pub(crate) known: &'c [Expected],
 }
@@ -104,7 +104,7 @@ pub(super) fn choose<'a, 'c>(
 
 /// Where the wanted network fits, else where any known one does; the best first.
 fn fitting<'a, 'c>(source: &dyn Source<'a>, choice: &Choice<'c>) -> Vec<Place<'c>> {
-    let wanted = choice.wanted.map(|expected| of_network(source, expected)).unwrap_or_default();
+    let wanted: Vec<_> = choice.wanted.iter().flat_map(|expected| of_network(source, expected)).collect();
     if !wanted.is_empty() {
         return ranked(source, wanted);
     }
@@ -294,7 +294,7 @@ mod tests {
 
     fn chosen(source: &Fake, key: Option<&str>) -> Result<(String, Origin), ModelError> {
         let known = expected();
-        let choice = Choice { key, wanted: None, known: &known };
+        let choice = Choice { key, wanted: &[], known: &known };
         choose(source, &choice, "w".as_ref()).map(|(_, origin)| (origin.place(), origin))
     }
 

@@ -79,6 +79,16 @@ impl Weights {
         Self::of(Inner { tensors, left_out, metadata, origin, sha256: None, path })
     }
 
+    /// The same weights of the same file, with metadata that something beside the file says; what the file says itself stays.
+    pub fn told_beside(&self, more: BTreeMap<String, String>) -> Self {
+        let metadata = more.into_iter().chain(self.inner.metadata.clone()).collect();
+        let sha256 = self.inner.sha256.clone();
+        let Inner { tensors, left_out, origin, path, .. } = &*self.inner;
+        let (tensors, left_out) = (tensors.clone(), left_out.clone());
+        let (origin, path) = (origin.clone(), path.clone());
+        Self::of(Inner { tensors, left_out, metadata, origin, sha256, path })
+    }
+
     /// The tensor of that name.
     pub fn tensor(&self, name: &str) -> Option<&WeightTensor> {
         self.inner.tensors.get(name)

@@ -1,7 +1,7 @@
 //! The reference data on a network with weights and images by the rule.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use neuron_model::{Architecture, Network, Weights};
 use safetensors::SafeTensors;
@@ -53,8 +53,12 @@ pub(crate) struct Golden {
 impl Golden {
     /// The file of that name.
     pub(crate) fn open(name: &str) -> Self {
-        let path = folder().join(format!("{name}.safetensors"));
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::read(&folder().join(format!("{name}.safetensors")))
+    }
+
+    /// A file.
+    pub(crate) fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a safetensors file");
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         let tensors = file.tensors().into_iter().map(|(name, tensor)| {

@@ -27,6 +27,7 @@ pub(super) fn offer<'e>(set: &Set, environment: &'e Environment) -> Offer<'e> {
     Offer {
         connection,
         url: url(set, environment),
+        otherwise: None,
         proof: Proof::Begins(set.hash().to_owned()),
         metadata: set.metadata(),
         origin: set.url.to_owned(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use neuron_model::{Architecture, Weights};
 use serde_json::Value;
 
 use crate::{input, preprocessing};
@@ -33,6 +34,17 @@ pub(crate) fn beside(weights: &Path) -> BTreeMap<String, String> {
 /// What a configuration says, as metadata.
 pub(crate) fn told(configuration: &Value) -> BTreeMap<String, String> {
     activation(configuration).map(metadata).unwrap_or_default()
+}
+
+/// One line where nothing says which function a CLIP computes.
+pub(crate) fn assumed(architecture: &Architecture, weights: &Weights) -> Option<String> {
+    let is_open = architecture.name().starts_with("clip_") && !weights.metadata().contains_key(KEY);
+    is_open.then(|| {
+        format!(
+            "{KEY} not known, so {QUICK} is assumed, as in OpenAI's weights (to set {EXACT}, as in OpenCLIP's own: `neuron \
+             weights convert` with --metadata {KEY}={EXACT})"
+        )
+    })
 }
 
 fn metadata(function: &str) -> BTreeMap<String, String> {

@@ -33,7 +33,13 @@ impl Global {
             self.say(u8::from(usual), || format!("{}: {}", path.display(), taken(weights.origin())));
         }
         let told = clip_config::beside(path);
-        Ok(if told.is_empty() { weights } else { weights.told_beside(told) })
+        let weights = if told.is_empty() { weights } else { weights.told_beside(told) };
+        if let Some(assumed) =
+            architecture.and_then(|architecture| clip_config::assumed(architecture, &weights))
+        {
+            self.say(0, || format!("{}: {assumed}", path.display()));
+        }
+        Ok(weights)
     }
 
     /// Checks that these are weights of the network; says what of them it does not use.

@@ -36,8 +36,11 @@ impl Architecture {
         Err(ModelError::WrongWeights { problems: wrong })
     }
 
-    /// As [`Architecture::fit`], without a look at other networks.
-    fn fit_only(&self, weights: &Weights) -> Result<Fit, ModelError> {
+    /// As [`Architecture::fit`], without a look at other networks, which takes a moment where weights do not fit.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongWeights`] with everything that is missing, extra or misshapen.
+    pub fn fit_only(&self, weights: &Weights) -> Result<Fit, ModelError> {
         let graph = self.graph(weights);
         let mut expected = graph.expected_tensors();
         let mut modules: BTreeSet<String> =

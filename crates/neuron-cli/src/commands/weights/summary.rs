@@ -71,7 +71,8 @@ impl Summary {
         };
         let (mut fits, mut absent) = (Vec::new(), Vec::new());
         for name in Architecture::names() {
-            if let Ok(fit) = Architecture::from_name(name).and_then(|architecture| architecture.fit(weights))
+            if let Ok(fit) =
+                Architecture::from_name(name).and_then(|architecture| architecture.fit_only(weights))
             {
                 fits.push(name);
                 absent = fit.graph.absent().iter().map(|absent| absent.name.clone()).collect();

@@ -51,7 +51,8 @@ mod tests {
     use super::*;
     use Activation::*;
 
-    const ALL: [Activation; 9] = [Relu, Relu6, Sigmoid, HardSigmoid, Silu, HardSwish, Gelu, QuickGelu, Tanh];
+    const ALL: [Activation; 10] =
+        [Relu, Relu6, Sigmoid, HardSigmoid, Silu, HardSwish, Gelu, QuickGelu, GeluTanh, Tanh];
 
     /// Phi(-x) for x >= 0, by its continued fraction or its series (Abramowitz and Stegun, 26.2.10 and 26.2.14).
     fn beyond(x: f64) -> f64 {
@@ -66,6 +67,14 @@ mod tests {
             term *= x * x / f64::from(2 * k + 1);
         }
         0.5 - density * sum
+    }
+
+    /// `sqrt(8 / pi)`
+    const LINEAR: f64 = 1.595_769_121_605_730_7;
+
+    /// What the sigmoid in [`GeluTanh`] is of.
+    fn steepness(x: f64) -> f64 {
+        LINEAR * (x + 0.044715 * x.powi(3))
     }
 
     /// The value and the derivative.
@@ -87,6 +96,12 @@ mod tests {
                 let steep = f64::from(1.702f32) * x;
                 let (sigmoid, mirrored) = (1.0 / (1.0 + (-steep).exp()), 1.0 / (1.0 + steep.exp()));
                 [x * sigmoid, sigmoid * (1.0 + steep * mirrored)]
+            }
+            GeluTanh => {
+                let (steep, slope) = (steepness(x), LINEAR * (1.0 + 3.0 * 0.044715 * x * x));
+                let (sigmoid, mirrored) = (1.0 / (1.0 + (-steep).exp()), 1.0 / (1.0 + steep.exp()));
+                let along = if mirrored > 0.0 { x * slope * mirrored } else { 0.0 };
+                [x * sigmoid, sigmoid * (1.0 + along)]
             }
             Tanh => [x.tanh(), 1.0 / x.cosh().powi(2)],
             Gelu => [x * phi, phi + x * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()],
@@ -127,15 +142,19 @@ mod tests {
                     // Nor is a sum near its zero: x + 3, and the derivatives of the smooth ones.
                     let hard = matches!(activation, HardSwish | HardSigmoid) && (-3.5..-2.5).contains(x);
                     let size = value.abs().max(if hard { 1.0 } else { small });
-                    // What rounding takes from 1.702 x is a relative error of its exponential, here as in PyTorch.
-                    let steep =
-                        if activation == QuickGelu { 1.702 * f64::from(x.abs().min(90.0)) } else { 0.0 };
+                    // What rounding takes from 1.702 x is a relative error of its exponential, here as in PyTorch; from the
+                    // polynomial of the other approximation it takes thrice.
+                    let steep = match activation {
+                        QuickGelu => 1.702 * f64::from(x.abs().min(90.0)),
+                        GeluTanh => 3.0 * steepness(f64::from(x.abs())).min(90.0),
+                        _ => 0.0,
+                    };
                     assert!(
                         error(*output, value, size) < 6.0 + steep,
                         "{isa:?}, {activation:?}({x}) = {output}, not {value}"
                     );
-                    let bent =
-                        matches!(activation, HardSwish | Silu | Gelu | QuickGelu) && (-3.0..0.0).contains(x);
+                    let bends = matches!(activation, HardSwish | Silu | Gelu | QuickGelu | GeluTanh);
+                    let bent = bends && (-3.0..0.0).contains(x);
                     let size = derivative.abs().max(if bent { 1.0 } else { small });
                     assert!(
                         error(*slope, derivative, size) < 8.0 + steep,
@@ -161,7 +180,7 @@ mod tests {
             assert_eq!(run(Sigmoid)[1..], [1.0, 0.0, 0.5]);
             assert_eq!(run(HardSigmoid)[1..], [1.0, 0.0, 0.5]);
             assert_eq!(run(Tanh)[1..], [1.0, -1.0, 0.0]);
-            for activation in [Silu, HardSwish, Gelu, QuickGelu] {
+            for activation in [Silu, HardSwish, Gelu, QuickGelu, GeluTanh] {
                 let [_, infinite, negative, zero] = run(activation);
                 assert!(
                     infinite == f32::INFINITY && negative.is_nan() && zero.to_bits() == (-0.0f32).to_bits()

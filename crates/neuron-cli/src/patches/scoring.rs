@@ -1,5 +1,7 @@
 use neuron_data::Preprocessing;
-use neuron_model::{Images, Keep, ModelError, Network, Positions, Reduction, Scoring, Session, Tap};
+use neuron_model::{
+    ImageRange, Images, Keep, ModelError, Network, Positions, Reduction, Scoring, Session, Tap,
+};
 use neuron_patches::{BestWindows, BilinearResize, PatchError, Picture, Windows};
 
 use crate::scan::{loaded_together, seconds_of};
@@ -114,10 +116,19 @@ impl WindowScorer {
         (together * PIXELS_AN_IMAGE / (self.windows.len() * side * side)).clamp(1, together)
     }
 
-    /// A measurement, on a grey image.
+    /// A measurement, on a grey image: of all its windows, unless each of them is as large as an image.
     pub(crate) fn seconds_per_forward(&mut self) -> anyhow::Result<f64> {
+        const TIMED: usize = 8;
         let grey = vec![128; self.preprocessing.crop_bytes()];
-        Ok(seconds_of(|| self.best(&grey))? / self.windows.len() as f64)
+        if self.resize.is_none() || self.windows.len() <= TIMED {
+            return Ok(seconds_of(|| self.best(&grey))? / self.windows.len() as f64);
+        }
+        let crops = self.preprocessing.normalize(&grey);
+        let crop = self.preprocessing.crop;
+        let images =
+            WindowImages { crops: &crops, crop, windows: self.windows, resize: self.resize.as_ref() };
+        let (some, scoring) = (ImageRange::new(&images, 0..TIMED), self.scoring);
+        Ok(seconds_of(|| self.session.scores(&some, scoring, &mut |_| {}))? / TIMED as f64)
     }
 
     /// The scores of every window.

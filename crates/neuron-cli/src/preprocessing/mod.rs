@@ -29,6 +29,8 @@ pub(crate) struct Known {
     pub(crate) others: BTreeSet<&'static str>,
     /// The keys that nothing says: they have their defaults.
     pub(crate) assumed: Vec<&'static str>,
+    /// The keys that the network itself decides, because it takes images of one size only.
+    pub(crate) by_network: Vec<&'static str>,
 }
 
 impl Known {
@@ -83,8 +85,10 @@ impl Known {
         self.preprocessing.crop = height;
         // Weights for other sizes than ImageNet's were tuned on the whole shorter side.
         let resize = self.preprocessing.resize;
-        self.preprocessing.resize =
-            if self.assumed.contains(&"resize") { height } else { resize.max(height) };
+        let resizes = self.assumed.contains(&"resize");
+        self.preprocessing.resize = if resizes { height } else { resize.max(height) };
+        let sides = ["resize", "crop"];
+        (self.by_network, self.assumed) = self.assumed.into_iter().partition(|key| sides.contains(key));
         Ok(self)
     }
 
@@ -94,6 +98,10 @@ impl Known {
         if let Some(configuration) = &self.configuration {
             let keys: Vec<&str> = self.configured.keys().map(String::as_str).collect();
             parts.push(format!("{} from {}", keys.join(", "), configuration.display()));
+        }
+        if !self.by_network.is_empty() {
+            let keys = self.by_network.join(", ");
+            parts.push(format!("{keys} by the network, which takes images of one size only"));
         }
         if !self.assumed.is_empty() {
             parts.push(format!(

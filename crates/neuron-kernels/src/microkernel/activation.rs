@@ -24,6 +24,10 @@ pub enum Activation {
     /// `x * sigmoid(1.702 x)`: an approximation of [`Activation::Gelu`] that CLIP was trained with (Radford et al., "Learning
     /// Transferable Visual Models From Natural Language Supervision", ICML 2021).
     QuickGelu,
+    /// `x * sigmoid(sqrt(8 / pi) * (x + 0.044715 x^3))`: the approximation of [`Activation::Gelu`] that is usually written with
+    /// a tanh, `0.5 x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))` (Hendrycks and Gimpel, "Gaussian Error Linear Units",
+    /// 2016).
+    GeluTanh,
     /// `(exp(2 x) - 1) / (exp(2 x) + 1)`
     Tanh,
 }
@@ -32,7 +36,10 @@ impl Activation {
     /// Whether it takes more than a few instructions: it is then not computed among a tile's sums, which need all
     /// registers, but when they have just been stored.
     pub(super) fn is_long(self) -> bool {
-        matches!(self, Self::Sigmoid | Self::Silu | Self::Gelu | Self::QuickGelu | Self::Tanh)
+        matches!(
+            self,
+            Self::Sigmoid | Self::Silu | Self::Gelu | Self::QuickGelu | Self::GeluTanh | Self::Tanh
+        )
     }
 }
 
@@ -95,6 +102,7 @@ pub(super) unsafe fn activate_vectors<S: Lanes>(
             Activation::HardSwish => map!(hard_swish),
             Activation::Gelu => map!(gelu),
             Activation::QuickGelu => map!(quick_gelu),
+            Activation::GeluTanh => map!(gelu_tanh),
             Activation::Tanh => map!(tanh),
         }
     }
@@ -131,6 +139,7 @@ pub(super) unsafe fn pass_back_vectors<S: Lanes>(
             Activation::HardSwish => pass!(hard_swish_back),
             Activation::Gelu => pass!(gelu_back),
             Activation::QuickGelu => pass!(quick_gelu_back),
+            Activation::GeluTanh => pass!(gelu_tanh_back),
             Activation::Tanh => pass!(tanh_back),
         }
     }
@@ -235,6 +244,21 @@ formulas! {
         signal.mul(sigmoid.mul(steep.mul_add(mirrored, S::splat(1.0))))
     }
 
+    gelu_tanh(x) {
+        let steep = x.mul(x.mul(x).mul_add(S::splat(CUBIC), S::splat(LINEAR)));
+        // The sum of 1 and a tanh would lose all digits of small ones.
+        x.div(S::splat(1.0).add(exp_negated(steep)))
+    }
+
+    gelu_tanh_back(x, signal) {
+        let square = x.mul(x);
+        let [sigmoid, mirrored] = sigmoids(x.mul(square.mul_add(S::splat(CUBIC), S::splat(LINEAR))));
+        // `x` times the slope of what the sigmoid is of: at most three times as much as that. Limits as for QuickGELU.
+        let along = x.mul(square.mul_add(S::splat(3.0 * CUBIC), S::splat(LINEAR)));
+        let along = along.at_least(S::splat(3.0 * LEAST)).at_most(S::splat(-3.0 * LEAST));
+        signal.mul(sigmoid.mul(along.mul_add(mirrored, S::splat(1.0))))
+    }
+
     tanh(x) {
         // From 9.02 on, it is 1.
         let twice = x.abs().add(x.abs()).at_most(S::splat(20.0));
@@ -276,6 +300,10 @@ formulas! {
 
 /// How much steeper than a sigmoid the factor of [`Activation::QuickGelu`] is.
 const QUICK: f32 = 1.702;
+
+/// Of the polynomial in [`Activation::GeluTanh`]: `sqrt(8 / pi)`, and as much times 0.044715.
+const LINEAR: f32 = 1.595_769;
+const CUBIC: f32 = 0.071_354_814;
 
 /// Where the exponential is 0: its power of two is less than 2^-126.
 pub(super) const LEAST: f32 = -88.0;

@@ -94,6 +94,7 @@ impl<'a> FullEpilogue<'a> {
                     | Activation::Silu
                     | Activation::Gelu
                     | Activation::QuickGelu
+                    | Activation::GeluTanh
                     | Activation::Tanh => RawLast::Keep,
                 },
                 Last::Quotient { eps, .. } => RawLast::Quotient(eps),

@@ -345,7 +345,7 @@ fn gradients_agree_with_finite_differences() {
     let target = network.tap("blocks.11").unwrap();
     let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
     let channel = 5;
-    let mut unit = |pixels: &[f32], session: &mut Session| {
+    let unit = |pixels: &[f32], session: &mut Session| {
         session.run(&ChannelsFirst::new(pixels, height, width), &mut |_| {}).unwrap();
         let map = session.map(&target).unwrap();
         map.data.iter().skip(channel).step_by(map.channels).map(|v| f64::from(*v)).sum::<f64>()

@@ -10,7 +10,7 @@ pub use tap::{CellInfo, Tap, TapInfo};
 use neuron_geometry::ReceptiveField;
 
 use crate::error::{ModelError, ShapeError};
-use crate::ops::{Linear, Operation, Stored};
+use crate::ops::{Enlargement, Linear, Operation, Stored};
 use crate::prepared::{Fold, Owner, tensor_name};
 use crate::value::{NodeId, Positions, Shape};
 
@@ -170,6 +170,9 @@ impl Graph {
     fn only_size(&self, needed: &[bool]) -> Option<[usize; 2]> {
         self.ids().filter(|id| needed[id.0]).find_map(|id| {
             let Operation::PositionTable(table) = self.node(id).operation else { return None };
+            if table.enlargement != Enlargement::Never {
+                return None;
+            }
             let cell = self.cell(id)?;
             // What the cells cover, without the padding on both sides.
             let side = |axis: usize| {

@@ -44,7 +44,8 @@ impl Op for TokenSelection {
 
 impl HostOp for TokenSelection {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        take_positions(call.input, &[self.position..self.position + 1], output);
+        let kept = self.position..self.position + 1;
+        take_positions(call.input, std::slice::from_ref(&kept), output);
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

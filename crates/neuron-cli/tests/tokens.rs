@@ -202,7 +202,10 @@ fn patches_lie_around_tokens_and_class_tokens_have_none() {
 
     // Windows are resized to the only size that the network takes, and the plan says so.
     let (plan, _) = room.run(0, &format!("extract-patches {fixed} --dry-run"));
-    assert!(plan.contains("vit_demo takes images of 64 x 64 pixels only: each window is resized"), "{plan}");
+    assert!(
+        plan.contains("vit_demo takes no images of 16 x 16 pixels: each window is resized to 64 x 64"),
+        "{plan}"
+    );
     room.run(0, &format!("extract-patches {fixed}"));
     assert!(boxes(&lists, 3).iter().all(|found| found[2] == 16));
     room.run(0, &format!("extract-patches {fixed} --positions class"));

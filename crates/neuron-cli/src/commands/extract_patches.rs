@@ -138,6 +138,12 @@ struct Settings {
     drawing: Drawing,
 }
 
+impl Settings {
+    fn window_input(&self, network: &Network, tap: &Tap) -> WindowInput {
+        WindowInput::of(network, tap, self.boxes.side_px(), self.boxes.crop_px())
+    }
+}
+
 /// What the network is fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,12 +205,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     if global.dry_run {
         let images = scanned_range(shard, lists.dataset().len()).len();
-        let notices = lists.notices().into_iter().chain(enlarged(&settings, &network, &tap)).collect();
+        let notices = lists.notices().into_iter().chain(resized(&settings, &network, &tap)).collect();
         let plan = Plan { start: scan.preview()?, notices, ..plan(&settings, scorer, images, &lists)? };
         return plan.print(&network, global.json);
     }
     lists.notices().into_iter().for_each(|notice| global.say(0, || notice));
-    enlarged(&settings, &network, &tap).into_iter().for_each(|notice| global.say(0, || notice));
+    resized(&settings, &network, &tap).into_iter().for_each(|notice| global.say(0, || notice));
     say_short_lists(global, &settings, &lists);
     let job = ExtractPatches::new(scorer, &lists, args.topk_patches);
     scan.drive(job, |job, skipped| {
@@ -214,15 +220,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Says that windows are resized, and what that costs, where the network takes images of one size only.
-fn enlarged(settings: &Settings, network: &Network, tap: &Tap) -> Option<String> {
-    let resized = WindowInput::of(network, tap) == WindowInput::Resized;
-    (settings.method == Method::Sliding && resized).then(|| {
-        let ([height, width], name) =
-            (network.graph().fixed_size(tap.node).unwrap_or_default(), network.name());
+/// Says that windows are resized, and what that costs.
+fn resized(settings: &Settings, network: &Network, tap: &Tap) -> Option<String> {
+    let is_sliding = settings.method == Method::Sliding;
+    (is_sliding && settings.window_input(network, tap) == WindowInput::Resized).then(|| {
+        let (name, side, crop) = (network.name(), settings.boxes.side_px(), settings.boxes.crop_px());
         format!(
-            "{name} takes images of {height} x {width} pixels only: each window is resized to that, and costs as much as \
-             a whole image; --method receptive-field costs one pass for each image"
+            "{name} takes no images of {side} x {side} pixels: each window is resized to {crop} x {crop}, and costs as much \
+             as a whole image; --method receptive-field costs one pass for each image"
         )
     })
 }
@@ -293,7 +298,7 @@ fn scorer(
     Ok(match settings.method {
         Method::Sliding => {
             let windows = Windows::sliding(settings.boxes.side_px(), preprocessing.crop, preprocessing.crop)?;
-            let how = (WindowInput::of(network, tap), settings.positions);
+            let how = (settings.window_input(network, tap), settings.positions);
             Scorer::Windows(WindowScorer::new(network, tap, &input, windows, how)?)
         }
         Method::ReceptiveField => Scorer::Fields(FieldScorer::new(network, tap, &input, settings.positions)?),

@@ -22,7 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_model::Weights;
+use neuron_model::{Architecture, Weights};
 
 pub(crate) use self::environment::Environment;
 pub(crate) use self::error::FetchError;
@@ -38,9 +38,10 @@ pub(crate) fn usual_crop(arch: &str) -> Option<usize> {
     default.metadata().get("crop")?.parse().ok()
 }
 
-/// Whether torchvision has weights of `arch`.
+/// Whether torchvision or the Hub is known to have weights of `arch`.
 pub(crate) fn is_published(arch: &str) -> bool {
-    torchvision::has(arch)
+    let on_hub = |known: Architecture| known.hub_repository().is_some();
+    torchvision::has(arch) || Architecture::from_name(arch).is_ok_and(on_hub)
 }
 
 /// The default weights of `arch`, if they were fetched before.

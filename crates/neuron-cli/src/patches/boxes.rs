@@ -74,6 +74,13 @@ impl Boxes {
         matches!(*self, Self::Fields { extra, .. } if (place as usize) < extra)
     }
 
+    /// Side of the crop.
+    pub(crate) fn crop_px(&self) -> usize {
+        match *self {
+            Self::Windows { crop_px, .. } | Self::Fields { crop_px, .. } => crop_px,
+        }
+    }
+
     /// Side of every box that has a place, in pixels.
     pub(crate) fn side_px(&self) -> usize {
         match *self {

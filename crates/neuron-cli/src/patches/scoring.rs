@@ -20,9 +20,16 @@ pub(crate) struct BestPlaces {
 }
 
 impl WindowInput {
-    /// How windows reach a layer: at their own size, unless the network takes images of one size only.
-    pub(crate) fn of(network: &Network, tap: &Tap) -> Self {
-        if network.graph().fixed_size(tap.node).is_some() { Self::Resized } else { Self::AsCut }
+    /// How windows of a side reach a layer: at their own size, unless the network takes crops but no images of that size,
+    /// because of a table of positions or windows of its own.
+    pub(crate) fn of(network: &Network, tap: &Tap, side_px: usize, crop_px: usize) -> Self {
+        let takes = |side: usize| network.graph().shape(tap, (side, side));
+        match takes(side_px) {
+            Err(ModelError::OnlySize { .. } | ModelError::Shape { .. }) if takes(crop_px).is_ok() => {
+                Self::Resized
+            }
+            _ => Self::AsCut,
+        }
     }
 }
 

@@ -117,7 +117,7 @@ impl Session {
 
     /// As [`Session::run`], with each map reduced to one number for each channel where it was computed.
     ///
-    /// Scores that are no numbers are not shown. A [`Reduction`] is over all positions; [`Scoring`] chooses.
+    /// Scores that are no numbers are not shown. A [`Reduction`](crate::Reduction) is over all positions; [`Scoring`] chooses.
     ///
     /// # Errors
     /// Those of [`Session::run`]; [`ModelError::NoClassToken`] if that is the position that counts, and a tap has none;

@@ -90,7 +90,8 @@ class Model:
         elif kind == "Flatten":
             name, size = self.node("Flatten", [x]), None
         elif kind == "Concatenation":
-            name = self.node("Concat", [self.value(index) for index in inputs], axis=1)
+            layout = TOKENS if is_tokens else FIRST
+            name = self.node("Concat", [self.value(index) for index in inputs], axis=2 if is_tokens else 1)
         elif kind == "ChannelSlice":
             first, count = int(options["first"]), int(options["count"])
             bounds = [self.constant([number], np.int64) for number in (first, first + count, 1)]

@@ -67,10 +67,10 @@ struct Inspect {
 /// ARCH gets the set that torchvision takes by default, from its own server, and stores it as
 /// <HF_HOME>/neuron/<ARCH>.safetensors, where every command finds it. ARCH:SET gets another of its sets
 /// (IMAGENET1K_V1), and ARCH:hf those of its repository on the Hub (`timm/<ARCH>.tv_in1k` of residual networks;
-/// docs/networks.md lists the others): these are stored beside it, and commands use them with --weights ARCH:SET. The file is verified by its SHA-256, converted to f32 safetensors, and its metadata
-/// say how these weights want images to be resized, cropped and normalised. HF_HOME, HF_ENDPOINT, HF_TOKEN,
-/// HF_HUB_OFFLINE (no request at all) and NEURON_TORCHVISION_ENDPOINT (a mirror of https://download.pytorch.org) are
-/// honoured.
+/// docs/networks.md lists the others): these are stored beside it, and commands use them with --weights ARCH:SET. The
+/// file is verified by its SHA-256, converted to f32 safetensors, and its metadata say how these weights want images to
+/// be resized, cropped and normalised. HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE (no request at all) and
+/// NEURON_TORCHVISION_ENDPOINT (a mirror of https://download.pytorch.org) are honoured.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["config", "quiet", "json", "dry_run", "overwrite"]))]
 #[command(

@@ -4,7 +4,7 @@ use neuron_geometry::Window;
 use neuron_kernels::{Activation as Function, ConvGeometry};
 
 use crate::graph::GraphBuilder;
-use crate::ops::{Activation, Gate, GlobalAveragePool, Operation, Relu, Rescale};
+use crate::ops::{Activation, Gate, GlobalAveragePool, LayerNorm, Linear, Operation, Relu, Rescale};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -72,6 +72,29 @@ pub(super) fn conv_norm_relu(
 
 /// What their batch norms add to the variance.
 const BASIC_CONV_EPS: f64 = 1e-3;
+
+/// Each position's channels by their own mean and variance.
+pub(super) fn layer_norm(graph: &mut GraphBuilder, name: &str, eps: f64, input: NodeId) -> NodeId {
+    graph.module(name, LayerNorm { channels: graph.channels(input), eps }, &[input])
+}
+
+/// A fully connected layer at every position.
+pub(super) fn linear(graph: &mut GraphBuilder, name: &str, out_features: usize, input: NodeId) -> NodeId {
+    graph.module(name, Linear::new(graph.channels(input), out_features), &[input])
+}
+
+/// Two fully connected layers at every position with a function in between, by their three modules' names: what the function
+/// returns, and the end, which has as many channels as the input.
+pub(super) fn perceptron(
+    graph: &mut GraphBuilder,
+    [first, between, second]: [&str; 3],
+    (hidden, function): (usize, Function),
+    input: NodeId,
+) -> [NodeId; 2] {
+    let inner = linear(graph, first, hidden, input);
+    let active = graph.module(between, activate(function), &[inner]);
+    [active, linear(graph, second, graph.channels(input), active)]
+}
 
 /// A function of every value as an operation.
 pub(super) fn activate(function: Function) -> Operation {

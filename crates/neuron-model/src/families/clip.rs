@@ -4,8 +4,9 @@
 
 use neuron_kernels::Activation;
 
+use super::blocks::layer_norm;
 use super::tower::{Learned, Sizes, Style, TowerNames, quarters};
-use super::transformer::{AttentionInputs, AttentionNames, Names, layer_norm};
+use super::transformer::{AttentionInputs, AttentionNames, Names};
 use super::{Description, Family, Member};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ops::{Enlargement, Linear, Stored, TokenSelection};

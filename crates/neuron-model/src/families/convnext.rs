@@ -3,11 +3,11 @@
 use neuron_geometry::Window;
 use neuron_kernels::{Activation, ConvGeometry};
 
-use super::blocks::{activate, biased};
+use super::blocks::{biased, layer_norm, perceptron};
 use super::classifier::classifier;
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
-use crate::ops::{Add, GlobalAveragePool, LayerNorm, LayerScale, Linear};
+use crate::ops::{Add, GlobalAveragePool, LayerNorm, LayerScale};
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -51,20 +51,16 @@ impl Family for ConvNexts {
     }
 }
 
-fn layer_norm(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
-    graph.module(name, LayerNorm { channels: graph.channels(input), eps: EPS }, &[input])
-}
-
 impl Description for ConvNext {
     fn graph(&self, weights: &Weights) -> Graph {
         let (mut graph, image) = GraphBuilder::new(3);
         let patches = biased(&mut graph, "features.0.0", self.widths[0], Window::square(4, 4, 0), image);
-        let mut value = layer_norm(&mut graph, "features.0.1", patches);
+        let mut value = layer_norm(&mut graph, "features.0.1", EPS, patches);
         graph.name("features.0", value);
         for (stage, (width, depth)) in self.widths.into_iter().zip(self.depths).enumerate() {
             if stage > 0 {
                 let name = format!("features.{}", 2 * stage);
-                let normed = layer_norm(&mut graph, &format!("{name}.0"), value);
+                let normed = layer_norm(&mut graph, &format!("{name}.0"), EPS, value);
                 let window = Window::square(2, 2, 0);
                 value = biased(&mut graph, &format!("{name}.1"), width, window, normed);
                 graph.name(&name, value);
@@ -91,11 +87,10 @@ fn block(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
     let depthwise = ConvGeometry { in_channels: channels, out_channels: channels, groups: channels, window };
     let value = graph.biased_convolution(&part(0), depthwise, input);
     graph.name(&part(1), value);
-    let value = layer_norm(graph, &part(2), value);
-    let inner = GROWTH * channels;
-    let value = graph.module(&part(3), Linear::new(channels, inner), &[value]);
-    let value = graph.module(&part(4), activate(Activation::Gelu), &[value]);
-    let value = graph.module(&part(5), Linear::new(inner, channels), &[value]);
+    let value = layer_norm(graph, &part(2), EPS, value);
+    let layers = [3, 4, 5].map(part);
+    let layers = layers.each_ref().map(String::as_str);
+    let [_, value] = perceptron(graph, layers, (GROWTH * channels, Activation::Gelu), value);
     graph.name(&part(6), value);
     graph.name(&format!("{name}.block"), value);
     let scaled = graph.push(name, LayerScale { channels, tensor: "layer_scale", has_places: true }, &[value]);

@@ -4,9 +4,8 @@
 use neuron_geometry::Window;
 use neuron_kernels::{Activation, Divisor};
 
-use super::blocks::{ConvNorm, activate, biased, squeeze_excitation};
+use super::blocks::{ConvNorm, activate, biased, layer_norm, linear, perceptron, squeeze_excitation};
 use super::classifier::unbiased_classifier;
-use super::transformer::{layer_norm, linear};
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ops::{Add, Attention, AveragePool, GlobalAveragePool, Places, Reach, Similarity};
@@ -132,9 +131,9 @@ fn attention_layer(graph: &mut GraphBuilder, name: &str, reach: Reach, input: No
     }
     let sum = graph.push(&part("sum"), Add, &[attended, input]);
     let value = layer_norm(graph, &part("mlp_layer.0"), LAYER_NORM_EPS, sum);
-    let value = linear(graph, &part("mlp_layer.1"), GROWTH * channels, value);
-    let value = graph.module(&part("mlp_layer.2"), activate(Activation::Gelu), &[value]);
-    let deeper = linear(graph, &part("mlp_layer.3"), channels, value);
+    let layers = ["mlp_layer.1", "mlp_layer.2", "mlp_layer.3"].map(part);
+    let layers = layers.each_ref().map(String::as_str);
+    let [_, deeper] = perceptron(graph, layers, (GROWTH * channels, Activation::Gelu), value);
     for same in ["mlp_layer.4", "mlp_layer", "stochastic_dropout"] {
         graph.name(&part(same), deeper);
     }

@@ -5,9 +5,8 @@
 use neuron_geometry::Window;
 use neuron_kernels::Activation;
 
-use super::blocks::{activate, biased};
+use super::blocks::{biased, layer_norm, perceptron};
 use super::classifier::classifier;
-use super::transformer::{layer_norm, linear};
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ops::{
@@ -206,10 +205,10 @@ impl Swin {
 fn mlp(graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
     let channels = graph.channels(input);
     let part = |index: usize| format!("{name}.{index}");
-    let value = linear(graph, &part(0), GROWTH * channels, input);
-    let value = graph.module(&part(1), activate(Activation::Gelu), &[value]);
-    graph.name(&part(2), value);
-    let value = linear(graph, &part(3), channels, value);
+    let layers = [0, 1, 3].map(part);
+    let layers = layers.each_ref().map(String::as_str);
+    let [active, value] = perceptron(graph, layers, (GROWTH * channels, Activation::Gelu), input);
+    graph.name(&part(2), active);
     graph.name(&part(4), value);
     graph.name(name, value);
     value

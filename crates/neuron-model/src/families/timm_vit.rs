@@ -4,9 +4,10 @@
 
 use neuron_kernels::Activation;
 
+use super::blocks::layer_norm;
 use super::classifier::classifier;
 use super::tower::{Learned, Sizes, Style, TowerNames, quarters};
-use super::transformer::{AttentionInputs, AttentionNames, Names, Part, layer_norm};
+use super::transformer::{AttentionInputs, AttentionNames, Names, Part};
 use super::{Description, Family, Member};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ops::{Enlargement, TokenSelection};

@@ -4,7 +4,8 @@
 use neuron_geometry::Window;
 use neuron_kernels::{Activation, ConvGeometry};
 
-use super::transformer::{Block, Names, layer_norm};
+use super::blocks::layer_norm;
+use super::transformer::{Block, Names};
 use crate::graph::GraphBuilder;
 use crate::ops::{Convolution, Enlargement, PositionTable, TokenInsertion};
 use crate::prepared::tensor_name;

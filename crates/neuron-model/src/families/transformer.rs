@@ -2,9 +2,9 @@
 
 use neuron_kernels::Activation;
 
-use super::blocks::activate;
+use super::blocks::{layer_norm, linear, perceptron};
 use crate::graph::GraphBuilder;
-use crate::ops::{Add, Attention, Concatenation, LayerNorm, LayerScale, Linear, Places, Reach, Similarity};
+use crate::ops::{Add, Attention, Concatenation, LayerScale, Linear, Places, Reach, Similarity};
 use crate::value::NodeId;
 
 /// A block whose norms come first (Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021).
@@ -69,30 +69,19 @@ pub(super) enum AttentionInputs {
     Separate([&'static str; 3]),
 }
 
-pub(super) fn layer_norm(graph: &mut GraphBuilder, name: &str, eps: f64, input: NodeId) -> NodeId {
-    graph.module(name, LayerNorm { channels: graph.channels(input), eps }, &[input])
-}
-
-/// A fully connected layer at every position.
-pub(super) fn linear(graph: &mut GraphBuilder, name: &str, out_features: usize, input: NodeId) -> NodeId {
-    graph.module(name, Linear::new(graph.channels(input), out_features), &[input])
-}
-
 impl Block<'_> {
     /// Adds the block `name`.
     pub(super) fn add(&self, graph: &mut GraphBuilder, name: &str, input: NodeId) -> NodeId {
         let Names { norms, mlp, layers, same, .. } = *self.names;
-        let channels = graph.channels(input);
         let named = |part: &str| format!("{name}.{part}");
         let normed = layer_norm(graph, &named(norms[0]), self.eps, input);
         let (mixed, attended) = self.attention(graph, &named(self.names.attention.module), normed);
         let scaled = self.scaled(graph, name, 0, attended);
         let value = graph.push(&named("sum"), Add, &[scaled, input]);
         let normed = layer_norm(graph, &named(norms[1]), self.eps, value);
-        let layer = |index: usize| named(&format!("{mlp}.{}", layers[index]));
-        let inner = linear(graph, &layer(0), self.hidden, normed);
-        let active = graph.module(&layer(1), activate(self.activation), &[inner]);
-        let outer = linear(graph, &layer(2), channels, active);
+        let layers = layers.map(|layer| named(&format!("{mlp}.{layer}")));
+        let layers = layers.each_ref().map(String::as_str);
+        let [active, outer] = perceptron(graph, layers, (self.hidden, self.activation), normed);
         graph.name(&named(mlp), outer);
         for (other, part) in same {
             let id = match part {

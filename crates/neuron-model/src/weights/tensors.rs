@@ -73,16 +73,18 @@ impl Weights {
     /// The same tensors with other metadata; no longer the bytes of a file, so without a hash.
     #[must_use]
     pub fn with_metadata(&self, metadata: BTreeMap<String, String>) -> Self {
-        let Inner { tensors, left_out, origin, path, .. } = &*self.inner;
-        let (tensors, left_out) = (tensors.clone(), left_out.clone());
-        let (origin, path) = (origin.clone(), path.clone());
-        Self::of(Inner { tensors, left_out, metadata, origin, sha256: None, path })
+        self.about(metadata, None)
     }
 
     /// The same weights of the same file, with metadata that something beside the file says; what the file says itself stays.
+    #[must_use]
     pub fn told_beside(&self, more: BTreeMap<String, String>) -> Self {
         let metadata = more.into_iter().chain(self.inner.metadata.clone()).collect();
-        let sha256 = self.inner.sha256.clone();
+        self.about(metadata, self.inner.sha256.clone())
+    }
+
+    /// The same tensors, with something else said about them.
+    fn about(&self, metadata: BTreeMap<String, String>, sha256: Option<String>) -> Self {
         let Inner { tensors, left_out, origin, path, .. } = &*self.inner;
         let (tensors, left_out) = (tensors.clone(), left_out.clone());
         let (origin, path) = (origin.clone(), path.clone());

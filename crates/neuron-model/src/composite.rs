@@ -88,12 +88,16 @@ impl Composite {
 
     /// The gradient, with negative signals stopped at every ReLU, and behind every other activation.
     pub fn guided_backprop() -> Self {
-        Self::gradient().with(OpKind::Relu, Rule::Guided).with(OpKind::Activation, Rule::Guided)
+        [OpKind::Relu, OpKind::Activation, OpKind::Pointwise]
+            .into_iter()
+            .fold(Self::gradient(), |composite, kind| composite.with(kind, Rule::Guided))
     }
 
     /// The gradient, in which ReLUs pass positive signals, whatever the forward pass did.
     pub fn deconvolution() -> Self {
-        Self::gradient().with(OpKind::Relu, Rule::Deconvolution).with(OpKind::Activation, Rule::Deconvolution)
+        [OpKind::Relu, OpKind::Activation, OpKind::Pointwise]
+            .into_iter()
+            .fold(Self::gradient(), |composite, kind| composite.with(kind, Rule::Deconvolution))
     }
 
     /// Layer-wise relevance propagation by the z+ rule as the reference implementation of VITAL has it
@@ -167,6 +171,7 @@ impl Composite {
             .with(OpKind::Linear, Rule::Epsilon { eps: EPS })
             .with(OpKind::Add, Rule::Epsilon { eps: EPS })
             .with(OpKind::Attention, Rule::Epsilon { eps: EPS })
+            .with(OpKind::ChannelReduction, Rule::Epsilon { eps: EPS })
             .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AdaptiveAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AveragePool, Rule::Epsilon { eps: EPS });
@@ -175,9 +180,14 @@ impl Composite {
 
     /// Norms, activations and factors pass relevance on as it is.
     fn passing_over(self) -> Self {
-        use OpKind::{Activation, BatchNorm, Gate, LayerNorm, LayerScale, Relu, Rescale};
-        let kinds = [Activation, BatchNorm, Gate, LayerNorm, LayerScale, Relu, Rescale];
-        kinds.into_iter().fold(self, |composite, kind| composite.with(kind, Rule::Identity))
+        use OpKind::{
+            Activation, BatchNorm, Gate, GroupNorm, LayerNorm, LayerScale, Pointwise, Product, Relu, Rescale, RmsNorm,
+            Softmax,
+        };
+        let norms = [BatchNorm, GroupNorm, LayerNorm, RmsNorm];
+        let functions = [Activation, Pointwise, Relu, Softmax];
+        let kinds = norms.into_iter().chain(functions).chain([Gate, LayerScale, Product, Rescale]);
+        kinds.fold(self, |composite, kind| composite.with(kind, Rule::Identity))
     }
 
     /// The same composite with another rule at a kind of operation.

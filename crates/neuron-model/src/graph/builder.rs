@@ -36,6 +36,7 @@ impl GraphBuilder {
             gated: Vec::new(),
             absent: Vec::new(),
             also: Vec::new(),
+            told_size: None,
         };
         let mut builder = Self { graph, probes: Vec::new(), error: None };
         let input = builder.push("input", Input { channels }, &[]);
@@ -112,6 +113,12 @@ impl GraphBuilder {
     /// Gives a value a name by which it is found, but not listed: that of another author for the same module.
     pub fn also(&mut self, name: &str, id: NodeId) {
         self.graph.also.push((name.to_owned(), id));
+    }
+
+    /// Says for which images its tables of positions are, where the positions' cells do not tell: those of padded
+    /// convolutions overlap.
+    pub fn tables_are_for(&mut self, size: [usize; 2]) {
+        self.graph.told_size = Some(size);
     }
 
     /// Channels of a value.

@@ -10,7 +10,7 @@ pub use tap::{CellInfo, Tap, TapInfo};
 use neuron_geometry::ReceptiveField;
 
 use crate::error::{ModelError, ShapeError};
-use crate::ops::{Enlargement, Linear, Operation, Stored};
+use crate::ops::{Linear, Operation, Stored};
 use crate::prepared::{Fold, Owner, tensor_name};
 use crate::value::{NodeId, Positions, Shape};
 
@@ -44,6 +44,8 @@ pub struct Graph {
     absent: Vec<Absent>,
     /// Names that are not listed.
     also: Vec<(String, NodeId)>,
+    /// Height and width of the images that a table in it is for, where they were told.
+    told_size: Option<[usize; 2]>,
 }
 
 /// A module that the network would have, but whose tensors the weights do not hold.
@@ -169,14 +171,14 @@ impl Graph {
     /// As [`Graph::fixed_size`], for all of some nodes: by the first table among them.
     fn only_size(&self, needed: &[bool]) -> Option<[usize; 2]> {
         self.ids().filter(|id| needed[id.0]).find_map(|id| {
-            let Operation::PositionTable(table) = self.node(id).operation else { return None };
-            if table.enlargement != Enlargement::Never {
-                return None;
+            let grid = self.node(id).operation.op().only_grid()?;
+            if self.told_size.is_some() {
+                return self.told_size;
             }
             let cell = self.cell(id)?;
             // What the cells cover, without the padding on both sides.
             let side = |axis: usize| {
-                let covered = (table.grid[axis].max(1) - 1) * cell.stride_px[axis] + cell.size_px[axis];
+                let covered = (grid[axis].max(1) - 1) * cell.stride_px[axis] + cell.size_px[axis];
                 covered.saturating_add_signed(2 * cell.start_px[axis] as isize)
             };
             Some([side(0), side(1)])

@@ -16,7 +16,8 @@ use crate::value::{Keep, Shape};
 /// All You Need", 2017).
 ///
 /// The input holds queries, keys and values, a third of the channels each. Tensors, where they are used:
-/// `relative_position_bias_table` `[(2 side - 1)^2, heads]`; `cpb_mlp.0.weight` `[hidden, 2]`, `cpb_mlp.0.bias` `[hidden]` and
+/// `relative_position_bias_table` `[(2 side - 1)^2, heads]`, or
+/// `bias` `[heads, positions, positions]`; `cpb_mlp.0.weight` `[hidden, 2]`, `cpb_mlp.0.bias` `[hidden]` and
 /// `cpb_mlp.2.weight` `[heads, hidden]`; `logit_scale` `[heads, 1, 1]`; and of windows that may reach beyond the grid
 /// `qkv.bias` `[3 channels]`, which is what is found there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,6 +79,14 @@ pub enum Places {
     Network {
         /// Width of its middle layer.
         hidden: usize,
+    },
+    /// An entry of a table of all pairs, as exported networks hold it, where other forms were computed. Among all positions it
+    /// fixes the size of the image.
+    Matrix {
+        /// Extra positions among them.
+        extra: usize,
+        /// Height and width of the grid, or of a window.
+        grid: [usize; 2],
     },
 }
 
@@ -143,9 +152,10 @@ impl Attention {
 
     /// `[heads, side^2, side^2]`, for every pair of positions of a window.
     fn bias(&self, weights: Weighted<'_>) -> Vec<f32> {
-        let (side, reach) = (self.side(), 2 * self.side() - 1);
+        let (side, reach) = (self.side(), (2 * self.side()).saturating_sub(1));
         let table = match self.places {
             Places::Network { hidden } => self.table_of_network(weights, hidden),
+            Places::Matrix { .. } => return weights.prepared.tensor(weights.owner, MATRIX).to_vec(),
             _ => weights.prepared.tensor(weights.owner, TABLE).to_vec(),
         };
         let along = |query: usize, key: usize| query + side - 1 - key;
@@ -187,6 +197,7 @@ impl Attention {
 
 const TABLE: &str = "relative_position_bias_table";
 const NETWORK: [&str; 3] = ["cpb_mlp.0.weight", "cpb_mlp.0.bias", "cpb_mlp.2.weight"];
+const MATRIX: &str = "bias";
 const LOGIT_SCALE: &str = "logit_scale";
 const OUTSIDE: &str = "qkv.bias";
 
@@ -204,11 +215,24 @@ impl Op for Attention {
         {
             return Err(ShapeError::Windows { side, height: input.height, width: input.width });
         }
+        if let (Places::Matrix { extra, grid }, Reach::All) = (self.places, self.reach) {
+            let found = [input.height, input.width];
+            if (extra, grid) != (input.extra, found) {
+                return Err(ShapeError::Grid { expected: grid, found });
+            }
+        }
         Ok(Shape { channels: self.channels, ..input })
     }
 
     fn channels(&self, _: &[usize]) -> usize {
         self.channels
+    }
+
+    fn only_grid(&self) -> Option<[usize; 2]> {
+        match (self.places, self.reach) {
+            (Places::Matrix { grid, .. }, Reach::All) => Some(grid),
+            _ => None,
+        }
     }
 
     fn tensors(&self) -> Vec<TensorSpec> {
@@ -220,6 +244,10 @@ impl Op for Attention {
             Places::Network { hidden } => {
                 let shapes: [&[usize]; 3] = [&[hidden, 2], &[hidden], &[heads, hidden]];
                 NETWORK.into_iter().zip(shapes).map(|(name, shape)| spec(name, shape)).collect()
+            }
+            Places::Matrix { extra, grid: [height, width] } => {
+                let len = extra + height * width;
+                vec![spec(MATRIX, &[heads, len, len])]
             }
         };
         if self.similarity == Similarity::Cosine {

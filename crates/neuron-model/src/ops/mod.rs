@@ -10,14 +10,20 @@ mod add;
 mod attention;
 mod average_pool;
 mod batch_norm;
+mod channel_reduction;
 mod channel_shuffle;
 mod channel_slice;
 mod concatenation;
 mod convolution;
 mod custom;
+mod depth_to_space;
+mod enlarge;
 mod flatten;
 mod gate;
 mod global_average_pool;
+mod global_max_pool;
+mod grid_selection;
+mod group_norm;
 mod host;
 mod input;
 mod layer_norm;
@@ -25,12 +31,20 @@ mod layer_scale;
 mod linear;
 mod max_pool;
 mod means;
+mod moves;
+mod multiply;
 mod op;
+mod pad;
 mod patch_merging;
+mod pointwise;
 mod position_table;
 mod product;
 mod relu;
 mod rescale;
+mod rms_norm;
+mod softmax;
+mod space_to_depth;
+mod spread;
 mod sums;
 mod token_insertion;
 mod token_selection;
@@ -39,8 +53,11 @@ pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, S
 
 pub use crate::error::ShapeError;
 pub use attention::{Places, Reach, Similarity};
+pub use enlarge::Interpolation;
 pub use linear::Stored;
 pub use op::{Op, Saves, TensorSpec};
+pub use pad::Filling;
+pub use pointwise::Function;
 pub use position_table::Enlargement;
 
 use crate::rule::Rule;
@@ -139,6 +156,32 @@ operations! {
     position_table::PositionTable,
     /// 2 x 2 positions as one.
     patch_merging::PatchMerging,
+    /// The positions of a grid without the extra ones before it.
+    grid_selection::GridSelection,
+    /// Rows and columns around a map.
+    pad::Pad,
+    /// Neighbouring positions as the channels of one.
+    space_to_depth::SpaceToDepth,
+    /// Channels as neighbouring positions.
+    depth_to_space::DepthToSpace,
+    /// A larger map.
+    enlarge::Enlarge,
+    /// One position, or one channel, everywhere.
+    spread::Spread,
+    /// Elementwise product of two maps.
+    multiply::Product,
+    /// Channels as parts of a whole.
+    softmax::Softmax,
+    /// A function of every value by itself that few networks have.
+    pointwise::Pointwise,
+    /// Maximum over all positions.
+    global_max_pool::GlobalMaxPool,
+    /// Each position's channels as one number.
+    channel_reduction::ChannelReduction,
+    /// Each position's channels by the root of their mean square.
+    rms_norm::RmsNorm,
+    /// Groups of channels by their mean and variance.
+    group_norm::GroupNorm,
 }
 
 impl Operation {

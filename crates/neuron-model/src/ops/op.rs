@@ -63,6 +63,11 @@ pub trait Op: fmt::Debug {
         None
     }
 
+    /// Height and width of the only grid that it takes, if there is but one: then so is the size of the image.
+    fn only_grid(&self) -> Option<[usize; 2]> {
+        None
+    }
+
     /// How its weights slide over the input, if it is a product of both. The backward call of a product adds what has
     /// arrived at its input already, and can pass the ReLU below.
     fn sliding(&self) -> Option<ConvGeometry> {

@@ -123,6 +123,10 @@ impl Op for PositionTable {
         vec![TensorSpec { suffix: self.tensor, shape }]
     }
 
+    fn only_grid(&self) -> Option<[usize; 2]> {
+        (self.enlargement == Enlargement::Never).then_some(self.grid)
+    }
+
     fn is_non_negative(&self, _: &[bool]) -> bool {
         false
     }

@@ -70,6 +70,17 @@ impl Weights {
         Self::of(Inner { tensors, metadata, ..Inner::default() })
     }
 
+    /// Weights of a file that somebody else read: `sha256` is that of its bytes in lower-case hex.
+    pub fn from_file(
+        tensors: impl IntoIterator<Item = (String, WeightTensor)>,
+        metadata: BTreeMap<String, String>,
+        path: &Path,
+        sha256: String,
+    ) -> Self {
+        let tensors = tensors.into_iter().collect();
+        Self::of(Inner { tensors, metadata, path: Some(path.into()), sha256: Some(sha256), ..Inner::default() })
+    }
+
     /// The same tensors with other metadata; no longer the bytes of a file, so without a hash.
     #[must_use]
     pub fn with_metadata(&self, metadata: BTreeMap<String, String>) -> Self {

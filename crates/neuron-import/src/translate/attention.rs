@@ -1,0 +1,196 @@
+//! Attention, from the products that exporters write.
+
+use neuron_model::NodeId;
+use neuron_model::ops::{Attention, ChannelSlice, Concatenation, Places, Reach, Similarity};
+
+use super::map::{Axis, Factor, size, whole};
+use super::products::operand;
+use super::scores::Scores;
+use super::value::Value;
+use super::weights::tensor;
+use super::{Map, Obstacle, Translator};
+use crate::constant::Kind;
+use crate::program::{Binary, Operand};
+
+/// What is added to a similarity to rule it out: torchvision and timm add -100, others more.
+const FAR: f64 = -50.0;
+
+impl Translator<'_> {
+    /// `softmax(factor * q k^T + mask) v` as one operator.
+    pub(super) fn scaled_attention(&mut self, inputs: &[Operand], factor: Option<f64>) -> Result<Value, Obstacle> {
+        let [query, key, values] = [0, 1, 2].map(|index| self.map(inputs, index));
+        let (query, key, values) = (query?, key?, values?);
+        let width = query.dims.last().map_or(1, |dim| size(dim));
+        let mut scores = self.similarity(query, key)?;
+        scores.factor *= factor.unwrap_or((width as f64).sqrt().recip());
+        if let Some(mask) = self.constant(operand(inputs, 3))? {
+            scores = match mask.kind {
+                // What is false does not take part.
+                Kind::Bool if mask.values()?.iter().all(|value| *value != 0.0) => scores,
+                Kind::Bool => return Err("positions that are left out".to_owned()),
+                _ => scores.with(mask, Binary::Add)?,
+            };
+        }
+        self.attention(&Scores { is_weights: true, ..scores }, values).map(Value::Map)
+    }
+
+    /// The means of values, by weights: `[.., queries, width]`.
+    pub(super) fn attention(&mut self, scores: &Scores, values: Map) -> Result<Map, Obstacle> {
+        let Scores { query, key, .. } = scores;
+        if !scores.is_weights {
+            return Err("similarities that no softmax makes weights of".to_owned());
+        }
+        // Not the module's own name: what it has to give is called as the tensors of modules in it may be.
+        let at = format!("{}.attention", self.at);
+        let is_alike = |other: &Map| {
+            other.dims == query.dims
+                && other.rolled == query.rolled
+                && other.first[1..] == query.first[1..]
+                && [other.shape.height, other.shape.width, other.shape.extra]
+                    == [query.shape.height, query.shape.width, query.shape.extra]
+        };
+        if !is_alike(key) || !is_alike(&values) || !query.has_all_positions() {
+            return Err("queries of other positions than keys and values".to_owned());
+        }
+        let heads_are_outer = query.dims[..query.dims.len() - 2].iter().flatten().all(|factor| {
+            factor.axis != Axis::Channel || factor.stride == scores.width()
+        });
+        let (heads, width) = (scores.heads(), scores.width());
+        let channels = heads * width;
+        if !heads_are_outer || values.is_unit {
+            return Err("heads of channels that lie apart".to_owned());
+        }
+        let reach = self.reach(scores)?;
+        let joint = self.joint([query, key, &values], channels)?;
+        let mut tensors = Vec::new();
+        let similarity = if query.is_unit {
+            let factors = if scores.by_head.is_empty() { vec![1.0; heads] } else { scores.by_head.clone() };
+            let logits = factors.iter().map(|factor| (factor * scores.factor).ln() as f32);
+            tensors.push(("logit_scale", tensor(&[heads, 1, 1], logits.collect::<Vec<_>>())));
+            tensors.push(("qkv.bias", tensor(&[3 * channels], vec![0.0; 3 * channels])));
+            Similarity::Cosine
+        } else if scores.by_head.is_empty() {
+            Similarity::Dot { factor: scores.factor as f32 }
+        } else {
+            return Err("a factor of each head".to_owned());
+        };
+        let places = if scores.bias.iter().all(|value| *value == 0.0) {
+            Places::Nothing
+        } else {
+            let [queries, keys] = scores.pairs();
+            let bias: Vec<f32> = scores.bias.iter().map(|value| *value as f32).collect();
+            tensors.push(("bias", tensor(&[heads, queries, keys], bias)));
+            let grid = match reach {
+                Reach::All => [query.shape.height, query.shape.width],
+                Reach::Windows { side, .. } | Reach::Spread { side } => [side; 2],
+            };
+            Places::Matrix { extra: query.shape.extra, grid }
+        };
+        let attention = Attention { channels, heads, reach, similarity, places };
+        let (node, shape) = self.push_as(&at, attention, &[joint])?;
+        self.give(tensors);
+        let mut mixed = Map { node, shape, scale: values.scale, is_unit: false, ..query.clone() };
+        mixed.first[0] = 0;
+        Ok(mixed)
+    }
+
+    /// Who attends to whom.
+    fn reach(&self, scores: &Scores) -> Result<Reach, Obstacle> {
+        let map = &scores.query;
+        let tokens = &map.dims[map.dims.len() - 2];
+        let [height, width] = [map.shape.height, map.shape.width];
+        let all = if map.shape.extra > 0 {
+            whole(Axis::Token, map.length(Axis::Token))
+        } else {
+            [whole(Axis::Row, height), whole(Axis::Column, width)].concat()
+        };
+        if *tokens == all {
+            return if map.rolled == [0; 2] && scores.mask.is_empty() {
+                Ok(Reach::All)
+            } else {
+                Err("a mask of single positions".to_owned())
+            };
+        }
+        let &[
+            Factor { axis: Axis::Row, size: rows, stride: down },
+            Factor { axis: Axis::Column, size: columns, stride: right },
+        ] = &tokens[..]
+        else {
+            return Err("attention among other positions than all, or a window".to_owned());
+        };
+        let side = rows;
+        if rows != columns || height % side != 0 || width % side != 0 {
+            return Err(format!("attention in windows of {rows} x {columns}"));
+        }
+        match [down, right] {
+            [1, 1] if map.rolled[0] == map.rolled[1] => {
+                let shift = map.rolled[0];
+                if shift >= side {
+                    return Err("windows that are moved farther than they are wide".to_owned());
+                }
+                let reach = Reach::Windows { side, shift, padded: false };
+                if masks(scores, side, shift) {
+                    Ok(reach)
+                } else {
+                    Err("a mask that is not that of shifted windows".to_owned())
+                }
+            }
+            [down, right] if [down * side, right * side] == [height, width] && scores.mask.is_empty() && map.rolled == [0; 2] => {
+                Ok(Reach::Spread { side })
+            }
+            _ => Err("attention among positions that are neither a window nor spread evenly".to_owned()),
+        }
+    }
+
+    /// Queries, keys and values as the channels of one node.
+    fn joint(&mut self, parts: [&Map; 3], channels: usize) -> Result<NodeId, Obstacle> {
+        let [query, key, values] = parts;
+        let firsts = parts.map(|map| map.first(Axis::Channel));
+        let is_joint = query.node == key.node && key.node == values.node;
+        if is_joint && firsts == [0, channels, 2 * channels] && query.shape.channels == 3 * channels {
+            return Ok(query.node);
+        }
+        let mut nodes = Vec::new();
+        for (map, first) in parts.into_iter().zip(firsts) {
+            let part = if first == 0 && map.shape.channels == channels {
+                map.node
+            } else {
+                self.push(ChannelSlice { first, count: channels }, &[map.node])?.0
+            };
+            nodes.push(part);
+        }
+        Ok(self.push(Concatenation { inputs: nodes.len() }, &nodes)?.0)
+    }
+}
+
+/// Whether what is added among windows keeps apart what only the edge of a shifted map brings together, and nothing else.
+fn masks(scores: &Scores, side: usize, shift: usize) -> bool {
+    let map = &scores.query;
+    if scores.mask.is_empty() || shift == 0 {
+        return scores.mask.iter().all(|value| *value == 0.0) && shift == 0;
+    }
+    let sizes = [map.shape.height, map.shape.width];
+    // An axis that one window covers is not moved.
+    if sizes.iter().any(|size| *size <= side) {
+        return false;
+    }
+    let [queries, keys] = scores.pairs();
+    let region = |at: usize, size: usize| match at {
+        at if at < size - side => 0,
+        at if at < size - shift => 1,
+        _ => 2,
+    };
+    let rank = map.dims.len();
+    let mut regions = vec![0; scores.windows() * queries];
+    for position in map.positions() {
+        // As it is moved.
+        let moved = [0, 1].map(|axis| (position[axis] + sizes[axis] - shift) % sizes[axis]);
+        let of = 3 * region(moved[0], sizes[0]) + region(moved[1], sizes[1]);
+        regions[scores.window(position) * queries + map.place(rank - 2, 0, position)] = of;
+    }
+    scores.mask.iter().enumerate().all(|(at, value)| {
+        let (window, query, key) = (at / (queries * keys), at / keys % queries, at % keys);
+        let is_same = regions[window * queries + query] == regions[window * queries + key];
+        if is_same { *value == 0.0 } else { *value <= FAR }
+    })
+}

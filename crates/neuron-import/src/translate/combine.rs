@@ -1,0 +1,290 @@
+//! Functions of two values.
+
+use neuron_kernels::Activation as Smooth;
+use neuron_model::ops::{Activation, Add, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread};
+use neuron_model::{NodeId, Operation, Shape};
+
+use super::map::{Axis, size};
+use super::value::Value;
+use super::weights::tensor;
+use super::{Map, Obstacle, Translator};
+use crate::constant::Constant;
+use crate::program::{Binary, Operand};
+
+impl Translator<'_> {
+    pub(super) fn binary(&mut self, inputs: &[Operand], function: Binary) -> Result<Value, Obstacle> {
+        let (a, b) = (self.value(inputs, 0)?, self.value(inputs, 1)?);
+        match (a, b) {
+            (Value::Map(a), Value::Map(b)) => self.maps(a, b, function).map(Value::Map),
+            (Value::Map(a), Value::Lengths(of)) if function == Binary::Div && a == of => {
+                Ok(Value::Map(Map { is_unit: true, scale: 1.0, ..a }))
+            }
+            (Value::Map(a), Value::Constant(_) | Value::Parameter(_)) => {
+                let constant = self.constant(inputs[1])?.ok_or("a number that is not there")?;
+                self.map_and_constant(&a, &constant, (function, false)).map(Value::Map)
+            }
+            (Value::Constant(_) | Value::Parameter(_), Value::Map(b)) => {
+                let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
+                self.map_and_constant(&b, &constant, (function, true)).map(Value::Map)
+            }
+            (Value::Scores(scores), Value::Constant(_) | Value::Parameter(_)) => {
+                let constant = self.constant(inputs[1])?.ok_or("a number that is not there")?;
+                scores.with(constant, function).map(Value::Scores)
+            }
+            (Value::Constant(_) | Value::Parameter(_), Value::Scores(scores))
+                if matches!(function, Binary::Add | Binary::Mul) =>
+            {
+                let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
+                scores.with(constant, function).map(Value::Scores)
+            }
+            (a, b) => Err(format!("{function:?} of {} and {}", a.what(), b.what())),
+        }
+    }
+
+    /// `x + a b`
+    pub(super) fn multiply_add(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let product = self.binary(&inputs[1..], Binary::Mul)?;
+        match (self.value(inputs, 0)?, product) {
+            (Value::Map(a), Value::Map(b)) => self.maps(a, b, Binary::Add).map(Value::Map),
+            (Value::Constant(_) | Value::Parameter(_), Value::Map(b)) => {
+                let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
+                self.map_and_constant(&b, &constant, (Binary::Add, true)).map(Value::Map)
+            }
+            (a, b) => Err(format!("{} and {}", a.what(), b.what())),
+        }
+    }
+
+    fn maps(&mut self, a: Map, b: Map, function: Binary) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        match function {
+            Binary::Sub => return self.maps(a, Map { scale: -b.scale, ..b }, Binary::Add),
+            Binary::Div => {
+                let divisor = self.applied(&b, Pointwise { function: Function::Reciprocal }.into())?;
+                self.at = at;
+                return self.maps(a, divisor, Binary::Mul);
+            }
+            Binary::Add | Binary::Mul => {}
+            other => return Err(format!("{other:?} of two maps")),
+        }
+        if a.is_unit || b.is_unit {
+            return Err("vectors of length 1".to_owned());
+        }
+        // A factor stays a factor of a product.
+        let (scale, a, b) = match function {
+            Binary::Mul => (a.scale * b.scale, Map { scale: 1.0, ..a }, Map { scale: 1.0, ..b }),
+            _ => (1.0, self.scaled(&a)?, self.scaled(&b)?),
+        };
+        let combined = if a.is_arranged_as(&b) && is_complete(&a) {
+            let (node, shape) = self.together(&at, function, [a.node, b.node])?;
+            Map { node, shape, ..a }
+        } else {
+            let (a, b) = (self.arranged(&a)?, self.arranged(&b)?);
+            let (a, b) = padded_to_rank(a, b);
+            if a.is_arranged_as(&b) {
+                let (node, shape) = self.together(&at, function, [a.node, b.node])?;
+                Map { node, shape, ..a }
+            } else if spreads(&a, &b) {
+                self.spread(&at, function, &a, &b)?
+            } else if spreads(&b, &a) {
+                self.spread(&at, function, &b, &a)?
+            } else {
+                return Err(format!("maps of {:?} and {:?}", a.sizes(), b.sizes()));
+            }
+        };
+        Ok(Map { scale, ..combined })
+    }
+
+    /// Two nodes of one shape.
+    fn together(&mut self, at: &str, function: Binary, nodes: [NodeId; 2]) -> Result<(NodeId, Shape), Obstacle> {
+        if function == Binary::Add {
+            return self.push_as(at, Add, &nodes);
+        }
+        // Activations that an exporter spelled out.
+        for [x, factor] in [nodes, [nodes[1], nodes[0]]] {
+            let whole = match self.activation_of(factor) {
+                Some((Smooth::Sigmoid, of)) if of == x => Smooth::Silu,
+                Some((Smooth::HardSigmoid, of)) if of == x => Smooth::HardSwish,
+                _ => continue,
+            };
+            return self.push_as(at, Activation { function: whole }, &[x]);
+        }
+        // What lies between 0 and 1 lets more or less of the other through.
+        let is_gate = |node: NodeId| match self.made.get(&node) {
+            Some((Operation::Activation(activation), _)) => {
+                matches!(activation.function, Smooth::Sigmoid | Smooth::HardSigmoid)
+            }
+            Some((Operation::Softmax(_) | Operation::Spread(_), _)) => true,
+            _ => false,
+        };
+        match nodes.map(is_gate) {
+            [false, true] => self.push_as(at, Product { is_gate: true }, &nodes),
+            [true, false] => self.push_as(at, Product { is_gate: true }, &[nodes[1], nodes[0]]),
+            _ => self.push_as(at, Product { is_gate: false }, &nodes),
+        }
+    }
+
+    /// A map with one that has no positions, or one channel.
+    fn spread(&mut self, at: &str, function: Binary, map: &Map, small: &Map) -> Result<Map, Obstacle> {
+        let has_positions = small.shape.positions() > 1;
+        let nodes = [map.node, small.node];
+        let (node, shape) = match (function, has_positions, small.shape.channels == map.shape.channels) {
+            (Binary::Mul, false, true) => self.push_as(at, Gate, &nodes)?,
+            _ => {
+                let (spread, _) = self.push(Spread, &nodes)?;
+                let operation: Operation = if function == Binary::Add { Add.into() } else { Product { is_gate: true }.into() };
+                self.push_as(at, operation, &[map.node, spread])?
+            }
+        };
+        Ok(Map { node, shape, ..map.clone() })
+    }
+
+    fn map_and_constant(
+        &mut self,
+        map: &Map,
+        constant: &Constant,
+        (function, constant_first): (Binary, bool),
+    ) -> Result<Map, Obstacle> {
+        if let Some(number) = constant.single().filter(|_| constant.shape().len() <= map.dims.len()) {
+            return self.map_and_number(map, number, (function, constant_first));
+        }
+        let negated = Map { scale: -map.scale, ..map.clone() };
+        let other = |function| crate::constant::unary(function, constant);
+        match function {
+            Binary::Sub if constant_first => self.map_and_tensor(&negated, constant, Binary::Add),
+            Binary::Sub => self.map_and_tensor(map, &other(crate::program::Unary::Neg)?, Binary::Add),
+            Binary::Div if !constant_first => {
+                self.map_and_tensor(map, &other(crate::program::Unary::Reciprocal)?, Binary::Mul)
+            }
+            Binary::Add | Binary::Mul => self.map_and_tensor(map, constant, function),
+            other => Err(format!("{other:?} of a map and a constant")),
+        }
+    }
+
+    fn map_and_number(
+        &mut self,
+        map: &Map,
+        number: f64,
+        (function, constant_first): (Binary, bool),
+    ) -> Result<Map, Obstacle> {
+        let scaled = |by: f64| Ok(Map { scale: map.scale * by, ..map.clone() });
+        match (function, constant_first) {
+            (Binary::Mul, _) => scaled(number),
+            (Binary::Div, false) => scaled(number.recip()),
+            (Binary::Div, true) => {
+                let reciprocal = self.applied(map, Pointwise { function: Function::Reciprocal }.into())?;
+                Ok(Map { scale: number, ..reciprocal })
+            }
+            (Binary::Add, _) => self.shifted(map, number),
+            (Binary::Sub, false) => self.shifted(map, -number),
+            (Binary::Sub, true) => self.shifted(&Map { scale: -map.scale, ..map.clone() }, number),
+            (Binary::Max, _) => self.clamped(map, number, f64::INFINITY),
+            (Binary::Min, _) => self.clamped(map, f64::NEG_INFINITY, number),
+            (Binary::Pow, false) => {
+                let function = match number {
+                    1.0 => return Ok(map.clone()),
+                    2.0 => Function::Square,
+                    0.5 => Function::Sqrt,
+                    -0.5 => Function::ReciprocalSqrt,
+                    -1.0 => Function::Reciprocal,
+                    other => return Err(format!("a power of {other}")),
+                };
+                self.applied(map, Pointwise { function }.into())
+            }
+            (other, _) => Err(format!("{other:?} of a map and a number")),
+        }
+    }
+
+    /// Plus a number at every element.
+    fn shifted(&mut self, map: &Map, number: f64) -> Result<Map, Obstacle> {
+        if number == 0.0 {
+            return Ok(map.clone());
+        }
+        if map.is_unit {
+            return Err("vectors of length 1".to_owned());
+        }
+        let channels = map.shape.channels;
+        self.affine(map, vec![map.scale as f32; channels], vec![number as f32; channels])
+    }
+
+    /// A map and a constant that differs among channels, or positions.
+    fn map_and_tensor(&mut self, map: &Map, constant: &Constant, function: Binary) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let map = if is_complete(map) && !map.is_unit { map.clone() } else { self.arranged(map)? };
+        let mut map = map;
+        while map.dims.len() < constant.shape().len() {
+            map.dims.insert(0, Vec::new());
+        }
+        let missing = map.dims.len() - constant.shape().len();
+        let shape = [vec![1; missing], constant.shape().to_vec()].concat();
+        let fits = shape.iter().zip(&map.dims).all(|(len, dim)| *len == 1 || *len == size(dim));
+        if !fits {
+            return Err(format!("a constant of {:?} and a map of {:?}", constant.shape(), map.sizes()));
+        }
+        let values = constant.values()?;
+        let varies: Vec<usize> = (0..shape.len()).filter(|dim| shape[*dim] > 1).collect();
+        let value = |channel: usize, position: [usize; 3]| {
+            let at = varies.iter().fold(0, |at, dim| at * shape[*dim] + map.place(*dim, channel, position));
+            values[at] as f32
+        };
+        let of_channels =
+            varies.iter().all(|dim| map.dims[*dim].iter().all(|factor| factor.axis == Axis::Channel));
+        let Shape { channels, height, width, extra } = map.shape;
+        self.at.clone_from(&at);
+        if of_channels {
+            let by: Vec<f32> = (0..channels).map(|channel| value(channel, [0; 3])).collect();
+            let scale = map.scale as f32;
+            return match function {
+                Binary::Mul => self.affine(&map, by.iter().map(|by| by * scale).collect(), vec![0.0; channels]),
+                _ => self.affine(&map, vec![scale; channels], by),
+            };
+        }
+        if varies.iter().any(|dim| map.dims[*dim].iter().any(|factor| factor.axis == Axis::Item)) {
+            return Err("a constant that differs among images".to_owned());
+        }
+        if function == Binary::Mul {
+            return Err("a factor for every position".to_owned());
+        }
+        let map = self.scaled(&map)?;
+        let table: Vec<f32> = map
+            .positions()
+            .flat_map(|position| (0..channels).map(move |channel| (channel, position)))
+            .map(|(channel, position)| value(channel, position))
+            .collect();
+        let table_op = PositionTable {
+            channels,
+            extra,
+            grid: [height, width],
+            tensor: "table",
+            has_batch: false,
+            enlargement: Enlargement::Never,
+        };
+        let (node, shape) = self.push_as(&at, table_op, &[map.node])?;
+        self.give([("table", tensor(&[extra + height * width, channels], table))]);
+        Ok(Map { node, shape, ..map })
+    }
+}
+
+/// Whether every element of the node is there, so that what happens to each by itself can happen to the node.
+fn is_complete(map: &Map) -> bool {
+    map.covers(Axis::Channel) && map.has_all_positions()
+}
+
+/// Whether a value is repeated along positions or channels to meet a map.
+fn spreads(map: &Map, small: &Map) -> bool {
+    let fits = map.dims.iter().zip(&small.dims).all(|(dim, small)| small.is_empty() || small == dim);
+    map.dims.len() == small.dims.len()
+        && fits
+        && (small.shape.positions() == 1 && small.shape.channels == map.shape.channels
+            || small.shape.channels == 1 && small.rolled == map.rolled
+                && (small.shape.positions() == 1 || small.shape.positions() == map.shape.positions()))
+}
+
+/// With as many dimensions each: those that are missing come first.
+fn padded_to_rank(mut a: Map, mut b: Map) -> (Map, Map) {
+    let rank = a.dims.len().max(b.dims.len());
+    for map in [&mut a, &mut b] {
+        let missing = rank - map.dims.len();
+        map.dims.splice(0..0, std::iter::repeat_n(Vec::new(), missing));
+    }
+    (a, b)
+}

@@ -1,0 +1,72 @@
+//! Sums of products by Einstein's convention, as far as they are products of matrices.
+
+use super::products::{operand, transposed};
+use super::value::Value;
+use super::{Obstacle, Translator};
+use crate::program::Operand;
+
+impl Translator<'_> {
+    pub(super) fn einsum(&mut self, equation: &str, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let letters = |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
+        let (of, out) = equation.split_once("->").ok_or("an equation without a result")?;
+        let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
+        let ([a, b], out, false) = (&parts[..], letters(out), equation.contains('.')) else {
+            return Err(format!("the equation {equation}"));
+        };
+        let unknown = || format!("the equation {equation}");
+        let summed: Vec<char> = a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
+        let shared: Vec<char> = out.iter().copied().filter(|letter| a.contains(letter) && b.contains(letter)).collect();
+        let only = |of: &[char], other: &[char]| -> Vec<char> {
+            out.iter().copied().filter(|letter| of.contains(letter) && !other.contains(letter)).collect()
+        };
+        let (&[sum], &[row], &[column]) = (&summed[..], &only(a, b)[..], &only(b, a)[..]) else {
+            return self.einsum_with_weights((a, b, &out, &summed), inputs).unwrap_or_else(|| Err(unknown()));
+        };
+        let order = |from: &[char], to: &[char]| -> Option<Vec<usize>> {
+            let places = to.iter().map(|letter| from.iter().position(|known| known == letter));
+            places.collect::<Option<Vec<_>>>().filter(|places| places.len() == from.len())
+        };
+        let with = |last: [char; 2]| [&shared[..], &last].concat();
+        match (self.value(inputs, 0)?, self.value(inputs, 1)?) {
+            (Value::Map(x), Value::Map(y)) => {
+                let (x, y, ends) = if out.ends_with(&[row, column]) {
+                    ((x, order(a, &with([row, sum]))), (y, order(b, &with([column, sum]))), true)
+                } else {
+                    ((y, order(b, &with([column, sum]))), (x, order(a, &with([row, sum]))), out.ends_with(&[column, row]))
+                };
+                let (Some(first), Some(second), true) = (x.1, y.1, ends) else { return Err(unknown()) };
+                self.similarity(x.0.permuted(&first), y.0.permuted(&second)).map(Value::Scores)
+            }
+            (Value::Scores(scores), Value::Map(values)) if *a == with([row, sum]) => {
+                let (Some(axes), made) = (order(b, &with([sum, column])), with([row, column])) else {
+                    return Err(unknown());
+                };
+                let mixed = self.attention(&scores, values.permuted(&axes))?;
+                let back = order(&made, &out).ok_or_else(unknown)?;
+                Ok(Value::Map(mixed.permuted(&back)))
+            }
+            _ => self.einsum_with_weights((a, b, &out, &summed), inputs).unwrap_or_else(|| Err(unknown())),
+        }
+    }
+
+    /// A map and a matrix of weights: a fully connected layer.
+    fn einsum_with_weights(
+        &mut self,
+        (a, b, out, summed): (&[char], &[char], &[char], &[char]),
+        inputs: &[Operand],
+    ) -> Option<Result<Value, Obstacle>> {
+        let (Ok(Value::Map(input)), &[from, to]) = (self.value(inputs, 0), b) else { return None };
+        let &[sum] = summed else { return None };
+        let (kept, turned) = if sum == from { (to, true) } else { (from, false) };
+        let expected: Vec<char> = a.iter().map(|letter| if *letter == sum { kept } else { *letter }).collect();
+        if a.last() != Some(&sum) || expected != out {
+            return None;
+        }
+        let layer = |translator: &mut Self| -> Result<Value, Obstacle> {
+            let weight = translator.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
+            let weight = if turned { transposed(&weight)? } else { weight };
+            translator.fully_connected(&input, weight, None).map(Value::Map)
+        };
+        Some(layer(self))
+    }
+}

@@ -1,0 +1,124 @@
+//! Functions of one value.
+
+use neuron_kernels::Activation as Smooth;
+use neuron_model::ops::{Activation, Function, Pointwise, Relu, Softmax};
+use neuron_model::{NodeId, Operation};
+
+use super::pools::wrapped;
+use super::products::operand;
+use super::scores::Scores;
+use super::value::Value;
+use super::{Map, Obstacle, Translator};
+use crate::program::{Operand, Unary};
+
+impl Translator<'_> {
+    pub(super) fn unary(&mut self, inputs: &[Operand], function: Unary) -> Result<Value, Obstacle> {
+        let input = match self.value(inputs, 0)? {
+            Value::Map(map) => map,
+            other => return Err(format!("{function:?} of {}", other.what())),
+        };
+        if function == Unary::Neg {
+            return Ok(Value::Map(Map { scale: -input.scale, ..input }));
+        }
+        self.applied(&input, operation(function)?).map(Value::Map)
+    }
+
+    /// An operation on every element by itself, wherever it stands.
+    pub(super) fn applied(&mut self, input: &Map, operation: Operation) -> Result<Map, Obstacle> {
+        if input.is_unit {
+            return Err("a function of vectors of length 1".to_owned());
+        }
+        let at = self.at.clone();
+        let input = self.scaled(input)?;
+        let (node, shape) = self.push_as(&at, operation, &[input.node])?;
+        Ok(Map { node, shape, ..input })
+    }
+
+    pub(super) fn clamp(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let bound = |translator: &Self, index: usize| -> Result<Option<f64>, Obstacle> {
+            let Some(bound) = translator.constant(operand(inputs, index))? else { return Ok(None) };
+            bound.single().map(Some).ok_or_else(|| "bounds for every element".to_owned())
+        };
+        let (low, high) = (bound(self, 1)?, bound(self, 2)?);
+        let (low, high) = (low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY));
+        match self.value(inputs, 0)? {
+            // What keeps a divisor off 0.
+            Value::Lengths(map) if low < 1e-4 && high == f64::INFINITY => Ok(Value::Lengths(map)),
+            Value::Map(map) => self.clamped(&map, low, high).map(Value::Map),
+            other => Err(format!("{} between bounds", other.what())),
+        }
+    }
+
+    pub(super) fn clamped(&mut self, map: &Map, low: f64, high: f64) -> Result<Map, Obstacle> {
+        let operation: Operation = match (low, high) {
+            (0.0, f64::INFINITY) => Relu.into(),
+            (0.0, 6.0) => Activation { function: Smooth::Relu6 }.into(),
+            (low, high) => {
+                Pointwise { function: Function::Clamp { low: low as f32, high: high as f32 } }.into()
+            }
+        };
+        self.applied(map, operation)
+    }
+
+    pub(super) fn softmax(&mut self, inputs: &[Operand], axis: i64) -> Result<Value, Obstacle> {
+        match self.value(inputs, 0)? {
+            Value::Scores(scores) => {
+                let rank = scores.sizes().len();
+                if wrapped(axis, rank)? != rank - 1 || scores.is_weights {
+                    return Err("a softmax along queries".to_owned());
+                }
+                Ok(Value::Scores(Scores { is_weights: true, ..scores }))
+            }
+            Value::Map(map) => {
+                let at = self.at.clone();
+                let map = self.arranged(&map)?;
+                if map.channel_dim() != Some(wrapped(axis, map.dims.len())?) {
+                    return Err("a softmax along positions".to_owned());
+                }
+                let (node, shape) = self.push_as(&at, Softmax, &[map.node])?;
+                Ok(Value::Map(Map { node, shape, ..map }))
+            }
+            other => Err(format!("a softmax of {}", other.what())),
+        }
+    }
+
+    /// What an activation is applied to, if a node is one.
+    pub(super) fn activation_of(&self, node: NodeId) -> Option<(Smooth, NodeId)> {
+        match self.made.get(&node)? {
+            (Operation::Activation(activation), inputs) => Some((activation.function, *inputs.first()?)),
+            _ => None,
+        }
+    }
+}
+
+/// A function as an operation.
+fn operation(function: Unary) -> Result<Operation, Obstacle> {
+    let smooth = |function| Ok(Activation { function }.into());
+    let other = |function| Ok(Pointwise { function }.into());
+    match function {
+        Unary::Relu => Ok(Relu.into()),
+        Unary::Relu6 => smooth(Smooth::Relu6),
+        Unary::Gelu => smooth(Smooth::Gelu),
+        Unary::GeluTanh => smooth(Smooth::GeluTanh),
+        Unary::Silu => smooth(Smooth::Silu),
+        Unary::Sigmoid => smooth(Smooth::Sigmoid),
+        Unary::HardSigmoid => smooth(Smooth::HardSigmoid),
+        Unary::HardSwish => smooth(Smooth::HardSwish),
+        Unary::Tanh => smooth(Smooth::Tanh),
+        Unary::LeakyRelu { slope } => other(Function::LeakyRelu { slope: slope as f32 }),
+        Unary::Elu { alpha } => other(Function::Elu { alpha: alpha as f32 }),
+        Unary::Mish => other(Function::Mish),
+        Unary::Softplus => other(Function::Softplus),
+        Unary::Exp => other(Function::Exp),
+        Unary::Log => other(Function::Log),
+        Unary::Sqrt => other(Function::Sqrt),
+        Unary::ReciprocalSqrt => other(Function::ReciprocalSqrt),
+        Unary::Reciprocal => other(Function::Reciprocal),
+        Unary::Square => other(Function::Square),
+        Unary::Abs => other(Function::Abs),
+        Unary::Erf => other(Function::Erf),
+        Unary::Sin => other(Function::Sin),
+        Unary::Cos => other(Function::Cos),
+        function => Err(format!("{function:?} of a map")),
+    }
+}

@@ -1,0 +1,192 @@
+//! Several values as one, and maps of another size.
+
+use neuron_model::ops::{Concatenation, Enlarge, Interpolation, PatchMerging, SpaceToDepth, TokenInsertion};
+use neuron_model::{NodeId, Shape};
+
+use super::map::{Axis, Factor, whole};
+use super::pools::wrapped;
+use super::value::Value;
+use super::weights::tensor;
+use super::{Map, Obstacle, Translator};
+use crate::constant::Constant;
+use crate::program::{Operand, Resize, ResizeKind};
+
+impl Translator<'_> {
+    pub(super) fn concat(&mut self, inputs: &[Operand], axis: i64) -> Result<Value, Obstacle> {
+        let values = (0..inputs.len()).map(|index| self.value(inputs, index)).collect::<Result<Vec<_>, _>>()?;
+        if values.iter().all(|value| matches!(value, Value::Map(_))) {
+            let maps: Vec<Map> = values
+                .into_iter()
+                .filter_map(|value| match value {
+                    Value::Map(map) => Some(map),
+                    _ => None,
+                })
+                .collect();
+            let axis = wrapped(axis, maps[0].dims.len())?;
+            if let [only] = &maps[..] {
+                return Ok(Value::Map(only.clone()));
+            }
+            if let Some(merged) = self.merged_patches(&maps, axis)? {
+                return Ok(Value::Map(merged));
+            }
+            return self.channels_joined(&maps, axis).map(Value::Map);
+        }
+        self.tokens_joined(inputs, &values, axis)
+    }
+
+    /// The channels of several maps.
+    fn channels_joined(&mut self, maps: &[Map], axis: usize) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let maps = maps.iter().map(|map| self.arranged(map)).collect::<Result<Vec<_>, _>>()?;
+        let first = &maps[0];
+        let others = |map: &Map| {
+            let dims = map.dims.iter().enumerate().filter(|(dim, _)| *dim != axis);
+            dims.map(|(_, factors)| factors.clone()).collect::<Vec<_>>()
+        };
+        let is_channels = |map: &Map| map.channel_dim().is_none_or(|dim| dim == axis) && map.rolled == first.rolled;
+        if !maps.iter().all(|map| is_channels(map) && others(map) == others(first)) {
+            let sizes: Vec<Vec<usize>> = maps.iter().map(Map::sizes).collect();
+            return Err(format!("joining {sizes:?} along axis {axis}, which is not their channels"));
+        }
+        let nodes: Vec<NodeId> = maps.iter().map(|map| map.node).collect();
+        let (node, shape) = self.push_as(&at, Concatenation { inputs: nodes.len() }, &nodes)?;
+        let mut joined = Map { node, shape, ..first.clone() };
+        joined.dims[axis] = whole(Axis::Channel, shape.channels);
+        Ok(joined)
+    }
+
+    /// The channels of each 2 x 2 positions as those of one (Swin): parts of one map, every second row and column.
+    fn merged_patches(&mut self, maps: &[Map], axis: usize) -> Result<Option<Map>, Obstacle> {
+        let [a, ..] = maps else { return Ok(None) };
+        let is_half = |factor: &Factor| factor.stride == 2 && matches!(factor.axis, Axis::Row | Axis::Column);
+        let halves = |map: &Map| map.dims.iter().flatten().filter(|factor| is_half(factor)).count();
+        let places: Vec<[usize; 2]> =
+            maps.iter().map(|map| [map.first(Axis::Row), map.first(Axis::Column)]).collect();
+        let of_one = maps.iter().all(|map| map.node == a.node && map.dims == a.dims && map.channel_dim() == Some(axis));
+        let is_merging = of_one && maps.len() == 4 && halves(a) == 2 && a.length(Axis::Row) % 2 == 0 && a.length(Axis::Column) % 2 == 0;
+        if !is_merging {
+            return Ok(None);
+        }
+        let at = self.at.clone();
+        let (node, shape) = match places[..] {
+            [[0, 0], [1, 0], [0, 1], [1, 1]] => self.push_as(&at, PatchMerging, &[a.node])?,
+            [[0, 0], [0, 1], [1, 0], [1, 1]] => {
+                self.push_as(&at, SpaceToDepth { side: 2, channels_first: false }, &[a.node])?
+            }
+            _ => return Err("patches in another order".to_owned()),
+        };
+        let mut merged = Map { node, shape, ..a.clone() };
+        merged.first = [0; 4];
+        for factor in merged.dims.iter_mut().flatten().filter(|factor| is_half(factor)) {
+            factor.stride = 1;
+        }
+        merged.dims[axis] = whole(Axis::Channel, shape.channels);
+        Ok(Some(merged))
+    }
+
+    /// Learned vectors before the positions of a map.
+    fn tokens_joined(&mut self, inputs: &[Operand], values: &[Value], axis: i64) -> Result<Value, Obstacle> {
+        let Some((Value::Map(map), index)) = values.iter().zip(0..).find(|(value, _)| matches!(value, Value::Map(_)))
+        else {
+            let what: Vec<&str> = values.iter().map(Value::what).collect();
+            return Err(format!("joining {}", what.join(" and ")));
+        };
+        if index != values.len() - 1 {
+            return Err("constants behind the positions of a map".to_owned());
+        }
+        let axis = wrapped(axis, map.dims.len())?;
+        let at = self.at.clone();
+        let map = self.arranged(map)?;
+        let Shape { channels, height, width, extra } = map.shape;
+        let positions = if extra > 0 {
+            whole(Axis::Token, extra + height * width)
+        } else {
+            [whole(Axis::Row, height), whole(Axis::Column, width)].concat()
+        };
+        if map.dims[axis] != positions || map.rolled != [0; 2] || map.dims.last() != Some(&whole(Axis::Channel, channels)) {
+            return Err("constants among channels".to_owned());
+        }
+        let mut before = Vec::new();
+        for input in &inputs[..index] {
+            let constant = self.constant(*input)?.ok_or("nothing to join")?;
+            before.push(constant);
+        }
+        let tokens = Constant::joined(&before, axis)?;
+        // Repeated for every image of the batch.
+        let tokens = match tokens.shape() {
+            [items, rest @ ..] if *items == self.items && *items > 1 && rest.len() == 2 => tokens.sliced(0, (0, 1, 1))?,
+            _ => tokens,
+        };
+        let count = tokens.shape().get(axis).copied().unwrap_or(0);
+        let data = tokens.floats()?;
+        if data.len() != count * channels || count == 0 {
+            return Err(format!("tokens of {:?} before {channels} channels", tokens.shape()));
+        }
+        let insertion = TokenInsertion { channels, count, at: 0, tensor: "tokens", has_batch: true };
+        let (node, shape) = self.push_as(&at, insertion, &[map.node])?;
+        self.give([("tokens", tensor(&[1, count, channels], data))]);
+        let mut joined = Map { node, shape, ..map };
+        joined.dims[axis] = whole(Axis::Token, shape.extra + shape.height * shape.width);
+        Ok(Value::Map(joined))
+    }
+
+    pub(super) fn stack(&mut self, inputs: &[Operand], axis: i64) -> Result<Value, Obstacle> {
+        let maps = (0..inputs.len()).map(|index| self.map(inputs, index)).collect::<Result<Vec<_>, _>>()?;
+        let rank = maps.first().map_or(0, |map| map.dims.len());
+        let axis = wrapped(axis, rank + 1)?;
+        // Channels of a joint map, which a dimension of their own tells apart.
+        let dim = maps.first().and_then(Map::channel_dim).ok_or("stacking values without channels")?;
+        let joined = self.channels_joined(&maps, dim)?;
+        let mut sizes = joined.sizes();
+        sizes[dim] /= maps.len();
+        sizes.insert(dim, maps.len());
+        let split = joined.reshaped(&sizes)?;
+        let mut order: Vec<usize> = (0..=rank).filter(|place| *place != dim).collect();
+        order.insert(axis, dim);
+        Ok(Value::Map(split.permuted(&order)))
+    }
+
+    pub(super) fn resize(&mut self, inputs: &[Operand], resize: &Resize) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let node = self.as_image(&input)?;
+        let Shape { height, width, .. } = self.shapes[&node];
+        let last_two = |all: Vec<f64>| match all[..] {
+            [] => None,
+            [both] => Some([both; 2]),
+            [.., down, right] => Some([down, right]),
+        };
+        let numbers = |sizes: &Option<crate::program::Sizes>| -> Result<Option<[f64; 2]>, Obstacle> {
+            let Some(sizes) = sizes else { return Ok(None) };
+            let list = match sizes {
+                crate::program::Sizes::List(list) => list.clone(),
+                crate::program::Sizes::Tensor(tensor) => vec![*tensor],
+            };
+            let mut all = Vec::new();
+            for operand in list {
+                all.extend(self.constant(operand)?.map(|constant| constant.values()).transpose()?.unwrap_or_default());
+            }
+            Ok(last_two(all))
+        };
+        let times = match (numbers(&resize.scales)?, numbers(&resize.sizes)?) {
+            (Some(scales), _) => scales,
+            (None, Some([down, right])) => [down / height as f64, right / width as f64],
+            (None, None) => return Err("a size that is not there".to_owned()),
+        };
+        if times == [1.0; 2] {
+            return Ok(Value::Map(input));
+        }
+        let is_whole = |times: f64| times >= 1.0 && times.fract() == 0.0 && times < 1e4;
+        if !times.into_iter().all(is_whole) || resize.align_corners {
+            return Err(format!("maps that grow {} x {} times", times[0], times[1]));
+        }
+        let interpolation = match resize.kind {
+            ResizeKind::Nearest => Interpolation::Nearest,
+            ResizeKind::Linear => Interpolation::Linear,
+            ResizeKind::Cubic => return Err("maps that grow by cubic interpolation".to_owned()),
+        };
+        let enlarge = Enlarge { times: times.map(|times| times as usize), interpolation };
+        let (node, shape) = self.push_as(&at, enlarge, &[node])?;
+        Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+}

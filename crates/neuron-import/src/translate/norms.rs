@@ -1,0 +1,82 @@
+//! Normalisations.
+
+use neuron_model::ops::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
+
+use super::map::{Map, whole};
+use super::products::operand;
+use super::value::Value;
+use super::{Axis, Obstacle, Translator};
+use crate::program::Operand;
+
+impl Translator<'_> {
+    pub(super) fn batch_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let input = self.arranged(&input)?;
+        let channels = input.shape.channels;
+        if input.channel_dim().is_some_and(|dim| dim != 1) {
+            return Err("a batch norm along positions".to_owned());
+        }
+        let tensors = [
+            ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
+            ("bias", self.vector(operand(inputs, 2), channels, 0.0)?),
+            ("running_mean", self.vector(operand(inputs, 3), channels, 0.0)?),
+            ("running_var", self.vector(operand(inputs, 4), channels, 1.0)?),
+        ];
+        let (node, shape) = self.push_as(&at, BatchNorm { channels, eps }, &[input.node])?;
+        self.give(tensors);
+        Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    pub(super) fn layer_norm(&mut self, inputs: &[Operand], (axes, eps): (usize, f64)) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let input = self.over_channels(&input, axes)?;
+        let channels = input.shape.channels;
+        let tensors = [
+            ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
+            ("bias", self.vector(operand(inputs, 2), channels, 0.0)?),
+        ];
+        let (node, shape) = self.push_as(&at, LayerNorm { channels, eps }, &[input.node])?;
+        self.give(tensors);
+        Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    pub(super) fn rms_norm(&mut self, inputs: &[Operand], (axes, eps): (usize, f64)) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let input = self.over_channels(&input, axes)?;
+        let channels = input.shape.channels;
+        let weight = self.vector(operand(inputs, 1), channels, 1.0)?;
+        let (node, shape) = self.push_as(&at, RmsNorm { channels, eps }, &[input.node])?;
+        self.give([("weight", weight)]);
+        Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    pub(super) fn group_norm(&mut self, inputs: &[Operand], (groups, eps): (usize, f64)) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let input = self.arranged(&input)?;
+        let channels = input.shape.channels;
+        if input.channel_dim().is_some_and(|dim| dim != 1) {
+            return Err("a group norm along positions".to_owned());
+        }
+        let tensors = [
+            ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
+            ("bias", self.vector(operand(inputs, 2), channels, 0.0)?),
+        ];
+        let (node, shape) = self.push_as(&at, GroupNorm { channels, groups, eps }, &[input.node])?;
+        self.give(tensors);
+        Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    /// A map whose last dimension is its channels.
+    fn over_channels(&mut self, input: &Map, axes: usize) -> Result<Map, Obstacle> {
+        let input = self.arranged(input)?;
+        let channels = whole(Axis::Channel, input.shape.channels);
+        if axes != 1 || input.dims.last() != Some(&channels) {
+            return Err("a norm over more than the channels of a position".to_owned());
+        }
+        Ok(input)
+    }
+}

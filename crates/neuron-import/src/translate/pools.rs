@@ -1,0 +1,248 @@
+//! Pools, means and paddings.
+
+use neuron_kernels::Divisor;
+use neuron_model::ops::{
+    AdaptiveAveragePool, AveragePool, ChannelReduction, Filling, GlobalAveragePool, GlobalMaxPool, MaxPool, Pad,
+};
+use neuron_model::{NodeId, Window};
+
+use super::map::Map;
+use super::products::{operand, pair};
+use super::value::Value;
+use super::{Axis, Obstacle, Translator};
+use crate::program::{Operand, Operator, PadMode, Padding, PoolKind, Reduction, Sizes};
+
+/// Kernel, stride, padding, dilation, and whether a last window may hang over the edge.
+type Windows<'a> = (&'a [usize], &'a [usize], &'a Padding, &'a [usize], bool);
+
+impl Translator<'_> {
+    pub(super) fn pool(
+        &mut self,
+        inputs: &[Operand],
+        kind: PoolKind,
+        (kernel, stride, padding, dilation, ceil_mode): Windows<'_>,
+    ) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let node = self.as_image(&input)?;
+        let size = [self.shapes[&node].height, self.shapes[&node].width];
+        let window = Window { kernel: pair(kernel)?, stride: pair(stride)?, padding: [0; 2], dilation: pair(dilation)?, ceil_mode };
+        if window.kernel.contains(&0) || window.stride.contains(&0) || window.dilation.contains(&0) {
+            return Err("windows of size 0".to_owned());
+        }
+        let value = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+        let (node, padding) = self.padded_for(node, (padding, window, size), value)?;
+        let window = Window { padding, ..window };
+        let (node, shape) = match kind {
+            PoolKind::Max => self.push_as(&at, MaxPool { window }, &[node])?,
+            PoolKind::Average { counts_padding } => {
+                let divisor = if counts_padding { Divisor::Padded } else { Divisor::Inside };
+                self.push_as(&at, AveragePool { window, divisor }, &[node])?
+            }
+        };
+        Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// A node with what is to be added around it, as far as windows cannot add it themselves; and what they add.
+    pub(super) fn padded_for(
+        &mut self,
+        node: NodeId,
+        (padding, window, size): (&Padding, Window, [usize; 2]),
+        value: f32,
+    ) -> Result<(NodeId, [usize; 2]), Obstacle> {
+        let (before, after) = match padding {
+            Padding::Explicit { before, after } => (pair(before)?, pair(after)?),
+            Padding::Same { odd_comes_first } => {
+                let extent = window.extent();
+                let missing = [0, 1].map(|axis| {
+                    let count = size[axis].div_ceil(window.stride[axis]);
+                    ((count.max(1) - 1) * window.stride[axis] + extent[axis]).saturating_sub(size[axis])
+                });
+                let (less, more) = (missing.map(|all| all / 2), missing.map(|all| all.div_ceil(2)));
+                if *odd_comes_first { (more, less) } else { (less, more) }
+            }
+        };
+        if before == after {
+            return Ok((node, before));
+        }
+        let pad = Pad { before, after, filling: Filling::Value(value) };
+        Ok((self.push(pad, &[node])?.0, [0; 2]))
+    }
+
+    pub(super) fn adaptive_pool(
+        &mut self,
+        inputs: &[Operand],
+        kind: PoolKind,
+        sizes: &[Option<usize>],
+    ) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        if let ([Some(1)], 3) = (sizes, input.dims.len()) {
+            let kind = if kind == PoolKind::Max { Reduction::Max } else { Reduction::Mean };
+            return self.reduce(inputs, (kind, true), &[-1]);
+        }
+        let at = self.at.clone();
+        let node = self.as_image(&input)?;
+        let size = [self.shapes[&node].height, self.shapes[&node].width];
+        let &[down, right] = sizes else { return Err("a pool over another number of axes".to_owned()) };
+        let positions = [down.unwrap_or(size[0]), right.unwrap_or(size[1])];
+        let (node, shape) = match (kind, positions) {
+            (PoolKind::Max, [1, 1]) => self.push_as(&at, GlobalMaxPool, &[node])?,
+            (PoolKind::Max, _) => return Err("maxima of several bins".to_owned()),
+            (_, [1, 1]) => self.push_as(&at, GlobalAveragePool, &[node])?,
+            _ => self.push_as(&at, AdaptiveAveragePool { positions }, &[node])?,
+        };
+        Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// Means, sums or maxima along some dimensions: of all positions, or of all channels.
+    pub(super) fn reduce(
+        &mut self,
+        inputs: &[Operand],
+        (kind, keep): (Reduction, bool),
+        axes: &[i64],
+    ) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let rank = input.dims.len();
+        let mut dims = axes.iter().map(|axis| wrapped(*axis, rank)).collect::<Result<Vec<_>, _>>()?;
+        if dims.is_empty() {
+            dims = (0..rank).collect();
+        }
+        let without = |map: &Map| {
+            let kept = map.dims.iter().enumerate();
+            let kept = kept.filter(|(dim, _)| keep || !dims.contains(dim));
+            let kept = kept.map(|(dim, factors)| if dims.contains(&dim) { Vec::new() } else { factors.clone() });
+            Map { dims: kept.collect(), ..map.clone() }
+        };
+        if kind == Reduction::Norm && dims == [rank - 1] {
+            let mut lengths = input.clone();
+            if !keep {
+                return Err("lengths of vectors without their dimension".to_owned());
+            }
+            lengths.dims[rank - 1] = Vec::new();
+            return Ok(Value::Lengths(Map { dims: input.dims.clone(), ..lengths }));
+        }
+        let at = self.at.clone();
+        let input = self.arranged(&input)?;
+        let is = |axis: Axis| dims.iter().flat_map(|dim| &input.dims[*dim]).any(|factor| factor.axis == axis);
+        let stays = |axis: Axis| {
+            let left = (0..rank).filter(|dim| !dims.contains(dim));
+            left.flat_map(|dim| &input.dims[dim]).any(|factor| factor.axis == axis)
+        };
+        let positions = [Axis::Row, Axis::Column, Axis::Token];
+        let of_positions = positions.iter().any(|axis| is(*axis));
+        if is(Axis::Item) || positions.iter().any(|axis| is(*axis) && stays(*axis)) {
+            return Err("along a part of the positions".to_owned());
+        }
+        let of_channels = is(Axis::Channel) || !of_positions && input.shape.channels == 1;
+        if of_positions && !of_channels {
+            if positions.iter().any(|axis| stays(*axis)) {
+                return Err("along rows or columns alone".to_owned());
+            }
+            let count = input.shape.positions() as f64;
+            let (node, shape) = match kind {
+                Reduction::Mean | Reduction::Sum => self.push_as(&at, GlobalAveragePool, &[input.node])?,
+                Reduction::Max => self.push_as(&at, GlobalMaxPool, &[input.node])?,
+                _ => return Err(format!("{kind:?} of positions")),
+            };
+            let mut reduced = Map { node, shape, rolled: [0; 2], ..without(&input) };
+            if kind == Reduction::Sum {
+                reduced.scale = count;
+            }
+            return Ok(Value::Map(reduced));
+        }
+        if of_channels && !of_positions {
+            let of = match kind {
+                Reduction::Mean => ChannelReduction::Mean,
+                Reduction::Sum => ChannelReduction::Sum,
+                Reduction::Max => ChannelReduction::Max,
+                _ => return Err(format!("{kind:?} of channels")),
+            };
+            let (node, shape) = self.push_as(&at, of, &[input.node])?;
+            return Ok(Value::Map(Map { node, shape, ..without(&input) }));
+        }
+        if of_channels {
+            return Err(format!("{kind:?} of channels and positions"));
+        }
+        // Dimensions of size 1.
+        Ok(Value::Map(without(&input)))
+    }
+
+    pub(super) fn pad(&mut self, inputs: &[Operand], operator: &Operator) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let (amounts, mode) = self.amounts(operator, input.dims.len())?;
+        if amounts.iter().all(|amount| *amount == [0; 2]) {
+            return Ok(Value::Map(input));
+        }
+        if amounts.iter().flatten().any(|amount| *amount < 0) {
+            return Err("amounts below 0".to_owned());
+        }
+        let filling = match mode {
+            PadMode::Constant => {
+                let value = self.constant(operand(inputs, 1))?.and_then(|value| value.single()).unwrap_or(0.0);
+                Filling::Value(value as f32)
+            }
+            PadMode::Reflect => Filling::Mirror,
+            PadMode::Edge => Filling::Edge,
+        };
+        let at = self.at.clone();
+        let input = self.arranged(&input)?;
+        let mut added = [[0usize; 2]; 2];
+        for (dim, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount != [0; 2]) {
+            let axes = [Axis::Row, Axis::Column];
+            let along = axes.iter().position(|axis| input.dims[dim] == super::map::whole(*axis, input.length(*axis)));
+            let along = along.filter(|_| !input.dims[dim].is_empty() && input.rolled == [0; 2]);
+            let along = along.ok_or("anything but rows and columns")?;
+            added[along] = amount.map(|amount| amount as usize);
+        }
+        let pad = Pad { before: added.map(|[before, _]| before), after: added.map(|[_, after]| after), filling };
+        let (node, shape) = self.push_as(&at, pad, &[input.node])?;
+        let mut padded = Map { node, shape, ..input.clone() };
+        for factor in padded.dims.iter_mut().flatten() {
+            match factor.axis {
+                Axis::Row => factor.size = shape.height,
+                Axis::Column => factor.size = shape.width,
+                _ => {}
+            }
+        }
+        Ok(Value::Map(padded))
+    }
+
+    /// Amounts before and after each of so many dimensions.
+    pub(super) fn amounts(&self, operator: &Operator, rank: usize) -> Result<(Vec<[i64; 2]>, PadMode), Obstacle> {
+        let mut all = vec![[0; 2]; rank];
+        match operator {
+            Operator::Pad { amounts, mode } => {
+                let amounts = self.ints(amounts)?;
+                for (from_end, pair) in amounts.chunks_exact(2).enumerate() {
+                    let dim = rank.checked_sub(1 + from_end).ok_or("amounts for more axes than there are")?;
+                    all[dim] = [pair[0], pair[1]];
+                }
+                Ok((all, *mode))
+            }
+            Operator::PadAll { amounts, axes, mode } => {
+                let amounts = self.ints(amounts)?;
+                let axes = match axes {
+                    None | Some(Sizes::Tensor(Operand::Nothing)) => (0..rank as i64).collect(),
+                    Some(axes) => self.ints(axes)?,
+                };
+                if amounts.len() != 2 * axes.len() {
+                    return Err("another number of amounts than of axes".to_owned());
+                }
+                for (index, axis) in axes.iter().enumerate() {
+                    all[wrapped(*axis, rank)?] = [amounts[index], amounts[axes.len() + index]];
+                }
+                Ok((all, *mode))
+            }
+            _ => Err("no padding".to_owned()),
+        }
+    }
+}
+
+/// An axis that may be counted from the end.
+pub(super) fn wrapped(axis: i64, rank: usize) -> Result<usize, Obstacle> {
+    let from_start = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(from_start)
+        .ok()
+        .filter(|axis| *axis < rank)
+        .ok_or_else(|| format!("axis {axis} of a tensor of {rank} axes"))
+}

@@ -1,0 +1,151 @@
+//! Convolutions, fully connected layers and products of matrices.
+
+use neuron_model::ops::{Convolution, Linear, Stored};
+use neuron_model::weights::WeightTensor;
+use neuron_model::{ConvGeometry, Window};
+
+use super::value::Value;
+use super::{Map, Obstacle, Translator};
+use crate::program::{Operand, Padding};
+
+/// Stride, padding, dilation and groups.
+type Slide<'a> = (&'a [usize], &'a Padding, &'a [usize], usize);
+
+impl Translator<'_> {
+    pub(super) fn convolution(
+        &mut self,
+        inputs: &[Operand],
+        (stride, padding, dilation, groups): Slide<'_>,
+    ) -> Result<Value, Obstacle> {
+        let weight = self.weight(operand(inputs, 1))?.ok_or("a convolution without weights")?;
+        let bias = self.weight(operand(inputs, 2))?;
+        let [out_channels, per_group, kernel @ ..] = &weight.shape[..] else {
+            return Err("weights of another rank".to_owned());
+        };
+        let &[down, right] = kernel else { return Err(format!("a convolution over {} axes", kernel.len())) };
+        let input = self.map(inputs, 0)?;
+        let at = self.at.clone();
+        let node = self.as_image(&input)?;
+        let shape = self.shapes[&node];
+        let window = Window { kernel: [down, right], stride: pair(stride)?, dilation: pair(dilation)?, ..Window::square(1, 1, 0) };
+        let size = [shape.height, shape.width];
+        let (node, padding) = self.padded_for(node, (padding, window, size), 0.0)?;
+        let window = Window { padding, ..window };
+        let geometry = ConvGeometry {
+            in_channels: per_group.checked_mul(groups).ok_or("too many groups")?,
+            out_channels: *out_channels,
+            groups,
+            window,
+        };
+        if groups == 0 || out_channels % groups != 0 || [down, right].contains(&0) || window.stride.contains(&0) {
+            return Err("windows or groups of size 0".to_owned());
+        }
+        let operation = Convolution { geometry, bias: bias.is_some() };
+        let (node, shape) = self.push_as(&at, operation, &[node])?;
+        self.give(
+            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+        );
+        Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    pub(super) fn linear(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let weight = self.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
+        let bias = self.weight(operand(inputs, 2))?;
+        let input = self.map(inputs, 0)?;
+        self.fully_connected(&input, weight, bias).map(Value::Map)
+    }
+
+    /// A fully connected layer along the last dimension.
+    pub(super) fn fully_connected(
+        &mut self,
+        input: &Map,
+        weight: WeightTensor,
+        bias: Option<WeightTensor>,
+    ) -> Result<Map, Obstacle> {
+        let &[out_features, in_features] = &weight.shape[..] else {
+            return Err("weights of another rank".to_owned());
+        };
+        let at = self.at.clone();
+        let input = self.arranged(input)?;
+        let last = input.dims.len().checked_sub(1).ok_or("a map without dimensions")?;
+        if in_features != input.shape.channels || input.channel_dim().is_some_and(|dim| dim != last) {
+            return Err("a layer along positions".to_owned());
+        }
+        let stored = if bias.is_some() { Stored::WithBias } else { Stored::WithoutBias };
+        let (node, shape) = self.push_as(&at, Linear { in_features, out_features, stored }, &[input.node])?;
+        self.give(
+            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+        );
+        Ok(input.moved_to(node, shape))
+    }
+
+    pub(super) fn matmul(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        match (self.value(inputs, 0)?, self.value(inputs, 1)?) {
+            (Value::Map(input), Value::Constant(_) | Value::Parameter(_)) => {
+                let weight = self.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
+                self.fully_connected(&input, transposed(&weight)?, None).map(Value::Map)
+            }
+            (Value::Map(a), Value::Map(b)) => {
+                let rank = b.dims.len();
+                if rank < 2 {
+                    return Err("a vector in the place of a matrix".to_owned());
+                }
+                let mut axes: Vec<usize> = (0..rank).collect();
+                axes.swap(rank - 1, rank - 2);
+                self.similarity(a, b.permuted(&axes)).map(Value::Scores)
+            }
+            (Value::Scores(scores), Value::Map(values)) => self.attention(&scores, values).map(Value::Map),
+            (a, b) => Err(format!("{} times {}", a.what(), b.what())),
+        }
+    }
+
+    /// `alpha * a b + beta * c`
+    pub(super) fn gemm(
+        &mut self,
+        inputs: &[Operand],
+        (alpha, beta): (f64, f64),
+        [of_a, of_b]: [bool; 2],
+    ) -> Result<Value, Obstacle> {
+        let weight = self.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
+        let weight = if of_b { weight } else { transposed(&weight)? };
+        let times = |tensor: WeightTensor, by: f64| {
+            if by == 1.0 {
+                return tensor;
+            }
+            let data: Vec<f32> = tensor.data.iter().map(|value| (f64::from(*value) * by) as f32).collect();
+            WeightTensor::new(tensor.shape, data)
+        };
+        let out = weight.shape.first().copied().unwrap_or(0);
+        let bias = match operand(inputs, 2) {
+            Operand::Nothing => None,
+            bias => Some(times(self.vector(bias, out, 0.0)?, beta)),
+        };
+        let mut input = self.map(inputs, 0)?;
+        if of_a {
+            input = input.permuted(&[1, 0]);
+        }
+        self.fully_connected(&input, times(weight, alpha), bias).map(Value::Map)
+    }
+}
+
+/// The operand at a place, which may not be there.
+pub(super) fn operand(inputs: &[Operand], index: usize) -> Operand {
+    inputs.get(index).copied().unwrap_or(Operand::Nothing)
+}
+
+/// Two numbers, of which a single one is both.
+pub(super) fn pair(list: &[usize]) -> Result<[usize; 2], Obstacle> {
+    match *list {
+        [both] => Ok([both; 2]),
+        [down, right] => Ok([down, right]),
+        _ => Err(format!("windows over {} axes", list.len())),
+    }
+}
+
+/// A matrix with rows for columns.
+pub(super) fn transposed(matrix: &WeightTensor) -> Result<WeightTensor, Obstacle> {
+    let &[rows, columns] = &matrix.shape[..] else { return Err("weights of another rank".to_owned()) };
+    let data: Vec<f32> =
+        (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data[row * columns + column])).collect();
+    Ok(WeightTensor::new([columns, rows], data))
+}

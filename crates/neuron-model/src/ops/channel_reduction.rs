@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use super::host::{Backward, Forward, HostOp, Pool, Signal};
+use super::op::{Op, Saves};
+use crate::error::ShapeError;
+use crate::rule::Rule;
+use crate::value::{Keep, Shape};
+
+/// Each position's channels as one number (Woo et al., "CBAM", ECCV 2018, for the gates of positions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelReduction {
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+    /// The greatest.
+    Max,
+}
+
+impl Op for ChannelReduction {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        Ok(Shape { channels: 1, ..inputs[0] })
+    }
+
+    fn channels(&self, _: &[usize]) -> usize {
+        1
+    }
+
+    fn is_non_negative(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
+
+    /// Its shares are functions of the input.
+    fn saves(&self, keep: Keep) -> Saves {
+        Saves { inputs: keep != Keep::Taps, ..Saves::default() }
+    }
+
+    /// Relevance: the maximum gets it, the terms of a sum in proportion to their magnitudes.
+    fn knows(&self, rule: &Rule) -> bool {
+        matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::ZPlusSigned { .. } | Rule::Epsilon { .. })
+    }
+}
+
+impl HostOp for ChannelReduction {
+    fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
+        let channels = call.input.channels.max(1);
+        for (value, position) in output.iter_mut().zip(call.input.data.chunks_exact(channels)) {
+            let sum = || position.iter().map(|value| f64::from(*value)).sum::<f64>();
+            *value = match self {
+                Self::Mean => (sum() / channels as f64) as f32,
+                Self::Sum => sum() as f32,
+                Self::Max => position.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            };
+        }
+    }
+
+    fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {
+        let (input, size) = (call.input(0), call.sizes[0]);
+        let channels = size.channels.max(1);
+        let mut back = pool.take(size.len());
+        let positions = back.chunks_exact_mut(channels).zip(input.data.chunks_exact(channels));
+        for ((back, input), signal) in positions.zip(signal.iter()) {
+            match (self, call.rule) {
+                (Self::Max, _) => {
+                    back.fill(0.0);
+                    let mut greatest = 0;
+                    for (channel, value) in input.iter().enumerate() {
+                        if *value > input[greatest] {
+                            greatest = channel;
+                        }
+                    }
+                    back[greatest] = *signal;
+                }
+                (Self::Mean, Rule::Gradient) => back.fill(signal / channels as f32),
+                (Self::Sum, Rule::Gradient) => back.fill(*signal),
+                (_, Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } | Rule::Epsilon { eps }) => {
+                    let whole = input.iter().map(|value| value.abs()).sum::<f32>() + eps;
+                    back.iter_mut().zip(input).for_each(|(back, value)| *back = signal * value.abs() / whole);
+                }
+                _ => back.fill(0.0),
+            }
+        }
+        pool.release(signal);
+        vec![Arc::new(back)]
+    }
+}

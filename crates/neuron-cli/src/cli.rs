@@ -7,7 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::program::Program;
-use crate::{commands, config, say};
+use crate::{commands, config, exported, say};
 
 /// What does each unit of a vision network respond to?
 ///
@@ -33,12 +33,13 @@ pub(crate) fn definition() -> clap::Command {
 
 /// Parses the command line; ends the process for `--help` and for wrong usage.
 pub(crate) fn parse() -> anyhow::Result<Cli> {
-    let definition = definition();
     let commands: Vec<String> =
-        definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let typed: Vec<OsString> = std::env::args_os().collect();
     let file = config::path(&typed);
-    let matches = definition.try_get_matches_from(config::expand(typed, &commands)?);
+    let typed = config::expand(typed, &commands)?;
+    exported::look_for(&typed);
+    let matches = definition().try_get_matches_from(typed);
     Ok(matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| {
         if let Some(file) = file.filter(|_| error.use_stderr()) {
             say::line(format_args!("note: flags are also read from {}", file.display()));

@@ -7,6 +7,7 @@ use neuron_data::{Dataset, Limits};
 use neuron_model::{DeviceRequest, Precision};
 
 use crate::outcome::WrongUsage;
+use crate::preprocessing::PreprocessingFlags;
 use crate::say;
 
 /// Flags that every command understands.
@@ -31,6 +32,8 @@ pub(crate) struct Global {
     /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a list of paths (-: stdin)
     #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) preprocessing: PreprocessingFlags,
     /// Read flags from a TOML file; the command line takes precedence
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,

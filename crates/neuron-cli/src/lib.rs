@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod defect;
 mod demo_network;
+mod exported;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;

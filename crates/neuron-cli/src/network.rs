@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use neuron_data::Preprocessing;
+use neuron_import::Imported;
 use neuron_model::{
     Architecture, Arithmetic, Device, DeviceError, DeviceEvent, DeviceRequest, Engine, Network, Observer,
-    Precision, has_matrix_instructions,
+    Precision, Weights, has_matrix_instructions,
 };
 
 use crate::demo_network::DemoNetwork;
 use crate::global::Global;
 use crate::outcome::{WrongUsage, describe};
 use crate::preprocessing::Known;
-use crate::{fetch, say};
+use crate::{exported, fetch, say};
 
 /// The instruction set that somebody asks for in place of the fastest.
 const ISA: &str = "NEURON_ISA";
@@ -35,14 +36,46 @@ impl Global {
         arch: &str,
         open_device: impl FnOnce(&Self) -> anyhow::Result<Device>,
     ) -> anyhow::Result<Network> {
+        if let Some(path) = exported::path(arch) {
+            let (device, imported) = (open_device(self)?, self.imported(path)?);
+            let name = exported::name(arch);
+            let network = Network::from_graph(device, &name, imported.graph, imported.weights, self.threads);
+            return network.with_context(|| path.display().to_string());
+        }
         let architecture = Architecture::from_name(arch)?;
         let device = open_device(self)?;
         let path = self.weights_path(arch)?;
-        let weights = self.open_weights(&path, Some(&architecture))?;
+        let weights = self.told(self.open_weights(&path, Some(&architecture))?);
         self.say(1, || format!("weights: {}", path.display()));
         let misfit = || format!("{} does not fit {arch}", path.display());
         self.fit(&architecture, &weights).with_context(misfit)?;
         Network::on(device, arch, weights, self.threads).with_context(misfit)
+    }
+
+    /// The network in an exported file, which has weights of its own.
+    ///
+    /// # Errors
+    /// [`WrongUsage`] if others are named; those of [`exported::open`].
+    pub(crate) fn imported(&self, path: &Path) -> anyhow::Result<Imported> {
+        if self.weights.is_some() {
+            let message = format!(
+                "{} holds its own weights: leave --weights away, and NEURON_WEIGHTS unset",
+                path.display()
+            );
+            return Err(WrongUsage(message).into());
+        }
+        let mut imported = exported::open(path)?;
+        if let Some(told) = exported::told(&imported.missing) {
+            self.say(0, || format!("{}: {told}", path.display()));
+        }
+        imported.weights = self.told(imported.weights);
+        Ok(imported)
+    }
+
+    /// Weights with the preprocessing that flags say.
+    pub(crate) fn told(&self, weights: Weights) -> Weights {
+        let flags = self.preprocessing.metadata();
+        if flags.is_empty() { weights } else { weights.told_instead(flags) }
     }
 
     /// The weights file: `--weights`, `$NEURON_WEIGHTS`, `weights/<arch>.safetensors`, or what was fetched.

@@ -1,9 +1,11 @@
-//! Defaults of flags that depend on `--arch`: the network's family says them.
+//! Defaults of flags that depend on `--arch`: the network's family says them, or an exported network's own graph.
 
 use std::sync::LazyLock;
 
 use clap::builder::{OsStr, Resettable};
 use neuron_model::Architecture;
+
+use crate::exported;
 
 /// The network, if none is named.
 pub(crate) const ARCH: &str = "resnet50";
@@ -46,13 +48,20 @@ impl Usual {
 
     /// Made once: clap wants text that lives as long as the program.
     fn values(self) -> &'static Values {
-        static LAYERS: LazyLock<Values> =
-            LazyLock::new(|| Architecture::all().map(|known| (known.name(), known.target_layer())).collect());
-        static BLOCKS: LazyLock<Values> =
-            LazyLock::new(|| Architecture::all().map(|known| (known.name(), known.target_block())).collect());
+        static LAYERS: LazyLock<Values> = LazyLock::new(|| {
+            let known = Architecture::all().map(|known| (known.name(), known.target_layer()));
+            known.chain(exported::usual().map(|(arch, usual)| (arch, usual.target.as_str()))).collect()
+        });
+        static BLOCKS: LazyLock<Values> = LazyLock::new(|| {
+            let known = Architecture::all().map(|known| (known.name(), known.target_block()));
+            known.chain(exported::usual().map(|(arch, usual)| (arch, usual.target_block.as_str()))).collect()
+        });
         static FOLDERS: LazyLock<Values> = LazyLock::new(|| {
-            let folder = |known: &Architecture| format!("{}/neuron_{}", known.name(), known.target_layer());
-            Architecture::all().map(|known| (known.name(), &*folder(&known).leak())).collect()
+            let folder = |arch: &str, layer: &str| -> &str { format!("{arch}/neuron_{layer}").leak() };
+            let known = Architecture::all().map(|known| (known.name(), folder(known.name(), known.target_layer())));
+            let exported = exported::usual()
+                .map(|(arch, usual)| (arch, folder(&exported::name(arch), &usual.target)));
+            known.chain(exported).collect()
         });
         match self {
             Self::Layer => &LAYERS,

@@ -77,6 +77,19 @@ impl Preprocessing {
         Ok(preprocessing)
     }
 
+    /// The metadata that [`Preprocessing::from_metadata`] reads it from.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
+        let values = [
+            self.resize.to_string(),
+            self.crop.to_string(),
+            self.interpolation.name().to_owned(),
+            list(&self.mean),
+            list(&self.std),
+        ];
+        Self::KEYS.iter().map(|key| (*key).to_owned()).zip(values).collect()
+    }
+
     /// Where the crop lies in a picture of this size.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use crate::error::FvisError;
 /// How much the features of each layer count.
 ///
 /// Every family of networks has layers whose features are usually matched
-/// ([`feature_layers`](neuron_model::Architecture::feature_layers)); in residual networks these are `conv1` and `layer1` to `layer4`. As text, weights
+/// ([`usual_layers`](Network::usual_layers)); in residual networks these are `conv1` and `layer1` to `layer4`. As text, weights
 /// are one number for each of them (`0.1,1,1,1,0`), or the names of any layers with theirs (`layer2=1,layer3.0=0.5`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -37,22 +37,24 @@ impl LayerWeights {
         if let Self::Named(weights) = self {
             return named(network, weights);
         }
-        let no_family = || FvisError::NoFamily { network: network.name().to_owned() };
-        let layers = network.architecture().ok_or_else(no_family)?.feature_layers();
+        let layers = &network.usual_layers().features;
+        if layers.is_empty() {
+            return Err(FvisError::NoFamily { network: network.name().to_owned() });
+        }
         self.in_order(layers).map(Self::InOrder)
     }
 
     /// One weight for each of a family's feature layers.
-    fn in_order(&self, layers: &[(&str, f64)]) -> Result<Vec<f64>, FvisError> {
+    fn in_order(&self, layers: &[(String, f64)]) -> Result<Vec<f64>, FvisError> {
         match self {
             Self::InOrder(weights) if weights.len() == layers.len() => Ok(weights.clone()),
             Self::InOrder(weights) => Err(FvisError::LayerWeights {
-                layers: layers.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                layers: layers.iter().map(|(name, _)| name.clone()).collect(),
                 found: weights.len(),
             }),
             Self::Usual => Ok(layers.iter().map(|(_, weight)| *weight).collect()),
             Self::Named(weights) => {
-                Ok(layers.iter().map(|(name, _)| weights.get(*name).copied().unwrap_or(0.0)).collect())
+                Ok(layers.iter().map(|(name, _)| weights.get(name).copied().unwrap_or(0.0)).collect())
             }
         }
     }
@@ -65,8 +67,8 @@ impl LayerWeights {
         let weights: Vec<(String, f64)> = match self.resolved(network)? {
             Self::Named(weights) => weights.into_iter().collect(),
             in_order => {
-                let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
-                let names = layers.iter().map(|(name, _)| (*name).to_owned());
+                let layers = &network.usual_layers().features;
+                let names = layers.iter().map(|(name, _)| name.clone());
                 names.zip(in_order.in_order(layers)?).collect()
             }
         };
@@ -140,11 +142,11 @@ mod tests {
 
     #[test]
     fn weights_parse() {
-        let layers = Architecture::from_name("resnet50").unwrap().feature_layers();
-        let in_order = |weights: &LayerWeights| weights.in_order(layers).unwrap();
+        let layers = Architecture::from_name("resnet50").unwrap().usual_layers().features;
+        let in_order = |weights: &LayerWeights| weights.in_order(&layers).unwrap();
         assert_eq!(in_order(&weights("0.1,1,1,1,0")), in_order(&LayerWeights::Usual));
         for wrong in ["1,1,1,1", "1,1,1,1,1,1"] {
-            assert!(weights(wrong).in_order(layers).is_err(), "{wrong}");
+            assert!(weights(wrong).in_order(&layers).is_err(), "{wrong}");
         }
         for wrong in
             ["1,1,1,1,-1", "1,1,one,1,1", "1,1,1,1,nan", "", "layer1", "layer1=-1", "a=1,a=2", "1,a=1"]
@@ -155,10 +157,10 @@ mod tests {
 
     #[test]
     fn weights_by_name_stand_in_any_order() {
-        let layers = Architecture::from_name("resnet50").unwrap().feature_layers();
+        let layers = Architecture::from_name("resnet50").unwrap().usual_layers().features;
         let by_name = weights("layer3=1, layer1 = 0.5");
         assert_eq!(by_name, weights("layer1=0.5,layer3=1"));
-        assert_eq!(by_name.in_order(layers).unwrap(), [0.0, 0.5, 0.0, 1.0, 0.0]);
+        assert_eq!(by_name.in_order(&layers).unwrap(), [0.0, 0.5, 0.0, 1.0, 0.0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 /// let wide = Window { kernel: [1, 7], padding: [0, 3], ..Window::square(1, 1, 0) };
 /// assert_eq!(wide.positions([17, 17]), [17, 17]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Window {
     /// Places of the window.
     pub kernel: [usize; 2],

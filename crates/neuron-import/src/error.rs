@@ -50,6 +50,14 @@ pub enum ImportError {
         /// What is wrong.
         what: String,
     },
+    /// A file of recorded values cannot be compared with.
+    #[error("{} cannot be compared with: {what}", path.display())]
+    NotRecorded {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
     /// Nothing of the network can be run.
     #[error("nothing of {} can be run{}", path.display(), listed(missing))]
     Nothing {

@@ -5,6 +5,7 @@
 //! put together again (`patterns`), and the rest is translated operator by operator (`translate`). Values that do not depend
 //! on the image are computed on the way (`constant`). Nothing of a file is executed.
 
+mod check;
 mod constant;
 mod error;
 mod imported;
@@ -16,5 +17,6 @@ mod pt2;
 mod stored;
 mod translate;
 
+pub use check::{Difference, check};
 pub use error::{ImportError, Missing};
 pub use imported::{Format, Imported, is_exported, open};

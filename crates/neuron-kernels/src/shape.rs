@@ -57,7 +57,7 @@ impl<'a> View<'a> {
 /// it slides.
 ///
 /// A [`ConvolutionTranspose`](super::ConvolutionTranspose) is described by the forward convolution it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ConvGeometry {
     /// Channels read.
     pub in_channels: usize,

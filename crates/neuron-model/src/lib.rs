@@ -53,7 +53,7 @@ pub use device_event::{DeviceEvent, Observer};
 pub use error::{Cause, DeviceError, GraphError, ModelError, Unsupported};
 pub use families::{Architecture, Fit};
 pub use finite::first_not_finite;
-pub use graph::{Absent, CellInfo, Graph, GraphBuilder, Node, Tap, TapInfo};
+pub use graph::{Absent, CellInfo, Graph, GraphBuilder, GraphRecord, Node, Tap, TapInfo, UsualLayers};
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, ImageRange, Images};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};

@@ -1,7 +1,7 @@
 //! A frozen network: a graph, its weights, and the threads that run it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use neuron_threads::Pool;
 
@@ -14,7 +14,7 @@ use crate::error::ModelError;
 #[cfg(feature = "cuda")]
 use crate::error::Unsupported;
 use crate::families::Architecture;
-use crate::graph::{Graph, Tap, TapInfo};
+use crate::graph::{Graph, Tap, TapInfo, UsualLayers};
 use crate::prepared::PreparedWeights;
 use crate::rule::PixelRange;
 use crate::weights::{self, Weights};
@@ -28,6 +28,7 @@ pub struct Network {
 struct Inner {
     name: String,
     graph: Arc<Graph>,
+    usual: OnceLock<UsualLayers>,
     prepared: PreparedWeights,
     threads: Pool,
     device: Device,
@@ -86,6 +87,7 @@ impl Network {
         let inner = Inner {
             name: name.to_owned(),
             graph: Arc::new(graph),
+            usual: OnceLock::new(),
             prepared: PreparedWeights::new(weights),
             threads,
             #[cfg(feature = "cuda")]
@@ -111,6 +113,14 @@ impl Network {
     /// The known network of that name, which knows its usual layers; `None` for a network of one's own.
     pub fn architecture(&self) -> Option<Architecture> {
         Architecture::from_name(self.name()).ok()
+    }
+
+    /// The layers that are used if nobody names others: by its family, else from its graph.
+    pub fn usual_layers(&self) -> &UsualLayers {
+        self.inner.usual.get_or_init(|| match self.architecture() {
+            Some(known) => known.usual_layers(),
+            None => self.graph().usual_layers(),
+        })
     }
 
     /// The operations and their names.

@@ -12,6 +12,7 @@ use neuron_patches::Windows;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
+use crate::exported;
 use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
@@ -224,7 +225,7 @@ fn plan(
         other_memory_bytes: 0.0,
         disk_bytes: disk_bytes(channels, kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
-        output: args.out.join(&settings.arch),
+        output: args.out.join(exported::name(&settings.arch)),
         start: String::new(),
         notices: Vec::new(),
     })

@@ -94,10 +94,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     Ok(Outcome::with_skipped(skipped.len() + gathered.skipped_references))
 }
 
-/// The measures are taken at layers that only known networks have.
+/// The measures are taken at layers that have maps.
 fn check_usual_layers(network: &Network) -> Result<(), WrongUsage> {
-    match network.architecture() {
-        Some(_) => Ok(()),
-        None => Err(WrongUsage(format!("the usual layers of {} are not known", network.name()))),
+    if network.usual_layers().features.is_empty() {
+        return Err(WrongUsage(format!("the usual layers of {} are not known", network.name())));
     }
+    Ok(())
 }

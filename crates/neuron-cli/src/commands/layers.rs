@@ -2,10 +2,10 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use neuron_data::Preprocessing;
-use neuron_model::{Architecture, TapInfo, Weights};
+use neuron_model::{Architecture, Graph, TapInfo, Weights};
 use serde::Serialize;
 
-use crate::fetch;
+use crate::{exported, fetch};
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::output;
@@ -41,10 +41,15 @@ struct Layers<'a> {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Args { arch } = args;
+    if let Some(path) = exported::path(arch) {
+        let imported = global.imported(path)?;
+        let known = Known::of(&imported.weights)?.fitted_to(&imported.graph)?;
+        return show(arch, &imported.graph, known.preprocessing.crop, global);
+    }
     let architecture = Architecture::from_name(arch)?;
     let (graph, input_px) = match global.named_weights()? {
         Some(path) => {
-            let weights = global.open_weights(&path, Some(&architecture))?;
+            let weights = global.told(global.open_weights(&path, Some(&architecture))?);
             let fit = global.fit(&architecture, &weights);
             let fit = fit.with_context(|| format!("the weights do not fit {arch}"))?;
             let input_px = Known::of(&weights)?.fitted_to(&fit.graph)?.preprocessing.crop;
@@ -57,6 +62,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             (graph, input_px)
         }
     };
+    show(arch, &graph, input_px, global)
+}
+
+fn show(arch: &str, graph: &Graph, input_px: usize, global: &Global) -> anyhow::Result<Outcome> {
     let takes_only_that = graph.image_size().is_some();
     let layers = Layers { arch, input_px, takes_only_that, layers: graph.tap_infos(input_px, input_px)? };
     let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };

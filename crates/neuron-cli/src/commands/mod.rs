@@ -9,6 +9,7 @@ mod demo;
 pub(crate) mod eval;
 mod extract_patches;
 mod fvis;
+mod import;
 mod layers;
 mod man;
 mod merge;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Merge(merge::Args),
     Demo(demo::Args),
     Layers(layers::Args),
+    Import(import::Args),
     Activations(activations::Args),
     Attribute(attribute::Args),
     Atlas(atlas::Args),
@@ -52,6 +54,7 @@ pub(crate) fn run(command: Command, global: &Global, program: &Program) -> anyho
         Command::Eval(args) => eval::run(&args, global),
         Command::ExtractPatches(args) => extract_patches::run(&args, global),
         Command::Fvis(args) => fvis::run(&args, global),
+        Command::Import(args) => import::run(&args, global),
         Command::Layers(args) => layers::run(&args, global),
         Command::Man(args) => man::run(&args, global, program),
         Command::Merge(args) => merge::run(&args, global),

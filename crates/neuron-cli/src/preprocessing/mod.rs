@@ -3,6 +3,7 @@
 
 mod beside;
 mod error;
+mod flags;
 pub(crate) mod timm;
 pub(crate) mod transformers;
 
@@ -16,6 +17,7 @@ use neuron_model::{Graph, Weights};
 use self::beside::Beside;
 pub(crate) use self::beside::steps;
 pub(crate) use self::error::Problem;
+pub(crate) use self::flags::PreprocessingFlags;
 
 /// A preprocessing and where it comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) assumed: Vec<&'static str>,
     /// The keys that the network itself decides, because it takes images of one size only.
     pub(crate) by_network: Vec<&'static str>,
+    /// Whether resize and crop are those of the image with which the network was exported.
+    pub(crate) by_export: bool,
 }
 
 impl Known {
@@ -68,9 +72,8 @@ impl Known {
     /// If the weights say another.
     pub(crate) fn fitted_to(mut self, graph: &Graph) -> anyhow::Result<Self> {
         let crop = self.preprocessing.crop;
-        let Some([height, width]) = graph.image_size().filter(|only| *only != [crop, crop]) else {
-            return Ok(self);
-        };
+        let only = graph.image_size().filter(|only| *only != [crop, crop]);
+        let Some([height, width]) = only else { return Ok(self.as_exported(graph)) };
         let only =
             format!("the network takes images of {height} x {width} pixels only, by its table of positions");
         if height != width {
@@ -92,6 +95,21 @@ impl Known {
         Ok(self)
     }
 
+    /// The same for a network that was exported with images of a size: where nobody says another, it is the crop's.
+    fn as_exported(mut self, graph: &Graph) -> Self {
+        let usual = Preprocessing::default();
+        let Some([height, width]) = graph.told_size() else { return self };
+        if height != width || !["resize", "crop"].iter().all(|side| self.assumed.contains(side)) {
+            return self;
+        }
+        // As much around it as the usual crop has.
+        let resize = (height * usual.resize).div_ceil(usual.crop);
+        (self.preprocessing.resize, self.preprocessing.crop) = (resize, height);
+        self.assumed.retain(|key| !["resize", "crop"].contains(key));
+        self.by_export = true;
+        self
+    }
+
     /// One line on what the weights' own metadata do not say; `None` if they say everything.
     pub(crate) fn told(&self, weights: &Path) -> Option<String> {
         let mut parts = Vec::new();
@@ -103,9 +121,12 @@ impl Known {
             let keys = self.by_network.join(", ");
             parts.push(format!("{keys} by the network, which takes images of one size only"));
         }
+        if self.by_export {
+            parts.push("resize, crop by the image with which it was exported".to_owned());
+        }
         if !self.assumed.is_empty() {
             parts.push(format!(
-                "{} not known, so ImageNet's are assumed (to set them: `neuron weights convert` with --metadata)",
+                "{} not known, so ImageNet's are assumed (to set them: --resize, --crop, --interpolation, --mean, --std)",
                 self.assumed.join(", ")
             ));
             let others = self.others.iter();

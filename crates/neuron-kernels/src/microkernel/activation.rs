@@ -5,7 +5,7 @@ use super::lanes::{Lanes, each_vector};
 /// An elementwise function between the layers of a network.
 ///
 /// NaN stays NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Activation {
     /// `max(x, 0)`
     Relu,

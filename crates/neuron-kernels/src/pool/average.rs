@@ -5,7 +5,7 @@ use crate::shape::View;
 use neuron_geometry::Window;
 
 /// What an average pool divides the sum of a window by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Divisor {
     /// The places inside of the map (PyTorch's `count_include_pad=False`).
     Inside,

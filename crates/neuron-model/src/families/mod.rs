@@ -31,7 +31,7 @@ pub use fit::Fit;
 use std::fmt;
 
 use crate::error::ModelError;
-use crate::graph::Graph;
+use crate::graph::{Graph, UsualLayers};
 use crate::weights::Weights;
 
 /// Every known family. A new one is a file with a description, and a line here.
@@ -187,6 +187,15 @@ impl Architecture {
     /// The last block of [`Architecture::target_layer`] by its own name: the same values.
     pub fn target_block(&self) -> &'static str {
         self.member.layers.target_block
+    }
+
+    /// The layers that are used if nobody names others.
+    pub fn usual_layers(&self) -> UsualLayers {
+        UsualLayers {
+            features: self.feature_layers().iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect(),
+            target: self.target_layer().to_owned(),
+            target_block: self.target_block().to_owned(),
+        }
     }
 
     /// The repository on the Hugging Face Hub that holds its weights (`timm/resnet50.tv_in1k`), if one is known.

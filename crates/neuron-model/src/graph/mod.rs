@@ -1,11 +1,15 @@
 //! A network as a graph of named operations: what a user lists and taps, and what plans are made from.
 
 mod builder;
+mod record;
 mod sign;
 mod tap;
+mod usual;
 
 pub use builder::GraphBuilder;
+pub use record::GraphRecord;
 pub use tap::{CellInfo, Tap, TapInfo};
+pub use usual::UsualLayers;
 
 use neuron_geometry::ReceptiveField;
 
@@ -161,6 +165,12 @@ impl Graph {
     /// size.
     pub fn fixed_size(&self, id: NodeId) -> Option<[usize; 2]> {
         self.only_size(&self.ancestors([id]))
+    }
+
+    /// The size of the images that it was described with, where somebody told it
+    /// ([`GraphBuilder::tables_are_for`]).
+    pub fn told_size(&self) -> Option<[usize; 2]> {
+        self.told_size
     }
 
     /// As [`Graph::fixed_size`], for the network as a whole.

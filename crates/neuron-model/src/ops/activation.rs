@@ -1,6 +1,7 @@
 use neuron_kernels::{
     self as kernels, activate, activation_gradient, activation_gradient_guided, clamp_negative,
 };
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -13,7 +14,7 @@ use crate::value::{Keep, Shape};
 /// ReLU6 (Howard et al., "MobileNets", 2017); SiLU, `x * sigmoid(x)` (Elfwing et al., 2017); hard-swish and
 /// hard-sigmoid (Howard et al., "Searching for MobileNetV3", ICCV 2019); GELU by the error function (Hendrycks and
 /// Gimpel, 2016).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activation {
     /// Which function.
     pub function: kernels::Activation,

@@ -1,5 +1,6 @@
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{self as kernels, View};
+use serde::{Deserialize, Serialize};
 
 use super::means::{self, Mean};
 use super::op::{Op, Saves, grid_of};
@@ -11,7 +12,7 @@ use crate::value::{Keep, Shape};
 /// positions is `floor(i n / m) .. ceil((i + 1) n / m)`, as torch's `AdaptiveAvgPool2d` has it.
 ///
 /// Over all positions it is a [`GlobalAveragePool`](super::GlobalAveragePool).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdaptiveAveragePool {
     /// Height and width of the output.
     pub positions: [usize; 2],

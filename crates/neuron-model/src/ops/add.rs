@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::{add, split_by_magnitude, split_by_value};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -9,7 +10,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Elementwise sum of two maps; input 0 is the main path, input 1 the shortcut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Add;
 
 impl Op for Add {

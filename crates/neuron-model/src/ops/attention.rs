@@ -5,6 +5,7 @@ use neuron_kernels::{
     self as kernels, Neighbourhoods, View, attention, attention_gradient, attention_transpose, stabilised,
     update,
 };
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal, Weighted};
 use super::op::{Op, Saves, TensorSpec};
@@ -20,7 +21,7 @@ use crate::value::{Keep, Shape};
 /// `bias` `[heads, positions, positions]`; `cpb_mlp.0.weight` `[hidden, 2]`, `cpb_mlp.0.bias` `[hidden]` and
 /// `cpb_mlp.2.weight` `[heads, hidden]`; `logit_scale` `[heads, 1, 1]`; and of windows that may reach beyond the grid
 /// `qkv.bias` `[3 channels]`, which is what is found there.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
     /// Channels of the output.
     pub channels: usize,
@@ -35,7 +36,7 @@ pub struct Attention {
 }
 
 /// Which positions attend to one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reach {
     /// All, extra positions included.
     All,
@@ -56,7 +57,7 @@ pub enum Reach {
 }
 
 /// How alike a query and a key are.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Similarity {
     /// Their scalar product times a factor.
     Dot {
@@ -69,7 +70,7 @@ pub enum Similarity {
 }
 
 /// What is added to the similarity of two positions for how they lie to one another in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Places {
     /// Nothing.
     Nothing,
@@ -206,6 +207,14 @@ impl Op for Attention {
         let (expected, input) = (3 * self.channels, inputs[0]);
         if expected != input.channels {
             return Err(ShapeError::Channels { expected, found: input.channels });
+        }
+        if self.heads == 0 || !self.channels.is_multiple_of(self.heads) {
+            return Err(ShapeError::Groups { groups: self.heads, channels: self.channels });
+        }
+        if let Reach::Windows { side, shift, .. } = self.reach
+            && shift >= side
+        {
+            return Err(ShapeError::Windows { side, height: input.height, width: input.width });
         }
         if self.reach != Reach::All && input.extra > 0 {
             return Err(ShapeError::Extra { extra: input.extra });

@@ -1,5 +1,6 @@
 use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, Divisor, View};
+use serde::{Deserialize, Serialize};
 
 use super::means::{self, Mean};
 use super::op::{Op, Saves, grid_of};
@@ -8,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Mean over windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AveragePool {
     /// How it slides.
     pub window: Window,

@@ -1,4 +1,5 @@
 use neuron_kernels::{scale_by_channel, scale_shift};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -9,7 +10,7 @@ use crate::value::{Keep, Shape};
 /// A frozen batch norm, `(x - running_mean) / sqrt(running_var + eps) * weight + bias`.
 ///
 /// Tensors: `weight`, `bias`, `running_mean`, `running_var`, each `[channels]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BatchNorm {
     /// Channels of input and output.
     pub channels: usize,

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -7,7 +8,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Each position's channels as one number (Woo et al., "CBAM", ECCV 2018, for the gates of positions).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChannelReduction {
     /// Their mean.
     Mean,

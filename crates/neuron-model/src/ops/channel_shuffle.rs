@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::shuffle_channels;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -9,7 +10,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Channels in groups, dealt out one of each group in turn (Zhang et al., "ShuffleNet", CVPR 2018).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelShuffle {
     /// Number of groups, which divides the channels.
     pub groups: usize,

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::{put_channels, take_channels};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -9,7 +10,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Some neighbouring channels of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelSlice {
     /// The first of them.
     pub first: usize,

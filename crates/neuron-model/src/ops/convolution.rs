@@ -1,5 +1,6 @@
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{Bf16Output, ConvGeometry};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec, grid_of};
@@ -12,7 +13,7 @@ use crate::value::{Keep, Shape};
 /// A convolution, in groups and with a bias where it says so.
 ///
 /// Tensors: `weight` `[out_channels, in_channels / groups, kernel, kernel]`, `bias` `[out_channels]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Convolution {
     /// Its channels, and how it slides.
     pub geometry: ConvGeometry,

@@ -1,4 +1,5 @@
 use neuron_geometry::ReceptiveField;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::moves::{self, Moves};
@@ -9,7 +10,7 @@ use crate::value::{Keep, Shape};
 
 /// Channels as `side x side` positions (torch's `PixelShuffle`; Shi et al., "Real-Time Single Image and Video
 /// Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepthToSpace {
     /// Rows and columns that one position becomes.
     pub side: usize,

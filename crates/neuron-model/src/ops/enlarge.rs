@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::View;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, grid_of};
@@ -10,7 +11,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// A map that becomes a whole number of times larger (torch's `interpolate` without aligned corners).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enlarge {
     /// How many times, down and across.
     pub times: [usize; 2],
@@ -19,7 +20,7 @@ pub struct Enlarge {
 }
 
 /// What stands between the positions of a map that was enlarged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Interpolation {
     /// The nearest one.
     Nearest,

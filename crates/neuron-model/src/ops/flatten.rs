@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{flatten_channels_first, unflatten_channels_first};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -11,7 +12,7 @@ use crate::value::{Keep, Shape};
 
 /// A map of a fixed size as the channels of one position, in the order of torch's `flatten`: all positions of the first
 /// channel, then those of the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flatten {
     /// Height and width of the input.
     pub positions: [usize; 2],

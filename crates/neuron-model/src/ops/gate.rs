@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::{gate_gradient, multiply_by_gate, scale_by_gate};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -10,7 +11,7 @@ use crate::value::{Keep, Shape};
 
 /// Every channel times one number: input 0 is the map, input 1 the gate, a map of one position (squeeze-and-excitation:
 /// Hu et al., CVPR 2018).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate;
 
 impl Op for Gate {

@@ -1,5 +1,6 @@
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{View, global_average_pool};
+use serde::{Deserialize, Serialize};
 
 use super::means::{self, Mean};
 use super::op::{Op, Saves};
@@ -8,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Mean over all positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GlobalAveragePool;
 
 impl Op for GlobalAveragePool {

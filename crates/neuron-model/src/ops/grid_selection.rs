@@ -1,4 +1,5 @@
 use neuron_geometry::ReceptiveField;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::moves::{self, Moves};
@@ -8,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// The positions of a grid without the extra ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GridSelection {
     /// How many extra ones there are.
     pub extra: usize,

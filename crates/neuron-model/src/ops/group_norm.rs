@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -10,7 +11,7 @@ use crate::value::{Keep, Shape};
 /// and He, "Group Normalization", ECCV 2018). With as many groups as channels it is an instance norm.
 ///
 /// Tensors: `weight`, `bias`, each `[channels]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupNorm {
     /// Channels of input and output.
     pub channels: usize,

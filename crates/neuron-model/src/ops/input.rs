@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
@@ -5,7 +7,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// The normalised image, with this many channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// 3 for RGB.
     pub channels: usize,

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::{layer_norm, layer_norm_gradient};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -12,7 +13,7 @@ use crate::value::{Keep, Shape};
 /// al., "Layer Normalization", 2016).
 ///
 /// Tensors: `weight`, `bias`, each `[channels]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerNorm {
     /// Channels of input and output.
     pub channels: usize,

@@ -1,4 +1,5 @@
 use neuron_kernels::{scale_by_channel, scale_shift};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -7,12 +8,13 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Every channel times a weight of its own (Touvron et al., "Going deeper with Image Transformers", ICCV 2021).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerScale {
     /// Channels of input and output.
     pub channels: usize,
     /// The last part of the tensor's name.
-    pub tensor: &'static str,
+    #[serde(deserialize_with = "super::names::deserialize")]
+    pub tensor: super::Suffix,
     /// Whether the tensor is `[channels, 1, 1]`, as a map's, else `[channels]`.
     pub has_places: bool,
 }

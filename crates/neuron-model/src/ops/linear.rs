@@ -1,5 +1,6 @@
 use neuron_geometry::Window;
 use neuron_kernels::{Bf16Output, ConvGeometry};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -10,7 +11,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// A fully connected layer, at every position by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linear {
     /// Channels of the input.
     pub in_features: usize,
@@ -21,14 +22,14 @@ pub struct Linear {
 }
 
 /// How weights hold a fully connected layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stored {
     /// As `weight` `[out_features, in_features]` and `bias` `[out_features]`.
     WithBias,
     /// As `weight` `[out_features, in_features]` alone.
     WithoutBias,
     /// As a matrix `[in_features, out_features]` whose name ends so, without bias.
-    Transposed(&'static str),
+    Transposed(#[serde(deserialize_with = "super::names::deserialize")] super::Suffix),
 }
 
 impl Linear {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{self as kernels, AveragePool, Bf16Output, Divisor, bf16_max_pool, update};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, grid_of};
@@ -10,7 +11,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Maximum over windows; padding never wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaxPool {
     /// How it slides.
     pub window: Window,

@@ -33,6 +33,7 @@ mod max_pool;
 mod means;
 mod moves;
 mod multiply;
+mod names;
 mod op;
 mod pad;
 mod patch_merging;
@@ -55,10 +56,13 @@ pub use crate::error::ShapeError;
 pub use attention::{Places, Reach, Similarity};
 pub use enlarge::Interpolation;
 pub use linear::Stored;
+pub use names::Suffix;
 pub use op::{Op, Saves, TensorSpec};
 pub use pad::Filling;
 pub use pointwise::Function;
 pub use position_table::Enlargement;
+
+use serde::{Deserialize, Serialize};
 
 use crate::rule::Rule;
 use crate::value::Shape;
@@ -70,7 +74,7 @@ macro_rules! operations {
         $(pub use $module::$name;)+
 
         /// What a node computes.
-        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Operation {
             $($(#[$doc])* $name($name),)+

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::update;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -9,7 +10,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Elementwise product of two maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// Whether the second is a factor that lets more or less of the first through: relevance belongs to the first alone.
     pub is_gate: bool,

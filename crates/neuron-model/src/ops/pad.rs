@@ -1,4 +1,5 @@
 use neuron_geometry::{ReceptiveField, Window};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::moves::{self, Moves};
@@ -9,7 +10,7 @@ use crate::value::{Keep, Shape};
 
 /// Rows and columns added around a map, as a layer of its own: where windows cannot add them themselves, because they differ
 /// on both sides (TensorFlow's SAME), or are no zeros.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pad {
     /// Rows above and columns at the left.
     pub before: [usize; 2],
@@ -20,7 +21,7 @@ pub struct Pad {
 }
 
 /// What is added around a map.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Filling {
     /// One value.
     Value(f32),

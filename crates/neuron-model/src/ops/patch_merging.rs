@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::{ReceptiveField, Window};
 use neuron_kernels::{merge_patches, split_patches};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, grid_of};
@@ -11,7 +12,7 @@ use crate::value::{Keep, Shape};
 
 /// The channels of each 2 x 2 positions as those of one, column by column; a grid of odd size is padded with zeros (Liu et
 /// al., "Swin Transformer", ICCV 2021).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatchMerging;
 
 impl Op for PatchMerging {

@@ -1,4 +1,5 @@
 use neuron_kernels::clamp_negative;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -7,14 +8,14 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// A function of every value by itself that no step takes along: those that few networks have.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pointwise {
     /// Which function.
     pub function: Function,
 }
 
 /// A function of one number. With the names that torch has for them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Function {
     /// `x` above 0, else `slope * x`.
     LeakyRelu {

@@ -1,4 +1,5 @@
 use neuron_kernels::add_to_items;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -8,7 +9,7 @@ use crate::value::{Keep, Shape};
 
 /// A learned vector for every position, added to it (Dosovitskiy et al., ICLR 2021). Unless it is enlarged, it fixes the size
 /// of the image.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PositionTable {
     /// Channels of every position.
     pub channels: usize,
@@ -17,7 +18,8 @@ pub struct PositionTable {
     /// Height and width of its grid.
     pub grid: [usize; 2],
     /// The last part of the tensor's name.
-    pub tensor: &'static str,
+    #[serde(deserialize_with = "super::names::deserialize")]
+    pub tensor: super::Suffix,
     /// Whether the tensor is `[1, positions, channels]`, else `[positions, channels]`.
     pub has_batch: bool,
     /// How its grid becomes another one.
@@ -25,7 +27,7 @@ pub struct PositionTable {
 }
 
 /// How a table for one grid becomes that of another one, larger or smaller.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Enlargement {
     /// Not at all.
     Never,

@@ -1,4 +1,5 @@
 use neuron_kernels::{Activation, activate, clamp_negative, update};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -7,7 +8,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// `max(x, 0)`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relu;
 
 impl Op for Relu {

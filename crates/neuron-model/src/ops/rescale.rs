@@ -1,4 +1,5 @@
 use neuron_kernels::{scale_by_channel, scale_shift};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -8,7 +9,7 @@ use crate::value::{Keep, Shape};
 
 /// The pixels of an image by constants, `x * scale + shift` by channel: a network that was trained on images of another
 /// normalisation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rescale {
     /// Factor of each channel.
     pub scale: [f32; 3],

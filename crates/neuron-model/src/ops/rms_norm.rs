@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -10,7 +11,7 @@ use crate::value::{Keep, Shape};
 /// Mean Square Layer Normalization", NeurIPS 2019).
 ///
 /// Tensors: `weight` `[channels]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RmsNorm {
     /// Channels of input and output.
     pub channels: usize,

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
@@ -5,7 +7,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// Each position's channels as parts of a whole, `exp(x) / sum(exp(x))`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax;
 
 impl Op for Softmax {

@@ -1,4 +1,5 @@
 use neuron_geometry::{ReceptiveField, Window};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::moves::{self, Moves};
@@ -8,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// The channels of each `side x side` positions as those of one, row by row (torch's `PixelUnshuffle`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceToDepth {
     /// Rows and columns that become one.
     pub side: usize,

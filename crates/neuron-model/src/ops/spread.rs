@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -8,7 +9,7 @@ use crate::value::{Keep, Shape};
 
 /// A map of one position, or of one channel, repeated to the shape of another: input 0 is that other map, of which only the
 /// shape is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spread;
 
 impl Op for Spread {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{insert_positions, take_positions};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
@@ -11,7 +12,7 @@ use crate::value::{Keep, Shape};
 
 /// Learned vectors as extra positions before the grid: class tokens (Dosovitskiy et al., "An Image is Worth 16x16 Words",
 /// ICLR 2021), registers (Darcet et al., "Vision Transformers Need Registers", ICLR 2024).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenInsertion {
     /// Channels of every position.
     pub channels: usize,
@@ -20,7 +21,8 @@ pub struct TokenInsertion {
     /// Extra positions that stay before them.
     pub at: usize,
     /// The last part of the tensor's name.
-    pub tensor: &'static str,
+    #[serde(deserialize_with = "super::names::deserialize")]
+    pub tensor: super::Suffix,
     /// Whether the tensor is `[1, count, channels]`, else `[channels]`, of one token.
     pub has_batch: bool,
 }

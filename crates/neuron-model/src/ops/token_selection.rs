@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
 use neuron_kernels::{put_positions, take_positions};
+use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -10,7 +11,7 @@ use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
 /// One position, such as the class token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSelection {
     /// Which, extra positions first.
     pub position: usize,

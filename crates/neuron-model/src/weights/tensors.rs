@@ -94,6 +94,13 @@ impl Weights {
         self.about(metadata, self.inner.sha256.clone())
     }
 
+    /// The same weights of the same file, with metadata that come before what the file says.
+    #[must_use]
+    pub fn told_instead(&self, more: BTreeMap<String, String>) -> Self {
+        let metadata = self.inner.metadata.clone().into_iter().chain(more).collect();
+        self.about(metadata, self.inner.sha256.clone())
+    }
+
     /// The same tensors, with something else said about them.
     fn about(&self, metadata: BTreeMap<String, String>, sha256: Option<String>) -> Self {
         let Inner { tensors, left_out, origin, path, .. } = &*self.inner;

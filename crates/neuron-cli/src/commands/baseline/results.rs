@@ -6,6 +6,7 @@ use neuron_data::{Dataset, Limits, Preprocessing};
 
 use super::{Settings, job};
 use crate::channels;
+use crate::exported;
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
@@ -26,7 +27,7 @@ pub(super) struct Results<'a> {
 impl Results<'_> {
     /// `<out>/<arch>`.
     fn folder(&self) -> PathBuf {
-        self.out.join(&self.settings.arch)
+        self.out.join(exported::name(&self.settings.arch))
     }
 
     fn layer_folder(&self) -> PathBuf {

@@ -10,12 +10,12 @@ use super::witness::Seen;
 
 /// The layer whose spatial means are the network's last features.
 pub(super) fn penultimate(network: &Network) -> Result<Tap, ModelError> {
-    network.tap(network.architecture().map_or("", |known| known.target_layer()))
+    network.tap(&network.usual_layers().target)
 }
 
 /// The layers at which pictures are compared with references, from the image upwards.
 pub(super) fn usual_layers(network: &Network) -> Result<Vec<Tap>, ModelError> {
-    let layers = network.architecture().map_or(&[][..], |known| known.feature_layers());
+    let layers = &network.usual_layers().features;
     layers.iter().map(|(layer, _)| network.tap(layer)).collect()
 }
 

@@ -16,7 +16,6 @@ use crate::global::Global;
 use crate::outcome::WrongUsage;
 use crate::references::{Data, Kind, Reader, References, Search, Sought, Units, unreadable};
 use crate::scan::SkippedImage;
-use crate::usual::Usual;
 
 /// A picture whose unit is known.
 pub(super) struct Named<'a> {
@@ -195,9 +194,9 @@ pub(super) fn lists(units: &[Unit], args: &Args, network: &Network) -> Vec<Units
 /// Where `select-images` writes the lists of a unit's layer.
 fn usual_lists(unit: &Unit, network: &Network) -> PathBuf {
     let arch = network.name();
-    let usual = network.architecture().and_then(|known| network.tap(known.target_layer()).ok());
-    if usual.is_some_and(|usual| usual.node == unit.tap.node) {
-        return PathBuf::from(Usual::Folder.of(arch));
+    let target = &network.usual_layers().target;
+    if network.tap(target).is_ok_and(|usual| usual.node == unit.tap.node) {
+        return Path::new(arch).join(format!("neuron_{target}"));
     }
     Path::new(arch).join(format!("neuron_{}", unit.layer.trim()))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::flags::Args;
 use super::subject::Subject;
 use crate::channels;
+use crate::exported;
 
 /// What a picture's files end in, and the ending of one after some steps.
 const SUFFIXES: [&str; 4] = [".png", "_masked.png", ".json", "_loss.svg"];
@@ -25,7 +26,7 @@ impl<'a> Names<'a> {
     /// For some units of a layer, as it was typed, or their facets.
     pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
         // A name is one part of a path, whatever the layer's or the architecture's is.
-        let usual = || format!("{}_{}", args.arch, layer.trim()).replace(['/', '\\'], "-");
+        let usual = || format!("{}_{}", exported::name(&args.arch), layer.trim()).replace(['/', '\\'], "-");
         let base = args.exp_name.clone().unwrap_or_else(usual);
         Self { args, subjects, base }
     }

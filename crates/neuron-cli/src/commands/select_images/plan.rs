@@ -2,6 +2,7 @@ use neuron_data::{Dataset, Preprocessing};
 use neuron_model::{ChannelsLast, Keep, Network, Tap};
 
 use super::{Args, Settings};
+use crate::exported;
 use crate::scan::{self, Plan, Shard};
 
 /// Images that are timed to estimate how long all will take.
@@ -40,7 +41,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
         other_memory_bytes: 0.0,
         disk_bytes: channels as f64 * kept as f64 * (longest_name.unwrap_or(0) as f64 + 1.0 + 12.0),
         seconds_per_forward: seconds / TIMED as f64,
-        output: args.out.join(&settings.arch),
+        output: args.out.join(exported::name(&settings.arch)),
         start: request.start.clone(),
         notices: dataset.notices().iter().map(ToString::to_string).collect(),
     })

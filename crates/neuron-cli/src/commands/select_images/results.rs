@@ -7,6 +7,7 @@ use parquet::data_type::ByteArray;
 use serde_json::json;
 
 use super::{Layer, Settings, stale};
+use crate::exported;
 use crate::outcome::Outcome;
 use crate::output;
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage, write_skipped};
@@ -41,7 +42,7 @@ pub(super) struct Results<'a> {
 impl Results<'_> {
     /// `<out>/<arch>`, which holds one folder for each layer.
     pub(super) fn folder(&self) -> PathBuf {
-        self.out.join(&self.settings.arch)
+        self.out.join(exported::name(&self.settings.arch))
     }
 
     fn layer_folder(&self, layer: &Layer) -> PathBuf {

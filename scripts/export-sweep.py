@@ -69,6 +69,7 @@ MOST_REASON = 400
 MOST_LETTERS = 100_000  # of their names; one argument of a command can have 131,071
 VERDICTS = {
     "works": "works",
+    "part": "works in part",
     "differs": "differs",
     "refused": "refused",
     "fails": "fails",
@@ -257,11 +258,11 @@ def judge(model, pixels, layers, files, tolerance):
     result["missing"] = [name for name in absent if not absent[name]]
     result["missing_idle"] = [name for name in absent if absent[name]]
     result["wrong"] = wrong
-    if not any(name.split(".")[0] == "output" for name in shares):
-        return result | {"status": "differs", "reason": "the network's output is no tap"}
     if wrong:
         reason = f"{len(wrong)} of {len(shares)} taps, first {wrong[0]} ({shares[wrong[0]]:.1e})"
         return result | {"status": "differs", "reason": reason}
+    if not any(name.split(".")[0] == "output" for name in shares):
+        return result | {"status": "part", "reason": "the network's output is no tap"}
     return result | {"status": "works"}
 
 
@@ -313,7 +314,7 @@ def work(network, formats, options):
             result = judge(model, random_networks.normalised(image), layers, files, options.tolerance)
         except Refusal as refusal:
             status, reason, detail = refusal.args
-            result = {"status": status, "reason": reason, "detail": detail[:4000]}
+            result = {"status": status, "reason": reason.replace(str(path), path.name), "detail": detail[:4000]}
         say(result=common | result)
 
 

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::error::ImportError;
-use crate::program::Program;
+use crate::program::{Operator, Program};
 
 /// The program of an ONNX file.
 ///
@@ -47,7 +47,25 @@ pub(crate) fn from_bytes(bytes: Bytes, path: &Path) -> Result<Program, ImportErr
     if model.ir_version < 1 {
         return Err(damaged("it does not say of which version of ONNX it is".to_owned()));
     }
-    graph::program(&model, path)
+    let mut program = graph::program(&model, path)?;
+    leave_out_folded(&mut program);
+    Ok(program)
+}
+
+/// What an exporter calls weights that it changed itself.
+const MADE_BY_EXPORTER: &str = "onnx::";
+
+/// A convolution into which the TorchScript exporter folded its batch norm bears the convolution's name, and returns what the
+/// norm does: it is taken for neither.
+fn leave_out_folded(program: &mut Program) {
+    let parameters = &program.parameters;
+    for node in &mut program.nodes {
+        let weight = node.inputs.get(1).and_then(|weight| parameters.get(&weight.value()?));
+        let is_changed = weight.is_some_and(|weight| weight.name.starts_with(MADE_BY_EXPORTER));
+        if is_changed && matches!(node.operator, Operator::Convolution { .. }) {
+            node.scopes.pop();
+        }
+    }
 }
 
 /// Whether a file that begins like this may be an ONNX model: its fields must be those of one.

@@ -85,11 +85,6 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The name of a value.
-    pub(crate) fn name(&self, value: ValueId) -> &str {
-        &self.names[value.0]
-    }
-
     /// A new value.
     pub(crate) fn add(&mut self, name: impl Into<String>) -> ValueId {
         self.names.push(name.into());

@@ -48,10 +48,6 @@ impl Archive {
         Ok(Self { path: path.into(), zip: Mutex::new(zip), root })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn damaged(&self, what: impl Into<String>) -> ImportError {
         ImportError::Damaged { path: self.path.clone(), what: what.into() }
     }

@@ -87,6 +87,9 @@ impl Translator<'_> {
             }
             return Err(format!("{count} of {} tokens from the {first}th on", extra + height * width));
         }
+        if map.rolled != [0; 2] {
+            return Err("a part of a rolled map".to_owned());
+        }
         let rows: Vec<Factor> = map.factors(Axis::Row).collect();
         let columns: Vec<Factor> = map.factors(Axis::Column).collect();
         let every = |factors: &[Factor], length: usize| match factors {

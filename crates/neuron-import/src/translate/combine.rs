@@ -8,7 +8,7 @@ use super::map::{Axis, size};
 use super::value::Value;
 use super::weights::tensor;
 use super::{Map, Obstacle, Translator};
-use crate::constant::Constant;
+use crate::constant::{Constant, Kind};
 use crate::program::{Binary, Operand};
 
 impl Translator<'_> {
@@ -29,6 +29,10 @@ impl Translator<'_> {
             }
             (Value::Scores(scores), Value::Constant(_) | Value::Parameter(_)) => {
                 let constant = self.constant(inputs[1])?.ok_or("a number that is not there")?;
+                // Whether a row is ruled out as a whole, as a softmax that is spelled out asks: no number here is infinite.
+                if function == Binary::Equal && constant.single() == Some(f64::NEG_INFINITY) && scores.mask.is_empty() {
+                    return Ok(Value::Constant(Constant::full(&scores.sizes(), 0.0, Kind::Bool)?));
+                }
                 scores.with(constant, function).map(Value::Scores)
             }
             (Value::Constant(_) | Value::Parameter(_), Value::Scores(scores))
@@ -38,6 +42,17 @@ impl Translator<'_> {
                 scores.with(constant, function).map(Value::Scores)
             }
             (a, b) => Err(format!("{function:?} of {} and {}", a.what(), b.what())),
+        }
+    }
+
+    /// `condition, x, y`, where all of the condition is the same.
+    pub(super) fn chosen(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let condition = self.constant(inputs[0])?.ok_or("a condition that is not there")?.values()?;
+        match condition.first() {
+            Some(first) if condition.iter().all(|is| (*is != 0.0) == (*first != 0.0)) => {
+                self.value(inputs, if *first != 0.0 { 1 } else { 2 })
+            }
+            _ => Err("a choice for every element".to_owned()),
         }
     }
 

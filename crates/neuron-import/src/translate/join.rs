@@ -26,6 +26,9 @@ impl Translator<'_> {
             if let [only] = &maps[..] {
                 return Ok(Value::Map(only.clone()));
             }
+            if let Some(rolled) = rolled(&maps, axis) {
+                return Ok(Value::Map(rolled));
+            }
             if let Some(merged) = self.merged_patches(&maps, axis)? {
                 return Ok(Value::Map(merged));
             }
@@ -189,4 +192,35 @@ impl Translator<'_> {
         let (node, shape) = self.push_as(&at, enlarge, &[node])?;
         Ok(Value::Map(Map::image(node, shape, self.items)))
     }
+}
+
+/// A map whose rows or columns were rolled, as exporters spell it out: its end, and then its beginning.
+fn rolled(maps: &[Map], dim: usize) -> Option<Map> {
+    let [end, beginning] = maps else { return None };
+    let ([Factor { axis, size, stride: 1 }], axes) = (&end.dims[dim][..], [Axis::Row, Axis::Column]) else {
+        // One row, which is none that one can see.
+        return rolled_by_one(maps, dim);
+    };
+    let place = axes.iter().position(|known| known == axis)?;
+    let (first, length) = (end.first(*axis), end.length(*axis));
+    let mut whole_map = end.clone();
+    whole_map.dims[dim] = whole(*axis, length);
+    whole_map.first[1 + place] = 0;
+    let expected = whole_map.sliced(dim, (0, first, 1)).ok()?;
+    if first == 0 || first + size != length || expected != *beginning {
+        return None;
+    }
+    whole_map.rolled(dim, first).ok()
+}
+
+fn rolled_by_one(maps: &[Map], dim: usize) -> Option<Map> {
+    let [end, beginning] = maps else { return None };
+    let [Factor { axis, size, stride: 1 }] = beginning.dims[dim][..] else { return None };
+    let place = [Axis::Row, Axis::Column].iter().position(|known| *known == axis)?;
+    let length = beginning.length(axis);
+    let mut whole_map = beginning.clone();
+    whole_map.dims[dim] = whole(axis, length);
+    let expected = whole_map.sliced(dim, (length - 1, length, 1)).ok()?;
+    let is_rolled = beginning.first[1 + place] == 0 && size + 1 == length && expected == *end;
+    if is_rolled { whole_map.rolled(dim, length - 1).ok() } else { None }
 }

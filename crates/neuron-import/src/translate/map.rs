@@ -43,9 +43,9 @@ pub(super) struct Map {
     /// The shape of the node's map, for the image with which the network was exported.
     pub(super) shape: Shape,
     pub(super) dims: Vec<Vec<Factor>>,
-    /// Where channels, rows, columns and tokens begin.
+    /// Where channels, rows, columns and tokens begin; rows and columns as they were rolled.
     pub(super) first: [usize; 4],
-    /// How far rows and columns were rolled up and left.
+    /// How far rows and columns were rolled up and left, round the edges.
     pub(super) rolled: [usize; 2],
     /// What elements are yet to be multiplied by.
     pub(super) scale: f64,
@@ -212,9 +212,6 @@ impl Map {
     fn advance(&mut self, factor: Factor, by: usize) -> Result<(), Obstacle> {
         if by == 0 {
             return Ok(());
-        }
-        if self.rolled != [0; 2] && matches!(factor.axis, Axis::Row | Axis::Column) {
-            return Err("a part of a rolled map".to_owned());
         }
         match factor.axis.place() {
             Some(place) => self.first[place] += by * factor.stride,

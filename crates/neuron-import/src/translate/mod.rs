@@ -37,8 +37,6 @@ pub(crate) struct Translation {
     pub(crate) graph: Graph,
     pub(crate) tensors: BTreeMap<String, WeightTensor>,
     pub(crate) missing: Vec<Missing>,
-    /// Names of the network's outputs among the taps, in their order; `None` for one that is no map, or cannot be computed.
-    pub(crate) outputs: Vec<Option<String>>,
 }
 
 /// Translates a program.
@@ -191,6 +189,7 @@ impl<'p> Translator<'p> {
                 Ok([vec![reduced], vec![Value::Unknown; node.outputs.len().saturating_sub(1)]].concat())
             }
             O::Softmax { axis } => one(self.softmax(inputs, *axis)),
+            O::Where => one(self.chosen(inputs)),
             O::Attention { factor, causal: false } => one(self.scaled_attention(inputs, *factor)),
             O::Attention { .. } => Err("positions that see only those before them".to_owned()),
             O::Concat { axis } => one(self.concat(inputs, *axis)),
@@ -310,13 +309,13 @@ impl<'p> Translator<'p> {
     }
 
     fn finish(mut self) -> Result<Translation, GraphError> {
-        let outputs = self.name_outputs();
+        self.name_taps();
         let Self { graph, tensors, missing, .. } = self;
-        Ok(Translation { graph: graph.finish()?, tensors, missing, outputs })
+        Ok(Translation { graph: graph.finish()?, tensors, missing })
     }
 
     /// Names what modules return, and what the network does.
-    fn name_outputs(&mut self) -> Vec<Option<String>> {
+    fn name_taps(&mut self) {
         let mut taps: Vec<(NodeId, String)> = Vec::new();
         for (module, value) in modules::returned(self.program) {
             self.at.clone_from(&module);
@@ -324,7 +323,6 @@ impl<'p> Translator<'p> {
                 taps.push((node, module));
             }
         }
-        let mut outputs = Vec::new();
         let count = self.program.outputs.len();
         for (index, value) in self.program.outputs.iter().enumerate() {
             let mut name = if count == 1 { "output".to_owned() } else { format!("output.{index}") };
@@ -333,14 +331,11 @@ impl<'p> Translator<'p> {
                 name.insert(0, '_');
             }
             self.at.clone_from(&name);
-            let node = self.tapped(*value);
-            outputs.push(node.is_some().then(|| name.clone()));
-            taps.extend(node.map(|node| (node, name)));
+            taps.extend(self.tapped(*value).map(|node| (node, name)));
         }
         // Inner modules return before outer ones, which return the same.
         taps.sort_by_key(|(node, _)| *node);
         taps.iter().for_each(|(node, name)| self.graph.name(name, *node));
-        outputs
     }
 
     /// The node whose map a value is, as far as it is one of channels and positions.

@@ -1,10 +1,12 @@
 //! Normalisations.
 
+use neuron_model::weights::WeightTensor;
 use neuron_model::ops::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
 
-use super::map::{Map, whole};
+use super::map::{Factor, Map, whole};
 use super::products::operand;
 use super::value::Value;
+use super::weights::tensor;
 use super::{Axis, Obstacle, Translator};
 use crate::program::Operand;
 
@@ -56,6 +58,9 @@ impl Translator<'_> {
     pub(super) fn group_norm(&mut self, inputs: &[Operand], (groups, eps): (usize, f64)) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
+        if let Some(grouped) = self.spelled_out(&input, inputs, (groups, eps))? {
+            return Ok(Value::Map(grouped));
+        }
         let input = self.arranged(&input)?;
         let channels = input.shape.channels;
         if input.channel_dim().is_some_and(|dim| dim != 1) {
@@ -68,6 +73,31 @@ impl Translator<'_> {
         let (node, shape) = self.push_as(&at, GroupNorm { channels, groups, eps }, &[input.node])?;
         self.give(tensors);
         Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    /// A group norm as an instance norm of groups, `[items, groups, everything in one]`, by whose weights groups are multiplied.
+    fn spelled_out(
+        &mut self,
+        input: &Map,
+        inputs: &[Operand],
+        (groups, eps): (usize, f64),
+    ) -> Result<Option<Map>, Obstacle> {
+        let channels = input.shape.channels;
+        let is_complete = input.covers(Axis::Channel) && input.has_all_positions() && input.scale == 1.0;
+        let wide = channels / groups.max(1);
+        let expected = whole(Axis::Channel, groups).into_iter().map(|factor| Factor { stride: wide, ..factor });
+        let is_grouped = input.dims.len() == 3 && groups < channels && input.dims[1].iter().copied().eq(expected);
+        if !is_grouped || !is_complete || wide * groups != channels {
+            return Ok(None);
+        }
+        let of_groups = |tensor: WeightTensor| -> Vec<f32> {
+            tensor.data.iter().flat_map(|value| std::iter::repeat_n(*value, wide)).collect()
+        };
+        let weight = of_groups(self.vector(operand(inputs, 1), groups, 1.0)?);
+        let bias = of_groups(self.vector(operand(inputs, 2), groups, 0.0)?);
+        let (node, shape) = self.push(GroupNorm { channels, groups, eps }, &[input.node])?;
+        self.give([("weight", tensor(&[channels], weight)), ("bias", tensor(&[channels], bias))]);
+        Ok(Some(Map { node, shape, ..input.clone() }))
     }
 
     /// A map whose last dimension is its channels.

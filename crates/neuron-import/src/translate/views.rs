@@ -115,6 +115,11 @@ impl Translator<'_> {
             // A value of the rank that is asked for is as it was: sizes of 1 are repeated where they are read.
             O::ExpandAs if matches!(first, Value::Lengths(_)) => return Ok(vec![first]),
             O::Expand { .. } if matches!(first, Value::Lengths(_)) => return Ok(vec![first]),
+            O::Expand { sizes } if matches!(first, Value::Scores(_)) => {
+                let wanted = self.ints(sizes)?;
+                let same = wanted.len() == rank && wanted.iter().zip(&from).all(|(wanted, size)| [-1, *size as i64].contains(wanted));
+                return if same { Ok(vec![first]) } else { Err("repeated similarities".to_owned()) };
+            }
             _ => {}
         }
         let Value::Map(map) = first else { return Err(format!("a part of {}", first.what())) };
@@ -214,6 +219,12 @@ impl Translator<'_> {
             O::Gather { axis } => {
                 let axis = wrapped(*axis, rank)?;
                 let table = self.constant(inputs[1])?.ok_or("a table that is not there")?;
+                // Everything, in its order.
+                let is_all = table.ints()?.into_iter().eq(0..from[axis] as i64);
+                if is_all {
+                    let shape = [&from[..axis], table.shape(), &from[axis + 1..]].concat();
+                    return one(map.reshaped(&shape)?);
+                }
                 let Some(place) = table.single() else { return Err("a table of places".to_owned()) };
                 let index = wrapped(place as i64, from[axis])?;
                 let mut part = map.sliced(axis, (index, index + 1, 1))?;

@@ -182,10 +182,10 @@ impl Graph {
     fn only_size(&self, needed: &[bool]) -> Option<[usize; 2]> {
         self.ids().filter(|id| needed[id.0]).find_map(|id| {
             let grid = self.node(id).operation.op().only_grid()?;
+            let cell = self.cell(*self.node(id).inputs.first()?)?;
             if self.told_size.is_some() {
                 return self.told_size;
             }
-            let cell = self.cell(id)?;
             // What the cells cover, without the padding on both sides.
             let side = |axis: usize| {
                 let covered = (grid[axis].max(1) - 1) * cell.stride_px[axis] + cell.size_px[axis];

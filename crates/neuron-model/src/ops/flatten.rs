@@ -21,8 +21,11 @@ pub struct Flatten {
 impl Op for Flatten {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let Shape { channels, height, width, extra } = inputs[0];
-        if [height, width] != self.positions || extra > 0 {
-            return Err(ShapeError::Different);
+        if extra > 0 {
+            return Err(ShapeError::Extra { extra });
+        }
+        if [height, width] != self.positions {
+            return Err(ShapeError::Grid { expected: self.positions, found: [height, width] });
         }
         Ok(Shape::grid(channels * height * width, 1, 1))
     }
@@ -33,6 +36,11 @@ impl Op for Flatten {
 
     fn field(&self, _: ReceptiveField) -> Option<ReceptiveField> {
         None
+    }
+
+    /// Behind a pool whose output has that size, any image will do: it has no cells.
+    fn only_grid(&self) -> Option<[usize; 2]> {
+        Some(self.positions)
     }
 
     fn is_non_negative(&self, inputs: &[bool]) -> bool {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::global::Global;
 use crate::outcome::Outcome;
@@ -33,11 +33,10 @@ pub(crate) fn definition() -> clap::Command {
 
 /// Parses the command line; ends the process for `--help` and for wrong usage.
 pub(crate) fn parse() -> anyhow::Result<Cli> {
-    let commands: Vec<String> =
-        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let typed: Vec<OsString> = std::env::args_os().collect();
     let file = config::path(&typed);
-    let typed = config::expand(typed, &commands)?;
+    let typed = config::expand(typed, commands::Command::has_subcommand)?;
+    // Before the definition is made: its defaults are those of the network.
     exported::look_for(&typed);
     let matches = definition().try_get_matches_from(typed);
     Ok(matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| {

@@ -10,18 +10,21 @@ use anyhow::{Context, bail};
 use toml::{Table, Value};
 
 /// The arguments with those of the configuration file put after the command's name.
-pub(crate) fn expand(arguments: Vec<OsString>, commands: &[String]) -> anyhow::Result<Vec<OsString>> {
+pub(crate) fn expand(
+    arguments: Vec<OsString>,
+    is_command: impl Fn(&str) -> bool,
+) -> anyhow::Result<Vec<OsString>> {
     let Some(path) = path(&arguments) else { return Ok(arguments) };
     let text = neuron_data::read_text(&path).context("the configuration")?;
     let table: Table = text.parse().with_context(|| format!("{} is not a TOML file", path.display()))?;
-    let is_command = |argument: &OsString| commands.iter().any(|command| argument.to_str() == Some(command));
-    let Some(at) = arguments.iter().position(is_command) else { return Ok(arguments) };
+    let names_one = |argument: &OsString| argument.to_str().is_some_and(&is_command);
+    let Some(at) = arguments.iter().position(names_one) else { return Ok(arguments) };
     let command = arguments[at].to_string_lossy().into_owned();
 
     let mut flags = Vec::new();
     for (key, value) in &table {
         match value {
-            Value::Table(_) if !commands.contains(key) => {
+            Value::Table(_) if !is_command(key) => {
                 bail!("{}: there is no command {key}", path.display())
             }
             Value::Table(own) if *key == command => {
@@ -83,8 +86,7 @@ mod tests {
         std::fs::write(&path, toml)?;
         let mut arguments: Vec<OsString> = typed.split(' ').map(OsString::from).collect();
         arguments.push(format!("--config={}", path.display()).into());
-        let commands = ["fvis".to_owned(), "baseline".to_owned()];
-        let expanded = expand(arguments, &commands)?;
+        let expanded = expand(arguments, |name| ["fvis", "baseline"].contains(&name))?;
         Ok(expanded[..expanded.len() - 1].iter().map(|a| a.to_string_lossy().into_owned()).collect())
     }
 

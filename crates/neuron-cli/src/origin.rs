@@ -7,6 +7,7 @@ use neuron_data::{Lookup, Moved};
 use neuron_model::{Network, Tap};
 use serde_json::Value;
 
+use crate::exported;
 use crate::global::Global;
 use crate::input;
 use crate::outcome::WrongUsage;
@@ -127,7 +128,7 @@ impl Origin {
     /// [`WrongUsage`] that names both layers or architectures.
     pub(crate) fn check(&self, network: &Network, tap: &Tap) -> anyhow::Result<Option<String>> {
         let (lists, command, now) = (self.folder.display(), &self.command, network.name());
-        if let Some(arch) = self.arch.as_deref().filter(|arch| *arch != now) {
+        if let Some(arch) = self.arch.as_deref().filter(|arch| exported::name(arch) != now) {
             let message = format!(
                 "the lists in {lists} are those of {arch}, not of {now}: pass --arch {arch}, or name a folder with lists \
                  that {command} made for {now}"

@@ -172,6 +172,8 @@ impl Composite {
             .with(OpKind::Add, Rule::Epsilon { eps: EPS })
             .with(OpKind::Attention, Rule::Epsilon { eps: EPS })
             .with(OpKind::ChannelReduction, Rule::Epsilon { eps: EPS })
+            .with(OpKind::CrossAttention, Rule::Epsilon { eps: EPS })
+            .with(OpKind::GlobalSum, Rule::Epsilon { eps: EPS })
             .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AdaptiveAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AveragePool, Rule::Epsilon { eps: EPS });

@@ -190,8 +190,8 @@ impl Summary {
         let Preprocessed { resize, crop, interpolation, mean, std } = &self.preprocessing;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
         writeln!(text, "images: resize {resize}, crop {crop}, {interpolation}, mean {}, std {}", list(mean), list(std))?;
-        if let Some(told) = known.told(&args.file) {
-            writeln!(text, "  ({told})")?;
+        if let Some(sources) = known.sources() {
+            writeln!(text, "  ({sources})")?;
         }
         for Compared { layer, largest } in &self.differences {
             match largest {

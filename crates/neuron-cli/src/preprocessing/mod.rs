@@ -110,8 +110,8 @@ impl Known {
         self
     }
 
-    /// One line on what the weights' own metadata do not say; `None` if they say everything.
-    pub(crate) fn told(&self, weights: &Path) -> Option<String> {
+    /// Where what the weights' own metadata do not say comes from; `None` if they say everything.
+    pub(crate) fn sources(&self) -> Option<String> {
         let mut parts = Vec::new();
         if let Some(configuration) = &self.configuration {
             let keys: Vec<&str> = self.configured.keys().map(String::as_str).collect();
@@ -132,16 +132,19 @@ impl Known {
             let others = self.others.iter();
             parts.extend(others.map(|name| format!("{name} beside it is not one of timm or transformers")));
         }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// One line on what the weights' own metadata do not say; `None` if they say everything.
+    pub(crate) fn told(&self, weights: &Path) -> Option<String> {
+        let sources = self.sources()?;
         let Preprocessing { resize, crop, interpolation, mean, std } = &self.preprocessing;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
         let (interpolation, mean, std) = (interpolation.name(), list(mean), list(std));
-        (!parts.is_empty()).then(|| {
-            format!(
-                "preprocessing of {}: {}: resize {resize}, crop {crop}, {interpolation}, mean {mean}, std {std}",
-                weights.display(),
-                parts.join("; ")
-            )
-        })
+        Some(format!(
+            "preprocessing of {}: {sources}: resize {resize}, crop {crop}, {interpolation}, mean {mean}, std {std}",
+            weights.display()
+        ))
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Operator {
     Einsum { equation: String },
     /// `x, weight, bias, mean, variance`
     BatchNorm { eps: f64 },
+    /// `x, weight, bias`: each place of axis 1 by its own mean and variance. Of constants alone: weights that are standardised.
+    Standardise { eps: f64 },
     /// `x, weight, bias`, over so many of the last axes.
     LayerNorm { axes: usize, eps: f64 },
     /// `x, weight`: without the mean taken off.

@@ -42,7 +42,8 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "einsum" => Some((Op::Einsum { equation: args.text("equation")?.to_owned() }, args.tensors("tensors"))),
         "batch_norm" | "_native_batch_norm_legit_no_training" | "_native_batch_norm_legit" | "native_batch_norm" => {
             if args.flag("training", false) {
-                return None;
+                let eps = args.float("eps").unwrap_or(EPS);
+                return Some((Op::Standardise { eps }, of(&["input", "weight", "bias"])));
             }
             let eps = args.float("eps").unwrap_or(EPS);
             Some((Op::BatchNorm { eps }, of(&["input", "weight", "bias", "running_mean", "running_var"])))

@@ -1,7 +1,7 @@
 //! Attention, from the products that exporters write.
 
-use neuron_model::NodeId;
-use neuron_model::ops::{Attention, ChannelSlice, Concatenation, Places, Reach, Similarity};
+use neuron_model::ops::{Attention, BatchNorm, ChannelSlice, Concatenation, CrossAttention, Convolution, Linear, Places, Reach, Similarity};
+use neuron_model::{ConvGeometry, NodeId, Operation, Shape};
 
 use super::map::{Axis, Factor, size, whole};
 use super::products::operand;
@@ -50,18 +50,21 @@ impl Translator<'_> {
                     == [query.shape.height, query.shape.width, query.shape.extra]
         };
         if !is_alike(key) || !is_alike(&values) || !query.has_all_positions() {
-            return Err("queries of other positions than keys and values".to_owned());
+            return self.cross_attention(scores, &values);
         }
-        let heads_are_outer = query.dims[..query.dims.len() - 2].iter().flatten().all(|factor| {
-            factor.axis != Axis::Channel || factor.stride == scores.width()
-        });
+        let outer = query.dims[..query.dims.len() - 2].iter().flatten().find(|factor| factor.axis == Axis::Channel);
         let (heads, width) = (scores.heads(), scores.width());
         let channels = heads * width;
-        if !heads_are_outer || values.is_unit {
-            return Err("heads of channels that lie apart".to_owned());
+        if values.is_unit {
+            return Err("values that are divided by their lengths".to_owned());
         }
         let reach = self.reach(scores)?;
-        let joint = self.joint([query, key, &values], channels)?;
+        let joint = match outer {
+            Some(outer) if outer.stride != width => {
+                self.joint_of_heads_apart([query, key, &values], (heads, width, outer.stride))?
+            }
+            _ => self.joint([query, key, &values], channels)?,
+        };
         let mut tensors = Vec::new();
         let similarity = if query.is_unit {
             let factors = if scores.by_head.is_empty() { vec![1.0; heads] } else { scores.by_head.clone() };
@@ -91,7 +94,87 @@ impl Translator<'_> {
         self.give(tensors);
         let mut mixed = Map { node, shape, scale: values.scale, is_unit: false, ..query.clone() };
         mixed.first[0] = 0;
+        for factor in mixed.dims[..query.dims.len() - 2].iter_mut().flatten() {
+            if factor.axis == Axis::Channel {
+                factor.stride = width;
+            }
+        }
         Ok(mixed)
+    }
+
+    /// Attention to the positions of another map, or by heads of other widths.
+    fn cross_attention(&mut self, scores: &Scores, values: &Map) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let Scores { query, key, .. } = scores;
+        let rank = query.dims.len();
+        let is_plain = scores.mask.is_empty() && scores.by_head.is_empty() && !query.is_unit && !values.is_unit;
+        if !is_plain || values.dims.len() != rank {
+            return Err("queries of other positions than keys and values".to_owned());
+        }
+        let heads_of = |map: &Map| {
+            let factors = map.dims[..rank - 2].iter().flatten();
+            factors.filter(|factor| factor.axis == Axis::Channel).map(|factor| factor.size).product::<usize>()
+        };
+        let width_of = |map: &Map| map.dims.last().map_or(1, |dim| size(dim));
+        let (heads, key_heads) = (heads_of(query), heads_of(key));
+        let (width, value_width) = (width_of(query), width_of(values));
+        if heads_of(values) != key_heads || values.dims[rank - 2] != key.dims[rank - 2] {
+            return Err("values of other positions than keys".to_owned());
+        }
+        let mut nodes = Vec::new();
+        for (map, of, wide) in [(query, heads, width), (key, key_heads, width), (values, key_heads, value_width)] {
+            nodes.push(self.heads_in_order(map, of, wide)?);
+        }
+        let pairs = scores.pairs();
+        let has_bias = scores.bias.iter().any(|value| *value != 0.0);
+        let attention = CrossAttention {
+            heads,
+            key_heads,
+            width,
+            value_width,
+            factor: scores.factor as f32,
+            places: has_bias.then_some(pairs),
+        };
+        let (node, shape) = self.push_as(&at, attention, &nodes)?;
+        if has_bias {
+            let bias: Vec<f32> = scores.bias.iter().map(|value| *value as f32).collect();
+            self.give([("bias", tensor(&[heads, pairs[0], pairs[1]], bias))]);
+        }
+        let mut mixed = Map { node, shape, scale: values.scale, is_unit: false, ..query.clone() };
+        mixed.first[0] = 0;
+        for factor in mixed.dims[..rank - 2].iter_mut().flatten() {
+            if factor.axis == Axis::Channel {
+                factor.stride = value_width;
+            }
+        }
+        mixed.dims[rank - 1] = whole(Axis::Channel, value_width);
+        Ok(mixed)
+    }
+
+    /// A map's heads as all channels of a node, for attention among all positions.
+    fn heads_in_order(&mut self, map: &Map, heads: usize, width: usize) -> Result<NodeId, Obstacle> {
+        let rank = map.dims.len();
+        let Shape { height, width: columns, extra, .. } = map.shape;
+        let all = if extra > 0 {
+            whole(Axis::Token, extra + height * columns)
+        } else {
+            [whole(Axis::Row, height), whole(Axis::Column, columns)].concat()
+        };
+        if map.dims[rank - 2] != all || map.rolled != [0; 2] || map.first[1..] != [0; 3] {
+            return Err("attention to a part of the positions of another map".to_owned());
+        }
+        let channels = heads * width;
+        let apart = map.dims[..rank - 2].iter().flatten().find(|factor| factor.axis == Axis::Channel);
+        let (apart, first) = (apart.map_or(width, |factor| factor.stride), map.first(Axis::Channel));
+        if apart != width {
+            let order: Vec<usize> =
+                (0..heads).flat_map(|head| (0..width).map(move |at| first + head * apart + at)).collect();
+            return self.reordered(map.node, &order);
+        }
+        if first == 0 && map.shape.channels == channels {
+            return Ok(map.node);
+        }
+        Ok(self.push(ChannelSlice { first, count: channels }, &[map.node])?.0)
     }
 
     /// Who attends to whom.
@@ -140,6 +223,57 @@ impl Translator<'_> {
             }
             _ => Err("attention among positions that are neither a window nor spread evenly".to_owned()),
         }
+    }
+
+    /// As [`Translator::joint`], where the channels of one head's queries, keys and values lie beside one another: the layer
+    /// that makes them is put in order.
+    fn joint_of_heads_apart(
+        &mut self,
+        parts: [&Map; 3],
+        (heads, width, stride): (usize, usize, usize),
+    ) -> Result<NodeId, Obstacle> {
+        let node = parts[0].node;
+        if parts.iter().any(|map| map.node != node) {
+            return Err("heads of several layers that lie apart".to_owned());
+        }
+        let firsts = parts.map(|map| map.first(Axis::Channel));
+        let order: Vec<usize> = firsts
+            .into_iter()
+            .flat_map(|first| (0..heads).flat_map(move |head| (0..width).map(move |at| first + head * stride + at)))
+            .collect();
+        self.reordered(node, &order)
+    }
+
+    /// A layer with its output channels in another order.
+    fn reordered(&mut self, node: NodeId, order: &[usize]) -> Result<NodeId, Obstacle> {
+        let (operation, inputs) = self.made.get(&node).cloned().ok_or("heads that lie apart")?;
+        let name = self.node_names.get(&node).cloned().unwrap_or_default();
+        let operation: Operation = match operation {
+            Operation::Linear(layer) => Linear { out_features: order.len(), ..layer }.into(),
+            Operation::Convolution(layer) if layer.geometry.groups == 1 => {
+                let geometry = ConvGeometry { out_channels: order.len(), ..layer.geometry };
+                Convolution { geometry, ..layer }.into()
+            }
+            Operation::BatchNorm(norm) => BatchNorm { channels: order.len(), ..norm }.into(),
+            _ => return Err("heads that lie apart".to_owned()),
+        };
+        // A norm's channels are those of the layer below.
+        let inputs = match operation {
+            Operation::BatchNorm(_) => vec![self.reordered(inputs[0], order)?],
+            _ => inputs,
+        };
+        let mut tensors = Vec::new();
+        for suffix in ["weight", "bias", "running_mean", "running_var"] {
+            let Some(known) = self.tensors.get(&format!("{name}.{suffix}")) else { continue };
+            let row = known.data.len() / known.shape[0].max(1);
+            let data: Vec<f32> =
+                order.iter().flat_map(|channel| known.data[channel * row..][..row].iter().copied()).collect();
+            let shape = [&[order.len()], &known.shape[1..]].concat();
+            tensors.push((suffix, tensor(&shape, data)));
+        }
+        let (node, _) = self.push_as(&name, operation, &inputs)?;
+        self.give(tensors);
+        Ok(node)
     }
 
     /// Queries, keys and values as the channels of one node.

@@ -93,8 +93,8 @@ impl Translator<'_> {
             let (node, shape) = self.together(&at, function, [a.node, b.node])?;
             Map { node, shape, ..a }
         } else {
-            let (a, b) = (self.arranged(&a)?, self.arranged(&b)?);
-            let (a, b) = padded_to_rank(a, b);
+            let mut whole = |map: &Map| if is_complete(map) { Ok(map.clone()) } else { self.arranged(map) };
+            let (a, b) = padded_to_rank(whole(&a)?, whole(&b)?);
             if a.is_arranged_as(&b) {
                 let (node, shape) = self.together(&at, function, [a.node, b.node])?;
                 Map { node, shape, ..a }

@@ -5,7 +5,7 @@ use super::value::Value;
 use super::views::{View, resolved, squeezed, unsqueezed};
 use super::{Obstacle, Translator};
 use crate::constant::{self, Constant, Kind};
-use crate::program::{Binary, Node, Operand, Operator, PadMode, Sizes, Unary, ValueId};
+use crate::program::{Binary, Node, Operand, Operator, PadMode, Padding, Sizes, Unary, ValueId};
 
 impl Translator<'_> {
     /// The results of an operator on constants.
@@ -80,6 +80,28 @@ impl Translator<'_> {
                     }
                 }
                 Ok(clamped)
+            }
+            O::Standardise { eps } => self.standardised(node, *eps),
+            O::Convolution { stride, padding, dilation, groups } => {
+                let (weight, bias) = (self.nth(node, 1)?, node.inputs.get(2).copied().unwrap_or(Operand::Nothing));
+                let (Padding::Explicit { before, after }, [rows, ..], [down, ..]) = (padding, &stride[..], &dilation[..])
+                else {
+                    return Err("an unusual convolution of constants".to_owned());
+                };
+                let is_even = before.iter().chain(after).all(|amount| *amount == before[0]);
+                if !is_even || stride.iter().any(|step| step != rows) || dilation.iter().any(|step| step != down) {
+                    return Err("an unusual convolution of constants".to_owned());
+                }
+                let x = x()?;
+                let sums = x.tensor.conv2d(&weight.tensor, before[0], *rows, *down, *groups);
+                let sums = Constant { kind: Kind::Float, ..x.with(sums)? };
+                match self.constant(bias)? {
+                    None => Ok(sums),
+                    Some(bias) => {
+                        let bias = bias.reshaped(&[1, bias.tensor.elem_count(), 1, 1])?;
+                        constant::binary(Binary::Add, &sums, &bias, false)
+                    }
+                }
             }
             O::MatMul => x()?.matmul(&self.nth(node, 1)?),
             O::Linear => {
@@ -310,6 +332,27 @@ impl Translator<'_> {
             }
             _ => Err("of constants".to_owned()),
         }
+    }
+
+    /// Each place of axis 1 by its own mean and variance.
+    fn standardised(&self, node: &Node, eps: f64) -> Result<Constant, Obstacle> {
+        let x = self.first(node)?;
+        let rank = x.shape().len();
+        let axes: Vec<usize> = (0..rank).filter(|axis| *axis != 1).collect();
+        let mean = |x: &Constant| x.reduced(crate::program::Reduction::Mean, &axes, true);
+        let float = |value: f64| Constant::scalar(value, Kind::Float);
+        let apart = constant::binary(Binary::Sub, &x, &mean(&x)?, false)?;
+        let variance = mean(&constant::unary(Unary::Square, &apart)?)?;
+        let variance = constant::binary(Binary::Add, &variance, &float(eps), false)?;
+        let mut result = constant::binary(Binary::Mul, &apart, &constant::unary(Unary::ReciprocalSqrt, &variance)?, false)?;
+        let mut places = vec![1; rank];
+        places[1] = x.shape()[1];
+        for (index, function) in [(1, Binary::Mul), (2, Binary::Add)] {
+            if let Some(by) = self.constant(node.inputs.get(index).copied().unwrap_or(Operand::Nothing))? {
+                result = constant::binary(function, &result, &by.reshaped(&places)?, false)?;
+            }
+        }
+        Ok(result)
     }
 
     fn slices(&self, node: &Node) -> Result<Constant, Obstacle> {

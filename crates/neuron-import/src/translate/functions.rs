@@ -6,6 +6,7 @@ use neuron_model::{NodeId, Operation};
 
 use super::pools::wrapped;
 use super::products::operand;
+use super::map::{Axis, Factor};
 use super::scores::Scores;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
@@ -71,11 +72,17 @@ impl Translator<'_> {
             }
             Value::Map(map) => {
                 let at = self.at.clone();
-                let map = self.arranged(&map)?;
-                if map.channel_dim() != Some(wrapped(axis, map.dims.len())?) {
-                    return Err("a softmax along positions".to_owned());
-                }
-                let (node, shape) = self.push_as(&at, Softmax, &[map.node])?;
+                let channels = map.shape.channels;
+                let apart = match map.dims[wrapped(axis, map.dims.len())?][..] {
+                    [Factor { axis: Axis::Channel, size, stride }] if size * stride == channels => stride,
+                    _ => return Err("a softmax along positions, or a part of the channels".to_owned()),
+                };
+                let map = if map.covers(Axis::Channel) && map.has_all_positions() {
+                    self.scaled(&map)?
+                } else {
+                    self.arranged(&map)?
+                };
+                let (node, shape) = self.push_as(&at, Softmax { apart }, &[map.node])?;
                 Ok(Value::Map(Map { node, shape, ..map }))
             }
             other => Err(format!("a softmax of {}", other.what())),

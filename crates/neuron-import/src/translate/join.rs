@@ -1,6 +1,6 @@
 //! Several values as one, and maps of another size.
 
-use neuron_model::ops::{Concatenation, Enlarge, Interpolation, PatchMerging, SpaceToDepth, TokenInsertion};
+use neuron_model::ops::{Concatenation, Enlarge, Interpolation, PatchMerging, SpaceToDepth, TokenInsertion, TokenJoin};
 use neuron_model::{NodeId, Shape};
 
 use super::map::{Axis, Factor, whole};
@@ -32,6 +32,9 @@ impl Translator<'_> {
             if let Some(merged) = self.merged_patches(&maps, axis)? {
                 return Ok(Value::Map(merged));
             }
+            if let Some(tokens) = self.token_maps_joined(&maps, axis)? {
+                return Ok(Value::Map(tokens));
+            }
             return self.channels_joined(&maps, axis).map(Value::Map);
         }
         self.tokens_joined(inputs, &values, axis)
@@ -56,6 +59,21 @@ impl Translator<'_> {
         let mut joined = Map { node, shape, ..first.clone() };
         joined.dims[axis] = whole(Axis::Channel, shape.channels);
         Ok(joined)
+    }
+
+    /// Single positions before those of a grid.
+    fn token_maps_joined(&mut self, maps: &[Map], axis: usize) -> Result<Option<Map>, Obstacle> {
+        let [tokens, grid] = maps else { return Ok(None) };
+        let is_tokens = |map: &Map| map.dims.len() == 3 && axis == 1 && map.dims[2] == whole(Axis::Channel, map.shape.channels);
+        if !is_tokens(tokens) || !is_tokens(grid) || !tokens.dims[1].is_empty() || grid.dims[1].is_empty() {
+            return Ok(None);
+        }
+        let at = self.at.clone();
+        let (tokens, grid) = (self.arranged(tokens)?, self.arranged(grid)?);
+        let (node, shape) = self.push_as(&at, TokenJoin, &[grid.node, tokens.node])?;
+        let mut joined = Map::of(node, shape, grid.dims.clone());
+        joined.dims[1] = whole(Axis::Token, shape.extra + shape.height * shape.width);
+        Ok(Some(joined))
     }
 
     /// The channels of each 2 x 2 positions as those of one (Swin): parts of one map, every second row and column.

@@ -49,6 +49,8 @@ pub(super) struct Map {
     pub(super) rolled: [usize; 2],
     /// What elements are yet to be multiplied by.
     pub(super) scale: f64,
+    /// The grid that its channels were before they changed places with its positions.
+    pub(super) exchanged: Option<[usize; 2]>,
     /// Whether the last dimension is yet to be divided by its length as a vector.
     pub(super) is_unit: bool,
 }
@@ -66,7 +68,7 @@ impl Map {
 
     /// A value of a node with these dimensions, from its first element on.
     pub(super) fn of(node: NodeId, shape: Shape, dims: Vec<Vec<Factor>>) -> Self {
-        Self { node, shape, dims, first: [0; 4], rolled: [0; 2], scale: 1.0, is_unit: false }
+        Self { node, shape, dims, first: [0; 4], rolled: [0; 2], scale: 1.0, exchanged: None, is_unit: false }
     }
 
     /// The length of every dimension.
@@ -144,7 +146,9 @@ impl Map {
 
     /// With other dimensions over the same elements in the same order.
     pub(super) fn reshaped(&self, sizes: &[usize]) -> Result<Self, Obstacle> {
-        let mut left: Vec<Factor> = self.dims.iter().flatten().copied().rev().collect();
+        // Joined, so that what one reshape split another can split elsewhere.
+        let mut left = joined(self.dims.iter().flatten().copied().collect());
+        left.reverse();
         let total: usize = left.iter().map(|factor| factor.size).product();
         if total != sizes.iter().product::<usize>() {
             return Err(format!("{:?} cannot become {sizes:?}", self.sizes()));

@@ -64,6 +64,7 @@ struct Translator<'p> {
     /// What every node computes, from which nodes.
     made: HashMap<NodeId, (Operation, Vec<NodeId>)>,
     same: HashMap<(String, Vec<NodeId>), NodeId>,
+    node_names: HashMap<NodeId, String>,
     items: usize,
     missing: Vec<Missing>,
     /// The operator that is translated, and the name that its node gets.
@@ -93,6 +94,7 @@ impl<'p> Translator<'p> {
             names: HashSet::from(["input".to_owned()]),
             made: HashMap::new(),
             same: HashMap::new(),
+            node_names: HashMap::new(),
             items,
             missing: Vec::new(),
             at: String::new(),
@@ -169,6 +171,7 @@ impl<'p> Translator<'p> {
             O::Gemm { alpha, beta, transpose } => one(self.gemm(inputs, (*alpha, *beta), *transpose)),
             O::Einsum { equation } => one(self.einsum(equation, inputs)),
             O::BatchNorm { eps } => one(self.batch_norm(inputs, *eps)),
+            O::Standardise { .. } => Err("a batch norm in training, whose values differ among batches".to_owned()),
             O::LayerNorm { axes, eps } => one(self.layer_norm(inputs, (*axes, *eps))),
             O::RmsNorm { axes, eps } => one(self.rms_norm(inputs, (*axes, *eps))),
             O::GroupNorm { groups, eps } => one(self.group_norm(inputs, (*groups, *eps))),
@@ -280,6 +283,7 @@ impl<'p> Translator<'p> {
         self.shapes.insert(node, shape);
         self.made.insert(node, (operation, inputs.to_vec()));
         self.same.insert((format!("{operation:?}"), inputs.to_vec()), node);
+        self.node_names.insert(node, name.clone());
         self.at = name;
         Ok((node, shape))
     }

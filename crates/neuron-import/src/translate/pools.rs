@@ -2,11 +2,12 @@
 
 use neuron_kernels::Divisor;
 use neuron_model::ops::{
-    AdaptiveAveragePool, AveragePool, ChannelReduction, Filling, GlobalAveragePool, GlobalMaxPool, MaxPool, Pad,
+    AdaptiveAveragePool, Add, AveragePool, ChannelReduction, ChannelSlice, Filling, Function, GlobalAveragePool, GlobalMaxPool, GlobalSum,
+    MaxPool, Pad, Pointwise,
 };
 use neuron_model::{NodeId, Window};
 
-use super::map::Map;
+use super::map::{Factor, Map, whole};
 use super::products::{operand, pair};
 use super::value::Value;
 use super::{Axis, Obstacle, Translator};
@@ -122,6 +123,11 @@ impl Translator<'_> {
             return Ok(Value::Lengths(Map { dims: input.dims.clone(), ..lengths }));
         }
         let at = self.at.clone();
+        if let (Reduction::Sum | Reduction::Mean, &[dim]) = (kind, &dims[..])
+            && let Some(sum) = self.sum_of_parts(&input, dim, kind)?
+        {
+            return Ok(Value::Map(without(&sum)));
+        }
         let input = self.arranged(&input)?;
         let is = |axis: Axis| dims.iter().flat_map(|dim| &input.dims[*dim]).any(|factor| factor.axis == axis);
         let stays = |axis: Axis| {
@@ -138,17 +144,18 @@ impl Translator<'_> {
             if positions.iter().any(|axis| stays(*axis)) {
                 return Err("along rows or columns alone".to_owned());
             }
-            let count = input.shape.positions() as f64;
             let (node, shape) = match kind {
-                Reduction::Mean | Reduction::Sum => self.push_as(&at, GlobalAveragePool, &[input.node])?,
+                Reduction::Mean => self.push_as(&at, GlobalAveragePool, &[input.node])?,
+                Reduction::Sum => self.push_as(&at, GlobalSum, &[input.node])?,
                 Reduction::Max => self.push_as(&at, GlobalMaxPool, &[input.node])?,
+                Reduction::Norm => {
+                    let (squares, _) = self.push(Pointwise { function: Function::Square }, &[input.node])?;
+                    let (sum, _) = self.push(GlobalSum, &[squares])?;
+                    self.push_as(&at, Pointwise { function: Function::Sqrt }, &[sum])?
+                }
                 _ => return Err(format!("{kind:?} of positions")),
             };
-            let mut reduced = Map { node, shape, rolled: [0; 2], ..without(&input) };
-            if kind == Reduction::Sum {
-                reduced.scale = count;
-            }
-            return Ok(Value::Map(reduced));
+            return Ok(Value::Map(Map { node, shape, rolled: [0; 2], ..without(&input) }));
         }
         if of_channels && !of_positions {
             let of = match kind {
@@ -165,6 +172,27 @@ impl Translator<'_> {
         }
         // Dimensions of size 1.
         Ok(Value::Map(without(&input)))
+    }
+
+    /// The sum of equal parts of the channels, which a dimension of their own tells apart.
+    fn sum_of_parts(&mut self, input: &Map, dim: usize, kind: Reduction) -> Result<Option<Map>, Obstacle> {
+        let [Factor { axis: Axis::Channel, size: parts, stride: wide }] = input.dims[dim][..] else { return Ok(None) };
+        let channels = input.shape.channels;
+        let is_rest = |factors: &Vec<Factor>| *factors == whole(Axis::Channel, wide);
+        if parts * wide != channels || !input.has_all_positions() || !input.dims.iter().any(is_rest) || input.is_unit {
+            return Ok(None);
+        }
+        let mut sum = None;
+        for part in 0..parts {
+            let (slice, _) = self.push(ChannelSlice { first: part * wide, count: wide }, &[input.node])?;
+            sum = Some(match sum {
+                None => slice,
+                Some(sum) => self.push(Add, &[sum, slice])?.0,
+            });
+        }
+        let node = sum.ok_or("no parts")?;
+        let scale = if kind == Reduction::Mean { input.scale / parts as f64 } else { input.scale };
+        Ok(Some(Map { node, shape: self.shapes[&node], scale, ..input.clone() }))
     }
 
     pub(super) fn pad(&mut self, inputs: &[Operand], operator: &Operator) -> Result<Value, Obstacle> {

@@ -1,9 +1,10 @@
 //! Convolutions, fully connected layers and products of matrices.
 
-use neuron_model::ops::{Convolution, Linear, Stored};
+use neuron_model::ops::{Convolution, Exchange, Linear, Stored};
 use neuron_model::weights::WeightTensor;
-use neuron_model::{ConvGeometry, Window};
+use neuron_model::{ConvGeometry, Shape, Window};
 
+use super::map::{Axis, whole};
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
 use crate::program::{Operand, Padding};
@@ -22,8 +23,11 @@ impl Translator<'_> {
         let [out_channels, per_group, kernel @ ..] = &weight.shape[..] else {
             return Err("weights of another rank".to_owned());
         };
-        let &[down, right] = kernel else { return Err(format!("a convolution over {} axes", kernel.len())) };
         let input = self.map(inputs, 0)?;
+        if let (&[width], [1, 1], [1], [1]) = (kernel, [*out_channels, *per_group], stride, dilation) {
+            return self.along_channels(&input, (&weight, width), (bias, padding));
+        }
+        let &[down, right] = kernel else { return Err(format!("a convolution over {} axes", kernel.len())) };
         let at = self.at.clone();
         let node = self.as_image(&input)?;
         let shape = self.shapes[&node];
@@ -48,6 +52,34 @@ impl Translator<'_> {
         Ok(Value::Map(Map::image(node, shape, self.items)))
     }
 
+    /// A convolution that slides along channels (Wang et al., "ECA-Net", CVPR 2020), as the layer with its weights on diagonals.
+    fn along_channels(
+        &mut self,
+        input: &Map,
+        (weight, width): (&WeightTensor, usize),
+        (bias, padding): (Option<WeightTensor>, &Padding),
+    ) -> Result<Value, Obstacle> {
+        let channels = input.shape.channels;
+        let before = match padding {
+            Padding::Explicit { before, after } if before == after => before.first().copied().unwrap_or(0),
+            Padding::Same { .. } => width / 2,
+            Padding::Explicit { .. } => return Err("a convolution along channels with uneven padding".to_owned()),
+        };
+        if input.channel_dim() != Some(input.dims.len() - 1) || 2 * before + 1 != width {
+            return Err("a convolution along tokens".to_owned());
+        }
+        let mut rows = vec![0.0; channels * channels];
+        for to in 0..channels {
+            for (at, value) in weight.data.iter().enumerate() {
+                if let Some(from) = (to + at).checked_sub(before).filter(|from| *from < channels) {
+                    rows[to * channels + from] = *value;
+                }
+            }
+        }
+        let bias = bias.map(|bias| WeightTensor::new([channels], vec![bias.data[0]; channels]));
+        self.fully_connected(input, WeightTensor::new([channels, channels], rows), bias).map(Value::Map)
+    }
+
     pub(super) fn linear(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
         let weight = self.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
         let bias = self.weight(operand(inputs, 2))?;
@@ -68,6 +100,7 @@ impl Translator<'_> {
         let at = self.at.clone();
         let input = self.arranged(input)?;
         let last = input.dims.len().checked_sub(1).ok_or("a map without dimensions")?;
+        let input = if input.channel_dim() == Some(last) { input } else { self.exchanged(&input)? };
         if in_features != input.shape.channels || input.channel_dim().is_some_and(|dim| dim != last) {
             return Err("a layer along positions".to_owned());
         }
@@ -77,6 +110,36 @@ impl Translator<'_> {
             [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
         );
         Ok(input.moved_to(node, shape))
+    }
+
+    /// Positions as channels, where all of them are the last dimension.
+    fn exchanged(&mut self, input: &Map) -> Result<Map, Obstacle> {
+        let Shape { channels, height, width, extra } = input.shape;
+        let positions = [whole(Axis::Row, height), whole(Axis::Column, width)].concat();
+        let is_along = extra == 0 && height * width > 1 && input.dims.last() == Some(&positions) && input.rolled == [0; 2];
+        let Some(dim) = input.channel_dim().filter(|_| is_along) else { return Ok(input.clone()) };
+        let exchange = Exchange { from: [height, width], to: [channels, 1] };
+        let (node, shape) = self.push(exchange, &[input.node])?;
+        let mut dims = input.dims.clone();
+        dims[dim] = whole(Axis::Row, channels);
+        dims.pop();
+        dims.push(whole(Axis::Channel, shape.channels));
+        Ok(Map { exchanged: Some([height, width]), ..Map::of(node, shape, dims) })
+    }
+
+    /// Positions in their places again, once they come before the channels.
+    pub(super) fn exchanged_back(&mut self, map: Map) -> Result<Map, Obstacle> {
+        let Shape { channels, height, width, .. } = map.shape;
+        let Some(grid) = map.exchanged.filter(|grid| grid[0] * grid[1] == channels) else { return Ok(map) };
+        let last = map.dims.len().saturating_sub(1);
+        let is_back = map.dims.last() == Some(&whole(Axis::Row, height)) && width == 1 && map.has_all_channels();
+        let Some(dim) = map.channel_dim().filter(|dim| is_back && *dim != last) else { return Ok(map) };
+        let map = self.scaled(&map)?;
+        let (node, shape) = self.push(Exchange { from: [height, 1], to: grid }, &[map.node])?;
+        let mut dims = map.dims.clone();
+        dims[dim] = [whole(Axis::Row, grid[0]), whole(Axis::Column, grid[1])].concat();
+        dims[last] = whole(Axis::Channel, shape.channels);
+        Ok(Map::of(node, shape, dims))
     }
 
     pub(super) fn matmul(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {

@@ -27,7 +27,7 @@ impl Translator<'_> {
     /// How alike `[.., queries, width]` and `[.., keys, width]` are.
     pub(super) fn similarity(&mut self, query: Map, key: Map) -> Result<Scores, Obstacle> {
         let rank = query.dims.len();
-        let same_batch = rank >= 2 && key.dims.len() == rank && query.dims[..rank - 2] == key.dims[..rank - 2];
+        let same_batch = rank >= 2 && key.dims.len() == rank && (0..rank - 2).all(|dim| is_same(&query, &key, dim));
         let along = |map: &Map| matches!(map.dims.last().map(Vec::as_slice), Some([Factor { axis: Axis::Channel, stride: 1, .. }]));
         if !same_batch || query.dims.last() != key.dims.last() || !along(&query) {
             return Err(format!("a product of maps of {:?} and {:?}", query.sizes(), key.sizes()));
@@ -41,6 +41,13 @@ impl Translator<'_> {
         let none = Vec::new;
         Ok(Scores { query, key, factor, by_head: none(), bias: none(), mask: none(), is_weights: false })
     }
+}
+
+/// Whether a dimension is the same of both: positions of one map are others than another's, and one head of keys may be shared.
+fn is_same(query: &Map, key: &Map, dim: usize) -> bool {
+    let (query, key) = (&query.dims[dim], &key.dims[dim]);
+    query == key || key.is_empty() && query.iter().all(|factor| factor.axis == Axis::Channel)
+        || matches!((&query[..], &key[..]), ([a], [b]) if a.axis == Axis::Channel && b.axis == Axis::Channel && a.size == b.size)
 }
 
 impl Scores {
@@ -137,7 +144,10 @@ impl Scores {
             return Err(format!("a constant of {:?} and similarities of {sizes:?}", constant.shape()));
         }
         let values = constant.values()?;
-        let (heads, windows, width) = (self.heads(), self.windows(), self.width());
+        let (heads, windows) = (self.heads(), self.windows());
+        // How far apart heads are: their queries, keys and values may lie beside one another.
+        let apart = self.query.dims[self.batch()].iter().flatten().find(|factor| factor.axis == Axis::Channel);
+        let apart = apart.map_or(1, |factor| factor.stride);
         let [queries, keys] = self.pairs();
         let varies = |axis: &dyn Fn(Axis) -> bool| {
             self.batch().any(|dim| shape[dim] > 1 && self.query.dims[dim].iter().any(|factor| axis(factor.axis)))
@@ -151,7 +161,7 @@ impl Scores {
                     _ if shape[dim] == 1 => 0,
                     dim if dim == rank - 2 => query,
                     dim if dim == rank - 1 => key,
-                    dim => self.query.place(dim, head * width, position),
+                    dim => self.query.place(dim, head * apart, position),
                 };
                 at * shape[dim] + place
             });

@@ -133,12 +133,12 @@ impl Translator<'_> {
                 if axes.len() != rank {
                     return Err("an order of another number of axes".to_owned());
                 }
-                one(map.permuted(&axes))
+                one(self.exchanged_back(map.permuted(&axes))?)
             }
             O::Transpose { axes: [a, b] } => {
                 let mut axes: Vec<usize> = (0..rank).collect();
                 axes.swap(wrapped(*a, rank)?, wrapped(*b, rank)?);
-                one(map.permuted(&axes))
+                one(self.exchanged_back(map.permuted(&axes))?)
             }
             O::Expand { sizes } => {
                 let sizes = self.ints(sizes)?;

@@ -153,8 +153,7 @@ impl GraphBuilder {
             Err(_) if known.len() < inputs.len() => None,
             shape => Some(shape.map_err(|source| GraphError::Shape { node: node.clone(), source })?),
         };
-        let gate = operation.op().gate();
-        let looked_at = inputs.iter().enumerate().filter(|(index, _)| gate != Some(*index));
+        let looked_at = inputs.iter().enumerate().filter(|(index, _)| operation.op().looks_at(*index));
         let looked_at: Vec<NodeId> = looked_at.map(|(_, input)| *input).collect();
         let joined = |of: &[Option<ReceptiveField>]| union(looked_at.iter().map(|input| of[input.0]));
         let (fields, cells) = (joined(&self.graph.fields), joined(&self.graph.cells));

@@ -15,13 +15,16 @@ mod channel_shuffle;
 mod channel_slice;
 mod concatenation;
 mod convolution;
+mod cross_attention;
 mod custom;
 mod depth_to_space;
 mod enlarge;
+mod exchange;
 mod flatten;
 mod gate;
 mod global_average_pool;
 mod global_max_pool;
+mod global_sum;
 mod grid_selection;
 mod group_norm;
 mod host;
@@ -48,6 +51,7 @@ mod space_to_depth;
 mod spread;
 mod sums;
 mod token_insertion;
+mod token_join;
 mod token_selection;
 
 pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
@@ -152,6 +156,12 @@ operations! {
     rescale::Rescale,
     /// Each position's mean of others' values, by how alike they are.
     attention::Attention,
+    /// Each position's mean of another map's values, by how alike they are.
+    cross_attention::CrossAttention,
+    /// Positions as channels, and channels as positions.
+    exchange::Exchange,
+    /// Extra positions that were computed apart.
+    token_join::TokenJoin,
     /// Learned vectors as extra positions.
     token_insertion::TokenInsertion,
     /// One position.
@@ -180,6 +190,8 @@ operations! {
     pointwise::Pointwise,
     /// Maximum over all positions.
     global_max_pool::GlobalMaxPool,
+    /// Sum over all positions.
+    global_sum::GlobalSum,
     /// Each position's channels as one number.
     channel_reduction::ChannelReduction,
     /// Each position's channels by the root of their mean square.

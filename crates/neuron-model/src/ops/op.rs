@@ -63,6 +63,11 @@ pub trait Op: fmt::Debug {
         None
     }
 
+    /// Whether an input says where the output's positions look: not a gate, and not a map of other positions.
+    fn looks_at(&self, input: usize) -> bool {
+        self.gate() != Some(input)
+    }
+
     /// Height and width of the only grid that it takes, if there is but one: then so is the size of the image.
     fn only_grid(&self) -> Option<[usize; 2]> {
         None

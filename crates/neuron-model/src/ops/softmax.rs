@@ -6,12 +6,20 @@ use crate::error::ShapeError;
 use crate::rule::Rule;
 use crate::value::{Keep, Shape};
 
-/// Each position's channels as parts of a whole, `exp(x) / sum(exp(x))`.
+/// Each position's channels as parts of a whole, `exp(x) / sum(exp(x))`; or groups of them (Li et al., "Selective Kernel
+/// Networks", CVPR 2019).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Softmax;
+pub struct Softmax {
+    /// How far apart the channels of a group are; 1 where all are one group.
+    pub apart: usize,
+}
 
 impl Op for Softmax {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
+        let (groups, channels) = (self.apart, inputs[0].channels);
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(ShapeError::Groups { groups, channels });
+        }
         Ok(inputs[0])
     }
 
@@ -34,10 +42,14 @@ impl HostOp for Softmax {
         let channels = call.input.channels.max(1);
         neuron_threads::for_each(output.chunks_mut(channels), |position, values| {
             let input = &call.input.data[position * channels..][..channels];
-            let highest = input.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let above = |value: f32| libm::exp(f64::from(value - highest));
-            let sum: f64 = input.iter().map(|value| above(*value)).sum();
-            values.iter_mut().zip(input).for_each(|(value, input)| *value = (above(*input) / sum) as f32);
+            for first in 0..self.apart {
+                let group = || input[first..].iter().step_by(self.apart);
+                let highest = group().copied().fold(f32::NEG_INFINITY, f32::max);
+                let above = |value: f32| libm::exp(f64::from(value - highest));
+                let sum: f64 = group().map(|value| above(*value)).sum();
+                let values = values[first..].iter_mut().step_by(self.apart);
+                values.zip(group()).for_each(|(value, input)| *value = (above(*input) / sum) as f32);
+            }
         });
     }
 
@@ -49,10 +61,14 @@ impl HostOp for Softmax {
         let channels = output.channels.max(1);
         neuron_threads::for_each(pool.own(&mut signal).chunks_mut(channels), |position, signal| {
             let values = &output.data[position * channels..][..channels];
-            let sum: f64 = signal.iter().zip(values).map(|(signal, value)| f64::from(*signal) * f64::from(*value)).sum();
-            signal.iter_mut().zip(values).for_each(|(signal, value)| {
-                *signal = ((f64::from(*signal) - sum) * f64::from(*value)) as f32;
-            });
+            for first in 0..self.apart {
+                let group = || values[first..].iter().step_by(self.apart);
+                let terms = signal[first..].iter().step_by(self.apart).zip(group());
+                let sum: f64 = terms.map(|(signal, value)| f64::from(*signal) * f64::from(*value)).sum();
+                signal[first..].iter_mut().step_by(self.apart).zip(group()).for_each(|(signal, value)| {
+                    *signal = ((f64::from(*signal) - sum) * f64::from(*value)) as f32;
+                });
+            }
         });
         vec![signal]
     }

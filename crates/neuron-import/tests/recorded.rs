@@ -1,0 +1,141 @@
+//! Small networks as PyTorch's exporters wrote them, beside what PyTorch computed (`scripts/export-fixtures.py`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use neuron_import::{Difference, Imported};
+use neuron_model::{Device, Network};
+
+/// Rounding in another order.
+const CLOSE: f64 = 1e-5;
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn network(imported: &Imported) -> Network {
+    Network::from_graph(Device::default(), "fixture", imported.graph.clone(), imported.weights.clone(), 1).unwrap()
+}
+
+/// Every exported file with its recorded values: those of the network, or of its variant.
+fn fixtures() -> Vec<(PathBuf, PathBuf)> {
+    let mut files: Vec<PathBuf> = fs::read_dir(data()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let exported = files.into_iter().filter(|path| neuron_import::is_exported(path));
+    exported
+        .map(|path| {
+            let mut name = path.file_stem().unwrap().to_str().unwrap();
+            loop {
+                let values = data().join(name).with_extension("safetensors");
+                if values.is_file() {
+                    return (path, values);
+                }
+                name = name.rsplit_once('-').unwrap_or_else(|| panic!("no values for {}", path.display())).0;
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_layer_of_every_export_has_the_values_that_pytorch_has() {
+    let mut compared = 0;
+    for (path, values) in fixtures() {
+        let imported = neuron_import::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(imported.missing.is_empty(), "{}: {:?}", path.display(), imported.missing);
+        let found = neuron_import::check(&network(&imported), &values).unwrap();
+        for Difference { layer, largest } in &found {
+            let largest = largest.unwrap_or_else(|| panic!("{}: {layer} is of another shape", path.display()));
+            assert!(largest <= CLOSE, "{}: {layer} differs by {largest:e}", path.display());
+        }
+        assert!(found.iter().any(|found| found.layer.starts_with("output")), "{}", path.display());
+        compared += found.len();
+    }
+    assert!(compared > 200, "{compared} layers were compared");
+}
+
+#[test]
+fn what_was_imported_comes_back_from_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["mobilenet.pt2", "vit.pt2", "swin.onnx", "user.onnx"] {
+        let imported = neuron_import::open(&data().join(name)).unwrap();
+        let path = folder.path().join(name).with_extension("neuron");
+        imported.save(&path).unwrap();
+        let back = neuron_import::open(&path).unwrap();
+        let infos = |imported: &Imported| {
+            let [height, width] = imported.size;
+            imported.graph.tap_infos(height, width).unwrap()
+        };
+        assert_eq!(infos(&back), infos(&imported), "{name}");
+        assert_eq!((back.size, back.weights.metadata()), (imported.size, imported.weights.metadata()));
+        let values = data().join(name).with_extension("safetensors");
+        let differences = |imported| neuron_import::check(&network(imported), &values).unwrap();
+        assert_eq!(differences(&back), differences(&imported), "{name}: bit for bit");
+    }
+}
+
+#[test]
+fn usual_layers_are_found() {
+    let usual = |name: &str| neuron_import::open(&data().join(name)).unwrap().graph.usual_layers();
+    let resnet = usual("resnet.pt2");
+    assert_eq!((resnet.target.as_str(), resnet.target_block.as_str()), ("layer2", "layer2.0"));
+    assert!(resnet.features.len() >= 2);
+    // As many pixels, other names: a batch norm was folded.
+    assert_eq!(usual("resnet.onnx").target, "layer2");
+    assert!(usual("vit.pt2").target.starts_with("encoder"));
+}
+
+#[test]
+fn convolutional_networks_take_other_sizes_and_tables_of_positions_do_not() {
+    let size = |name: &str| neuron_import::open(&data().join(name)).unwrap().graph.image_size();
+    for name in ["resnet.pt2", "small-dynamic.pt2", "small-dynamic.onnx", "shufflenet.pt2", "densenet.onnx"] {
+        assert_eq!(size(name), None, "{name}");
+    }
+    for name in ["vit.pt2", "timm-vit.pt2", "vit.onnx"] {
+        assert_eq!(size(name), Some([32, 32]), "{name}");
+    }
+}
+
+/// A file that is cut off anywhere, or has a byte changed, is an error or a network, and never a panic.
+#[test]
+fn damaged_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["small.pt2", "small-plain.onnx", "resnet.pt2"] {
+        let bytes = fs::read(data().join(name)).unwrap();
+        let path = folder.path().join(name);
+        for part in 1..40 {
+            fs::write(&path, &bytes[..bytes.len() * part / 40]).unwrap();
+            let error = neuron_import::open(&path).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        for part in 0..200 {
+            let mut changed = bytes.clone();
+            let at = bytes.len() * part / 200;
+            changed[at] ^= 1 << (part % 8);
+            fs::write(&path, &changed).unwrap();
+            // Either is right: most bytes are weights.
+            let _ = neuron_import::open(&path);
+        }
+    }
+}
+
+#[test]
+fn other_files_are_told_what_they_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.pt2");
+    let told = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        neuron_import::open(&path).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(told(b"").contains("torch.export.save"));
+    assert!(told(b"hello").contains("neither a torch.export archive"));
+    let weights = fs::read(data().join("resnet.safetensors")).unwrap();
+    assert!(told(&weights).contains("neither"), "{}", told(&weights));
+    let missing = neuron_import::open(&folder.path().join("none.pt2")).map(|_| ()).unwrap_err();
+    assert!(missing.to_string().contains("cannot read"));
+    assert!(neuron_import::open(folder.path()).is_err());
+    // What an ONNX file says to be beside it is not.
+    fs::copy(data().join("resnet-external.onnx"), folder.path().join("alone.onnx")).unwrap();
+    let alone = neuron_import::open(&folder.path().join("alone.onnx")).map(|_| ()).unwrap_err();
+    let alone = format!("{alone}: {:?}", std::error::Error::source(&alone).map(ToString::to_string));
+    assert!(alone.contains("resnet-external.onnx.data"), "{alone}");
+}

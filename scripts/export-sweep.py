@@ -126,14 +126,19 @@ class Refusal(Exception):
 
 
 def reason_in(said):
-    """The line of an error, and what it lists if it ends with a colon."""
+    """The line of an error, and what it lists: the indented lines behind it."""
     lines = said.splitlines()
     at = next((n for n, line in enumerate(lines) if line.startswith("error")), 0)
-    reason = lines[at] if lines else "it says nothing"
-    if reason.endswith(":"):
-        reason += " " + ", ".join(line.strip() for line in lines[at + 1 :])
-    reason = reason.removeprefix("error: ")
-    return reason if len(reason) <= MOST_REASON else reason[: MOST_REASON - 3] + "..."
+    reason = lines[at].removeprefix("error: ") if lines else "it says nothing"
+    return shortened(": ".join(part for part in (reason.rstrip(":"), indented(lines[at + 1 :])) if part))
+
+
+def indented(lines):
+    return ", ".join(line.strip() for line in lines if line.startswith(" "))
+
+
+def shortened(text):
+    return text if len(text) <= MOST_REASON else text[: MOST_REASON - 3] + "..."
 
 
 def run_neuron(step, arguments, timeout):
@@ -147,7 +152,7 @@ def run_neuron(step, arguments, timeout):
         raise Refusal("crashed", f"neuron {step}: {panic}", said)
     if done.returncode:
         raise Refusal("refused" if step == "layers" else "fails", reason_in(said), said)
-    return done.stdout
+    return done.stdout, said
 
 
 def portions(layers):
@@ -165,12 +170,12 @@ def portions(layers):
 
 
 def taps_of(neuron, path, image, size, options):
-    """What neuron computes: layers as it lists them, and a function from a name to a tensor."""
+    """What neuron computes: layers as it lists them, an open file by the name of a tap, and what else it said."""
     import safetensors
 
     import random_networks
 
-    listed = run_neuron("layers", [neuron, "layers", "--arch", str(path), "--json"], options.timeout)
+    listed, said = run_neuron("layers", [neuron, "layers", "--arch", str(path), "--json"], options.timeout)
     layers = json.loads(listed)["layers"]
     numbers = lambda values: ",".join(map(str, values))
     files = {}
@@ -183,7 +188,7 @@ def taps_of(neuron, path, image, size, options):
         run_neuron("activations", command, options.timeout)
         file = safetensors.safe_open(out, "pt")
         files |= {name: file for name in file.keys()}
-    return layers, files
+    return layers, files, said
 
 
 def arrangements(tap, reference):
@@ -262,7 +267,7 @@ def judge(model, pixels, layers, files, tolerance):
         reason = f"{len(wrong)} of {len(shares)} taps, first {wrong[0]} ({shares[wrong[0]]:.1e})"
         return result | {"status": "differs", "reason": reason}
     if not any(name.split(".")[0] == "output" for name in shares):
-        return result | {"status": "part", "reason": "the network's output is no tap"}
+        return result | {"status": "part", "reason": "its output cannot be computed"}
     return result | {"status": "works"}
 
 
@@ -308,10 +313,13 @@ def work(network, formats, options):
         started = time.time()
         say(step="running neuron", lenient=True)
         try:
-            layers, files = taps_of(options.neuron, path, stem.with_suffix(".png"), size, options)
+            layers, files, said = taps_of(options.neuron, path, stem.with_suffix(".png"), size, options)
             common["neuron_s"] = round(time.time() - started, 1)
             say(step="comparing")
             result = judge(model, random_networks.normalised(image), layers, files, options.tolerance)
+            if result["status"] == "part":
+                reason = f"{result['reason']}: {indented(said.splitlines())}"
+                result |= {"reason": shortened(reason), "detail": said[:4000]}
         except Refusal as refusal:
             status, reason, detail = refusal.args
             result = {"status": status, "reason": reason.replace(str(path), path.name), "detail": detail[:4000]}

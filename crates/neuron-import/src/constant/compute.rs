@@ -14,6 +14,9 @@ pub(crate) fn unary(function: Unary, x: &Constant) -> Result<Constant> {
     Constant::new(values, x.shape(), kind)
 }
 
+/// Depth and factor of SELU (Klambauer et al., NeurIPS 2017).
+pub(crate) const SELU: (f64, f64) = (1.673_263_242_354_377_2, 1.050_700_987_355_480_5);
+
 impl Unary {
     /// Its value.
     pub(crate) fn of(self, x: f64) -> f64 {
@@ -23,6 +26,7 @@ impl Unary {
             Self::Relu6 => x.clamp(0.0, 6.0),
             Self::LeakyRelu { slope } => if x < 0.0 { slope * x } else { x },
             Self::Elu { alpha } => if x < 0.0 { alpha * x.exp_m1() } else { x },
+            Self::Selu => SELU.1 * if x < 0.0 { SELU.0 * x.exp_m1() } else { x },
             Self::Gelu => 0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x / std::f64::consts::SQRT_2)),
             Self::GeluTanh => {
                 let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));

@@ -3,7 +3,7 @@
 mod compute;
 mod index;
 
-pub(crate) use compute::{binary, unary};
+pub(crate) use compute::{SELU, binary, unary};
 
 use candle_core::{DType, Device, Tensor};
 

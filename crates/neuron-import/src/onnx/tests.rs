@@ -84,7 +84,7 @@ fn nodes_read_what_nodes_before_them_make() {
     assert_eq!(program.image.1, [1, 3, 8, 6]);
     let weight = &program.parameters[&add.inputs[1].value().unwrap()];
     assert_eq!((weight.name.as_str(), weight.read(|value| value).unwrap()), ("w", vec![2.0]));
-    assert_eq!(program.name(add.outputs[0]), "y");
+    assert_eq!(program.names[add.outputs[0].0], "y");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn inputs_that_are_weights_or_that_nobody_reads_are_no_images() {
     graph.input.insert(0, image::input("w", data_type::FLOAT, &[1]));
     graph.input.insert(0, image::input("unused", data_type::FLOAT, &[1]));
     let program = opened(&model).unwrap();
-    assert_eq!(program.name(program.image.0), "x");
+    assert_eq!(program.names[program.image.0.0], "x");
 }
 
 #[test]

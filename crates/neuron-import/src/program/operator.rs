@@ -9,6 +9,14 @@ pub(crate) enum Operator {
     Identity,
     /// `image, weight, bias`: a convolution over one or two axes.
     Convolution { stride: Vec<usize>, padding: Padding, dilation: Vec<usize>, groups: usize },
+    /// `image, weight [in, out / groups, ..], bias`: the transpose of a convolution.
+    TransposedConvolution {
+        stride: Vec<usize>,
+        padding: Vec<usize>,
+        output_padding: Vec<usize>,
+        dilation: Vec<usize>,
+        groups: usize,
+    },
     /// `x, weight [out, in], bias`, along the last axis.
     Linear,
     /// Matrices, over the last two axes.
@@ -19,7 +27,10 @@ pub(crate) enum Operator {
     Einsum { equation: String },
     /// `x, weight, bias, mean, variance`
     BatchNorm { eps: f64 },
-    /// `x, weight, bias`: each place of axis 1 by its own mean and variance. Of constants alone: weights that are standardised.
+    /// `x, weight, bias`: each channel of each item by the mean and variance of its positions.
+    InstanceNorm { eps: f64 },
+    /// `x, weight, bias`: each place of axis 1 by its own mean and variance: weights that are standardised, and instance norms
+    /// that are spelled out.
     Standardise { eps: f64 },
     /// `x, weight, bias`, over so many of the last axes.
     LayerNorm { axes: usize, eps: f64 },
@@ -29,6 +40,8 @@ pub(crate) enum Operator {
     GroupNorm { groups: usize, eps: f64 },
     /// A function of every element.
     Unary(Unary),
+    /// `x, slope`: `x` above 0, else times a slope, which may be each channel's own.
+    ParametricRelu,
     /// A function of two elements.
     Binary(Binary),
     /// `x, low, high`
@@ -43,6 +56,8 @@ pub(crate) enum Operator {
     Reduce { kind: Reduction, axes: Sizes, keep: bool },
     /// `exp(x)` in proportion to their sum along an axis.
     Softmax { axis: i64 },
+    /// The logarithm of [`Operator::Softmax`].
+    LogSoftmax { axis: i64 },
     /// `-1` is what is left, and with `copies_zero`, 0 is as before.
     Reshape { sizes: Sizes, copies_zero: bool },
     /// Several neighbouring axes as one.
@@ -277,6 +292,7 @@ pub(crate) enum Unary {
     Relu6,
     LeakyRelu { slope: f64 },
     Elu { alpha: f64 },
+    Selu,
     Gelu,
     GeluTanh,
     Silu,

@@ -32,6 +32,8 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             Some(Some(element)) if element.is_float() => one(Op::ToFloat),
             Some(Some(_)) => one(Op::ToInt),
         },
+        "conv_transpose2d" => transposed(args),
+        "convolution" if args.flag("transposed", false) => transposed(args),
         "conv1d" | "conv2d" | "convolution" => convolution(base, overload, args),
         "linear" => Some((Op::Linear, of(&["input", "weight", "bias"]))),
         "matmul" | "mm" | "bmm" => Some((Op::MatMul, args.both())),
@@ -45,6 +47,14 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
                 let eps = args.float("eps").unwrap_or(EPS);
                 return Some((Op::Standardise { eps }, of(&["input", "weight", "bias"])));
             }
+            let eps = args.float("eps").unwrap_or(EPS);
+            Some((Op::BatchNorm { eps }, of(&["input", "weight", "bias", "running_mean", "running_var"])))
+        }
+        "instance_norm" if args.flag("use_input_stats", true) => {
+            let eps = args.float("eps").unwrap_or(EPS);
+            Some((Op::InstanceNorm { eps }, of(&["input", "weight", "bias"])))
+        }
+        "instance_norm" => {
             let eps = args.float("eps").unwrap_or(EPS);
             Some((Op::BatchNorm { eps }, of(&["input", "weight", "bias", "running_mean", "running_var"])))
         }
@@ -73,6 +83,9 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let plain = args.float("scale").unwrap_or(1.0) == 1.0 && args.float("input_scale").unwrap_or(1.0) == 1.0;
             if plain { unary(Unary::Elu { alpha: args.float("alpha").unwrap_or(1.0) }) } else { None }
         }
+        "selu" => unary(Unary::Selu),
+        "prelu" | "_prelu_kernel" => Some((Op::ParametricRelu, args.both())),
+        "log_softmax" | "_log_softmax" => one(Op::LogSoftmax { axis: axis("dim", -1) }),
         "gelu" => match args.text("approximate").unwrap_or("none") {
             "tanh" => unary(Unary::GeluTanh),
             _ => unary(Unary::Gelu),
@@ -315,9 +328,6 @@ fn python(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
 }
 
 fn convolution(base: &str, overload: &str, args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
-    if args.flag("transposed", false) {
-        return None;
-    }
     let rank = if base == "conv1d" { 1 } else { 2 };
     let list = |name: &str, default: usize| args.counts(name).unwrap_or_else(|| vec![default; rank]);
     let padding = match (overload, args.text("padding")) {
@@ -329,6 +339,18 @@ fn convolution(base: &str, overload: &str, args: &Arguments<'_>) -> Option<(Op, 
     let operator = Op::Convolution {
         stride: list("stride", 1),
         padding,
+        dilation: list("dilation", 1),
+        groups: usize::try_from(args.int("groups", 1)).ok()?,
+    };
+    Some((operator, ["input", "weight", "bias"].map(|name| args.operand(name)).to_vec()))
+}
+
+fn transposed(args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
+    let list = |name: &str, default: usize| args.counts(name).unwrap_or_else(|| vec![default; 2]);
+    let operator = Op::TransposedConvolution {
+        stride: list("stride", 1),
+        padding: list("padding", 0),
+        output_padding: list("output_padding", 0),
         dilation: list("dilation", 1),
         groups: usize::try_from(args.int("groups", 1)).ok()?,
     };

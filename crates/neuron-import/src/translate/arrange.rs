@@ -16,6 +16,9 @@ impl Translator<'_> {
         if map.is_unit {
             return Err("vectors that are divided by their lengths".to_owned());
         }
+        if let Some(map) = self.blocks(map)? {
+            return self.scaled(&map);
+        }
         let map = self.with_positions(map)?;
         let map = self.with_channels(&map)?;
         self.scaled(&map)

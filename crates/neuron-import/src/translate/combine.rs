@@ -1,7 +1,7 @@
 //! Functions of two values.
 
 use neuron_kernels::Activation as Smooth;
-use neuron_model::ops::{Activation, Add, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread};
+use neuron_model::ops::{Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread};
 use neuron_model::{NodeId, Operation, Shape};
 
 use super::map::{Axis, size};
@@ -47,6 +47,9 @@ impl Translator<'_> {
 
     /// `condition, x, y`, where all of the condition is the same.
     pub(super) fn chosen(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        if let Value::Map(which) = self.value(inputs, 0)? {
+            return self.chosen_by(&which, inputs).map(Value::Map);
+        }
         let condition = self.constant(inputs[0])?.ok_or("a condition that is not there")?.values()?;
         match condition.first() {
             Some(first) if condition.iter().all(|is| (*is != 0.0) == (*first != 0.0)) => {
@@ -54,6 +57,28 @@ impl Translator<'_> {
             }
             _ => Err("a choice for every element".to_owned()),
         }
+    }
+
+    fn chosen_by(&mut self, which: &Map, inputs: &[Operand]) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let mut nodes = vec![which.node];
+        for operand in &inputs[1..] {
+            let branch = match self.constant(*operand) {
+                Err(_) => self.map(&[*operand], 0)?,
+                Ok(number) => {
+                    let number = number.and_then(|number| number.single()).ok_or("a choice of several constants")?;
+                    let channels = which.shape.channels;
+                    self.affine(which, vec![0.0; channels], vec![number as f32; channels])?
+                }
+            };
+            let branch = self.scaled(&branch)?;
+            if !branch.is_arranged_as(which) || !is_complete(&branch) || branch.is_unit {
+                return Err("a choice among values of other arrangements".to_owned());
+            }
+            nodes.push(branch.node);
+        }
+        let (node, shape) = self.push_as(&at, Choice, &nodes)?;
+        Ok(Map { node, shape, ..which.clone() })
     }
 
     /// `x + a b`
@@ -194,6 +219,19 @@ impl Translator<'_> {
             (Binary::Sub, true) => self.shifted(&Map { scale: -map.scale, ..map.clone() }, number),
             (Binary::Max, _) => self.clamped(map, number, f64::INFINITY),
             (Binary::Min, _) => self.clamped(map, f64::NEG_INFINITY, number),
+            // Backwards from the other side: `x < b` is `-x > -b`.
+            (Binary::Greater, false) | (Binary::Less, true) => self.stepped(map, Function::Above { bound: number as f32 }),
+            (Binary::GreaterEqual, false) | (Binary::LessEqual, true) => {
+                self.stepped(map, Function::AtLeast { bound: number as f32 })
+            }
+            (Binary::Less, false) | (Binary::Greater, true) => {
+                let turned = Map { scale: -map.scale, ..map.clone() };
+                self.stepped(&turned, Function::Above { bound: -number as f32 })
+            }
+            (Binary::LessEqual, false) | (Binary::GreaterEqual, true) => {
+                let turned = Map { scale: -map.scale, ..map.clone() };
+                self.stepped(&turned, Function::AtLeast { bound: -number as f32 })
+            }
             (Binary::Pow, false) => {
                 let function = match number {
                     1.0 => return Ok(map.clone()),
@@ -207,6 +245,10 @@ impl Translator<'_> {
             }
             (other, _) => Err(format!("{other:?} of a map and a number")),
         }
+    }
+
+    fn stepped(&mut self, map: &Map, function: Function) -> Result<Map, Obstacle> {
+        self.applied(map, Pointwise { function }.into())
     }
 
     /// Plus a number at every element.

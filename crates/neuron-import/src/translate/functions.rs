@@ -1,7 +1,7 @@
 //! Functions of one value.
 
 use neuron_kernels::Activation as Smooth;
-use neuron_model::ops::{Activation, Function, Pointwise, Relu, Softmax};
+use neuron_model::ops::{Activation, Add, Function, Pointwise, Relu, Softmax};
 use neuron_model::{NodeId, Operation};
 
 use super::pools::wrapped;
@@ -10,6 +10,7 @@ use super::map::{Axis, Factor};
 use super::scores::Scores;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
+use crate::constant::SELU;
 use crate::program::{Operand, Unary};
 
 impl Translator<'_> {
@@ -18,6 +19,11 @@ impl Translator<'_> {
             Value::Map(map) => map,
             other => return Err(format!("{function:?} of {}", other.what())),
         };
+        if function == Unary::Selu {
+            let (alpha, factor) = SELU;
+            let inner = self.applied(&input, Pointwise { function: Function::Elu { alpha: alpha as f32 } }.into())?;
+            return Ok(Value::Map(Map { scale: factor, ..inner }));
+        }
         if function == Unary::Neg {
             return Ok(Value::Map(Map { scale: -input.scale, ..input }));
         }
@@ -33,6 +39,23 @@ impl Translator<'_> {
         let input = self.scaled(input)?;
         let (node, shape) = self.push_as(&at, operation, &[input.node])?;
         Ok(Map { node, shape, ..input })
+    }
+
+    /// `max(x, 0) - slope * max(-x, 0)` (He et al., "Delving Deep into Rectifiers", ICCV 2015).
+    pub(super) fn parametric_relu(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let at = self.at.clone();
+        let map = self.map(inputs, 0)?;
+        let map = self.arranged(&map)?;
+        if map.channel_dim().is_some_and(|dim| dim != 1) {
+            return Err("slopes along positions".to_owned());
+        }
+        let channels = map.shape.channels;
+        let slopes = self.vector(operand(inputs, 1), channels, 0.0)?;
+        let above = self.applied(&map, Relu.into())?;
+        let below = self.applied(&Map { scale: -1.0, ..map }, Relu.into())?;
+        let below = self.affine(&below, slopes.data.iter().map(|slope| -slope).collect(), vec![0.0; channels])?;
+        let (node, shape) = self.push_as(&at, Add, &[above.node, below.node])?;
+        Ok(Value::Map(Map { node, shape, ..above }))
     }
 
     pub(super) fn clamp(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {

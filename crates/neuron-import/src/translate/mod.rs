@@ -5,6 +5,7 @@
 
 mod arrange;
 mod attention;
+mod blocks;
 mod combine;
 mod constants;
 mod einsum;
@@ -21,6 +22,7 @@ mod weights;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use neuron_model::ops::{Function, Pointwise};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Graph, GraphBuilder, GraphError, NodeId, Operation, Shape};
 
@@ -166,17 +168,27 @@ impl<'p> Translator<'p> {
             O::Convolution { stride, padding, dilation, groups } => {
                 one(self.convolution(inputs, (stride, padding, dilation, *groups)))
             }
+            O::TransposedConvolution { stride, padding, output_padding, dilation, groups } => {
+                one(self.transposed_convolution(inputs, [stride, padding, output_padding, dilation], *groups))
+            }
             O::Linear => one(self.linear(inputs)),
             O::MatMul => one(self.matmul(inputs)),
             O::Gemm { alpha, beta, transpose } => one(self.gemm(inputs, (*alpha, *beta), *transpose)),
             O::Einsum { equation } => one(self.einsum(equation, inputs)),
             O::BatchNorm { eps } => one(self.batch_norm(inputs, *eps)),
-            O::Standardise { .. } => Err("a batch norm in training, whose values differ among batches".to_owned()),
+            O::Standardise { eps } => one(self.standardise(inputs, *eps)),
+            O::InstanceNorm { eps } => one(self.instance_norm(inputs, *eps)),
             O::LayerNorm { axes, eps } => one(self.layer_norm(inputs, (*axes, *eps))),
             O::RmsNorm { axes, eps } => one(self.rms_norm(inputs, (*axes, *eps))),
             O::GroupNorm { groups, eps } => one(self.group_norm(inputs, (*groups, *eps))),
             O::Unary(function) => one(self.unary(inputs, *function)),
             O::Binary(function) => one(self.binary(inputs, *function)),
+            O::ParametricRelu => one(self.parametric_relu(inputs)),
+            O::LogSoftmax { axis } => {
+                let parts = self.softmax(inputs, *axis)?;
+                let Value::Map(parts) = parts else { return Err("a logarithm of similarities".to_owned()) };
+                one(self.applied(&parts, Pointwise { function: Function::Log }.into()).map(Value::Map))
+            }
             O::Clamp => one(self.clamp(inputs)),
             O::MultiplyAdd => one(self.multiply_add(inputs)),
             O::Pool { kind, kernel, stride, padding, dilation, ceil } => {

@@ -55,6 +55,34 @@ impl Translator<'_> {
         Ok(Value::Map(input.moved_to(node, shape)))
     }
 
+    pub(super) fn instance_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
+        let channels = self.map(inputs, 0)?.shape.channels;
+        self.group_norm(inputs, (channels, eps))
+    }
+
+    /// As exporters spell an instance norm out: a norm of the channels of all items, which are one axis.
+    pub(super) fn standardise(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let channels = input.shape.channels;
+        let of_items = [whole(Axis::Item, self.items), whole(Axis::Channel, channels)].concat();
+        let is_complete = input.covers(Axis::Channel) && input.has_all_positions() && input.scale == 1.0;
+        if input.dims.get(1) != Some(&of_items) || !is_complete {
+            return Err("a batch norm in training, whose values differ among batches".to_owned());
+        }
+        let mut first = |operand: Operand, default: f32| -> Result<WeightTensor, Obstacle> {
+            // The same for every item.
+            let Some(all) = self.weight(operand)? else { return Ok(tensor(&[channels], vec![default; channels])) };
+            match all.data.get(..channels) {
+                Some(first) => Ok(tensor(&[channels], first)),
+                None => Err("fewer weights than channels".to_owned()),
+            }
+        };
+        let tensors = [("weight", first(operand(inputs, 1), 1.0)?), ("bias", first(operand(inputs, 2), 0.0)?)];
+        let (node, shape) = self.push(GroupNorm { channels, groups: channels, eps }, &[input.node])?;
+        self.give(tensors);
+        Ok(Value::Map(Map { node, shape, ..input }))
+    }
+
     pub(super) fn group_norm(&mut self, inputs: &[Operand], (groups, eps): (usize, f64)) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();

@@ -1,6 +1,6 @@
 //! Convolutions, fully connected layers and products of matrices.
 
-use neuron_model::ops::{Convolution, Exchange, Linear, Stored};
+use neuron_model::ops::{Convolution, Exchange, Linear, Scatter, Stored};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{ConvGeometry, Shape, Window};
 
@@ -46,6 +46,51 @@ impl Translator<'_> {
         }
         let operation = Convolution { geometry, bias: bias.is_some() };
         let (node, shape) = self.push_as(&at, operation, &[node])?;
+        self.give(
+            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+        );
+        Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// As a convolution over the map with zeros between its positions, by the weights in reverse.
+    pub(super) fn transposed_convolution(
+        &mut self,
+        inputs: &[Operand],
+        [stride, padding, more, dilation]: [&[usize]; 4],
+        groups: usize,
+    ) -> Result<Value, Obstacle> {
+        let weight = self.weight(operand(inputs, 1))?.ok_or("a convolution without weights")?;
+        let bias = self.weight(operand(inputs, 2))?;
+        let &[in_channels, per_group, down, right] = &weight.shape[..] else {
+            return Err("weights of another rank".to_owned());
+        };
+        let (kernel, stride, padding) = ([down, right], pair(stride)?, pair(padding)?);
+        let (more, dilation) = (pair(more)?, pair(dilation)?);
+        if groups == 0 || in_channels % groups != 0 || kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
+            return Err("windows or groups of size 0".to_owned());
+        }
+        let window = Window { kernel, dilation, ..Window::square(1, 1, 0) };
+        let reach = window.extent().map(|extent| extent - 1);
+        if padding[0] > reach[0] || padding[1] > reach[1] {
+            return Err("padding that is wider than the windows".to_owned());
+        }
+        let window = Window { padding: [reach[0] - padding[0], reach[1] - padding[1]], ..window };
+        let (of_group, places, out_channels) = (in_channels / groups, down * right, per_group * groups);
+        let mut data = Vec::with_capacity(weight.data.len());
+        for to in 0..out_channels {
+            for from in 0..of_group {
+                let row = (to / per_group * of_group + from) * per_group + to % per_group;
+                data.extend(weight.data[row * places..][..places].iter().rev());
+            }
+        }
+        let at = self.at.clone();
+        let input = self.map(inputs, 0)?;
+        let node = self.as_image(&input)?;
+        let (node, _) = self.push(Scatter { stride, after: more }, &[node])?;
+        let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+        let operation = Convolution { geometry, bias: bias.is_some() };
+        let (node, shape) = self.push_as(&at, operation, &[node])?;
+        let weight = WeightTensor::new([out_channels, of_group, down, right], data);
         self.give(
             [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
         );

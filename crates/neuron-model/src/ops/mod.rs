@@ -13,6 +13,7 @@ mod batch_norm;
 mod channel_reduction;
 mod channel_shuffle;
 mod channel_slice;
+mod choice;
 mod concatenation;
 mod convolution;
 mod cross_attention;
@@ -46,6 +47,7 @@ mod product;
 mod relu;
 mod rescale;
 mod rms_norm;
+mod scatter;
 mod softmax;
 mod space_to_depth;
 mod spread;
@@ -178,12 +180,16 @@ operations! {
     space_to_depth::SpaceToDepth,
     /// Channels as neighbouring positions.
     depth_to_space::DepthToSpace,
+    /// Positions with zeros between them.
+    scatter::Scatter,
     /// A larger map.
     enlarge::Enlarge,
     /// One position, or one channel, everywhere.
     spread::Spread,
     /// Elementwise product of two maps.
     multiply::Product,
+    /// Of two maps the one that a third chooses.
+    choice::Choice,
     /// Channels as parts of a whole.
     softmax::Softmax,
     /// A function of every value by itself that few networks have.

@@ -38,6 +38,16 @@ pub enum Function {
         /// The upper one.
         high: f32,
     },
+    /// 1 above a bound, else 0.
+    Above {
+        /// The bound.
+        bound: f32,
+    },
+    /// 1 from a bound on, else 0.
+    AtLeast {
+        /// The bound.
+        bound: f32,
+    },
     /// `exp(x)`
     Exp,
     /// `ln(x)`
@@ -80,6 +90,8 @@ impl Function {
                 let inside = x >= low && x <= high;
                 (x.max(low).min(high), f64::from(u8::from(inside)))
             }
+            Self::Above { bound } => (f64::from(u8::from(x > f64::from(bound))), 0.0),
+            Self::AtLeast { bound } => (f64::from(u8::from(x >= f64::from(bound))), 0.0),
             Self::Exp => (libm::exp(x), libm::exp(x)),
             Self::Log => (libm::log(x), 1.0 / x),
             Self::Sqrt => (x.sqrt(), 0.5 / x.sqrt()),
@@ -108,7 +120,7 @@ impl Op for Pointwise {
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
         use Function as F;
         match self.function {
-            F::Softplus | F::Exp | F::Sqrt | F::ReciprocalSqrt | F::Square | F::Abs => true,
+            F::Softplus | F::Above { .. } | F::AtLeast { .. } | F::Exp | F::Sqrt | F::ReciprocalSqrt | F::Square | F::Abs => true,
             F::Clamp { low, .. } => low >= 0.0 || inputs[0],
             F::LeakyRelu { .. } | F::Elu { .. } | F::Mish | F::Reciprocal | F::Erf => inputs[0],
             F::Log | F::Sin | F::Cos => false,

@@ -8,6 +8,8 @@ pub(super) fn map(call: &Call, work: &mut Work) -> Option<Result<Mapped, Refusal
     let average = PoolKind::Average { counts_padding: true };
     Some(match call.operator {
         "Conv" => convolution(call, work),
+        "ConvTranspose" => transposed_convolution(call),
+        "LogSoftmax" => log_softmax(call, work),
         "Gemm" => gemm(call, work),
         "MatMul" => call.inputs(2, 2).map(|inputs| (Operator::MatMul, inputs)),
         "Einsum" => einsum(call),
@@ -75,6 +77,38 @@ fn convolution(call: &Call, work: &Work) -> Result<Mapped, Refusal> {
 }
 
 /// Plain layers are recognised by their bias, which has a length for every result; the others stay general.
+fn transposed_convolution(call: &Call) -> Result<Mapped, Refusal> {
+    let inputs = call.inputs(2, 3)?;
+    if call.attributes.ints("output_shape")?.is_some() {
+        return Err(Refusal::because("with a shape of its own"));
+    }
+    let Windows { stride, dilation, padding } = Windows::of(call, 2)?;
+    let Padding::Explicit { before, after } = padding else {
+        return Err(Refusal::because("with auto_pad"));
+    };
+    let mut output_padding = match call.attributes.ints("output_padding")? {
+        Some(values) => lengths("output_padding", values)?,
+        None => vec![0; 2],
+    };
+    // Less padding after than before is more output.
+    for ((more, before), after) in output_padding.iter_mut().zip(&before).zip(&after) {
+        *more = (*more + before).checked_sub(*after).ok_or_else(|| Refusal::because("with uneven padding"))?;
+    }
+    let groups = lengths("group", &[call.attributes.int("group", 1)?])?[0];
+    let padding = before;
+    Ok((Operator::TransposedConvolution { stride, padding, output_padding, dilation, groups }, inputs))
+}
+
+fn log_softmax(call: &Call, work: &Work) -> Result<Mapped, Refusal> {
+    let inputs = call.inputs(1, 1)?;
+    let axis = call.attributes.int("axis", if call.version < 13 { 1 } else { -1 })?;
+    let is_last = axis == -1 || work.rank(inputs[0]).is_some_and(|rank| axis == rank as i64 - 1);
+    if call.version < 13 && !is_last {
+        return Err(Refusal::because("over several axes"));
+    }
+    Ok((Operator::LogSoftmax { axis: if is_last { -1 } else { axis } }, inputs))
+}
+
 fn gemm(call: &Call, work: &Work) -> Result<Mapped, Refusal> {
     let inputs = call.inputs(2, 3)?;
     let (alpha, beta) = (call.attributes.float("alpha", 1.0)?, call.attributes.float("beta", 1.0)?);

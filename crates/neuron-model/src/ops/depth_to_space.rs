@@ -19,7 +19,7 @@ pub struct DepthToSpace {
 impl Op for DepthToSpace {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (channels, [height, width]) = grid_of(inputs[0])?;
-        let places = self.side * self.side;
+        let places = self.side.saturating_mul(self.side);
         if places == 0 || !channels.is_multiple_of(places) {
             return Err(ShapeError::Groups { groups: places, channels });
         }
@@ -27,7 +27,7 @@ impl Op for DepthToSpace {
     }
 
     fn channels(&self, inputs: &[usize]) -> usize {
-        inputs[0] / (self.side * self.side).max(1)
+        inputs.first().copied().unwrap_or(0) / self.side.saturating_mul(self.side).max(1)
     }
 
     /// Neighbours see the same.

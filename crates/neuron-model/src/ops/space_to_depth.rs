@@ -28,7 +28,7 @@ impl Op for SpaceToDepth {
     }
 
     fn channels(&self, inputs: &[usize]) -> usize {
-        inputs[0] * self.side * self.side
+        inputs.first().copied().unwrap_or(0).saturating_mul(self.side).saturating_mul(self.side)
     }
 
     fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {

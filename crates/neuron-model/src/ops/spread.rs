@@ -25,7 +25,7 @@ impl Op for Spread {
     }
 
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
-        inputs[1]
+        inputs.get(1).is_some_and(|small| *small)
     }
 
     fn saves(&self, _: Keep) -> Saves {

@@ -88,7 +88,9 @@ impl Function {
             Self::Clamp { low, high } => {
                 let (low, high) = (f64::from(low), f64::from(high));
                 let inside = x >= low && x <= high;
-                (x.max(low).min(high), f64::from(u8::from(inside)))
+                // Unlike `f64::max`, comparisons keep what is no number.
+                let value = if x < low { low } else { x };
+                (if value > high { high } else { value }, f64::from(u8::from(inside)))
             }
             Self::Above { bound } => (f64::from(u8::from(x > f64::from(bound))), 0.0),
             Self::AtLeast { bound } => (f64::from(u8::from(x >= f64::from(bound))), 0.0),
@@ -120,8 +122,8 @@ impl Op for Pointwise {
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
         use Function as F;
         match self.function {
-            F::Softplus | F::Above { .. } | F::AtLeast { .. } | F::Exp | F::Sqrt | F::ReciprocalSqrt | F::Square | F::Abs => true,
-            F::Clamp { low, .. } => low >= 0.0 || inputs[0],
+F::Softplus | F::Above { .. } | F::AtLeast { .. } | F::Exp | F::Sqrt | F::ReciprocalSqrt | F::Square | F::Abs => true,
+            F::Clamp { low, high } => high >= 0.0 && (low >= 0.0 || inputs[0]),
             F::LeakyRelu { .. } | F::Elu { .. } | F::Mish | F::Reciprocal | F::Erf => inputs[0],
             F::Log | F::Sin | F::Cos => false,
         }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
+use neuron_kernels::stabilised;
+
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
 use crate::error::ShapeError;
@@ -16,6 +18,18 @@ pub enum ChannelReduction {
     Sum,
     /// The greatest.
     Max,
+}
+
+impl ChannelReduction {
+    /// How much each channel counts in a sum.
+    fn share(self, channels: usize) -> f32 {
+        if self == Self::Mean { 1.0 / channels as f32 } else { 1.0 }
+    }
+}
+
+/// The greater one; what is no number is greater than any.
+fn greater(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() { b } else { a }
 }
 
 impl Op for ChannelReduction {
@@ -36,7 +50,7 @@ impl Op for ChannelReduction {
         Saves { inputs: keep != Keep::Taps, ..Saves::default() }
     }
 
-    /// Relevance: the maximum gets it, the terms of a sum in proportion to their magnitudes.
+    /// Relevance: the maximum gets it, and what is summed up shares it as what is averaged over positions does.
     fn knows(&self, rule: &Rule) -> bool {
         matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::ZPlusSigned { .. } | Rule::Epsilon { .. })
     }
@@ -50,7 +64,7 @@ impl HostOp for ChannelReduction {
             *value = match self {
                 Self::Mean => (sum() / channels as f64) as f32,
                 Self::Sum => sum() as f32,
-                Self::Max => position.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                Self::Max => position.iter().copied().reduce(greater).unwrap_or(f32::NEG_INFINITY),
             };
         }
     }
@@ -72,11 +86,16 @@ impl HostOp for ChannelReduction {
                     }
                     back[greatest] = *signal;
                 }
-                (Self::Mean, Rule::Gradient) => back.fill(signal / channels as f32),
-                (Self::Sum, Rule::Gradient) => back.fill(*signal),
-                (_, Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } | Rule::Epsilon { eps }) => {
-                    let whole = input.iter().map(|value| value.abs()).sum::<f32>() + eps;
-                    back.iter_mut().zip(input).for_each(|(back, value)| *back = signal * value.abs() / whole);
+                (_, Rule::Gradient) => back.fill(self.share(channels) * signal),
+                (_, Rule::ZPlus { eps } | Rule::ZPlusSigned { eps }) => {
+                    let z = self.share(channels) * input.iter().map(|value| value.abs()).sum::<f32>();
+                    let quotient = self.share(channels) * signal / (z + eps);
+                    back.iter_mut().zip(input).for_each(|(back, value)| *back = value.abs() * quotient);
+                }
+                (_, Rule::Epsilon { eps }) => {
+                    let z = self.share(channels) * input.iter().sum::<f32>();
+                    let quotient = self.share(channels) * signal / stabilised(z, *eps);
+                    back.iter_mut().zip(input).for_each(|(back, value)| *back = value * quotient);
                 }
                 _ => back.fill(0.0),
             }

@@ -224,9 +224,15 @@ impl Op for Attention {
         {
             return Err(ShapeError::Windows { side, height: input.height, width: input.width });
         }
-        if let (Places::Matrix { extra, grid }, Reach::All) = (self.places, self.reach) {
-            let found = [input.height, input.width];
-            if (extra, grid) != (input.extra, found) {
+        if let Places::Matrix { extra, grid } = self.places {
+            let found = match self.reach {
+                Reach::All => [input.height, input.width],
+                Reach::Windows { side, .. } | Reach::Spread { side } => [side; 2],
+            };
+            if extra != input.extra {
+                return Err(ShapeError::Extra { extra: input.extra });
+            }
+            if grid != found {
                 return Err(ShapeError::Grid { expected: grid, found });
             }
         }

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use neuron_kernels::Activation;
-
 use crate::error::Unsupported;
 use crate::graph::{Graph, Tap};
 use crate::ops::{OpKind, Operation};
@@ -74,13 +72,12 @@ impl Composite {
                 continue;
             }
             let node = graph.node(id);
-            match node.operation.op().activation() {
-                Some(Activation::Relu | Activation::Relu6) => {
-                    composite.at.insert(id, Rule::Identity);
-                }
-                // No other function can be silent.
-                Some(_) => {}
-                None => rectified.extend(&node.inputs),
+            let (op, signs) = (node.operation.op(), vec![false; node.inputs.len()]);
+            if node.operation.can_be_silent() {
+                composite.at.insert(id, Rule::Identity);
+            } else if !op.is_non_negative(&signs) {
+                // Its values are not negative because those of its inputs are not.
+                rectified.extend(&node.inputs);
             }
         }
         composite

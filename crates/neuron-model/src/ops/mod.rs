@@ -217,6 +217,15 @@ impl Operation {
         self.op().sliding().is_some()
     }
 
+    /// Whether it is a function that makes a unit silent, at 0 wherever what it reads is below.
+    pub(crate) fn can_be_silent(&self) -> bool {
+        use neuron_kernels::Activation::{Relu, Relu6};
+        match self {
+            Self::Pointwise(Pointwise { function: Function::Clamp { low, .. } }) => *low == 0.0,
+            _ => matches!(self.op().activation(), Some(Relu | Relu6)),
+        }
+    }
+
     /// Whether a signal can pass it by a rule on the CPU.
     pub fn knows(&self, rule: &Rule) -> bool {
         matches!(rule, Rule::Custom(_)) || self.op().knows(rule)

@@ -27,7 +27,7 @@ impl Op for GlobalMaxPool {
         inputs[0]
     }
 
-    /// Where the maxima were.
+    /// Where the maxima were is found again.
     fn saves(&self, keep: Keep) -> Saves {
         Saves { inputs: keep != Keep::Taps, ..Saves::default() }
     }

@@ -1,0 +1,176 @@
+use neuron_model::ops::{
+    Attention, ChannelReduction, ChannelSlice, DepthToSpace, Enlarge, Filling, Function, GlobalAveragePool,
+    GlobalMaxPool, GridSelection, GroupNorm, Interpolation, Pad, Places, Pointwise, Product, Reach, RmsNorm,
+    Similarity, Softmax, SpaceToDepth, Spread, TokenInsertion,
+};
+use neuron_model::{GraphBuilder, NodeId, OpKind};
+
+use super::subject::Case;
+
+/// What other files test, within networks that have them.
+const ELSEWHERE: [OpKind; 24] = [
+    OpKind::Input,
+    OpKind::Convolution,
+    OpKind::BatchNorm,
+    OpKind::Relu,
+    OpKind::MaxPool,
+    OpKind::Add,
+    OpKind::GlobalAveragePool,
+    OpKind::Linear,
+    OpKind::Activation,
+    OpKind::AveragePool,
+    OpKind::AdaptiveAveragePool,
+    OpKind::Concatenation,
+    OpKind::ChannelSlice,
+    OpKind::ChannelShuffle,
+    OpKind::Flatten,
+    OpKind::Gate,
+    OpKind::LayerScale,
+    OpKind::LayerNorm,
+    OpKind::Rescale,
+    OpKind::Attention,
+    OpKind::TokenInsertion,
+    OpKind::TokenSelection,
+    OpKind::PositionTable,
+    OpKind::PatchMerging,
+];
+
+/// Every function, and the values that it is tried on.
+pub(crate) const FUNCTIONS: [(&str, Function, fn(f32) -> f32); 16] = [
+    ("leaky relu", Function::LeakyRelu { slope: 0.1 }, wide),
+    ("elu", Function::Elu { alpha: 1.5 }, wide),
+    ("mish", Function::Mish, wide),
+    ("softplus", Function::Softplus, wide),
+    ("clamp", Function::Clamp { low: -0.75, high: 1.3 }, wide),
+    ("clamp below 0", Function::Clamp { low: -2.0, high: -0.5 }, wide),
+    ("exp", Function::Exp, wide),
+    ("log", Function::Log, positive),
+    ("sqrt", Function::Sqrt, positive),
+    ("rsqrt", Function::ReciprocalSqrt, positive),
+    ("reciprocal", Function::Reciprocal, positive),
+    ("square", Function::Square, wide),
+    ("abs", Function::Abs, wide),
+    ("erf", Function::Erf, wide),
+    ("sin", Function::Sin, wide),
+    ("cos", Function::Cos, wide),
+];
+
+fn wide(value: f32) -> f32 {
+    3.0 * value
+}
+
+fn positive(value: f32) -> f32 {
+    1.75 + value
+}
+
+/// The two halves of the image's channels.
+fn halves(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let count = graph.channels(image) / 2;
+    [0, count].map(|first| graph.push("half", ChannelSlice { first, count }, &[image])).to_vec()
+}
+
+/// All channels but the last, and the last.
+fn map_and_channel(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let count = graph.channels(image) - 1;
+    let map = graph.push("map", ChannelSlice { first: 0, count }, &[image]);
+    vec![map, graph.push("channel", ChannelSlice { first: count, count: 1 }, &[image])]
+}
+
+/// A half of the channels, and the means of the other half.
+fn map_and_position(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let inputs = halves(graph, image);
+    vec![inputs[0], graph.push("means", GlobalAveragePool, &[inputs[1]])]
+}
+
+/// All channels but the last, and its mean.
+fn map_and_number(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let inputs = map_and_channel(graph, image);
+    vec![inputs[0], graph.push("mean", GlobalAveragePool, &[inputs[1]])]
+}
+
+/// The image, and every pixel as what it is multiplied by.
+fn twice(_: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    vec![image, image]
+}
+
+fn tokens(graph: &mut GraphBuilder, image: NodeId, count: usize) -> Vec<NodeId> {
+    let channels = graph.channels(image);
+    let tokens = TokenInsertion { channels, count, at: 0, tensor: "tokens", has_batch: true };
+    vec![graph.push("tokens", tokens, &[image])]
+}
+
+fn one_token(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    tokens(graph, image, 1)
+}
+
+fn two_tokens(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    tokens(graph, image, 2)
+}
+
+/// Of 4 channels and 2 heads, with a number for each pair of positions.
+fn attention(reach: Reach, extra: usize, grid: [usize; 2]) -> Attention {
+    let (similarity, places) = (Similarity::Dot { factor: 0.7 }, Places::Matrix { extra, grid });
+    Attention { channels: 4, heads: 2, reach, similarity, places }
+}
+
+/// Every operation that is tested here, each with all that it can be told.
+pub(crate) fn cases() -> Vec<Case> {
+    let pad = |before, after, filling| Pad { before, after, filling };
+    let [three, two] = [[3, 5, 4], [6, 4, 3]];
+    let mut cases = vec![
+        Case::new("grid selection", three, GridSelection { extra: 2 }).with(two_tokens),
+        Case::new("grid selection of a grid", three, GridSelection { extra: 0 }),
+        Case::new("pad", three, pad([2, 0], [1, 3], Filling::Value(-0.5))),
+        Case::new("pad by a mirror", three, pad([2, 1], [0, 4], Filling::Mirror)),
+        Case::new("pad by the edge", three, pad([0, 3], [4, 1], Filling::Edge)),
+        Case::new("space to depth", two, SpaceToDepth { side: 2, channels_first: false }),
+        Case::new("space to depth, channels first", two, SpaceToDepth { side: 2, channels_first: true }),
+        Case::new("depth to space", [2, 3, 18], DepthToSpace { side: 3 }),
+        Case::new("enlarge", three, Enlarge { times: [3, 2], interpolation: Interpolation::Nearest }),
+        Case::new("enlarge smoothly", three, Enlarge { times: [2, 5], interpolation: Interpolation::Linear }),
+        Case::new("spread a channel", three, Spread).with(map_and_channel),
+        Case::new("spread a position", three, Spread).with(map_and_position),
+        Case::new("spread a number", three, Spread).with(map_and_number),
+        Case::new("product", three, Product { is_gate: false }).with(halves),
+        Case::new("product with a gate", three, Product { is_gate: true }).with(halves),
+        Case::new("product with itself", three, Product { is_gate: false }).with(twice),
+        Case::new("softmax", three, Softmax).over(wide),
+        Case::new("softmax of tokens", three, Softmax).with(two_tokens),
+        Case::new("global max pool", three, GlobalMaxPool),
+        Case::new("global max pool of tokens", three, GlobalMaxPool).with(two_tokens),
+        Case::new("mean of channels", three, ChannelReduction::Mean),
+        Case::new("sum of channels", three, ChannelReduction::Sum),
+        Case::new("maximum of channels", three, ChannelReduction::Max),
+        Case::new("rms norm", three, RmsNorm { channels: 4, eps: 1e-3 }),
+        Case::new("rms norm of tokens", three, RmsNorm { channels: 4, eps: 1e-3 }).with(two_tokens),
+        Case::new("group norm of one", three, GroupNorm { channels: 4, groups: 1, eps: 1e-3 }),
+        Case::new("group norm", [3, 5, 6], GroupNorm { channels: 6, groups: 3, eps: 1e-3 }),
+        Case::new("instance norm", three, GroupNorm { channels: 4, groups: 4, eps: 1e-3 }),
+        Case::new("group norm of tokens", three, GroupNorm { channels: 4, groups: 2, eps: 1e-3 })
+            .with(two_tokens),
+        Case::new("attention by a matrix", [2, 3, 12], attention(Reach::All, 1, [2, 3])).with(one_token),
+        Case::new(
+            "attention by a matrix in windows",
+            [4, 6, 12],
+            attention(Reach::Windows { side: 2, shift: 1, padded: false }, 0, [2, 2]),
+        ),
+        Case::new(
+            "attention by a matrix, spread",
+            [4, 6, 12],
+            attention(Reach::Spread { side: 2 }, 0, [2, 2]),
+        ),
+    ];
+    cases.extend(
+        FUNCTIONS.map(|(name, function, domain)| Case::new(name, three, Pointwise { function }).over(domain)),
+    );
+    cases
+}
+
+#[test]
+fn no_operation_is_left_out() {
+    let cases = cases();
+    for kind in OpKind::ALL {
+        let is_here = cases.iter().any(|case| case.operation.kind() == *kind);
+        assert!(is_here || ELSEWHERE.contains(kind), "{kind:?} is tested nowhere");
+    }
+}

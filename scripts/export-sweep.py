@@ -232,7 +232,17 @@ def difference(tap, reference):
     return min(value if value == value else float("inf") for value in values)
 
 
-def compare(model, pixels, files):
+def is_reordered(tap, reference, tolerance):
+    """Whether each channel has the same values at other positions, as where tokens are sorted into windows."""
+    if tap.ndim == 4:
+        tap = tap.flatten(2).transpose(1, 2)
+    if tap.ndim != 3 or tap.shape[1] == 1 or reference.numel() != tap.numel() or reference.shape[-1] != tap.shape[-1]:
+        return False
+    reference = reference.reshape(tap.shape)
+    return bool((tap.sort(1).values - reference.sort(1).values).abs().max() <= tolerance * reference.abs().max())
+
+
+def compare(model, pixels, files, tolerance):
     """What became of each tap at the last call of its module: a share, or `other shape`; and the modules without a tap."""
     import random_networks
 
@@ -243,22 +253,27 @@ def compare(model, pixels, files):
         if name not in files:
             absent[name] = name in idle
             return
-        tap = files[name].get_tensor(name)
-        share = difference(tap, output.detach().float())
-        found[name] = share if share is not None else f"other shape: {list(tap.shape)}, PyTorch {list(output.shape)}"
+        tap, reference = files[name].get_tensor(name), output.detach().float()
+        share = difference(tap, reference)
+        if (share is None or share > tolerance) and is_reordered(tap, reference, tolerance):
+            share = "other order"
+        elif share is None:
+            share = f"other shape: {list(tap.shape)}, PyTorch {list(output.shape)}"
+        found[name] = share
 
     random_networks.visit(model, pixels, see)
     return found, absent
 
 
 def judge(model, pixels, layers, files, tolerance):
-    found, absent = compare(model, pixels, files)
+    found, absent = compare(model, pixels, files, tolerance)
     shares = {name: share for name, share in found.items() if not isinstance(share, str)}
     where = max(shares, key=shares.get, default=None)
     worst = shares[where] if where else None
     wrong = [layer["name"] for layer in layers if shares.get(layer["name"], 0) > tolerance]
     result = {"taps": len(layers), "compared": len(shares), "worst": worst, "where": where}
-    result["other_shape"] = {name: share for name, share in found.items() if isinstance(share, str)}
+    result["other_order"] = [name for name, share in found.items() if share == "other order"]
+    result["other_shape"] = {name: share for name, share in found.items() if str(share).startswith("other shape")}
     result["unknown"] = [name for name in files if name not in found]
     result["missing"] = [name for name in absent if not absent[name]]
     result["missing_idle"] = [name for name in absent if absent[name]]
@@ -413,7 +428,8 @@ def describe(result):
         line += f": {result['reason']}"
     if result.get("worst") is not None:
         line += f"; {result['compared']} taps compared, {len(result['missing'])} modules without one"
-        line += f", {len(result['unknown'])} taps without a module, {len(result['other_shape'])} of another shape"
+        line += f", {len(result['unknown'])} taps without a module"
+        line += f", {len(result['other_order'])} with positions in another order, {len(result['other_shape'])} of another shape"
         line += f"; worst {result['worst']:.1e} at {result['where']}"
     return line
 

@@ -47,7 +47,8 @@ pub(crate) fn open(path: &Path) -> Result<Imported, ImportError> {
 /// Looks for a file among the arguments, of which the last counts. What is wrong with it is told by the command.
 pub(crate) fn look_for(arguments: &[OsString]) {
     let mut arch = None;
-    let mut left = arguments.iter().take_while(|argument| *argument != "--").filter_map(|argument| argument.to_str());
+    let mut left =
+        arguments.iter().take_while(|argument| *argument != "--").filter_map(|argument| argument.to_str());
     while let Some(argument) = left.next() {
         match argument.split_once('=') {
             Some(("--arch" | "--arch_name" | "--arch-name", value)) => arch = Some(value),

@@ -64,7 +64,9 @@ pub fn flags(file: &Path) -> bool {
     let mut configuration = OsString::from("--config=");
     configuration.push(file);
     let typed = vec!["neuron".into(), "fvis".into(), configuration];
-    let Ok(arguments) = config::expand(typed, |name| commands.iter().any(|command| command == name)) else { return false };
+    let Ok(arguments) = config::expand(typed, |name| commands.iter().any(|command| command == name)) else {
+        return false;
+    };
     let matches = definition.try_get_matches_from(arguments);
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).is_ok()
 }

@@ -58,9 +58,10 @@ impl Usual {
         });
         static FOLDERS: LazyLock<Values> = LazyLock::new(|| {
             let folder = |arch: &str, layer: &str| -> &str { format!("{arch}/neuron_{layer}").leak() };
-            let known = Architecture::all().map(|known| (known.name(), folder(known.name(), known.target_layer())));
-            let exported = exported::usual()
-                .map(|(arch, usual)| (arch, folder(&exported::name(arch), &usual.target)));
+            let known =
+                Architecture::all().map(|known| (known.name(), folder(known.name(), known.target_layer())));
+            let exported =
+                exported::usual().map(|(arch, usual)| (arch, folder(&exported::name(arch), &usual.target)));
             known.chain(exported).collect()
         });
         match self {

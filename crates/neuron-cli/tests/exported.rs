@@ -39,7 +39,10 @@ fn lists_patches_and_pictures_of_an_exported_network() {
     let (_, told) = room.run(0, "select-images --arch resnet.pt2 --data photos --topk-images 4");
     assert!(told.contains("resize, crop by the image with which it was exported"), "{told}");
     assert!(room.at("resnet/neuron_layer2/0/files_all.txt").is_file());
-    room.run(0, "extract-patches --arch resnet.pt2 --data photos --channels 0-1 --patch-size 16 --topk-patches 3");
+    room.run(
+        0,
+        "extract-patches --arch resnet.pt2 --data photos --channels 0-1 --patch-size 16 --topk-patches 3",
+    );
     assert!(room.at("resnet/neuron_layer2/1").is_dir());
     room.run(0, "fvis --arch resnet.pt2 --data photos --channels 0 --steps 2 --num-real-img 3");
     room.run(0, "attribute photos --arch resnet.pt2 --layer layer2 --channel 0 --out heat");
@@ -59,7 +62,8 @@ fn one_file_without_its_import_gives_the_same_lists() {
     for layer in ["layer1", "layer2"] {
         for channel in 0..4 {
             let list = |out: &str, name: &str| {
-                fs::read_to_string(room.at(&format!("{out}/{name}/neuron_{layer}/{channel}/files_all.txt"))).unwrap()
+                fs::read_to_string(room.at(&format!("{out}/{name}/neuron_{layer}/{channel}/files_all.txt")))
+                    .unwrap()
             };
             assert_eq!(list("a", "resnet"), list("b", "one"), "{layer} {channel}");
         }

@@ -23,7 +23,10 @@ fn main() {
     });
     let opened = start.elapsed();
     for missing in &imported.missing {
-        println!("MISSING {} first in {} ({} times, {} affected)", missing.operator, missing.first, missing.count, missing.affected);
+        println!(
+            "MISSING {} first in {} ({} times, {} affected)",
+            missing.operator, missing.first, missing.count, missing.affected
+        );
     }
     let partial = !imported.missing.is_empty();
     let values = candle_core::safetensors::load(&args[2], &CandleDevice::Cpu).unwrap();
@@ -36,12 +39,14 @@ fn main() {
     };
     let taps: Vec<Tap> = network.graph().taps().collect();
     let names: Vec<&String> = taps.iter().map(|tap| &tap.name).collect();
-    let missing: Vec<&String> = values.keys().filter(|name| *name != "input" && !names.contains(name)).collect();
+    let missing: Vec<&String> =
+        values.keys().filter(|name| *name != "input" && !names.contains(name)).collect();
     let input = values["input"].to_dtype(candle_core::DType::F32).unwrap();
     let mut worst = (0.0f64, String::new());
     let mut compared = 0;
     let mut other = Vec::new();
-    let found = match network.activations(&input, &names.iter().map(|name| name.as_str()).collect::<Vec<_>>()) {
+    let found = match network.activations(&input, &names.iter().map(|name| name.as_str()).collect::<Vec<_>>())
+    {
         Ok(found) => found,
         Err(error) => {
             println!("FAIL {} {error}", args[1]);
@@ -56,7 +61,8 @@ fn main() {
             other.push(format!("{name} {:?} {:?}", expected.dims(), found.dims()));
             continue;
         };
-        let largest = expected.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        let largest =
+            expected.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
         let difference = (found - &expected).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
         let difference = f64::from(difference.to_scalar::<f32>().unwrap() / largest.max(1e-30));
         compared += 1;
@@ -67,7 +73,13 @@ fn main() {
             worst = (difference, (*name).clone());
         }
     }
-    let verdict = if worst.0 > 1e-4 { "DIFF" } else if partial { "PART" } else { "OK" };
+    let verdict = if worst.0 > 1e-4 {
+        "DIFF"
+    } else if partial {
+        "PART"
+    } else {
+        "OK"
+    };
     println!(
         "{verdict} {} taps {compared} worst {:.1e} at {} opened {opened:.1?} not tapped {}: {:?}",
         args[1],
@@ -89,7 +101,9 @@ fn like(expected: &Tensor, found: &Tensor) -> Option<Tensor> {
     }
     match expected.dims().len() {
         4 => same(expected.permute((0, 3, 1, 2)).and_then(|t| t.contiguous())),
-        3 if expected.dims()[0] == dims[0] => same(expected.transpose(1, 2).and_then(|t| t.contiguous()?.reshape(dims.clone()))),
+        3 if expected.dims()[0] == dims[0] => {
+            same(expected.transpose(1, 2).and_then(|t| t.contiguous()?.reshape(dims.clone())))
+        }
         2 if expected.dims()[0] == dims[0] => same(expected.reshape(dims.clone())),
         _ => None,
     }

@@ -32,7 +32,8 @@ pub struct Difference {
 /// cannot be run on it.
 pub fn check(network: &Network, path: &Path) -> Result<Vec<Difference>, ImportError> {
     let wrong = |what: String| ImportError::NotRecorded { path: path.into(), what };
-    let words = |error: candle_core::Error| wrong(error.to_string().lines().next().unwrap_or_default().to_owned());
+    let words =
+        |error: candle_core::Error| wrong(error.to_string().lines().next().unwrap_or_default().to_owned());
     let mut values = candle_core::safetensors::load(path, &candle_core::Device::Cpu).map_err(words)?;
     let input = values.remove(INPUT).ok_or_else(|| wrong(format!("it holds no tensor called {INPUT}")))?;
     let input = input.to_dtype(DType::F32).map_err(words)?;

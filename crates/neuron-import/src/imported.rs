@@ -94,7 +94,9 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
     let size = match program.image.1[..] {
         [_, 3, height, width] => [height, width],
         [_, height, width, 3] => {
-            let what = format!("it takes images of {height} x {width} pixels with the colours last; export it with [1, 3, height, width]");
+            let what = format!(
+                "it takes images of {height} x {width} pixels with the colours last; export it with [1, 3, height, width]"
+            );
             return Err(ImportError::Unsupported { path: path.into(), what });
         }
         ref other => {

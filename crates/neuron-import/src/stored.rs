@@ -40,7 +40,8 @@ pub(crate) fn read(beginning: &[u8], path: &Path) -> Result<Option<Imported>, Im
     };
     let mut metadata = weights.metadata().clone();
     let Some(text) = metadata.remove(GRAPH) else { return Ok(None) };
-    let damaged = |what: String| ImportError::Damaged { path: path.into(), what: format!("its graph: {what}") };
+    let damaged =
+        |what: String| ImportError::Damaged { path: path.into(), what: format!("its graph: {what}") };
     let record = GraphRecord::from_json(&text).map_err(damaged)?;
     let graph = record.graph().map_err(|source| ImportError::Graph { path: path.into(), source })?;
     let size = metadata.remove(SIZE).and_then(|size| {

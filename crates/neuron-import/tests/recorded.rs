@@ -14,7 +14,8 @@ fn data() -> PathBuf {
 }
 
 fn network(imported: &Imported) -> Network {
-    Network::from_graph(Device::default(), "fixture", imported.graph.clone(), imported.weights.clone(), 1).unwrap()
+    Network::from_graph(Device::default(), "fixture", imported.graph.clone(), imported.weights.clone(), 1)
+        .unwrap()
 }
 
 /// Every exported file with its recorded values: those of the network, or of its variant.
@@ -40,11 +41,13 @@ fn fixtures() -> Vec<(PathBuf, PathBuf)> {
 fn every_layer_of_every_export_has_the_values_that_pytorch_has() {
     let mut compared = 0;
     for (path, values) in fixtures() {
-        let imported = neuron_import::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let imported =
+            neuron_import::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(imported.missing.is_empty(), "{}: {:?}", path.display(), imported.missing);
         let found = neuron_import::check(&network(&imported), &values).unwrap();
         for Difference { layer, largest } in &found {
-            let largest = largest.unwrap_or_else(|| panic!("{}: {layer} is of another shape", path.display()));
+            let largest =
+                largest.unwrap_or_else(|| panic!("{}: {layer} is of another shape", path.display()));
             assert!(largest <= CLOSE, "{}: {layer} differs by {largest:e}", path.display());
         }
         assert!(found.iter().any(|found| found.layer.starts_with("output")), "{}", path.display());

@@ -180,8 +180,8 @@ impl Composite {
     /// Norms, activations and factors pass relevance on as it is.
     fn passing_over(self) -> Self {
         use OpKind::{
-            Activation, BatchNorm, Gate, GroupNorm, LayerNorm, LayerScale, Pointwise, Product, Relu, Rescale, RmsNorm,
-            Softmax,
+            Activation, BatchNorm, Gate, GroupNorm, LayerNorm, LayerScale, Pointwise, Product, Relu, Rescale,
+            RmsNorm, Softmax,
         };
         let norms = [BatchNorm, GroupNorm, LayerNorm, RmsNorm];
         let functions = [Activation, Pointwise, Relu, Softmax];

@@ -178,7 +178,12 @@ fn wanted(network: &Network, target: &Tap, names: &[String]) -> anyhow::Result<V
         return Ok(taps);
     }
     if names.is_empty() {
-        let layers = network.usual_layers().features.iter().map(|(name, _)| network.tap(name)).collect::<Result<Vec<_>, _>>()?;
+        let layers = network
+            .usual_layers()
+            .features
+            .iter()
+            .map(|(name, _)| network.tap(name))
+            .collect::<Result<Vec<_>, _>>()?;
         let below = layers.into_iter().filter(|tap| graph.is_strictly_below(tap, target));
         return Ok(std::iter::once(image).chain(below).collect());
     }

@@ -106,8 +106,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global.threads,
     );
     let network = network.with_context(|| args.file.display().to_string())?;
-    let differences = args.check.as_deref().map(|values| neuron_import::check(&network, values)).transpose()?;
-    let summary = Summary::new(args, &imported, &network, (&known.preprocessing, differences.unwrap_or_default()));
+    let differences =
+        args.check.as_deref().map(|values| neuron_import::check(&network, values)).transpose()?;
+    let summary =
+        Summary::new(args, &imported, &network, (&known.preprocessing, differences.unwrap_or_default()));
     if let Some(out) = args.out.as_deref().filter(|_| !global.dry_run) {
         if !imported.missing.is_empty() {
             bail!(
@@ -121,9 +123,17 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         imported.weights = imported.weights.told_instead(all);
         imported.save(out)?;
     }
-    let text = if global.json { serde_json::to_string_pretty(&summary)? + "\n" } else { summary.text(args, &known)? };
+    let text = if global.json {
+        serde_json::to_string_pretty(&summary)? + "\n"
+    } else {
+        summary.text(args, &known)?
+    };
     output::print(&text)?;
-    let far = summary.differences.iter().filter(|compared| compared.largest.is_none_or(|largest| largest > CLOSE)).count();
+    let far = summary
+        .differences
+        .iter()
+        .filter(|compared| compared.largest.is_none_or(|largest| largest > CLOSE))
+        .count();
     if far > 0 {
         bail!("{far} of {} layers differ from the recorded values", summary.differences.len());
     }
@@ -177,19 +187,37 @@ impl Summary {
         let mut text = String::new();
         let [height, width] = self.exported_px;
         let only = if self.takes_only_that { ", and takes no other" } else { ", and takes others" };
-        writeln!(text, "{}: {}, exported with images of {height} x {width} pixels{only}", self.file, self.format)?;
-        writeln!(text, "{} operations, {} layers; `neuron layers --arch {}` lists them", self.operations, self.layers, self.file)?;
+        writeln!(
+            text,
+            "{}: {}, exported with images of {height} x {width} pixels{only}",
+            self.file, self.format
+        )?;
+        writeln!(
+            text,
+            "{} operations, {} layers; `neuron layers --arch {}` lists them",
+            self.operations, self.layers, self.file
+        )?;
         if self.outputs.is_empty() {
             writeln!(text, "its output cannot be computed")?;
         } else {
             writeln!(text, "outputs: {}", self.outputs.join(", "))?;
         }
         if !self.target_layer.is_empty() {
-            writeln!(text, "layers that are used if none is named: {}, units of {}", self.usual_layers.join(", "), self.target_layer)?;
+            writeln!(
+                text,
+                "layers that are used if none is named: {}, units of {}",
+                self.usual_layers.join(", "),
+                self.target_layer
+            )?;
         }
         let Preprocessed { resize, crop, interpolation, mean, std } = &self.preprocessing;
         let list = |values: &[f32; 3]| values.map(|value| value.to_string()).join(",");
-        writeln!(text, "images: resize {resize}, crop {crop}, {interpolation}, mean {}, std {}", list(mean), list(std))?;
+        writeln!(
+            text,
+            "images: resize {resize}, crop {crop}, {interpolation}, mean {}, std {}",
+            list(mean),
+            list(std)
+        )?;
         if let Some(sources) = known.sources() {
             writeln!(text, "  ({sources})")?;
         }

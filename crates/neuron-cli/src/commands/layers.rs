@@ -5,11 +5,11 @@ use neuron_data::Preprocessing;
 use neuron_model::{Architecture, Graph, TapInfo, Weights};
 use serde::Serialize;
 
-use crate::{exported, fetch};
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::output;
 use crate::preprocessing::Known;
+use crate::{exported, fetch};
 
 /// List the layers of a network: channels, map size, stride and receptive field
 ///

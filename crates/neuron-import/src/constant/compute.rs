@@ -24,8 +24,20 @@ impl Unary {
         match self {
             Self::Relu => x.max(0.0),
             Self::Relu6 => x.clamp(0.0, 6.0),
-            Self::LeakyRelu { slope } => if x < 0.0 { slope * x } else { x },
-            Self::Elu { alpha } => if x < 0.0 { alpha * x.exp_m1() } else { x },
+            Self::LeakyRelu { slope } => {
+                if x < 0.0 {
+                    slope * x
+                } else {
+                    x
+                }
+            }
+            Self::Elu { alpha } => {
+                if x < 0.0 {
+                    alpha * x.exp_m1()
+                } else {
+                    x
+                }
+            }
             Self::Selu => SELU.1 * if x < 0.0 { SELU.0 * x.exp_m1() } else { x },
             Self::Gelu => 0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x / std::f64::consts::SQRT_2)),
             Self::GeluTanh => {
@@ -53,7 +65,13 @@ impl Unary {
             Self::Floor => x.floor(),
             Self::Ceil => x.ceil(),
             Self::Round => x.round_ties_even(),
-            Self::Sign => if x == 0.0 { 0.0 } else { x.signum() },
+            Self::Sign => {
+                if x == 0.0 {
+                    0.0
+                } else {
+                    x.signum()
+                }
+            }
             Self::Not => f64::from(u8::from(x == 0.0)),
         }
     }
@@ -85,9 +103,12 @@ impl Binary {
 
     fn kind(self, a: Kind, b: Kind) -> Kind {
         match self {
-            Self::Equal | Self::NotEqual | Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual => {
-                Kind::Bool
-            }
+            Self::Equal
+            | Self::NotEqual
+            | Self::Less
+            | Self::LessEqual
+            | Self::Greater
+            | Self::GreaterEqual => Kind::Bool,
             Self::And | Self::Or => Kind::Bool,
             Self::Div => Kind::Float,
             _ if a == Kind::Float || b == Kind::Float => Kind::Float,

@@ -10,7 +10,8 @@ impl Constant {
         let length = self.shape()[axis];
         let (start, end) = (start.min(length), end.min(length).max(start.min(length)));
         if step == 1 {
-            return self.with(self.tensor.narrow(axis, start, end - start).and_then(|part| part.contiguous()));
+            return self
+                .with(self.tensor.narrow(axis, start, end - start).and_then(|part| part.contiguous()));
         }
         let places: Vec<f64> = (start..end).step_by(step).map(|at| at as f64).collect();
         let count = places.len();
@@ -106,7 +107,10 @@ impl Constant {
 fn wrapped(table: &Constant, length: usize) -> Result<Vec<u32>> {
     let place = |at: i64| {
         let at = if at < 0 { at + length as i64 } else { at };
-        u32::try_from(at).ok().filter(|at| (*at as usize) < length).ok_or("an index outside of a tensor".to_owned())
+        u32::try_from(at)
+            .ok()
+            .filter(|at| (*at as usize) < length)
+            .ok_or("an index outside of a tensor".to_owned())
     };
     table.ints()?.into_iter().map(place).collect()
 }

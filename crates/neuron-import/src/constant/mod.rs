@@ -115,8 +115,10 @@ impl Constant {
             }
         }
         if !keep {
-            let kept: Vec<usize> =
-                (0..tensor.rank()).filter(|axis| !axes.contains(axis)).map(|axis| tensor.dims()[axis]).collect();
+            let kept: Vec<usize> = (0..tensor.rank())
+                .filter(|axis| !axes.contains(axis))
+                .map(|axis| tensor.dims()[axis])
+                .collect();
             tensor = tensor.reshape(kept).map_err(text)?;
         }
         self.with(Ok(tensor))
@@ -126,7 +128,8 @@ impl Constant {
     pub(crate) fn joined(parts: &[Self], axis: usize) -> Result<Self> {
         let first = parts.first().ok_or("nothing to join")?;
         let kind = parts.iter().map(|part| part.kind).find(|kind| *kind == Kind::Float).unwrap_or(first.kind);
-        let tensors: Vec<&Tensor> = parts.iter().filter(|part| part.tensor.elem_count() > 0).map(|part| &part.tensor).collect();
+        let tensors: Vec<&Tensor> =
+            parts.iter().filter(|part| part.tensor.elem_count() > 0).map(|part| &part.tensor).collect();
         if tensors.is_empty() {
             return Ok(first.clone());
         }

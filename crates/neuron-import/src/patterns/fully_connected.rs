@@ -9,7 +9,8 @@ pub(super) fn joined(program: &Program, uses: &Uses, index: usize) -> Option<(Op
     if node.operator != Operator::Binary(Binary::Add) {
         return None;
     }
-    let rank = |operand: Operand| program.parameters.get(&operand.value()?).map(|parameter| parameter.shape.len());
+    let rank =
+        |operand: Operand| program.parameters.get(&operand.value()?).map(|parameter| parameter.shape.len());
     either(&node.inputs).find_map(|(sum, bias)| {
         let product = uses.only(program, sum)?;
         let (Operator::MatMul, [x, weight]) = (&product.operator, &product.inputs[..]) else { return None };

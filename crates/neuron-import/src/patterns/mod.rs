@@ -32,7 +32,8 @@ struct Uses {
 impl Uses {
     fn of(program: &Program) -> Self {
         let outputs = program.nodes.iter().enumerate();
-        let makers = outputs.flat_map(|(index, node)| node.outputs.iter().map(move |output| (*output, index)));
+        let makers =
+            outputs.flat_map(|(index, node)| node.outputs.iter().map(move |output| (*output, index)));
         Self { makers: makers.collect(), readers: program.readers() }
     }
 

@@ -49,7 +49,14 @@ pub(crate) enum Operator {
     /// `x, a, b`: `x + a b`
     MultiplyAdd,
     /// Windows over the last two axes.
-    Pool { kind: PoolKind, kernel: Vec<usize>, stride: Vec<usize>, padding: Padding, dilation: Vec<usize>, ceil: bool },
+    Pool {
+        kind: PoolKind,
+        kernel: Vec<usize>,
+        stride: Vec<usize>,
+        padding: Padding,
+        dilation: Vec<usize>,
+        ceil: bool,
+    },
     /// So many means (or maxima) along the last axes; `None` keeps an axis.
     AdaptivePool { kind: PoolKind, sizes: Vec<Option<usize>> },
     /// Along some axes; none means all.
@@ -237,7 +244,9 @@ impl Padding {
 pub(crate) enum PoolKind {
     Max,
     /// The mean, whose divisor counts what was added around the map or not.
-    Average { counts_padding: bool },
+    Average {
+        counts_padding: bool,
+    },
 }
 
 /// What becomes of the elements along some axes.

@@ -111,9 +111,10 @@ impl Parameter {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let reach = self.shape.iter().zip(&self.strides).try_fold(self.offset, |last, (size, stride)| {
-            last.checked_add((size - 1).checked_mul(*stride)?)
-        });
+        let reach =
+            self.shape.iter().zip(&self.strides).try_fold(self.offset, |last, (size, stride)| {
+                last.checked_add((size - 1).checked_mul(*stride)?)
+            });
         if reach.is_none_or(|last| last >= held) {
             return Err(wrong(format!("it reaches beyond the {held} elements that the file has for it")));
         }
@@ -176,9 +177,12 @@ mod tests {
 
     #[test]
     fn what_reaches_beyond_the_storage_is_refused() {
-        for (shape, strides, offset) in
-            [(&[13][..], &[1][..], 0), (&[2, 2], &[usize::MAX, 1], 0), (&[1], &[1], 12), (&[usize::MAX, 3], &[0, 0], 0)]
-        {
+        for (shape, strides, offset) in [
+            (&[13][..], &[1][..], 0),
+            (&[2, 2], &[usize::MAX, 1], 0),
+            (&[1], &[1], 12),
+            (&[usize::MAX, 3], &[0, 0], 0),
+        ] {
             assert!(parameter(shape, strides, offset).read(|value| value).is_err(), "{shape:?}");
         }
     }

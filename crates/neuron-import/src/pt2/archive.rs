@@ -85,7 +85,8 @@ impl Archive {
                     .to_owned(),
             });
         }
-        Err(self.unsupported(format!("it holds {}, and only a model called `model` is read", models.join(", "))))
+        Err(self
+            .unsupported(format!("it holds {}, and only a model called `model` is read", models.join(", "))))
     }
 
     /// An entry of JSON.
@@ -114,7 +115,9 @@ impl Archive {
         let mut zip = self.lock();
         let entry = zip.by_name(&full).map_err(|error| self.damaged(format!("{name}: {error}")))?;
         if entry.compression() != zip::CompressionMethod::Stored {
-            return Err(self.unsupported(format!("{name} is compressed; save the archive with torch.export.save")));
+            return Err(
+                self.unsupported(format!("{name} is compressed; save the archive with torch.export.save"))
+            );
         }
         let (Some(start), length) = (entry.data_start(), entry.size()) else {
             return Err(self.damaged(format!("{name} begins nowhere")));
@@ -143,7 +146,11 @@ impl Payload for Range {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             // Before memory is asked for: a length in a file can be any.
-            if self.start.checked_add(self.length).is_none_or(|end| file.metadata().is_ok_and(|about| end > about.len())) {
+            if self
+                .start
+                .checked_add(self.length)
+                .is_none_or(|end| file.metadata().is_ok_and(|about| end > about.len()))
+            {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends before its weights do"));
             }
             file.seek(SeekFrom::Start(self.start))?;

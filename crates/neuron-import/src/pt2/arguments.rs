@@ -161,8 +161,12 @@ impl<'a> Arguments<'a> {
             Argument::Int(value) => Some(Sizes::known([*value])),
             Argument::Ints(values) => Some(Sizes::known(values.iter().copied())),
             Argument::SymInt(size) => Some(Sizes::List(vec![self.symbolic(size)])),
-            Argument::SymInts(sizes) => Some(Sizes::List(sizes.iter().map(|size| self.symbolic(size)).collect())),
-            Argument::Floats(values) => Some(Sizes::List(values.iter().map(|value| Operand::Float(*value)).collect())),
+            Argument::SymInts(sizes) => {
+                Some(Sizes::List(sizes.iter().map(|size| self.symbolic(size)).collect()))
+            }
+            Argument::Floats(values) => {
+                Some(Sizes::List(values.iter().map(|value| Operand::Float(*value)).collect()))
+            }
             _ => None,
         }
     }

@@ -106,7 +106,9 @@ impl<'a> Reader<'a> {
                 continue;
             }
             // What was checked while it was exported; nothing comes of it.
-            if node.target.contains("_assert_") || node.target.ends_with("sym_constrain_range_for_size.default") {
+            if node.target.contains("_assert_")
+                || node.target.ends_with("sym_constrain_range_for_size.default")
+            {
                 continue;
             }
             let arguments = Arguments::new(&node.inputs, &self.by_name);
@@ -118,14 +120,9 @@ impl<'a> Reader<'a> {
                 let operator = node.target.trim_start_matches("torch.ops.").to_owned();
                 (Operator::Unknown { operator }, arguments.all_values())
             });
-            let outputs = node.outputs.iter().flat_map(Argument::names).map(|name| self.define(name)).collect();
-            self.program.nodes.push(Node {
-                name: node.name().to_owned(),
-                operator,
-                inputs,
-                outputs,
-                scopes,
-            });
+            let outputs =
+                node.outputs.iter().flat_map(Argument::names).map(|name| self.define(name)).collect();
+            self.program.nodes.push(Node { name: node.name().to_owned(), operator, inputs, outputs, scopes });
         }
         let by_name = &self.by_name;
         let outputs = graph.outputs.iter().flat_map(Argument::names);
@@ -133,7 +130,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Puts the operators of a graph in the place of the one that calls it (`no_grad` and `autocast` blocks).
-    fn inline(&mut self, inner: &Graph, operands: &[Operand], node: &schema::Node) -> Result<(), ImportError> {
+    fn inline(
+        &mut self,
+        inner: &Graph,
+        operands: &[Operand],
+        node: &schema::Node,
+    ) -> Result<(), ImportError> {
         let outer = self.by_name.clone();
         for (name, operand) in inner.inputs.iter().flat_map(Argument::names).zip(operands) {
             if let Operand::Value(id) = operand {

@@ -14,7 +14,8 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
     let name = target.strip_prefix("torch.ops.aten.").unwrap_or(target);
     let (base, overload) = name.split_once('.').unwrap_or((name, ""));
     // What is written in place is read under its new name alone; what writes into views is a case of its own.
-    let base = if base == "fill_" || base == "zero_" || base == "copy_" { base } else { base.trim_end_matches('_') };
+    let base =
+        if base == "fill_" || base == "zero_" || base == "copy_" { base } else { base.trim_end_matches('_') };
     let x = || vec![args.at(0)];
     let of = |names: &[&str]| names.iter().map(|name| args.operand(name)).collect::<Vec<_>>();
     let one = |operator: Op| Some((operator, x()));
@@ -41,8 +42,13 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let (alpha, beta) = (args.float("alpha").unwrap_or(1.0), args.float("beta").unwrap_or(1.0));
             Some((Op::Gemm { alpha, beta, transpose: [false; 2] }, of(&["mat1", "mat2", "self"])))
         }
-        "einsum" => Some((Op::Einsum { equation: args.text("equation")?.to_owned() }, args.tensors("tensors"))),
-        "batch_norm" | "_native_batch_norm_legit_no_training" | "_native_batch_norm_legit" | "native_batch_norm" => {
+        "einsum" => {
+            Some((Op::Einsum { equation: args.text("equation")?.to_owned() }, args.tensors("tensors")))
+        }
+        "batch_norm"
+        | "_native_batch_norm_legit_no_training"
+        | "_native_batch_norm_legit"
+        | "native_batch_norm" => {
             if args.flag("training", false) {
                 let eps = args.float("eps").unwrap_or(EPS);
                 return Some((Op::Standardise { eps }, of(&["input", "weight", "bias"])));
@@ -69,18 +75,21 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             Some((Op::RmsNorm { axes, eps }, of(&["input", "weight"])))
         }
         "group_norm" => {
-            let (groups, eps) = (usize::try_from(args.int("num_groups", 0)).ok()?, args.float("eps").unwrap_or(EPS));
+            let (groups, eps) =
+                (usize::try_from(args.int("num_groups", 0)).ok()?, args.float("eps").unwrap_or(EPS));
             Some((Op::GroupNorm { groups, eps }, of(&["input", "weight", "bias"])))
         }
         "native_group_norm" => {
-            let (groups, eps) = (usize::try_from(args.int("group", 0)).ok()?, args.float("eps").unwrap_or(EPS));
+            let (groups, eps) =
+                (usize::try_from(args.int("group", 0)).ok()?, args.float("eps").unwrap_or(EPS));
             Some((Op::GroupNorm { groups, eps }, of(&["input", "weight", "bias"])))
         }
         "relu" => unary(Unary::Relu),
         "relu6" => unary(Unary::Relu6),
         "leaky_relu" => unary(Unary::LeakyRelu { slope: args.float("negative_slope").unwrap_or(0.01) }),
         "elu" => {
-            let plain = args.float("scale").unwrap_or(1.0) == 1.0 && args.float("input_scale").unwrap_or(1.0) == 1.0;
+            let plain =
+                args.float("scale").unwrap_or(1.0) == 1.0 && args.float("input_scale").unwrap_or(1.0) == 1.0;
             if plain { unary(Unary::Elu { alpha: args.float("alpha").unwrap_or(1.0) }) } else { None }
         }
         "selu" => unary(Unary::Selu),
@@ -194,7 +203,9 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "reshape_as" | "view_as" => Some((Op::ReshapeAs, args.both())),
         "repeat" => one(Op::Tile { times: args.sizes("repeats")? }),
         "tile" => one(Op::Tile { times: args.sizes("dims")? }),
-        "select" | "select_copy" => one(Op::Select { axis: axis("dim", 0), index: args.operand_or("index", 0) }),
+        "select" | "select_copy" => {
+            one(Op::Select { axis: axis("dim", 0), index: args.operand_or("index", 0) })
+        }
         "slice" | "slice_copy" => one(Op::Slice {
             axis: axis("dim", 0),
             start: args.operand_or("start", 0),
@@ -206,7 +217,9 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let step = args.operand_or("step", 1);
             Some((Op::SliceScatter { axis: axis("dim", 0), start, end, step }, of(&["self", "src"])))
         }
-        "chunk" => one(Op::Chunk { axis: axis("dim", 0), parts: usize::try_from(args.int("chunks", 0)).ok()? }),
+        "chunk" => {
+            one(Op::Chunk { axis: axis("dim", 0), parts: usize::try_from(args.int("chunks", 0)).ok()? })
+        }
         "split" if overload == "sizes" => {
             one(Op::SplitSizes { axis: axis("dim", 0), sizes: args.sizes("split_size") })
         }
@@ -239,7 +252,10 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let (factor, causal) = (args.float("scale"), args.flag("is_causal", false));
             Some((Op::Attention { factor, causal }, of(&["query", "key", "value", "attn_mask"])))
         }
-        "upsample_nearest2d" | "upsample_bilinear2d" | "_upsample_bilinear2d_aa" | "upsample_bicubic2d"
+        "upsample_nearest2d"
+        | "upsample_bilinear2d"
+        | "_upsample_bilinear2d_aa"
+        | "upsample_bicubic2d"
         | "_upsample_bicubic2d_aa" => {
             let kind = match base {
                 "upsample_nearest2d" => ResizeKind::Nearest,
@@ -254,7 +270,9 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
                 antialias: base.ends_with("_aa"),
             }))
         }
-        "pixel_shuffle" => one(Op::PixelShuffle { factor: usize::try_from(args.int("upscale_factor", 1)).ok()? }),
+        "pixel_shuffle" => {
+            one(Op::PixelShuffle { factor: usize::try_from(args.int("upscale_factor", 1)).ok()? })
+        }
         "pixel_unshuffle" => {
             one(Op::PixelUnshuffle { factor: usize::try_from(args.int("downscale_factor", 1)).ok()? })
         }
@@ -267,10 +285,16 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let value = Operand::Int(i64::from(base == "new_ones"));
             Some((Op::Full { sizes: args.sizes("size")?, value }, Vec::new()))
         }
-        "full" => Some((Op::Full { sizes: args.sizes("size")?, value: args.operand("fill_value") }, Vec::new())),
-        "new_full" => Some((Op::Full { sizes: args.sizes("size")?, value: args.operand("fill_value") }, Vec::new())),
+        "full" => {
+            Some((Op::Full { sizes: args.sizes("size")?, value: args.operand("fill_value") }, Vec::new()))
+        }
+        "new_full" => {
+            Some((Op::Full { sizes: args.sizes("size")?, value: args.operand("fill_value") }, Vec::new()))
+        }
         "scalar_tensor" => Some((Op::Full { sizes: Sizes::known([]), value: args.operand("s") }, Vec::new())),
-        "zeros_like" | "ones_like" => one(Op::FullLike { value: Operand::Int(i64::from(base == "ones_like")) }),
+        "zeros_like" | "ones_like" => {
+            one(Op::FullLike { value: Operand::Int(i64::from(base == "ones_like")) })
+        }
         "full_like" => one(Op::FullLike { value: args.operand("fill_value") }),
         "fill" => one(Op::FullLike { value: args.operand("value") }),
         "fill_" => one(Op::Fill { value: args.operand("value") }),

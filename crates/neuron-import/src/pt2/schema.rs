@@ -49,12 +49,22 @@ pub(super) struct TensorName {
 #[serde(try_from = "Value")]
 pub(super) enum InputSpec {
     /// A parameter or a buffer.
-    Parameter { arg: TensorName, name: String },
+    Parameter {
+        arg: TensorName,
+        name: String,
+    },
     /// A tensor that the network's code holds.
-    Constant { arg: TensorName, name: String },
+    Constant {
+        arg: TensorName,
+        name: String,
+    },
     /// What the user hands in.
-    UserInput { arg: Argument },
-    Other { kind: String },
+    UserInput {
+        arg: Argument,
+    },
+    Other {
+        kind: String,
+    },
 }
 
 impl TryFrom<Value> for InputSpec {

@@ -55,8 +55,9 @@ pub(super) fn parameters(archive: &Archive) -> Result<HashMap<String, Parameter>
                      tensors"
                 )));
             }
-            let element = element::of(meta.dtype)
-                .ok_or_else(|| archive.unsupported(format!("{name} has elements of an unknown kind ({})", meta.dtype)))?;
+            let element = element::of(meta.dtype).ok_or_else(|| {
+                archive.unsupported(format!("{name} has elements of an unknown kind ({})", meta.dtype))
+            })?;
             let list = |sizes: &[Size]| sizes.iter().map(Size::hint).collect::<Option<Vec<usize>>>();
             let (shape, strides) = list(&meta.sizes)
                 .zip(list(&meta.strides))

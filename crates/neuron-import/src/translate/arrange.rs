@@ -1,6 +1,8 @@
 //! Values as their readers need them: what is only remembered of an arrangement is computed where a reader wants another.
 
-use neuron_model::ops::{BatchNorm, ChannelShuffle, ChannelSlice, Flatten, GridSelection, MaxPool, TokenSelection};
+use neuron_model::ops::{
+    BatchNorm, ChannelShuffle, ChannelSlice, Flatten, GridSelection, MaxPool, TokenSelection,
+};
 use neuron_model::{NodeId, Shape, Window};
 
 use super::map::{Axis, Factor, joined, size, whole};
@@ -28,7 +30,8 @@ impl Translator<'_> {
     pub(super) fn as_image(&mut self, map: &Map) -> Result<NodeId, Obstacle> {
         let map = self.arranged(map)?;
         let Shape { channels, height, width, extra } = map.shape;
-        let dims = [(Axis::Item, self.items), (Axis::Channel, channels), (Axis::Row, height), (Axis::Column, width)];
+        let dims =
+            [(Axis::Item, self.items), (Axis::Channel, channels), (Axis::Row, height), (Axis::Column, width)];
         let expected: Vec<Vec<Factor>> = dims.iter().map(|(axis, size)| whole(*axis, *size)).collect();
         // Without a dimension for items it is one image.
         let without = map.dims.len() == 3 && map.dims == expected[1..];
@@ -151,8 +154,10 @@ impl Translator<'_> {
         let place = place.or_else(|| map.dims.iter().position(|dim| dim.iter().any(is_position)));
         let Some(place) = place else { return Err("a map without channels".to_owned()) };
         let Shape { channels, height, width, extra } = map.shape;
-        let order = [whole(Axis::Channel, channels), whole(Axis::Row, height), whole(Axis::Column, width)].concat();
-        let elsewhere = map.dims.iter().enumerate().any(|(dim, factors)| dim != place && factors.iter().any(is_position));
+        let order =
+            [whole(Axis::Channel, channels), whole(Axis::Row, height), whole(Axis::Column, width)].concat();
+        let elsewhere =
+            map.dims.iter().enumerate().any(|(dim, factors)| dim != place && factors.iter().any(is_position));
         if elsewhere || extra > 0 || map.dims[place] != order || map.rolled != [0; 2] {
             return Err(format!("channels and positions mixed as {:?}", map.sizes()));
         }

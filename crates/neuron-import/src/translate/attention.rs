@@ -1,6 +1,9 @@
 //! Attention, from the products that exporters write.
 
-use neuron_model::ops::{Attention, BatchNorm, ChannelSlice, Concatenation, CrossAttention, Convolution, Linear, Places, Reach, Similarity};
+use neuron_model::ops::{
+    Attention, BatchNorm, ChannelSlice, Concatenation, Convolution, CrossAttention, Linear, Places, Reach,
+    Similarity,
+};
 use neuron_model::{ConvGeometry, NodeId, Operation, Shape};
 
 use super::map::{Axis, Factor, size, whole};
@@ -17,7 +20,11 @@ const FAR: f64 = -50.0;
 
 impl Translator<'_> {
     /// `softmax(factor * q k^T + mask) v` as one operator.
-    pub(super) fn scaled_attention(&mut self, inputs: &[Operand], factor: Option<f64>) -> Result<Value, Obstacle> {
+    pub(super) fn scaled_attention(
+        &mut self,
+        inputs: &[Operand],
+        factor: Option<f64>,
+    ) -> Result<Value, Obstacle> {
         let [query, key, values] = [0, 1, 2].map(|index| self.map(inputs, index));
         let (query, key, values) = (query?, key?, values?);
         let width = query.dims.last().map_or(1, |dim| size(dim));
@@ -52,7 +59,8 @@ impl Translator<'_> {
         if !is_alike(key) || !is_alike(&values) || !query.has_all_positions() {
             return self.cross_attention(scores, &values);
         }
-        let outer = query.dims[..query.dims.len() - 2].iter().flatten().find(|factor| factor.axis == Axis::Channel);
+        let outer =
+            query.dims[..query.dims.len() - 2].iter().flatten().find(|factor| factor.axis == Axis::Channel);
         let (heads, width) = (scores.heads(), scores.width());
         let channels = heads * width;
         if values.is_unit {
@@ -107,7 +115,8 @@ impl Translator<'_> {
         let at = self.at.clone();
         let Scores { query, key, .. } = scores;
         let rank = query.dims.len();
-        let is_plain = scores.mask.is_empty() && scores.by_head.is_empty() && !query.is_unit && !values.is_unit;
+        let is_plain =
+            scores.mask.is_empty() && scores.by_head.is_empty() && !query.is_unit && !values.is_unit;
         if !is_plain || values.dims.len() != rank {
             return Err("queries of other positions than keys and values".to_owned());
         }
@@ -122,7 +131,9 @@ impl Translator<'_> {
             return Err("values of other positions than keys".to_owned());
         }
         let mut nodes = Vec::new();
-        for (map, of, wide) in [(query, heads, width), (key, key_heads, width), (values, key_heads, value_width)] {
+        for (map, of, wide) in
+            [(query, heads, width), (key, key_heads, width), (values, key_heads, value_width)]
+        {
             nodes.push(self.heads_in_order(map, of, wide)?);
         }
         let pairs = scores.pairs();
@@ -218,7 +229,11 @@ impl Translator<'_> {
                     Err("a mask that is not that of shifted windows".to_owned())
                 }
             }
-            [down, right] if [down * side, right * side] == [height, width] && scores.mask.is_empty() && map.rolled == [0; 2] => {
+            [down, right]
+                if [down * side, right * side] == [height, width]
+                    && scores.mask.is_empty()
+                    && map.rolled == [0; 2] =>
+            {
                 Ok(Reach::Spread { side })
             }
             _ => Err("attention among positions that are neither a window nor spread evenly".to_owned()),
@@ -239,7 +254,9 @@ impl Translator<'_> {
         let firsts = parts.map(|map| map.first(Axis::Channel));
         let order: Vec<usize> = firsts
             .into_iter()
-            .flat_map(|first| (0..heads).flat_map(move |head| (0..width).map(move |at| first + head * stride + at)))
+            .flat_map(|first| {
+                (0..heads).flat_map(move |head| (0..width).map(move |at| first + head * stride + at))
+            })
             .collect();
         self.reordered(node, &order)
     }

@@ -24,11 +24,16 @@ impl Translator<'_> {
         let Shape { channels, height, width, .. } = map.shape;
         let inner = |factor: &Factor| factor.stride == 1 && matches!(factor.axis, Axis::Row | Axis::Column);
         let has_channels = |dim: &Vec<Factor>| dim.iter().any(|factor| factor.axis == Axis::Channel);
-        let Some(place) = map.dims.iter().position(|dim| has_channels(dim) || !dim.is_empty() && dim.iter().all(inner) && dim.len() == 2)
+        let Some(place) = map
+            .dims
+            .iter()
+            .position(|dim| has_channels(dim) || !dim.is_empty() && dim.iter().all(inner) && dim.len() == 2)
         else {
             return Ok(None);
         };
-        let Some(side) = map.dims[place].iter().find(|factor| factor.axis == Axis::Row).map(|factor| factor.size) else {
+        let Some(side) =
+            map.dims[place].iter().find(|factor| factor.axis == Axis::Row).map(|factor| factor.size)
+        else {
             return Ok(None);
         };
         if side < 2 || height % side != 0 || width % side != 0 {
@@ -56,7 +61,8 @@ impl Translator<'_> {
             Axis::Item | Axis::Repeat => true,
             _ => false,
         };
-        let others = || map.dims.iter().enumerate().filter(|(dim, _)| *dim != place).map(|(_, factors)| factors);
+        let others =
+            || map.dims.iter().enumerate().filter(|(dim, _)| *dim != place).map(|(_, factors)| factors);
         if !others().flatten().all(outer) {
             return Ok(None);
         }
@@ -81,14 +87,19 @@ impl Translator<'_> {
         let rows = map.dims.iter().position(|dim| part(dim, Axis::Row, height).is_some());
         let columns = map.dims.iter().position(|dim| part(dim, Axis::Column, width).is_some());
         let (Some(rows), Some(columns)) = (rows, columns) else { return Ok(None) };
-        let ((side, down), (other, right)) = match (part(&map.dims[rows], Axis::Row, height), part(&map.dims[columns], Axis::Column, width)) {
-            (Some(down), Some(right)) => (down, right),
-            _ => return Ok(None),
-        };
+        let ((side, down), (other, right)) =
+            match (part(&map.dims[rows], Axis::Row, height), part(&map.dims[columns], Axis::Column, width)) {
+                (Some(down), Some(right)) => (down, right),
+                _ => return Ok(None),
+            };
         let places = side * side;
-        let of_channels = joined(vec![Factor { axis: Axis::Channel, size: channels / places.max(1), stride: places }]);
+        let of_channels =
+            joined(vec![Factor { axis: Axis::Channel, size: channels / places.max(1), stride: places }]);
         let others = map.dims.iter().enumerate().filter(|(dim, _)| ![rows, columns].contains(dim));
-        let rest: Vec<Factor> = others.flat_map(|(_, factors)| factors.clone()).filter(|factor| factor.axis != Axis::Item).collect();
+        let rest: Vec<Factor> = others
+            .flat_map(|(_, factors)| factors.clone())
+            .filter(|factor| factor.axis != Axis::Item)
+            .collect();
         if side != other || right != 1 || down != side || rest != of_channels {
             return Ok(None);
         }

@@ -1,7 +1,9 @@
 //! Functions of two values.
 
 use neuron_kernels::Activation as Smooth;
-use neuron_model::ops::{Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread};
+use neuron_model::ops::{
+    Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread,
+};
 use neuron_model::{NodeId, Operation, Shape};
 
 use super::map::{Axis, size};
@@ -30,7 +32,10 @@ impl Translator<'_> {
             (Value::Scores(scores), Value::Constant(_) | Value::Parameter(_)) => {
                 let constant = self.constant(inputs[1])?.ok_or("a number that is not there")?;
                 // Whether a row is ruled out as a whole, as a softmax that is spelled out asks: no number here is infinite.
-                if function == Binary::Equal && constant.single() == Some(f64::NEG_INFINITY) && scores.mask.is_empty() {
+                if function == Binary::Equal
+                    && constant.single() == Some(f64::NEG_INFINITY)
+                    && scores.mask.is_empty()
+                {
                     return Ok(Value::Constant(Constant::full(&scores.sizes(), 0.0, Kind::Bool)?));
                 }
                 scores.with(constant, function).map(Value::Scores)
@@ -66,7 +71,8 @@ impl Translator<'_> {
             let branch = match self.constant(*operand) {
                 Err(_) => self.map(&[*operand], 0)?,
                 Ok(number) => {
-                    let number = number.and_then(|number| number.single()).ok_or("a choice of several constants")?;
+                    let number =
+                        number.and_then(|number| number.single()).ok_or("a choice of several constants")?;
                     let channels = which.shape.channels;
                     self.affine(which, vec![0.0; channels], vec![number as f32; channels])?
                 }
@@ -135,7 +141,12 @@ impl Translator<'_> {
     }
 
     /// Two nodes of one shape.
-    fn together(&mut self, at: &str, function: Binary, nodes: [NodeId; 2]) -> Result<(NodeId, Shape), Obstacle> {
+    fn together(
+        &mut self,
+        at: &str,
+        function: Binary,
+        nodes: [NodeId; 2],
+    ) -> Result<(NodeId, Shape), Obstacle> {
         if function == Binary::Add {
             return self.push_as(at, Add, &nodes);
         }
@@ -171,7 +182,8 @@ impl Translator<'_> {
             (Binary::Mul, false, true) => self.push_as(at, Gate, &nodes)?,
             _ => {
                 let (spread, _) = self.push(Spread, &nodes)?;
-                let operation: Operation = if function == Binary::Add { Add.into() } else { Product { is_gate: true }.into() };
+                let operation: Operation =
+                    if function == Binary::Add { Add.into() } else { Product { is_gate: true }.into() };
                 self.push_as(at, operation, &[map.node, spread])?
             }
         };
@@ -220,7 +232,9 @@ impl Translator<'_> {
             (Binary::Max, _) => self.clamped(map, number, f64::INFINITY),
             (Binary::Min, _) => self.clamped(map, f64::NEG_INFINITY, number),
             // Backwards from the other side: `x < b` is `-x > -b`.
-            (Binary::Greater, false) | (Binary::Less, true) => self.stepped(map, Function::Above { bound: number as f32 }),
+            (Binary::Greater, false) | (Binary::Less, true) => {
+                self.stepped(map, Function::Above { bound: number as f32 })
+            }
             (Binary::GreaterEqual, false) | (Binary::LessEqual, true) => {
                 self.stepped(map, Function::AtLeast { bound: number as f32 })
             }
@@ -291,7 +305,9 @@ impl Translator<'_> {
             let by: Vec<f32> = (0..channels).map(|channel| value(channel, [0; 3])).collect();
             let scale = map.scale as f32;
             return match function {
-                Binary::Mul => self.affine(&map, by.iter().map(|by| by * scale).collect(), vec![0.0; channels]),
+                Binary::Mul => {
+                    self.affine(&map, by.iter().map(|by| by * scale).collect(), vec![0.0; channels])
+                }
                 _ => self.affine(&map, vec![scale; channels], by),
             };
         }
@@ -332,7 +348,8 @@ fn spreads(map: &Map, small: &Map) -> bool {
     map.dims.len() == small.dims.len()
         && fits
         && (small.shape.positions() == 1 && small.shape.channels == map.shape.channels
-            || small.shape.channels == 1 && small.rolled == map.rolled
+            || small.shape.channels == 1
+                && small.rolled == map.rolled
                 && (small.shape.positions() == 1 || small.shape.positions() == map.shape.positions()))
 }
 

@@ -83,13 +83,18 @@ impl Translator<'_> {
             }
             O::Standardise { eps } => self.standardised(node, *eps),
             O::Convolution { stride, padding, dilation, groups } => {
-                let (weight, bias) = (self.nth(node, 1)?, node.inputs.get(2).copied().unwrap_or(Operand::Nothing));
-                let (Padding::Explicit { before, after }, [rows, ..], [down, ..]) = (padding, &stride[..], &dilation[..])
+                let (weight, bias) =
+                    (self.nth(node, 1)?, node.inputs.get(2).copied().unwrap_or(Operand::Nothing));
+                let (Padding::Explicit { before, after }, [rows, ..], [down, ..]) =
+                    (padding, &stride[..], &dilation[..])
                 else {
                     return Err("an unusual convolution of constants".to_owned());
                 };
                 let is_even = before.iter().chain(after).all(|amount| *amount == before[0]);
-                if !is_even || stride.iter().any(|step| step != rows) || dilation.iter().any(|step| step != down) {
+                if !is_even
+                    || stride.iter().any(|step| step != rows)
+                    || dilation.iter().any(|step| step != down)
+                {
                     return Err("an unusual convolution of constants".to_owned());
                 }
                 let x = x()?;
@@ -114,8 +119,11 @@ impl Translator<'_> {
             }
             O::Gemm { alpha, beta, transpose } => {
                 let turned = |matrix: Constant, turn: bool| if turn { matrix.turned() } else { Ok(matrix) };
-                let product = turned(x()?, transpose[0])?.matmul(&turned(self.nth(node, 1)?, transpose[1])?)?;
-                let times = |value: &Constant, by: f64| constant::binary(Binary::Mul, value, &Constant::scalar(by, Kind::Float), false);
+                let product =
+                    turned(x()?, transpose[0])?.matmul(&turned(self.nth(node, 1)?, transpose[1])?)?;
+                let times = |value: &Constant, by: f64| {
+                    constant::binary(Binary::Mul, value, &Constant::scalar(by, Kind::Float), false)
+                };
                 let product = times(&product, *alpha)?;
                 match self.constant(node.inputs.get(2).copied().unwrap_or(Operand::Nothing))? {
                     None => Ok(product),
@@ -125,7 +133,11 @@ impl Translator<'_> {
             O::Reduce { kind, axes, keep } => {
                 let x = x()?;
                 let rank = x.shape().len();
-                let mut dims = self.ints(axes)?.into_iter().map(|axis| wrapped(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+                let mut dims = self
+                    .ints(axes)?
+                    .into_iter()
+                    .map(|axis| wrapped(axis, rank))
+                    .collect::<Result<Vec<_>, _>>()?;
                 if dims.is_empty() {
                     dims = (0..rank).collect();
                 }
@@ -135,7 +147,8 @@ impl Translator<'_> {
                 let x = x()?;
                 let axis = wrapped(*axis, x.shape().len())?;
                 let highest = x.reduced(crate::program::Reduction::Max, &[axis], true)?;
-                let above = constant::unary(Unary::Exp, &constant::binary(Binary::Sub, &x, &highest, false)?)?;
+                let above =
+                    constant::unary(Unary::Exp, &constant::binary(Binary::Sub, &x, &highest, false)?)?;
                 let sum = above.reduced(crate::program::Reduction::Sum, &[axis], true)?;
                 constant::binary(Binary::Div, &above, &sum, false)
             }
@@ -192,7 +205,8 @@ impl Translator<'_> {
                 x.expanded(&broadcast(x.shape(), &wanted)?)
             }
             O::ExpandAs => {
-                let wanted: Vec<i64> = self.shape_of(&node.inputs, 1)?.into_iter().map(|size| size as i64).collect();
+                let wanted: Vec<i64> =
+                    self.shape_of(&node.inputs, 1)?.into_iter().map(|size| size as i64).collect();
                 let x = x()?;
                 x.expanded(&broadcast(x.shape(), &wanted)?)
             }
@@ -245,7 +259,8 @@ impl Translator<'_> {
                 let value = value.and_then(|value| value.single()).unwrap_or(0.0);
                 let mut padded = x;
                 for (axis, amount) in amounts.into_iter().enumerate() {
-                    let count = |amount: i64| usize::try_from(amount).map_err(|_| "amounts below 0".to_owned());
+                    let count =
+                        |amount: i64| usize::try_from(amount).map_err(|_| "amounts below 0".to_owned());
                     padded = padded.padded(axis, [count(amount[0])?, count(amount[1])?], value)?;
                 }
                 Ok(padded)
@@ -261,7 +276,8 @@ impl Translator<'_> {
             }
             O::Flip { axes } => {
                 let x = x()?;
-                let axes = axes.iter().map(|axis| wrapped(*axis, x.shape().len())).collect::<Result<Vec<_>, _>>()?;
+                let axes =
+                    axes.iter().map(|axis| wrapped(*axis, x.shape().len())).collect::<Result<Vec<_>, _>>()?;
                 x.with(x.tensor.flip(&axes))
             }
             O::Gather { axis } => {
@@ -274,20 +290,36 @@ impl Translator<'_> {
             O::Range { start, end, step } => self.counted(*start, *end, *step),
             O::Where => {
                 let (condition, a, b) = (x()?, self.nth(node, 1)?, self.nth(node, 2)?);
-                let chosen = constant::binary(Binary::Mul, &a, &Constant::full(condition.shape(), 1.0, Kind::Int)?, false)?;
+                let chosen = constant::binary(
+                    Binary::Mul,
+                    &a,
+                    &Constant::full(condition.shape(), 1.0, Kind::Int)?,
+                    false,
+                )?;
                 let shape = constant::binary(Binary::Add, &chosen, &b, false)?.shape().to_vec();
                 let [condition, a, b] = [&condition, &a, &b].map(|part| part.expanded(&shape)?.values());
                 let values = condition?.into_iter().zip(a?.into_iter().zip(b?));
                 let kind = if chosen.kind == Kind::Float { Kind::Float } else { self.nth(node, 2)?.kind };
-                Constant::new(values.map(|(is, (a, b))| if is != 0.0 { a } else { b }).collect(), &shape, kind)
+                Constant::new(
+                    values.map(|(is, (a, b))| if is != 0.0 { a } else { b }).collect(),
+                    &shape,
+                    kind,
+                )
             }
             O::MaskedFill { value } => {
-                let value = self.constant(*value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
+                let value = self
+                    .constant(*value)?
+                    .and_then(|value| value.single())
+                    .ok_or("a value that is not known")?;
                 let x = x()?;
                 let mask = self.nth(node, 1)?.expanded(x.shape())?.values()?;
                 let values = x.values()?.into_iter().zip(mask);
                 let kind = x.kind;
-                Constant::new(values.map(|(x, is)| if is != 0.0 { value } else { x }).collect(), x.shape(), kind)
+                Constant::new(
+                    values.map(|(x, is)| if is != 0.0 { value } else { x }).collect(),
+                    x.shape(),
+                    kind,
+                )
             }
             O::Cumsum { axis } => {
                 let x = x()?;
@@ -314,9 +346,13 @@ impl Translator<'_> {
             O::RepeatInterleave { times, axis } => {
                 let x = x()?;
                 let axis = wrapped(*axis, x.shape().len())?;
-                let times = self.int(*times)?.and_then(|times| usize::try_from(times).ok()).ok_or("a number that is not known")?;
+                let times = self
+                    .int(*times)?
+                    .and_then(|times| usize::try_from(times).ok())
+                    .ok_or("a number that is not known")?;
                 constant::within(&[x.shape()[axis], times])?;
-                let places: Vec<f64> = (0..x.shape()[axis] * times).map(|at| (at / times.max(1)) as f64).collect();
+                let places: Vec<f64> =
+                    (0..x.shape()[axis] * times).map(|at| (at / times.max(1)) as f64).collect();
                 let count = places.len();
                 x.gathered(axis, &Constant::new(places, &[count], Kind::Int)?)
             }
@@ -328,7 +364,11 @@ impl Translator<'_> {
                     if *upper { column - row >= *diagonal } else { column - row <= *diagonal }
                 };
                 let values = x.values()?.into_iter().enumerate();
-                Constant::new(values.map(|(at, x)| if kept(at) { x } else { 0.0 }).collect(), x.shape(), x.kind)
+                Constant::new(
+                    values.map(|(at, x)| if kept(at) { x } else { 0.0 }).collect(),
+                    x.shape(),
+                    x.kind,
+                )
             }
             _ => Err("of constants".to_owned()),
         }
@@ -344,7 +384,12 @@ impl Translator<'_> {
         let apart = constant::binary(Binary::Sub, &x, &mean(&x)?, false)?;
         let variance = mean(&constant::unary(Unary::Square, &apart)?)?;
         let variance = constant::binary(Binary::Add, &variance, &float(eps), false)?;
-        let mut result = constant::binary(Binary::Mul, &apart, &constant::unary(Unary::ReciprocalSqrt, &variance)?, false)?;
+        let mut result = constant::binary(
+            Binary::Mul,
+            &apart,
+            &constant::unary(Unary::ReciprocalSqrt, &variance)?,
+            false,
+        )?;
         let mut places = vec![1; rank];
         places[1] = x.shape()[1];
         for (index, function) in [(1, Binary::Mul), (2, Binary::Add)] {
@@ -367,7 +412,9 @@ impl Translator<'_> {
             let step = steps.get(at).copied().unwrap_or(1);
             if step < 0 {
                 // Backwards through all of an axis.
-                let is_all = (*start == -1 || *start >= x.shape()[axis] as i64 - 1) && end < -(x.shape()[axis] as i64) && step == -1;
+                let is_all = (*start == -1 || *start >= x.shape()[axis] as i64 - 1)
+                    && end < -(x.shape()[axis] as i64)
+                    && step == -1;
                 if !is_all {
                     return Err("steps backwards".to_owned());
                 }
@@ -445,15 +492,21 @@ impl Translator<'_> {
     }
 
     /// Notes where a part lies, so that who writes to it writes to the whole.
-    fn remember(&mut self, node: &Node, shape: &[usize], (axis, (start, end, step)): (usize, (usize, usize, usize))) {
+    fn remember(
+        &mut self,
+        node: &Node,
+        shape: &[usize],
+        (axis, (start, end, step)): (usize, (usize, usize, usize)),
+    ) {
         let ([Operand::Value(of), ..], [part]) = (&node.inputs[..], &node.outputs[..]) else { return };
         if step != 1 || matches!(node.operator, Operator::Select { .. }) {
             return;
         }
-        let mut view = self.views.get(of).cloned().unwrap_or_else(|| View {
-            root: *of,
-            ranges: shape.iter().map(|size| (0, *size)).collect(),
-        });
+        let mut view = self
+            .views
+            .get(of)
+            .cloned()
+            .unwrap_or_else(|| View { root: *of, ranges: shape.iter().map(|size| (0, *size)).collect() });
         let (first, _) = view.ranges[axis];
         view.ranges[axis] = (first + start, first + end);
         self.views.insert(*part, view);
@@ -462,7 +515,8 @@ impl Translator<'_> {
     /// Overwrites a value, and what it is a part of.
     fn fill(&mut self, node: &Node, value: Operand) -> Result<Constant, Obstacle> {
         let x = self.first(node)?;
-        let number = self.constant(value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
+        let number =
+            self.constant(value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
         let filled = Constant::full(x.shape(), number, x.kind)?;
         let Some(of) = node.inputs[0].value() else { return Ok(filled) };
         if let Some(View { root, ranges }) = self.views.get(&of).cloned() {

@@ -7,15 +7,18 @@ use crate::program::Operand;
 
 impl Translator<'_> {
     pub(super) fn einsum(&mut self, equation: &str, inputs: &[Operand]) -> Result<Value, Obstacle> {
-        let letters = |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
+        let letters =
+            |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
         let (of, out) = equation.split_once("->").ok_or("an equation without a result")?;
         let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
         let ([a, b], out, false) = (&parts[..], letters(out), equation.contains('.')) else {
             return Err(format!("the equation {equation}"));
         };
         let unknown = || format!("the equation {equation}");
-        let summed: Vec<char> = a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
-        let shared: Vec<char> = out.iter().copied().filter(|letter| a.contains(letter) && b.contains(letter)).collect();
+        let summed: Vec<char> =
+            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
+        let shared: Vec<char> =
+            out.iter().copied().filter(|letter| a.contains(letter) && b.contains(letter)).collect();
         let only = |of: &[char], other: &[char]| -> Vec<char> {
             out.iter().copied().filter(|letter| of.contains(letter) && !other.contains(letter)).collect()
         };
@@ -32,7 +35,11 @@ impl Translator<'_> {
                 let (x, y, ends) = if out.ends_with(&[row, column]) {
                     ((x, order(a, &with([row, sum]))), (y, order(b, &with([column, sum]))), true)
                 } else {
-                    ((y, order(b, &with([column, sum]))), (x, order(a, &with([row, sum]))), out.ends_with(&[column, row]))
+                    (
+                        (y, order(b, &with([column, sum]))),
+                        (x, order(a, &with([row, sum]))),
+                        out.ends_with(&[column, row]),
+                    )
                 };
                 let (Some(first), Some(second), true) = (x.1, y.1, ends) else { return Err(unknown()) };
                 self.similarity(x.0.permuted(&first), y.0.permuted(&second)).map(Value::Scores)
@@ -58,7 +65,8 @@ impl Translator<'_> {
         let (Ok(Value::Map(input)), &[from, to]) = (self.value(inputs, 0), b) else { return None };
         let &[sum] = summed else { return None };
         let (kept, turned) = if sum == from { (to, true) } else { (from, false) };
-        let expected: Vec<char> = a.iter().map(|letter| if *letter == sum { kept } else { *letter }).collect();
+        let expected: Vec<char> =
+            a.iter().map(|letter| if *letter == sum { kept } else { *letter }).collect();
         if a.last() != Some(&sum) || expected != out {
             return None;
         }

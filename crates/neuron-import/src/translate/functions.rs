@@ -4,9 +4,9 @@ use neuron_kernels::Activation as Smooth;
 use neuron_model::ops::{Activation, Add, Function, Pointwise, Relu, Softmax};
 use neuron_model::{NodeId, Operation};
 
+use super::map::{Axis, Factor};
 use super::pools::wrapped;
 use super::products::operand;
-use super::map::{Axis, Factor};
 use super::scores::Scores;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
@@ -21,7 +21,8 @@ impl Translator<'_> {
         };
         if function == Unary::Selu {
             let (alpha, factor) = SELU;
-            let inner = self.applied(&input, Pointwise { function: Function::Elu { alpha: alpha as f32 } }.into())?;
+            let inner =
+                self.applied(&input, Pointwise { function: Function::Elu { alpha: alpha as f32 } }.into())?;
             return Ok(Value::Map(Map { scale: factor, ..inner }));
         }
         if function == Unary::Neg {
@@ -53,7 +54,8 @@ impl Translator<'_> {
         let slopes = self.vector(operand(inputs, 1), channels, 0.0)?;
         let above = self.applied(&map, Relu.into())?;
         let below = self.applied(&Map { scale: -1.0, ..map }, Relu.into())?;
-        let below = self.affine(&below, slopes.data.iter().map(|slope| -slope).collect(), vec![0.0; channels])?;
+        let below =
+            self.affine(&below, slopes.data.iter().map(|slope| -slope).collect(), vec![0.0; channels])?;
         let (node, shape) = self.push_as(&at, Add, &[above.node, below.node])?;
         Ok(Value::Map(Map { node, shape, ..above }))
     }

@@ -1,6 +1,8 @@
 //! Several values as one, and maps of another size.
 
-use neuron_model::ops::{Concatenation, Enlarge, Interpolation, PatchMerging, SpaceToDepth, TokenInsertion, TokenJoin};
+use neuron_model::ops::{
+    Concatenation, Enlarge, Interpolation, PatchMerging, SpaceToDepth, TokenInsertion, TokenJoin,
+};
 use neuron_model::{NodeId, Shape};
 
 use super::map::{Axis, Factor, whole};
@@ -13,7 +15,8 @@ use crate::program::{Operand, Resize, ResizeKind};
 
 impl Translator<'_> {
     pub(super) fn concat(&mut self, inputs: &[Operand], axis: i64) -> Result<Value, Obstacle> {
-        let values = (0..inputs.len()).map(|index| self.value(inputs, index)).collect::<Result<Vec<_>, _>>()?;
+        let values =
+            (0..inputs.len()).map(|index| self.value(inputs, index)).collect::<Result<Vec<_>, _>>()?;
         if values.iter().all(|value| matches!(value, Value::Map(_))) {
             let maps: Vec<Map> = values
                 .into_iter()
@@ -49,7 +52,8 @@ impl Translator<'_> {
             let dims = map.dims.iter().enumerate().filter(|(dim, _)| *dim != axis);
             dims.map(|(_, factors)| factors.clone()).collect::<Vec<_>>()
         };
-        let is_channels = |map: &Map| map.channel_dim().is_none_or(|dim| dim == axis) && map.rolled == first.rolled;
+        let is_channels =
+            |map: &Map| map.channel_dim().is_none_or(|dim| dim == axis) && map.rolled == first.rolled;
         if !maps.iter().all(|map| is_channels(map) && others(map) == others(first)) {
             let sizes: Vec<Vec<usize>> = maps.iter().map(Map::sizes).collect();
             return Err(format!("joining {sizes:?} along axis {axis}, which is not their channels"));
@@ -64,7 +68,9 @@ impl Translator<'_> {
     /// Single positions before those of a grid.
     fn token_maps_joined(&mut self, maps: &[Map], axis: usize) -> Result<Option<Map>, Obstacle> {
         let [tokens, grid] = maps else { return Ok(None) };
-        let is_tokens = |map: &Map| map.dims.len() == 3 && axis == 1 && map.dims[2] == whole(Axis::Channel, map.shape.channels);
+        let is_tokens = |map: &Map| {
+            map.dims.len() == 3 && axis == 1 && map.dims[2] == whole(Axis::Channel, map.shape.channels)
+        };
         if !is_tokens(tokens) || !is_tokens(grid) || !tokens.dims[1].is_empty() || grid.dims[1].is_empty() {
             return Ok(None);
         }
@@ -83,8 +89,14 @@ impl Translator<'_> {
         let halves = |map: &Map| map.dims.iter().flatten().filter(|factor| is_half(factor)).count();
         let places: Vec<[usize; 2]> =
             maps.iter().map(|map| [map.first(Axis::Row), map.first(Axis::Column)]).collect();
-        let of_one = maps.iter().all(|map| map.node == a.node && map.dims == a.dims && map.channel_dim() == Some(axis));
-        let is_merging = of_one && maps.len() == 4 && halves(a) == 2 && a.length(Axis::Row) % 2 == 0 && a.length(Axis::Column) % 2 == 0;
+        let of_one = maps
+            .iter()
+            .all(|map| map.node == a.node && map.dims == a.dims && map.channel_dim() == Some(axis));
+        let is_merging = of_one
+            && maps.len() == 4
+            && halves(a) == 2
+            && a.length(Axis::Row) % 2 == 0
+            && a.length(Axis::Column) % 2 == 0;
         if !is_merging {
             return Ok(None);
         }
@@ -107,7 +119,8 @@ impl Translator<'_> {
 
     /// Learned vectors before the positions of a map.
     fn tokens_joined(&mut self, inputs: &[Operand], values: &[Value], axis: i64) -> Result<Value, Obstacle> {
-        let Some((Value::Map(map), index)) = values.iter().zip(0..).find(|(value, _)| matches!(value, Value::Map(_)))
+        let Some((Value::Map(map), index)) =
+            values.iter().zip(0..).find(|(value, _)| matches!(value, Value::Map(_)))
         else {
             let what: Vec<&str> = values.iter().map(Value::what).collect();
             return Err(format!("joining {}", what.join(" and ")));
@@ -124,7 +137,10 @@ impl Translator<'_> {
         } else {
             [whole(Axis::Row, height), whole(Axis::Column, width)].concat()
         };
-        if map.dims[axis] != positions || map.rolled != [0; 2] || map.dims.last() != Some(&whole(Axis::Channel, channels)) {
+        if map.dims[axis] != positions
+            || map.rolled != [0; 2]
+            || map.dims.last() != Some(&whole(Axis::Channel, channels))
+        {
             return Err("constants among channels".to_owned());
         }
         let mut before = Vec::new();
@@ -135,7 +151,9 @@ impl Translator<'_> {
         let tokens = Constant::joined(&before, axis)?;
         // Repeated for every image of the batch.
         let tokens = match tokens.shape() {
-            [items, rest @ ..] if *items == self.items && *items > 1 && rest.len() == 2 => tokens.sliced(0, (0, 1, 1))?,
+            [items, rest @ ..] if *items == self.items && *items > 1 && rest.len() == 2 => {
+                tokens.sliced(0, (0, 1, 1))?
+            }
             _ => tokens,
         };
         let count = tokens.shape().get(axis).copied().unwrap_or(0);
@@ -185,7 +203,12 @@ impl Translator<'_> {
             };
             let mut all = Vec::new();
             for operand in list {
-                all.extend(self.constant(operand)?.map(|constant| constant.values()).transpose()?.unwrap_or_default());
+                all.extend(
+                    self.constant(operand)?
+                        .map(|constant| constant.values())
+                        .transpose()?
+                        .unwrap_or_default(),
+                );
             }
             Ok(last_two(all))
         };

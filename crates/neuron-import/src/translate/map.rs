@@ -62,7 +62,8 @@ impl Map {
     /// `[items, channels, height, width]`
     pub(super) fn image(node: NodeId, shape: Shape, items: usize) -> Self {
         let Shape { channels, height, width, .. } = shape;
-        let dims = [(Axis::Item, items), (Axis::Channel, channels), (Axis::Row, height), (Axis::Column, width)];
+        let dims =
+            [(Axis::Item, items), (Axis::Channel, channels), (Axis::Row, height), (Axis::Column, width)];
         Self::of(node, shape, dims.map(|(axis, size)| whole(axis, size)).to_vec())
     }
 
@@ -168,7 +169,10 @@ impl Map {
                     left.push(Factor { size: inner, ..factor });
                     have *= wanted;
                 } else {
-                    return Err(format!("{:?} cannot become {sizes:?} without mixing positions", self.sizes()));
+                    return Err(format!(
+                        "{:?} cannot become {sizes:?} without mixing positions",
+                        self.sizes()
+                    ));
                 }
             }
             dims.push(joined(dim));
@@ -177,7 +181,11 @@ impl Map {
     }
 
     /// A part of a dimension.
-    pub(super) fn sliced(&self, dim: usize, (start, end, step): (usize, usize, usize)) -> Result<Self, Obstacle> {
+    pub(super) fn sliced(
+        &self,
+        dim: usize,
+        (start, end, step): (usize, usize, usize),
+    ) -> Result<Self, Obstacle> {
         let length = size(&self.dims[dim]);
         if (start, step) == (0, 1) && end >= length {
             return Ok(self.clone());
@@ -209,7 +217,11 @@ impl Map {
         let taken = if inner == 1 { count } else { count / inner };
         let stride = outer.stride * if inner == 1 { step } else { 1 };
         let first = Factor { size: taken, stride, ..outer };
-        part.dims[dim] = [first].into_iter().filter(|factor| factor.size > 1).chain(factors[1..].iter().copied()).collect();
+        part.dims[dim] = [first]
+            .into_iter()
+            .filter(|factor| factor.size > 1)
+            .chain(factors[1..].iter().copied())
+            .collect();
         Ok(part)
     }
 
@@ -230,7 +242,11 @@ impl Map {
         let axes = [Axis::Row, Axis::Column];
         let along = axes.iter().position(|axis| self.dims[dim] == whole(*axis, self.length(*axis)));
         let Some(along) = along.filter(|_| self.first == [0; 4]) else {
-            return if shift == 0 { Ok(self.clone()) } else { Err("rolling anything but rows or columns".to_owned()) };
+            return if shift == 0 {
+                Ok(self.clone())
+            } else {
+                Err("rolling anything but rows or columns".to_owned())
+            };
         };
         let mut rolled = self.clone();
         let length = self.length(axes[along]);

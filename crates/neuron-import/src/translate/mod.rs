@@ -151,7 +151,8 @@ impl<'p> Translator<'p> {
             Some(id) => !matches!(self.values[id.0], Value::Constant(_) | Value::Parameter(_)),
             None => false,
         };
-        let is_constant = !node.inputs.iter().chain(node.operator.operands()).any(|operand| depends(*operand));
+        let is_constant =
+            !node.inputs.iter().chain(node.operator.operands()).any(|operand| depends(*operand));
         if is_constant && !matches!(node.operator, Operator::Unknown { .. }) {
             return self.compute(node);
         }
@@ -250,7 +251,8 @@ impl<'p> Translator<'p> {
 
     /// Whole numbers.
     fn ints(&self, sizes: &Sizes) -> Result<Vec<i64>, Obstacle> {
-        let number = |operand: Operand| self.constant(operand)?.ok_or("a number that is not there".to_owned())?.ints();
+        let number =
+            |operand: Operand| self.constant(operand)?.ok_or("a number that is not there".to_owned())?.ints();
         match sizes {
             Sizes::Tensor(Operand::Nothing) => Ok(Vec::new()),
             Sizes::Tensor(tensor) => number(*tensor),
@@ -270,7 +272,11 @@ impl<'p> Translator<'p> {
     }
 
     /// Adds a node; its name is that of the operator at hand, or of the module that holds its weights.
-    fn push(&mut self, operation: impl Into<Operation>, inputs: &[NodeId]) -> Result<(NodeId, Shape), Obstacle> {
+    fn push(
+        &mut self,
+        operation: impl Into<Operation>,
+        inputs: &[NodeId],
+    ) -> Result<(NodeId, Shape), Obstacle> {
         let name = self.at.clone();
         self.push_as(&name, operation, inputs)
     }
@@ -304,7 +310,8 @@ impl<'p> Translator<'p> {
     fn unique(&mut self, wanted: &str) -> String {
         let wanted = wanted.trim_matches(['.', '_', '/', ' ']);
         let wanted = if wanted.is_empty() { "value" } else { wanted };
-        let names = (0..).map(|count| if count == 0 { wanted.to_owned() } else { format!("{wanted}.{count}") });
+        let names =
+            (0..).map(|count| if count == 0 { wanted.to_owned() } else { format!("{wanted}.{count}") });
         let mut free = names.filter(|name| !self.names.contains(name));
         let name = free.next().expect("there are more names than nodes");
         self.names.insert(name.clone());

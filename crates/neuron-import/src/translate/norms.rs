@@ -1,7 +1,7 @@
 //! Normalisations.
 
-use neuron_model::weights::WeightTensor;
 use neuron_model::ops::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
+use neuron_model::weights::WeightTensor;
 
 use super::map::{Factor, Map, whole};
 use super::products::operand;
@@ -30,7 +30,11 @@ impl Translator<'_> {
         Ok(Value::Map(input.moved_to(node, shape)))
     }
 
-    pub(super) fn layer_norm(&mut self, inputs: &[Operand], (axes, eps): (usize, f64)) -> Result<Value, Obstacle> {
+    pub(super) fn layer_norm(
+        &mut self,
+        inputs: &[Operand],
+        (axes, eps): (usize, f64),
+    ) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
         let input = self.over_channels(&input, axes)?;
@@ -44,7 +48,11 @@ impl Translator<'_> {
         Ok(Value::Map(input.moved_to(node, shape)))
     }
 
-    pub(super) fn rms_norm(&mut self, inputs: &[Operand], (axes, eps): (usize, f64)) -> Result<Value, Obstacle> {
+    pub(super) fn rms_norm(
+        &mut self,
+        inputs: &[Operand],
+        (axes, eps): (usize, f64),
+    ) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
         let input = self.over_channels(&input, axes)?;
@@ -71,19 +79,26 @@ impl Translator<'_> {
         }
         let mut first = |operand: Operand, default: f32| -> Result<WeightTensor, Obstacle> {
             // The same for every item.
-            let Some(all) = self.weight(operand)? else { return Ok(tensor(&[channels], vec![default; channels])) };
+            let Some(all) = self.weight(operand)? else {
+                return Ok(tensor(&[channels], vec![default; channels]));
+            };
             match all.data.get(..channels) {
                 Some(first) => Ok(tensor(&[channels], first)),
                 None => Err("fewer weights than channels".to_owned()),
             }
         };
-        let tensors = [("weight", first(operand(inputs, 1), 1.0)?), ("bias", first(operand(inputs, 2), 0.0)?)];
+        let tensors =
+            [("weight", first(operand(inputs, 1), 1.0)?), ("bias", first(operand(inputs, 2), 0.0)?)];
         let (node, shape) = self.push(GroupNorm { channels, groups: channels, eps }, &[input.node])?;
         self.give(tensors);
         Ok(Value::Map(Map { node, shape, ..input }))
     }
 
-    pub(super) fn group_norm(&mut self, inputs: &[Operand], (groups, eps): (usize, f64)) -> Result<Value, Obstacle> {
+    pub(super) fn group_norm(
+        &mut self,
+        inputs: &[Operand],
+        (groups, eps): (usize, f64),
+    ) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
         if let Some(grouped) = self.spelled_out(&input, inputs, (groups, eps))? {
@@ -113,8 +128,10 @@ impl Translator<'_> {
         let channels = input.shape.channels;
         let is_complete = input.covers(Axis::Channel) && input.has_all_positions() && input.scale == 1.0;
         let wide = channels / groups.max(1);
-        let expected = whole(Axis::Channel, groups).into_iter().map(|factor| Factor { stride: wide, ..factor });
-        let is_grouped = input.dims.len() == 3 && groups < channels && input.dims[1].iter().copied().eq(expected);
+        let expected =
+            whole(Axis::Channel, groups).into_iter().map(|factor| Factor { stride: wide, ..factor });
+        let is_grouped =
+            input.dims.len() == 3 && groups < channels && input.dims[1].iter().copied().eq(expected);
         if !is_grouped || !is_complete || wide * groups != channels {
             return Ok(None);
         }

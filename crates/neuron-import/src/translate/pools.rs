@@ -2,8 +2,8 @@
 
 use neuron_kernels::Divisor;
 use neuron_model::ops::{
-    AdaptiveAveragePool, Add, AveragePool, ChannelReduction, ChannelSlice, Filling, Function, GlobalAveragePool, GlobalMaxPool, GlobalSum,
-    MaxPool, Pad, Pointwise,
+    AdaptiveAveragePool, Add, AveragePool, ChannelReduction, ChannelSlice, Filling, Function,
+    GlobalAveragePool, GlobalMaxPool, GlobalSum, MaxPool, Pad, Pointwise,
 };
 use neuron_model::{NodeId, Window};
 
@@ -27,7 +27,13 @@ impl Translator<'_> {
         let at = self.at.clone();
         let node = self.as_image(&input)?;
         let size = [self.shapes[&node].height, self.shapes[&node].width];
-        let window = Window { kernel: pair(kernel)?, stride: pair(stride)?, padding: [0; 2], dilation: pair(dilation)?, ceil_mode };
+        let window = Window {
+            kernel: pair(kernel)?,
+            stride: pair(stride)?,
+            padding: [0; 2],
+            dilation: pair(dilation)?,
+            ceil_mode,
+        };
         if window.kernel.contains(&0) || window.stride.contains(&0) || window.dilation.contains(&0) {
             return Err("windows of size 0".to_owned());
         }
@@ -111,7 +117,8 @@ impl Translator<'_> {
         let without = |map: &Map| {
             let kept = map.dims.iter().enumerate();
             let kept = kept.filter(|(dim, _)| keep || !dims.contains(dim));
-            let kept = kept.map(|(dim, factors)| if dims.contains(&dim) { Vec::new() } else { factors.clone() });
+            let kept =
+                kept.map(|(dim, factors)| if dims.contains(&dim) { Vec::new() } else { factors.clone() });
             Map { dims: kept.collect(), ..map.clone() }
         };
         if kind == Reduction::Norm && dims == [rank - 1] {
@@ -176,10 +183,16 @@ impl Translator<'_> {
 
     /// The sum of equal parts of the channels, which a dimension of their own tells apart.
     fn sum_of_parts(&mut self, input: &Map, dim: usize, kind: Reduction) -> Result<Option<Map>, Obstacle> {
-        let [Factor { axis: Axis::Channel, size: parts, stride: wide }] = input.dims[dim][..] else { return Ok(None) };
+        let [Factor { axis: Axis::Channel, size: parts, stride: wide }] = input.dims[dim][..] else {
+            return Ok(None);
+        };
         let channels = input.shape.channels;
         let is_rest = |factors: &Vec<Factor>| *factors == whole(Axis::Channel, wide);
-        if parts * wide != channels || !input.has_all_positions() || !input.dims.iter().any(is_rest) || input.is_unit {
+        if parts * wide != channels
+            || !input.has_all_positions()
+            || !input.dims.iter().any(is_rest)
+            || input.is_unit
+        {
             return Ok(None);
         }
         let mut sum = None;
@@ -206,7 +219,8 @@ impl Translator<'_> {
         }
         let filling = match mode {
             PadMode::Constant => {
-                let value = self.constant(operand(inputs, 1))?.and_then(|value| value.single()).unwrap_or(0.0);
+                let value =
+                    self.constant(operand(inputs, 1))?.and_then(|value| value.single()).unwrap_or(0.0);
                 Filling::Value(value as f32)
             }
             PadMode::Reflect => Filling::Mirror,
@@ -217,12 +231,14 @@ impl Translator<'_> {
         let mut added = [[0usize; 2]; 2];
         for (dim, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount != [0; 2]) {
             let axes = [Axis::Row, Axis::Column];
-            let along = axes.iter().position(|axis| input.dims[dim] == super::map::whole(*axis, input.length(*axis)));
+            let along =
+                axes.iter().position(|axis| input.dims[dim] == super::map::whole(*axis, input.length(*axis)));
             let along = along.filter(|_| !input.dims[dim].is_empty() && input.rolled == [0; 2]);
             let along = along.ok_or("anything but rows and columns")?;
             added[along] = amount.map(|amount| amount as usize);
         }
-        let pad = Pad { before: added.map(|[before, _]| before), after: added.map(|[_, after]| after), filling };
+        let pad =
+            Pad { before: added.map(|[before, _]| before), after: added.map(|[_, after]| after), filling };
         let (node, shape) = self.push_as(&at, pad, &[input.node])?;
         let mut padded = Map { node, shape, ..input.clone() };
         for factor in padded.dims.iter_mut().flatten() {
@@ -236,7 +252,11 @@ impl Translator<'_> {
     }
 
     /// Amounts before and after each of so many dimensions.
-    pub(super) fn amounts(&self, operator: &Operator, rank: usize) -> Result<(Vec<[i64; 2]>, PadMode), Obstacle> {
+    pub(super) fn amounts(
+        &self,
+        operator: &Operator,
+        rank: usize,
+    ) -> Result<(Vec<[i64; 2]>, PadMode), Obstacle> {
         let mut all = vec![[0; 2]; rank];
         match operator {
             Operator::Pad { amounts, mode } => {

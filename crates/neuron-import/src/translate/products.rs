@@ -31,7 +31,12 @@ impl Translator<'_> {
         let at = self.at.clone();
         let node = self.as_image(&input)?;
         let shape = self.shapes[&node];
-        let window = Window { kernel: [down, right], stride: pair(stride)?, dilation: pair(dilation)?, ..Window::square(1, 1, 0) };
+        let window = Window {
+            kernel: [down, right],
+            stride: pair(stride)?,
+            dilation: pair(dilation)?,
+            ..Window::square(1, 1, 0)
+        };
         let size = [shape.height, shape.width];
         let (node, padding) = self.padded_for(node, (padding, window, size), 0.0)?;
         let window = Window { padding, ..window };
@@ -41,13 +46,19 @@ impl Translator<'_> {
             groups,
             window,
         };
-        if groups == 0 || out_channels % groups != 0 || [down, right].contains(&0) || window.stride.contains(&0) {
+        if groups == 0
+            || out_channels % groups != 0
+            || [down, right].contains(&0)
+            || window.stride.contains(&0)
+        {
             return Err("windows or groups of size 0".to_owned());
         }
         let operation = Convolution { geometry, bias: bias.is_some() };
         let (node, shape) = self.push_as(&at, operation, &[node])?;
         self.give(
-            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+            [("weight", Some(weight)), ("bias", bias)]
+                .into_iter()
+                .filter_map(|(name, tensor)| Some((name, tensor?))),
         );
         Ok(Value::Map(Map::image(node, shape, self.items)))
     }
@@ -66,7 +77,12 @@ impl Translator<'_> {
         };
         let (kernel, stride, padding) = ([down, right], pair(stride)?, pair(padding)?);
         let (more, dilation) = (pair(more)?, pair(dilation)?);
-        if groups == 0 || in_channels % groups != 0 || kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
+        if groups == 0
+            || in_channels % groups != 0
+            || kernel.contains(&0)
+            || stride.contains(&0)
+            || dilation.contains(&0)
+        {
             return Err("windows or groups of size 0".to_owned());
         }
         let window = Window { kernel, dilation, ..Window::square(1, 1, 0) };
@@ -92,7 +108,9 @@ impl Translator<'_> {
         let (node, shape) = self.push_as(&at, operation, &[node])?;
         let weight = WeightTensor::new([out_channels, of_group, down, right], data);
         self.give(
-            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+            [("weight", Some(weight)), ("bias", bias)]
+                .into_iter()
+                .filter_map(|(name, tensor)| Some((name, tensor?))),
         );
         Ok(Value::Map(Map::image(node, shape, self.items)))
     }
@@ -108,7 +126,9 @@ impl Translator<'_> {
         let before = match padding {
             Padding::Explicit { before, after } if before == after => before.first().copied().unwrap_or(0),
             Padding::Same { .. } => width / 2,
-            Padding::Explicit { .. } => return Err("a convolution along channels with uneven padding".to_owned()),
+            Padding::Explicit { .. } => {
+                return Err("a convolution along channels with uneven padding".to_owned());
+            }
         };
         if input.channel_dim() != Some(input.dims.len() - 1) || 2 * before + 1 != width {
             return Err("a convolution along tokens".to_owned());
@@ -152,7 +172,9 @@ impl Translator<'_> {
         let stored = if bias.is_some() { Stored::WithBias } else { Stored::WithoutBias };
         let (node, shape) = self.push_as(&at, Linear { in_features, out_features, stored }, &[input.node])?;
         self.give(
-            [("weight", Some(weight)), ("bias", bias)].into_iter().filter_map(|(name, tensor)| Some((name, tensor?))),
+            [("weight", Some(weight)), ("bias", bias)]
+                .into_iter()
+                .filter_map(|(name, tensor)| Some((name, tensor?))),
         );
         Ok(input.moved_to(node, shape))
     }
@@ -161,7 +183,10 @@ impl Translator<'_> {
     fn exchanged(&mut self, input: &Map) -> Result<Map, Obstacle> {
         let Shape { channels, height, width, extra } = input.shape;
         let positions = [whole(Axis::Row, height), whole(Axis::Column, width)].concat();
-        let is_along = extra == 0 && height * width > 1 && input.dims.last() == Some(&positions) && input.rolled == [0; 2];
+        let is_along = extra == 0
+            && height * width > 1
+            && input.dims.last() == Some(&positions)
+            && input.rolled == [0; 2];
         let Some(dim) = input.channel_dim().filter(|_| is_along) else { return Ok(input.clone()) };
         let exchange = Exchange { from: [height, width], to: [channels, 1] };
         let (node, shape) = self.push(exchange, &[input.node])?;
@@ -177,7 +202,8 @@ impl Translator<'_> {
         let Shape { channels, height, width, .. } = map.shape;
         let Some(grid) = map.exchanged.filter(|grid| grid[0] * grid[1] == channels) else { return Ok(map) };
         let last = map.dims.len().saturating_sub(1);
-        let is_back = map.dims.last() == Some(&whole(Axis::Row, height)) && width == 1 && map.has_all_channels();
+        let is_back =
+            map.dims.last() == Some(&whole(Axis::Row, height)) && width == 1 && map.has_all_channels();
         let Some(dim) = map.channel_dim().filter(|dim| is_back && *dim != last) else { return Ok(map) };
         let map = self.scaled(&map)?;
         let (node, shape) = self.push(Exchange { from: [height, 1], to: grid }, &[map.node])?;
@@ -253,7 +279,8 @@ pub(super) fn pair(list: &[usize]) -> Result<[usize; 2], Obstacle> {
 /// A matrix with rows for columns.
 pub(super) fn transposed(matrix: &WeightTensor) -> Result<WeightTensor, Obstacle> {
     let &[rows, columns] = &matrix.shape[..] else { return Err("weights of another rank".to_owned()) };
-    let data: Vec<f32> =
-        (0..columns).flat_map(|column| (0..rows).map(move |row| matrix.data[row * columns + column])).collect();
+    let data: Vec<f32> = (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| matrix.data[row * columns + column]))
+        .collect();
     Ok(WeightTensor::new([columns, rows], data))
 }

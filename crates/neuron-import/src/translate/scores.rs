@@ -27,8 +27,14 @@ impl Translator<'_> {
     /// How alike `[.., queries, width]` and `[.., keys, width]` are.
     pub(super) fn similarity(&mut self, query: Map, key: Map) -> Result<Scores, Obstacle> {
         let rank = query.dims.len();
-        let same_batch = rank >= 2 && key.dims.len() == rank && (0..rank - 2).all(|dim| is_same(&query, &key, dim));
-        let along = |map: &Map| matches!(map.dims.last().map(Vec::as_slice), Some([Factor { axis: Axis::Channel, stride: 1, .. }]));
+        let same_batch =
+            rank >= 2 && key.dims.len() == rank && (0..rank - 2).all(|dim| is_same(&query, &key, dim));
+        let along = |map: &Map| {
+            matches!(
+                map.dims.last().map(Vec::as_slice),
+                Some([Factor { axis: Axis::Channel, stride: 1, .. }])
+            )
+        };
         if !same_batch || query.dims.last() != key.dims.last() || !along(&query) {
             return Err(format!("a product of maps of {:?} and {:?}", query.sizes(), key.sizes()));
         }
@@ -46,7 +52,8 @@ impl Translator<'_> {
 /// Whether a dimension is the same of both: positions of one map are others than another's, and one head of keys may be shared.
 fn is_same(query: &Map, key: &Map, dim: usize) -> bool {
     let (query, key) = (&query.dims[dim], &key.dims[dim]);
-    query == key || key.is_empty() && query.iter().all(|factor| factor.axis == Axis::Channel)
+    query == key
+        || key.is_empty() && query.iter().all(|factor| factor.axis == Axis::Channel)
         || matches!((&query[..], &key[..]), ([a], [b]) if a.axis == Axis::Channel && b.axis == Axis::Channel && a.size == b.size)
 }
 
@@ -146,11 +153,13 @@ impl Scores {
         let values = constant.values()?;
         let (heads, windows) = (self.heads(), self.windows());
         // How far apart heads are: their queries, keys and values may lie beside one another.
-        let apart = self.query.dims[self.batch()].iter().flatten().find(|factor| factor.axis == Axis::Channel);
+        let apart =
+            self.query.dims[self.batch()].iter().flatten().find(|factor| factor.axis == Axis::Channel);
         let apart = apart.map_or(1, |factor| factor.stride);
         let [queries, keys] = self.pairs();
         let varies = |axis: &dyn Fn(Axis) -> bool| {
-            self.batch().any(|dim| shape[dim] > 1 && self.query.dims[dim].iter().any(|factor| axis(factor.axis)))
+            self.batch()
+                .any(|dim| shape[dim] > 1 && self.query.dims[dim].iter().any(|factor| axis(factor.axis)))
         };
         let among_heads = varies(&|axis| axis == Axis::Channel);
         let among_windows = varies(&|axis| matches!(axis, Axis::Row | Axis::Column | Axis::Token));
@@ -169,7 +178,13 @@ impl Scores {
         };
         let pairs = || (0..queries).flat_map(|query| (0..keys).map(move |key| (query, key)));
         match function {
-            Binary::Mul if among_heads && !among_windows && !among_pairs && self.bias.is_empty() && self.mask.is_empty() => {
+            Binary::Mul
+                if among_heads
+                    && !among_windows
+                    && !among_pairs
+                    && self.bias.is_empty()
+                    && self.mask.is_empty() =>
+            {
                 let factors: Vec<f64> = (0..heads).map(|head| value(head, [0; 3], 0, 0)).collect();
                 self.by_head = match &self.by_head[..] {
                     [] => factors,
@@ -194,7 +209,9 @@ impl Scores {
                 }
                 self.mask = added(&self.mask, more);
             }
-            other => return Err(format!("{other:?} of similarities and a constant of {:?}", constant.shape())),
+            other => {
+                return Err(format!("{other:?} of similarities and a constant of {:?}", constant.shape()));
+            }
         }
         Ok(self)
     }

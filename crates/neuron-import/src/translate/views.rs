@@ -38,7 +38,10 @@ impl Translator<'_> {
                 ints(sizes[start..end.max(start)].to_vec())?
             }
             Operator::FullLike { value } => {
-                let number = self.constant(*value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
+                let number = self
+                    .constant(*value)?
+                    .and_then(|value| value.single())
+                    .ok_or("a value that is not known")?;
                 Constant::full(&sizes(self)?, number, Kind::Float)?
             }
             Operator::Full { sizes, value } => {
@@ -117,7 +120,8 @@ impl Translator<'_> {
             O::Expand { .. } if matches!(first, Value::Lengths(_)) => return Ok(vec![first]),
             O::Expand { sizes } if matches!(first, Value::Scores(_)) => {
                 let wanted = self.ints(sizes)?;
-                let same = wanted.len() == rank && wanted.iter().zip(&from).all(|(wanted, size)| [-1, *size as i64].contains(wanted));
+                let same = wanted.len() == rank
+                    && wanted.iter().zip(&from).all(|(wanted, size)| [-1, *size as i64].contains(wanted));
                 return if same { Ok(vec![first]) } else { Err("repeated similarities".to_owned()) };
             }
             _ => {}
@@ -235,7 +239,11 @@ impl Translator<'_> {
             }
             O::Tile { times } => {
                 let times = self.ints(times)?;
-                if times.iter().all(|times| *times == 1) && times.len() == rank { one(map) } else { Err("a repeated map".to_owned()) }
+                if times.iter().all(|times| *times == 1) && times.len() == rank {
+                    one(map)
+                } else {
+                    Err("a repeated map".to_owned())
+                }
             }
             _ => Err("of a value that depends on the image".to_owned()),
         }
@@ -275,7 +283,11 @@ impl Translator<'_> {
     }
 
     /// Start, end and step as places of an axis.
-    pub(super) fn range(&self, length: usize, [start, end, step]: [Operand; 3]) -> Result<(usize, usize, usize), Obstacle> {
+    pub(super) fn range(
+        &self,
+        length: usize,
+        [start, end, step]: [Operand; 3],
+    ) -> Result<(usize, usize, usize), Obstacle> {
         let long = length as i64;
         let place = |at: i64| (if at < 0 { at.saturating_add(long) } else { at }).clamp(0, long) as usize;
         let start = place(self.int(start)?.unwrap_or(0));
@@ -312,7 +324,11 @@ pub(super) fn resolved(from: &[usize], sizes: &[i64], copies_zero: bool) -> Resu
 fn resolved_parts(sizes: &[i64], length: usize) -> Result<Vec<usize>, Obstacle> {
     let counts = sizes.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
     let counts = counts.map_err(|_| "parts of a size below 0")?;
-    if counts.iter().sum::<usize>() == length { Ok(counts) } else { Err(format!("parts of {counts:?} of {length}")) }
+    if counts.iter().sum::<usize>() == length {
+        Ok(counts)
+    } else {
+        Err(format!("parts of {counts:?} of {length}"))
+    }
 }
 
 pub(super) fn unsqueezed(from: &[usize], axes: &[i64]) -> Result<Vec<usize>, Obstacle> {

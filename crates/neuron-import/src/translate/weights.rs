@@ -40,7 +40,12 @@ impl Translator<'_> {
     }
 
     /// A vector of so many weights, or of one value if it is not there.
-    pub(super) fn vector(&mut self, operand: Operand, len: usize, default: f32) -> Result<WeightTensor, Obstacle> {
+    pub(super) fn vector(
+        &mut self,
+        operand: Operand,
+        len: usize,
+        default: f32,
+    ) -> Result<WeightTensor, Obstacle> {
         let Some(tensor) = self.weight(operand)? else {
             return Ok(WeightTensor::new([len], vec![default; len]));
         };

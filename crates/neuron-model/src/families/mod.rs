@@ -192,7 +192,11 @@ impl Architecture {
     /// The layers that are used if nobody names others.
     pub fn usual_layers(&self) -> UsualLayers {
         UsualLayers {
-            features: self.feature_layers().iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect(),
+            features: self
+                .feature_layers()
+                .iter()
+                .map(|(name, weight)| ((*name).to_owned(), *weight))
+                .collect(),
             target: self.target_layer().to_owned(),
             target_block: self.target_block().to_owned(),
         }

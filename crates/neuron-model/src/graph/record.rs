@@ -13,7 +13,17 @@ const LARGEST: u64 = 1 << 24;
 
 /// What divides something, or of which there is one at least.
 const NEVER_ZERO: [&str; 11] = [
-    "kernel", "stride", "dilation", "groups", "heads", "side", "times", "channels", "in_channels", "out_channels", "positions",
+    "kernel",
+    "stride",
+    "dilation",
+    "groups",
+    "heads",
+    "side",
+    "times",
+    "channels",
+    "in_channels",
+    "out_channels",
+    "positions",
 ];
 
 /// A graph as a file can hold it: its operations in their order, and the names of its taps.
@@ -62,7 +72,8 @@ impl GraphRecord {
     /// # Errors
     /// [`GraphError`] for the first operation that does not fit.
     pub fn graph(&self) -> Result<Graph, GraphError> {
-        let Some((NodeRecord { operation: Operation::Input(input), .. }, nodes)) = self.nodes.split_first() else {
+        let Some((NodeRecord { operation: Operation::Input(input), .. }, nodes)) = self.nodes.split_first()
+        else {
             return Err(GraphError::Order { node: "the image".to_owned() });
         };
         let (mut graph, _) = GraphBuilder::new(input.channels);
@@ -117,7 +128,11 @@ mod tests {
     fn numbers_that_cannot_be_are_refused() {
         let graph = Architecture::from_name("resnet10_demo").unwrap().graph(&Weights::default());
         let text = serde_json::to_string(&GraphRecord::of(&graph)).unwrap();
-        for (from, to) in [("\"stride\":[2,2]", "\"stride\":[0,2]"), ("\"groups\":1", "\"groups\":0"), ("\"in_channels\":3", "\"in_channels\":99999999999")] {
+        for (from, to) in [
+            ("\"stride\":[2,2]", "\"stride\":[0,2]"),
+            ("\"groups\":1", "\"groups\":0"),
+            ("\"in_channels\":3", "\"in_channels\":99999999999"),
+        ] {
             assert!(text.contains(from), "{from}");
             assert!(GraphRecord::from_json(&text.replacen(from, to, 1)).is_err(), "{to}");
         }

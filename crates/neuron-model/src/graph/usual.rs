@@ -45,12 +45,15 @@ impl UsualLayers {
             .collect();
         maps.sort_by_key(|(node, _)| *node);
         let (last, _) = *maps.last()?;
-        let same = |node: usize| maps.iter().filter(move |(other, _)| *other == node).map(|(_, info)| info.name.as_str());
+        let same = |node: usize| {
+            maps.iter().filter(move |(other, _)| *other == node).map(|(_, info)| info.name.as_str())
+        };
         let outermost = |node: usize| same(node).min_by_key(|name| (name.matches('.').count(), name.len()));
         let blocks = blocks(&maps);
         let (mut features, target) = match &blocks[..] {
             [.., block] if blocks.len() >= MANY_BLOCKS => {
-                let quarters = (1..=4).map(|quarter| blocks[(quarter * blocks.len()).div_ceil(4) - 1].clone());
+                let quarters =
+                    (1..=4).map(|quarter| blocks[(quarter * blocks.len()).div_ceil(4) - 1].clone());
                 (quarters.map(|name| (name, 1.0)).collect::<Vec<_>>(), block.clone())
             }
             _ => {
@@ -84,7 +87,9 @@ fn blocks(maps: &[(usize, &TapInfo)]) -> Vec<String> {
     let shape = |info: &TapInfo| (info.channels, info.height, info.width, info.extra);
     let Some((_, last)) = maps.last() else { return Vec::new() };
     let is_parent = |name: &str| maps.iter().any(|(_, other)| other.name.starts_with(&format!("{name}.")));
-    let alike = |info: &TapInfo, other: &TapInfo| shape(info) == shape(other) && parent(&info.name) == parent(&other.name);
+    let alike = |info: &TapInfo, other: &TapInfo| {
+        shape(info) == shape(other) && parent(&info.name) == parent(&other.name)
+    };
     let numbered: Vec<&TapInfo> = maps
         .iter()
         .map(|(_, info)| *info)
@@ -111,7 +116,10 @@ mod tests {
         let names: Vec<&str> = found.features.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["relu", "layer1", "layer2", "layer3", "layer4"]);
         assert_eq!((found.target.as_str(), found.target_block.as_str()), ("layer4", "layer4.2"));
-        assert_eq!(found.features.iter().map(|(_, weight)| *weight).collect::<Vec<_>>(), [0.1, 1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(
+            found.features.iter().map(|(_, weight)| *weight).collect::<Vec<_>>(),
+            [0.1, 1.0, 1.0, 1.0, 0.0]
+        );
         assert_eq!(usual("mobilenet_v2").target, "features");
     }
 

@@ -14,7 +14,11 @@ pub struct Choice;
 
 impl Op for Choice {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
-        if inputs.iter().all(|input| *input == inputs[0]) { Ok(inputs[0]) } else { Err(ShapeError::Different) }
+        if inputs.iter().all(|input| *input == inputs[0]) {
+            Ok(inputs[0])
+        } else {
+            Err(ShapeError::Different)
+        }
     }
 
     fn arity(&self) -> usize {
@@ -22,7 +26,7 @@ impl Op for Choice {
     }
 
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
-        inputs[1] && inputs[2]
+        inputs.iter().skip(1).all(|input| *input)
     }
 
     /// What decides.
@@ -40,7 +44,12 @@ impl HostOp for Choice {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
         let [a, b] = [0, 1].map(|index| call.others[index].data);
         for (at, (output, which)) in output.iter_mut().zip(call.input.data).enumerate() {
-            *output = if *which != 0.0 { a[at] } else { b[at] };
+            // Who decides by what is no number decides nothing.
+            *output = match *which {
+                which if which.is_nan() => which,
+                0.0 => b[at],
+                _ => a[at],
+            };
         }
     }
 

@@ -70,7 +70,8 @@ impl CrossAttention {
                 let keys = Rows::of(keys, item, of * self.width, self.width);
                 let values = Rows::of(values, item, of * self.value_width, self.value_width);
                 for at in 0..queries.count {
-                    let row = bias.map(|bias| &bias[(head * queries.count + at) * keys.count..][..keys.count]);
+                    let row =
+                        bias.map(|bias| &bias[(head * queries.count + at) * keys.count..][..keys.count]);
                     let weights = self.weights(queries.row(at), &keys, row);
                     body([item, at, head], queries.row(at), &keys, &values, &weights);
                 }
@@ -110,7 +111,8 @@ impl Op for CrossAttention {
         if self.key_heads != 1 && self.key_heads != self.heads {
             return Err(ShapeError::Groups { groups: self.key_heads, channels: self.heads });
         }
-        let expected = [self.heads * self.width, self.key_heads * self.width, self.key_heads * self.value_width];
+        let expected =
+            [self.heads * self.width, self.key_heads * self.width, self.key_heads * self.value_width];
         for (input, expected) in inputs.iter().zip(expected) {
             if input.channels != expected {
                 return Err(ShapeError::Channels { expected, found: input.channels });
@@ -135,7 +137,8 @@ impl Op for CrossAttention {
     }
 
     fn tensors(&self) -> Vec<TensorSpec> {
-        let bias = |[queries, keys]: [usize; 2]| TensorSpec { suffix: BIAS, shape: vec![self.heads, queries, keys] };
+        let bias =
+            |[queries, keys]: [usize; 2]| TensorSpec { suffix: BIAS, shape: vec![self.heads, queries, keys] };
         self.places.map(bias).into_iter().collect()
     }
 
@@ -154,7 +157,7 @@ impl Op for CrossAttention {
     }
 
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
-        inputs[2]
+        inputs.get(2).is_some_and(|values| *values)
     }
 
     fn saves(&self, keep: Keep) -> Saves {
@@ -200,7 +203,8 @@ impl HostOp for CrossAttention {
         let count = views[0].height * views[0].width;
         self.for_each(views, self.bias(call.weights), |[item, at, head], query, keys, values, weights| {
             let of = self.key_head(head);
-            let signal = &signal[(item * count + at) * channels + head * self.value_width..][..self.value_width];
+            let signal =
+                &signal[(item * count + at) * channels + head * self.value_width..][..self.value_width];
             let value_at = |key: usize| item * lens[2] + key * views[2].channels + of * self.value_width;
             match *call.rule {
                 Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } | Rule::Epsilon { eps } => {

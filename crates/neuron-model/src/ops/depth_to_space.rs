@@ -50,7 +50,13 @@ impl Op for DepthToSpace {
 }
 
 impl Moves for DepthToSpace {
-    fn source(&self, input: [usize; 3], output: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        input: [usize; 3],
+        output: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         let side = self.side;
         let (y, x) = (position / output[1], position % output[1]);
         let place = y % side * side + x % side;

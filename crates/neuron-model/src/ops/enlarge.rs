@@ -89,7 +89,10 @@ impl HostOp for Enlarge {
             values.fill(0.0);
             for (from, by) in self.sources([height, width], [at / columns, at % columns]) {
                 if by != 0.0 {
-                    values.iter_mut().zip(&input[from * channels..]).for_each(|(value, old)| *value += by * old);
+                    values
+                        .iter_mut()
+                        .zip(&input[from * channels..])
+                        .for_each(|(value, old)| *value += by * old);
                 }
             }
         });

@@ -57,7 +57,13 @@ impl Op for Exchange {
 }
 
 impl Moves for Exchange {
-    fn source(&self, _: [usize; 3], _: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        _: [usize; 3],
+        _: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         Some((channel, position))
     }
 }

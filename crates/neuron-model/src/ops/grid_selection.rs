@@ -18,7 +18,11 @@ pub struct GridSelection {
 impl Op for GridSelection {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let Shape { channels, height, width, extra } = inputs[0];
-        if extra == self.extra { Ok(Shape::grid(channels, height, width)) } else { Err(ShapeError::Extra { extra }) }
+        if extra == self.extra {
+            Ok(Shape::grid(channels, height, width))
+        } else {
+            Err(ShapeError::Extra { extra })
+        }
     }
 
     fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {
@@ -40,7 +44,13 @@ impl Op for GridSelection {
 }
 
 impl Moves for GridSelection {
-    fn source(&self, _: [usize; 3], _: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        _: [usize; 3],
+        _: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         Some((position + self.extra, channel))
     }
 }

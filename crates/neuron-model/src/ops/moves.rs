@@ -12,7 +12,13 @@ pub(super) trait Moves: Op {
     /// Position and channel of the input's value that a place of the output has; `None` for the constant.
     ///
     /// Sizes are `[height, width, channels]`; a map with extra positions is one line.
-    fn source(&self, input: [usize; 3], output: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)>;
+    fn source(
+        &self,
+        input: [usize; 3],
+        output: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)>;
 
     /// The constant.
     fn constant(&self) -> f32 {

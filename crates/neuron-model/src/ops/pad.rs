@@ -62,7 +62,13 @@ impl Op for Pad {
 }
 
 impl Moves for Pad {
-    fn source(&self, input: [usize; 3], output: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        input: [usize; 3],
+        output: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         let along = |axis: usize, at: usize| {
             let (size, before) = (input[axis], self.before[axis]);
             match (at.checked_sub(before), self.filling) {

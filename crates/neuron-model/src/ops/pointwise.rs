@@ -92,6 +92,7 @@ impl Function {
                 let value = if x < low { low } else { x };
                 (if value > high { high } else { value }, f64::from(u8::from(inside)))
             }
+            Self::Above { .. } | Self::AtLeast { .. } if x.is_nan() => (x, 0.0),
             Self::Above { bound } => (f64::from(u8::from(x > f64::from(bound))), 0.0),
             Self::AtLeast { bound } => (f64::from(u8::from(x >= f64::from(bound))), 0.0),
             Self::Exp => (libm::exp(x), libm::exp(x)),
@@ -122,7 +123,14 @@ impl Op for Pointwise {
     fn is_non_negative(&self, inputs: &[bool]) -> bool {
         use Function as F;
         match self.function {
-F::Softplus | F::Above { .. } | F::AtLeast { .. } | F::Exp | F::Sqrt | F::ReciprocalSqrt | F::Square | F::Abs => true,
+            F::Softplus
+            | F::Above { .. }
+            | F::AtLeast { .. }
+            | F::Exp
+            | F::Sqrt
+            | F::ReciprocalSqrt
+            | F::Square
+            | F::Abs => true,
             F::Clamp { low, high } => high >= 0.0 && (low >= 0.0 || inputs[0]),
             F::LeakyRelu { .. } | F::Elu { .. } | F::Mish | F::Reciprocal | F::Erf => inputs[0],
             F::Log | F::Sin | F::Cos => false,
@@ -147,7 +155,10 @@ impl HostOp for Pointwise {
         let input = call.input.data;
         neuron_threads::for_each(output.chunks_mut(CHUNK), |index, output| {
             let input = &input[index * CHUNK..][..output.len()];
-            output.iter_mut().zip(input).for_each(|(output, x)| *output = self.function.at(f64::from(*x)).0 as f32);
+            output
+                .iter_mut()
+                .zip(input)
+                .for_each(|(output, x)| *output = self.function.at(f64::from(*x)).0 as f32);
         });
     }
 

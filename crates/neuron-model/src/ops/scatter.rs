@@ -21,7 +21,8 @@ pub struct Scatter {
 impl Op for Scatter {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (channels, size) = grid_of(inputs[0])?;
-        let [height, width] = [0, 1].map(|axis| (size[axis].max(1) - 1) * self.stride[axis] + 1 + self.after[axis]);
+        let [height, width] =
+            [0, 1].map(|axis| (size[axis].max(1) - 1) * self.stride[axis] + 1 + self.after[axis]);
         Ok(Shape::grid(channels, height, width))
     }
 
@@ -45,7 +46,13 @@ impl Op for Scatter {
 }
 
 impl Moves for Scatter {
-    fn source(&self, input: [usize; 3], output: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        input: [usize; 3],
+        output: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         let along = |axis: usize, at: usize| {
             let (from, stride) = (at / self.stride[axis], self.stride[axis]);
             (at % stride == 0 && from < input[axis]).then_some(from)

@@ -50,10 +50,19 @@ impl Op for SpaceToDepth {
 }
 
 impl Moves for SpaceToDepth {
-    fn source(&self, input: [usize; 3], output: [usize; 3], position: usize, channel: usize) -> Option<(usize, usize)> {
+    fn source(
+        &self,
+        input: [usize; 3],
+        output: [usize; 3],
+        position: usize,
+        channel: usize,
+    ) -> Option<(usize, usize)> {
         let (side, places) = (self.side, self.side * self.side);
-        let (of, place) =
-            if self.channels_first { (channel / places, channel % places) } else { (channel % input[2], channel / input[2]) };
+        let (of, place) = if self.channels_first {
+            (channel / places, channel % places)
+        } else {
+            (channel % input[2], channel / input[2])
+        };
         let y = position / output[1] * side + place / side;
         let x = position % output[1] * side + place % side;
         Some((y * input[1] + x, of))

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves};
@@ -16,7 +16,8 @@ impl Op for Spread {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (to, from) = (inputs[0], inputs[1]);
         let same_positions = [to.height, to.width, to.extra] == [from.height, from.width, from.extra];
-        let fits = (from.positions() == 1 || same_positions) && (from.channels == 1 || from.channels == to.channels);
+        let fits =
+            (from.positions() == 1 || same_positions) && (from.channels == 1 || from.channels == to.channels);
         if fits { Ok(to) } else { Err(ShapeError::Different) }
     }
 

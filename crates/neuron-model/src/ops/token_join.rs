@@ -27,8 +27,8 @@ impl Op for TokenJoin {
     }
 
     /// Tokens have no place of their own.
-    fn gate(&self) -> Option<usize> {
-        Some(1)
+    fn looks_at(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn is_non_negative(&self, inputs: &[bool]) -> bool {

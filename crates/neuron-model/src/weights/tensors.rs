@@ -78,7 +78,13 @@ impl Weights {
         sha256: String,
     ) -> Self {
         let tensors = tensors.into_iter().collect();
-        Self::of(Inner { tensors, metadata, path: Some(path.into()), sha256: Some(sha256), ..Inner::default() })
+        Self::of(Inner {
+            tensors,
+            metadata,
+            path: Some(path.into()),
+            sha256: Some(sha256),
+            ..Inner::default()
+        })
     }
 
     /// The same tensors with other metadata; no longer the bytes of a file, so without a hash.

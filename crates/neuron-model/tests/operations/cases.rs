@@ -1,9 +1,10 @@
 use neuron_model::ops::{
-    Attention, ChannelReduction, ChannelSlice, DepthToSpace, Enlarge, Filling, Function, GlobalAveragePool,
-    GlobalMaxPool, GridSelection, GroupNorm, Interpolation, Pad, Places, Pointwise, Product, Reach, RmsNorm,
-    Similarity, Softmax, SpaceToDepth, Spread, TokenInsertion,
+    Attention, ChannelReduction, ChannelSlice, Choice, CrossAttention, DepthToSpace, Enlarge, Exchange,
+    Filling, Function, GlobalAveragePool, GlobalMaxPool, GlobalSum, GridSelection, GroupNorm, Interpolation,
+    MaxPool, Pad, Places, Pointwise, Product, Reach, RmsNorm, Scatter, Similarity, Softmax, SpaceToDepth,
+    Spread, TokenInsertion, TokenJoin,
 };
-use neuron_model::{GraphBuilder, NodeId, OpKind};
+use neuron_model::{GraphBuilder, NodeId, OpKind, Window};
 
 use super::subject::Case;
 
@@ -93,6 +94,34 @@ fn twice(_: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
     vec![image, image]
 }
 
+/// A half of the channels, and two parts of the other half at fewer positions: queries, keys and values.
+fn other_map(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let window = Window::square(1, 2, 0);
+    let coarse = graph.push("coarse", MaxPool { window }, &[image]);
+    let part =
+        |graph: &mut GraphBuilder, of, first, count| graph.push("part", ChannelSlice { first, count }, &[of]);
+    vec![part(graph, image, 0, 4), part(graph, coarse, 4, 4), part(graph, coarse, 2, 6)]
+}
+
+/// As [`other_map`], with one head of keys and values for all queries.
+fn shared_keys(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let inputs = other_map(graph, image);
+    let part =
+        |graph: &mut GraphBuilder, of, count| graph.push("head", ChannelSlice { first: 0, count }, &[of]);
+    vec![inputs[0], part(graph, inputs[1], 2), part(graph, inputs[2], 3)]
+}
+
+/// Two thirds of the channels, chosen by a third of which only some are not 0.
+fn thirds(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let count = graph.channels(image) / 3;
+    let part = |first| ChannelSlice { first, count };
+    let which = graph.push("which", part(0), &[image]);
+    let step = Pointwise { function: Function::Above { bound: 0.1 } };
+    let which = graph.push("step", step, &[which]);
+    let [a, b] = [1, 2].map(|index| graph.push("part", part(index * count), &[image]));
+    vec![which, a, b]
+}
+
 fn tokens(graph: &mut GraphBuilder, image: NodeId, count: usize) -> Vec<NodeId> {
     let channels = graph.channels(image);
     let tokens = TokenInsertion { channels, count, at: 0, tensor: "tokens", has_batch: true };
@@ -111,6 +140,11 @@ fn two_tokens(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
 fn attention(reach: Reach, extra: usize, grid: [usize; 2]) -> Attention {
     let (similarity, places) = (Similarity::Dot { factor: 0.7 }, Places::Matrix { extra, grid });
     Attention { channels: 4, heads: 2, reach, similarity, places }
+}
+
+/// Of two heads of queries of width 2.
+fn cross(key_heads: usize, value_width: usize, places: Option<[usize; 2]>) -> CrossAttention {
+    CrossAttention { heads: 2, key_heads, width: 2, value_width, factor: 0.7, places }
 }
 
 /// Every operation that is tested here, each with all that it can be told.
@@ -134,13 +168,23 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("product", three, Product { is_gate: false }).with(halves),
         Case::new("product with a gate", three, Product { is_gate: true }).with(halves),
         Case::new("product with itself", three, Product { is_gate: false }).with(twice),
-        Case::new("softmax", three, Softmax).over(wide),
-        Case::new("softmax of tokens", three, Softmax).with(two_tokens),
+        Case::new("softmax", three, Softmax { apart: 1 }).over(wide),
+        Case::new("softmax of tokens", three, Softmax { apart: 1 }).with(two_tokens),
         Case::new("global max pool", three, GlobalMaxPool),
         Case::new("global max pool of tokens", three, GlobalMaxPool).with(two_tokens),
         Case::new("mean of channels", three, ChannelReduction::Mean),
         Case::new("sum of channels", three, ChannelReduction::Sum),
         Case::new("maximum of channels", three, ChannelReduction::Max),
+        Case::new("softmax of groups", [3, 5, 6], Softmax { apart: 3 }),
+        Case::new("global sum", three, GlobalSum),
+        Case::new("global sum of tokens", three, GlobalSum).with(two_tokens),
+        Case::new("exchange", three, Exchange { from: [3, 5], to: [2, 2] }),
+        Case::new("token join", three, TokenJoin).with(map_and_position),
+        Case::new("scatter", three, Scatter { stride: [2, 3], after: [1, 0] }),
+        Case::new("choice", [3, 5, 6], Choice).with(thirds),
+        Case::new("cross attention", [4, 3, 8], cross(2, 3, None)).with(other_map),
+        Case::new("cross attention by a matrix", [4, 3, 8], cross(2, 3, Some([12, 4]))).with(other_map),
+        Case::new("cross attention to shared keys", [4, 3, 8], cross(1, 3, None)).with(shared_keys),
         Case::new("rms norm", three, RmsNorm { channels: 4, eps: 1e-3 }),
         Case::new("rms norm of tokens", three, RmsNorm { channels: 4, eps: 1e-3 }).with(two_tokens),
         Case::new("group norm of one", three, GroupNorm { channels: 4, groups: 1, eps: 1e-3 }),

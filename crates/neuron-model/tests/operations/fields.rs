@@ -122,7 +122,14 @@ fn some_operations_have_no_field() {
         let has_field = subject.network.graph().receptive_field(subject.output.node).is_some();
         let of_kind = !matches!(
             case.operation.kind(),
-            OpKind::GlobalMaxPool | OpKind::DepthToSpace | OpKind::Enlarge | OpKind::Attention
+            OpKind::GlobalMaxPool
+                | OpKind::GlobalSum
+                | OpKind::DepthToSpace
+                | OpKind::Enlarge
+                | OpKind::Exchange
+                | OpKind::Scatter
+                | OpKind::Attention
+                | OpKind::CrossAttention
         );
         let of_inputs = !["spread a position", "spread a number"].contains(&case.name);
         assert_eq!(has_field, of_kind && of_inputs, "{}", case.name);

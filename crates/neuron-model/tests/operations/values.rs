@@ -234,7 +234,7 @@ fn parts_of_a_whole_sum_up_to_it() {
             assert_near(name, output, &expected);
         }
     }
-    let case = Case::new("large", [1, 1, 3], Softmax);
+    let case = Case::new("large", [1, 1, 3], Softmax { apart: 1 });
     assert_eq!(Subject::new(&case, 1).run(&[1e30, -1e30, 1e30]), [0.5, 0.0, 0.5]);
 }
 

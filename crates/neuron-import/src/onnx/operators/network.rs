@@ -92,7 +92,8 @@ fn transposed_convolution(call: &Call) -> Result<Mapped, Refusal> {
     };
     // Less padding after than before is more output.
     for ((more, before), after) in output_padding.iter_mut().zip(&before).zip(&after) {
-        *more = (*more + before).checked_sub(*after).ok_or_else(|| Refusal::because("with uneven padding"))?;
+        *more =
+            (*more + before).checked_sub(*after).ok_or_else(|| Refusal::because("with uneven padding"))?;
     }
     let groups = lengths("group", &[call.attributes.int("group", 1)?])?[0];
     let padding = before;

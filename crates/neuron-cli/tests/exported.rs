@@ -45,8 +45,8 @@ fn lists_patches_and_pictures_of_an_exported_network() {
     );
     assert!(room.at("resnet/neuron_layer2/1").is_dir());
     room.run(0, "fvis --arch resnet.pt2 --data photos --channels 0 --steps 2 --num-real-img 3");
-    room.run(0, "attribute photos --arch resnet.pt2 --layer layer2 --channel 0 --out heat");
-    let (lines, _) = room.run(0, "activations photos/0/0.png --arch resnet.pt2 --layer output --top 1");
+    room.run(0, "attribute photos/class0/photo000.png --arch resnet.pt2 --layer layer2 --channel 0 --out heat");
+    let (lines, _) = room.run(0, "activations photos/class0/photo000.png --arch resnet.pt2 --layer output --top 1");
     assert!(lines.contains("output"), "{lines}");
 }
 
@@ -78,7 +78,7 @@ fn a_scan_that_was_cut_off_goes_on_byte_for_byte() {
     for shard in ["1/2", "2/2"] {
         room.run(0, &format!("{line} --out parts --shard {shard}"));
     }
-    room.run(0, "merge parts --out merged");
+    room.run(0, "merge merged parts");
     assert_same_files(&room.at("whole/vit"), &room.at("merged/vit"));
 }
 
@@ -99,7 +99,7 @@ fn import_describes_checks_and_refuses() {
     room.run(0, "import resnet.pt2 --out net.neuron");
     let (_, told) = room.run(1, "import resnet.pt2 --out net.neuron");
     assert!(told.contains("--overwrite"), "{told}");
-    let (_, told) = room.run(1, "import photos/0/0.png");
+    let (_, told) = room.run(1, "import photos/class0/photo000.png");
     assert!(told.contains("neither a torch.export archive"), "{told}");
 }
 

@@ -93,7 +93,7 @@ fn a_configuration_may_use_published_names() {
             .into_iter()
             .chain([format!("--config={}", file.display()).into()])
             .collect();
-        let expanded = config::expand(typed, &["fvis".to_owned()]).unwrap();
+        let expanded = config::expand(typed, |name| name == "fvis").unwrap();
         format!(
             "{:?}",
             Cli::from_arg_matches(&definition().try_get_matches_from(expanded).unwrap()).unwrap().command

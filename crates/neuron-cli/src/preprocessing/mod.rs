@@ -73,7 +73,7 @@ impl Known {
     pub(crate) fn fitted_to(mut self, graph: &Graph) -> anyhow::Result<Self> {
         let crop = self.preprocessing.crop;
         let only = graph.image_size().filter(|only| *only != [crop, crop]);
-        let Some([height, width]) = only else { return Ok(self.as_exported(graph)) };
+        let Some([height, width]) = only else { return Ok(self.sized_by_export(graph)) };
         let only =
             format!("the network takes images of {height} x {width} pixels only, by its table of positions");
         if height != width {
@@ -96,7 +96,7 @@ impl Known {
     }
 
     /// The same for a network that was exported with images of a size: where nobody says another, it is the crop's.
-    fn as_exported(mut self, graph: &Graph) -> Self {
+    fn sized_by_export(mut self, graph: &Graph) -> Self {
         let usual = Preprocessing::default();
         let Some([height, width]) = graph.told_size() else { return self };
         if height != width || !["resize", "crop"].iter().all(|side| self.assumed.contains(side)) {

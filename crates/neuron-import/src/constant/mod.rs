@@ -161,6 +161,7 @@ pub(crate) fn within(shape: &[usize]) -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands on")]
 pub(crate) fn text(error: candle_core::Error) -> String {
     // The first line: what follows may be a backtrace.
     error.to_string().lines().next().unwrap_or_default().to_owned()

@@ -74,7 +74,7 @@ impl Archive {
             ));
         }
         let mut names: Vec<String> =
-            self.lock().file_names().filter_map(Result::ok).map(|name| name.into_owned()).collect();
+            self.lock().file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned).collect();
         names.sort();
         let models: Vec<&str> =
             names.iter().filter_map(|name| name.strip_prefix(&*self.root)?.strip_prefix("models/")).collect();

@@ -35,14 +35,14 @@ impl Translator<'_> {
                 // What is false does not take part.
                 Kind::Bool if mask.values()?.iter().all(|value| *value != 0.0) => scores,
                 Kind::Bool => return Err("positions that are left out".to_owned()),
-                _ => scores.with(mask, Binary::Add)?,
+                _ => scores.with(&mask, Binary::Add)?,
             };
         }
-        self.attention(&Scores { is_weights: true, ..scores }, values).map(Value::Map)
+        self.attention(&Scores { is_weights: true, ..scores }, &values).map(Value::Map)
     }
 
     /// The means of values, by weights: `[.., queries, width]`.
-    pub(super) fn attention(&mut self, scores: &Scores, values: Map) -> Result<Map, Obstacle> {
+    pub(super) fn attention(&mut self, scores: &Scores, values: &Map) -> Result<Map, Obstacle> {
         let Scores { query, key, .. } = scores;
         if !scores.is_weights {
             return Err("similarities that no softmax makes weights of".to_owned());
@@ -56,8 +56,8 @@ impl Translator<'_> {
                 && [other.shape.height, other.shape.width, other.shape.extra]
                     == [query.shape.height, query.shape.width, query.shape.extra]
         };
-        if !is_alike(key) || !is_alike(&values) || !query.has_all_positions() {
-            return self.cross_attention(scores, &values);
+        if !is_alike(key) || !is_alike(values) || !query.has_all_positions() {
+            return self.cross_attention(scores, values);
         }
         let outer =
             query.dims[..query.dims.len() - 2].iter().flatten().find(|factor| factor.axis == Axis::Channel);
@@ -69,9 +69,9 @@ impl Translator<'_> {
         let reach = self.reach(scores)?;
         let joint = match outer {
             Some(outer) if outer.stride != width => {
-                self.joint_of_heads_apart([query, key, &values], (heads, width, outer.stride))?
+                self.joint_of_heads_apart([query, key, values], (heads, width, outer.stride))?
             }
-            _ => self.joint([query, key, &values], channels)?,
+            _ => self.joint([query, key, values], channels)?,
         };
         let mut tensors = Vec::new();
         let similarity = if query.is_unit {

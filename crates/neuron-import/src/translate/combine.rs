@@ -38,13 +38,13 @@ impl Translator<'_> {
                 {
                     return Ok(Value::Constant(Constant::full(&scores.sizes(), 0.0, Kind::Bool)?));
                 }
-                scores.with(constant, function).map(Value::Scores)
+                scores.with(&constant, function).map(Value::scores)
             }
             (Value::Constant(_) | Value::Parameter(_), Value::Scores(scores))
                 if matches!(function, Binary::Add | Binary::Mul) =>
             {
                 let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
-                scores.with(constant, function).map(Value::Scores)
+                scores.with(&constant, function).map(Value::scores)
             }
             (a, b) => Err(format!("{function:?} of {} and {}", a.what(), b.what())),
         }

@@ -42,13 +42,13 @@ impl Translator<'_> {
                     )
                 };
                 let (Some(first), Some(second), true) = (x.1, y.1, ends) else { return Err(unknown()) };
-                self.similarity(x.0.permuted(&first), y.0.permuted(&second)).map(Value::Scores)
+                self.similarity(x.0.permuted(&first), y.0.permuted(&second)).map(Value::scores)
             }
             (Value::Scores(scores), Value::Map(values)) if *a == with([row, sum]) => {
                 let (Some(axes), made) = (order(b, &with([sum, column])), with([row, column])) else {
                     return Err(unknown());
                 };
-                let mixed = self.attention(&scores, values.permuted(&axes))?;
+                let mixed = self.attention(&scores, &values.permuted(&axes))?;
                 let back = order(&made, &out).ok_or_else(unknown)?;
                 Ok(Value::Map(mixed.permuted(&back)))
             }

@@ -93,7 +93,7 @@ impl Translator<'_> {
                 if wrapped(axis, rank)? != rank - 1 || scores.is_weights {
                     return Err("a softmax along queries".to_owned());
                 }
-                Ok(Value::Scores(Scores { is_weights: true, ..scores }))
+                Ok(Value::Scores(Box::new(Scores { is_weights: true, ..*scores })))
             }
             Value::Map(map) => {
                 let at = self.at.clone();

@@ -163,7 +163,7 @@ impl Map {
                 if size % (have * factor.size) == 0 {
                     have *= factor.size;
                     dim.push(factor);
-                } else if factor.size % wanted == 0 && size % have == 0 {
+                } else if factor.size.is_multiple_of(wanted) && size.is_multiple_of(have) {
                     let inner = factor.size / wanted;
                     dim.push(Factor { size: wanted, stride: factor.stride * inner, ..factor });
                     left.push(Factor { size: inner, ..factor });

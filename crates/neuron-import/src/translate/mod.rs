@@ -119,12 +119,12 @@ impl<'p> Translator<'p> {
             }
             Err(why) => {
                 node.outputs.iter().for_each(|output| self.values[output.0] = Value::Gone);
-                self.note(node, why);
+                self.note(node, &why);
             }
         }
     }
 
-    fn note(&mut self, node: &Node, why: Obstacle) {
+    fn note(&mut self, node: &Node, why: &str) {
         let operator = match &node.operator {
             Operator::Unknown { operator } => operator.clone(),
             known => {

@@ -226,9 +226,9 @@ impl Translator<'_> {
                 }
                 let mut axes: Vec<usize> = (0..rank).collect();
                 axes.swap(rank - 1, rank - 2);
-                self.similarity(a, b.permuted(&axes)).map(Value::Scores)
+                self.similarity(a, b.permuted(&axes)).map(Value::scores)
             }
-            (Value::Scores(scores), Value::Map(values)) => self.attention(&scores, values).map(Value::Map),
+            (Value::Scores(scores), Value::Map(values)) => self.attention(&scores, &values).map(Value::Map),
             (a, b) => Err(format!("{} times {}", a.what(), b.what())),
         }
     }

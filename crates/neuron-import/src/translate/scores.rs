@@ -128,7 +128,7 @@ impl Scores {
     }
 
     /// With a constant that multiplies them, or is added.
-    pub(super) fn with(mut self, constant: Constant, function: Binary) -> Result<Self, Obstacle> {
+    pub(super) fn with(mut self, constant: &Constant, function: Binary) -> Result<Self, Obstacle> {
         if self.is_weights {
             return Err("weights of positions that are changed".to_owned());
         }

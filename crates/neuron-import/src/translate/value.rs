@@ -17,12 +17,16 @@ pub(super) enum Value {
     /// Elements of a node's map.
     Map(Map),
     /// How alike positions are.
-    Scores(Scores),
+    Scores(Box<Scores>),
     /// The lengths of vectors along the last dimension, which is there with size 1.
     Lengths(Map),
 }
 
 impl Value {
+    pub(super) fn scores(scores: Scores) -> Self {
+        Self::Scores(Box::new(scores))
+    }
+
     /// What it is, in words.
     pub(super) fn what(&self) -> &'static str {
         match self {

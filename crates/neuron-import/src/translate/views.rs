@@ -84,7 +84,7 @@ impl Translator<'_> {
         let reshaped = |sizes: Vec<usize>| -> Result<Vec<Value>, Obstacle> {
             Ok(vec![match &first {
                 Value::Map(map) => Value::Map(map.reshaped(&sizes)?),
-                Value::Scores(scores) => Value::Scores(scores.reshaped(&sizes)?),
+                Value::Scores(scores) => Value::Scores(Box::new(scores.reshaped(&sizes)?)),
                 other => return Err(format!("another shape of {}", other.what())),
             }])
         };
@@ -315,7 +315,7 @@ pub(super) fn resolved(from: &[usize], sizes: &[i64], copies_zero: bool) -> Resu
     }
     if let Some(left) = left {
         let known = resolved.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
-        let known = known.filter(|known| *known > 0 && total % known == 0);
+        let known = known.filter(|known| *known > 0 && total.is_multiple_of(*known));
         resolved[left] = total / known.ok_or_else(|| format!("{from:?} as {sizes:?}"))?;
     }
     Ok(resolved)

@@ -55,7 +55,7 @@ impl Moves for Scatter {
     ) -> Option<(usize, usize)> {
         let along = |axis: usize, at: usize| {
             let (from, stride) = (at / self.stride[axis], self.stride[axis]);
-            (at % stride == 0 && from < input[axis]).then_some(from)
+            (at.is_multiple_of(stride) && from < input[axis]).then_some(from)
         };
         let (y, x) = (along(0, position / output[1])?, along(1, position % output[1])?);
         Some((y * input[1] + x, channel))

@@ -36,8 +36,11 @@ const ELSEWHERE: [OpKind; 24] = [
     OpKind::PatchMerging,
 ];
 
-/// Every function, and the values that it is tried on.
-pub(crate) const FUNCTIONS: [(&str, Function, fn(f32) -> f32); 16] = [
+/// A function by a name, and the values that it is tried on.
+type Tried = (&'static str, Function, fn(f32) -> f32);
+
+/// Every function that has a slope.
+pub(crate) const FUNCTIONS: [Tried; 16] = [
     ("leaky relu", Function::LeakyRelu { slope: 0.1 }, wide),
     ("elu", Function::Elu { alpha: 1.5 }, wide),
     ("mish", Function::Mish, wide),

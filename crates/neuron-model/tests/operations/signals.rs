@@ -46,11 +46,10 @@ fn relevance_is_conserved() {
         let mut subject = Subject::new(&case, 2);
         let output = subject.run(&case.pixels(2));
         // What was added around a map takes its share away.
-        let is_added = |value: f32| {
-            let Operation::Pad(Pad { filling: Filling::Value(filling), .. }) = case.operation else {
-                return false;
-            };
-            value == filling
+        let is_added = |value: f32| match case.operation {
+            Operation::Pad(Pad { filling: Filling::Value(filling), .. }) => value == filling,
+            Operation::Scatter(_) => value == 0.0,
+            _ => false,
         };
         let start: Vec<f32> = start(output.len()).into_iter().map(f32::abs).collect();
         let flown = start.iter().zip(&output).filter(|(_, value)| !is_added(**value));

@@ -1,5 +1,6 @@
 //! What operations compute: by their definitions, or as torch 2 does for the same maps, by the calls that stand beside its
 //! numbers.
+#![expect(clippy::excessive_precision, clippy::approx_constant, reason = "numbers as torch prints them")]
 
 use neuron_model::ops::{
     Attention, ChannelReduction, DepthToSpace, Enlarge, Filling, Function, GroupNorm, Interpolation, Pad,

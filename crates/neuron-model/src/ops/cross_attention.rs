@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
-use neuron_kernels::View;
+use neuron_kernels::{View, stabilised};
 use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal, Weighted};
@@ -208,9 +208,11 @@ impl HostOp for CrossAttention {
             let value_at = |key: usize| item * lens[2] + key * views[2].channels + of * self.value_width;
             match *call.rule {
                 Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } | Rule::Epsilon { eps } => {
+                    let is_epsilon = matches!(call.rule, Rule::Epsilon { .. });
+                    let counted = |value: f32| if is_epsilon { value } else { value.abs() };
                     for (place, signal) in signal.iter().enumerate() {
-                        let part = |key: usize| weights[key] * values.row(key)[place].abs();
-                        let whole: f32 = (0..keys.count).map(part).sum::<f32>() + eps;
+                        let part = |key: usize| weights[key] * counted(values.row(key)[place]);
+                        let whole = stabilised((0..keys.count).map(part).sum(), eps);
                         for key in 0..keys.count {
                             to_values[value_at(key) + place] += signal * part(key) / whole;
                         }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use neuron_geometry::ReceptiveField;
+use neuron_kernels::stabilised;
 use serde::{Deserialize, Serialize};
 
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
@@ -31,7 +32,7 @@ impl Op for GlobalSum {
         Saves { inputs: keep == Keep::Relevance, ..Saves::default() }
     }
 
-    /// Relevance goes to positions in proportion to their magnitudes.
+    /// Relevance is shared out as at a mean.
     fn knows(&self, rule: &Rule) -> bool {
         matches!(rule, Rule::Gradient | Rule::ZPlus { .. } | Rule::ZPlusSigned { .. } | Rule::Epsilon { .. })
     }
@@ -57,12 +58,14 @@ impl HostOp for GlobalSum {
             let signal = &signal[item * channels..][..channels];
             if let Rule::ZPlus { eps } | Rule::ZPlusSigned { eps } | Rule::Epsilon { eps } = *call.rule {
                 let input = &call.input(0).data[item * item_len..][..item_len];
-                let mut whole = vec![eps; channels];
+                let is_epsilon = matches!(call.rule, Rule::Epsilon { .. });
+                let counted = |value: f32| if is_epsilon { value } else { value.abs() };
+                let mut whole = vec![0.0; channels];
                 for position in input.chunks_exact(channels) {
-                    whole.iter_mut().zip(position).for_each(|(whole, value)| *whole += value.abs());
+                    whole.iter_mut().zip(position).for_each(|(whole, value)| *whole += counted(*value));
                 }
                 for (at, (back, value)) in back.iter_mut().zip(input).enumerate() {
-                    *back = signal[at % channels] * value.abs() / whole[at % channels];
+                    *back = signal[at % channels] * counted(*value) / stabilised(whole[at % channels], eps);
                 }
             } else {
                 back.chunks_exact_mut(channels).for_each(|position| position.copy_from_slice(signal));

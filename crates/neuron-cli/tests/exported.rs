@@ -45,8 +45,12 @@ fn lists_patches_and_pictures_of_an_exported_network() {
     );
     assert!(room.at("resnet/neuron_layer2/1").is_dir());
     room.run(0, "fvis --arch resnet.pt2 --data photos --channels 0 --steps 2 --num-real-img 3");
-    room.run(0, "attribute photos/class0/photo000.png --arch resnet.pt2 --layer layer2 --channel 0 --out heat");
-    let (lines, _) = room.run(0, "activations photos/class0/photo000.png --arch resnet.pt2 --layer output --top 1");
+    room.run(
+        0,
+        "attribute photos/class0/photo000.png --arch resnet.pt2 --layer layer2 --channel 0 --out heat",
+    );
+    let (lines, _) =
+        room.run(0, "activations photos/class0/photo000.png --arch resnet.pt2 --layer output --top 1");
     assert!(lines.contains("output"), "{lines}");
 }
 

@@ -1,11 +1,11 @@
 //! Gradients against finite differences, and relevance that is conserved.
 
-use neuron_model::ops::{Filling, Pad};
-use neuron_model::{Operation, Rule};
+use neuron_model::ops::{Attention, ChannelSlice, CrossAttention, Filling, Pad, Places, Reach, Similarity};
+use neuron_model::{GraphBuilder, NodeId, Operation, Rule};
 
 use super::cases::cases;
 use super::promises::start;
-use super::subject::Subject;
+use super::subject::{Case, Subject};
 
 #[test]
 fn gradients_are_finite_differences() {
@@ -45,7 +45,7 @@ fn relevance_is_conserved() {
     for case in cases() {
         let mut subject = Subject::new(&case, 2);
         let output = subject.run(&case.pixels(2));
-        // What was added around a map takes its share away.
+        // What was added around a map, or between its positions, takes its share away.
         let is_added = |value: f32| match case.operation {
             Operation::Pad(Pad { filling: Filling::Value(filling), .. }) => value == filling,
             Operation::Scatter(_) => value == 0.0,
@@ -94,32 +94,83 @@ fn a_map_of_which_the_shape_alone_was_read_gets_nothing() {
     }
 }
 
-/// At a sum of some channels of both signs: `a R / (z +- eps)`, and in proportion to magnitudes.
+/// Of terms of both signs: `a R / (z +- eps)`, and in proportion to magnitudes.
+fn assert_shares(name: &str, rule: &Rule, eps: f64, terms: &[f64], signal: f32, found: &[f32]) {
+    let part = if matches!(rule, Rule::Epsilon { .. }) { |value| value } else { f64::abs };
+    let z: f64 = terms.iter().copied().map(part).sum();
+    let z = if z < 0.0 { z - eps } else { z + eps };
+    for (term, found) in terms.iter().zip(found) {
+        let (found, expected) = (f64::from(*found), part(*term) / z * f64::from(signal));
+        let error = (found - expected).abs() / expected.abs().max(1.0);
+        assert!(error < 1e-4, "{name} by {rule:?}: {found} instead of {expected}");
+    }
+}
+
+/// With an epsilon that cannot be overlooked.
+fn shared(eps: f32) -> [Rule; 3] {
+    [Rule::Epsilon { eps }, Rule::ZPlusSigned { eps }, Rule::ZPlus { eps }]
+}
+
 #[test]
 fn relevance_of_a_reduction_follows_its_formulas() {
     for (name, count) in [("mean of channels", 4.0), ("sum of channels", 1.0)] {
         let case = cases().into_iter().find(|case| case.name == name).expect("a case");
         let mut subject = Subject::new(&case, 1);
-        let (pixels, eps) = (case.pixels(2), 1e-3);
+        let pixels = case.pixels(2);
         let start = start(subject.run(&pixels).len());
-        let by = |rule: Rule| subject.back(rule, &start, &subject.inputs).remove(0);
-        for (rule, part) in [
-            (Rule::Epsilon { eps }, (|value| value) as fn(f64) -> f64),
-            (Rule::ZPlusSigned { eps }, f64::abs),
-            (Rule::ZPlus { eps }, f64::abs),
-        ] {
-            let found = by(rule.clone());
-            for (position, values) in pixels.chunks_exact(4).enumerate() {
-                let terms: Vec<f64> = values.iter().map(|value| part(f64::from(*value)) / count).collect();
-                let z: f64 = terms.iter().sum();
-                let z = if z < 0.0 { z - f64::from(eps) } else { z + f64::from(eps) };
-                for (channel, term) in terms.iter().enumerate() {
-                    let (found, expected) =
-                        (f64::from(found[4 * position + channel]), term / z * f64::from(start[position]));
-                    let error = (found - expected).abs() / expected.abs().max(1.0);
-                    assert!(error < 1e-4, "{name} by {rule:?}: {found} instead of {expected}");
-                }
+        for rule in shared(1e-3) {
+            let found = subject.back(rule.clone(), &start, &subject.inputs).remove(0);
+            let positions = pixels.chunks_exact(4).zip(found.chunks_exact(4));
+            for ((values, found), signal) in positions.zip(&start) {
+                let terms: Vec<f64> = values.iter().map(|value| f64::from(*value) / count).collect();
+                assert_shares(name, &rule, 1e-3, &terms, *signal, found);
             }
+        }
+    }
+}
+
+#[test]
+fn relevance_of_a_sum_over_positions_follows_its_formulas() {
+    let case = cases().into_iter().find(|case| case.name == "global sum").expect("a case");
+    let mut subject = Subject::new(&case, 1);
+    let pixels = case.pixels(2);
+    let start = start(subject.run(&pixels).len());
+    for rule in shared(1e-3) {
+        let found = subject.back(rule.clone(), &start, &subject.inputs).remove(0);
+        for (at, signal) in start.iter().enumerate() {
+            let of = |values: &[f32]| -> Vec<f32> {
+                values[at / 4 * 60..][..60].iter().skip(at % 4).step_by(4).copied().collect()
+            };
+            let terms: Vec<f64> = of(&pixels).into_iter().map(f64::from).collect();
+            assert_shares(case.name, &rule, 1e-3, &terms, *signal, &of(&found));
+        }
+    }
+}
+
+/// Two ways to write the same attention pass the same relevance.
+#[test]
+fn relevance_between_maps_is_that_within_one() {
+    let relevance = |operation: Operation, inputs: fn(&mut GraphBuilder, NodeId) -> Vec<NodeId>| {
+        let case = Case::new("attention", [2, 3, 12], operation).with(inputs);
+        let mut subject = Subject::new(&case, 1);
+        let start = start(subject.run(&case.pixels(2)).len());
+        let image = [subject.network.graph().image_tap()];
+        shared(1e-3).map(|rule| subject.back(rule, &start, &image).remove(0))
+    };
+    let (similarity, places) = (Similarity::Dot { factor: 0.7 }, Places::Nothing);
+    let within = Attention { channels: 4, heads: 2, reach: Reach::All, similarity, places };
+    let between =
+        CrossAttention { heads: 2, key_heads: 2, width: 2, value_width: 2, factor: 0.7, places: None };
+    let expected = relevance(within.into(), |_, image| vec![image]);
+    let found = relevance(between.into(), |graph, image| {
+        [0, 4, 8].map(|first| graph.push("third", ChannelSlice { first, count: 4 }, &[image])).to_vec()
+    });
+    for (found, expected) in found.iter().zip(&expected) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() < 1e-3 * expected.abs().max(1.0),
+                "{found} instead of {expected}"
+            );
         }
     }
 }

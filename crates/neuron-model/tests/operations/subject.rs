@@ -37,15 +37,24 @@ impl Case {
     /// Different values, evenly spread, of which none is 0.
     pub(crate) fn pixels(&self, items: usize) -> Vec<f32> {
         let len = items * self.image.iter().product::<usize>();
-        spread(len, 7919).into_iter().map(self.domain).collect()
+        spread(len, 1).into_iter().map(self.domain).collect()
     }
 }
 
-/// So many different values between -1 and 1.
-fn spread(len: usize, stride: usize) -> Vec<f32> {
-    // The stride is a prime, so that no place is met twice.
-    let even = len.next_multiple_of(2);
-    (0..len).map(|at| (2 * (at * stride % even) + 1) as f32 / even as f32 - 1.0).collect()
+/// So many different values between -1 and 1, in no order.
+fn spread(len: usize, seed: u64) -> Vec<f32> {
+    let mut order: Vec<usize> = (0..len).collect();
+    order.sort_by_key(|at| {
+        // Of SplitMix64.
+        let mixed = (*at as u64 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb)
+    });
+    // With an even number of places, none is 0.
+    let places = len.next_multiple_of(2) as f32;
+    let mut values = vec![0.0; len];
+    order.into_iter().enumerate().for_each(|(rank, at)| values[at] = (2 * rank + 1) as f32 / places - 1.0);
+    values
 }
 
 /// A case as a network that has run.
@@ -60,7 +69,7 @@ pub(crate) struct Subject {
 impl Subject {
     pub(crate) fn new(case: &Case, threads: usize) -> Self {
         Self::weighing(case, threads, |name, len| {
-            let values = spread(len, 104_729).into_iter();
+            let values = spread(len, 2).into_iter();
             values.map(|value| if name == "weight" { 1.0 + value / 2.0 } else { value }).collect()
         })
     }

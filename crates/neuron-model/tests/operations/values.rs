@@ -4,7 +4,7 @@
 
 use neuron_model::ops::{
     Attention, ChannelReduction, DepthToSpace, Enlarge, Filling, Function, GroupNorm, Interpolation, Pad,
-    Places, Pointwise, Reach, RmsNorm, Similarity, Softmax, SpaceToDepth,
+    Places, Pointwise, Reach, RmsNorm, Scatter, Similarity, Softmax, SpaceToDepth,
 };
 use neuron_model::{GraphBuilder, Operation};
 
@@ -196,6 +196,72 @@ fn a_grid_is_left_without_its_tokens() {
 }
 
 #[test]
+fn tokens_come_before_the_grid() {
+    let (_, inputs, output) = run("token join");
+    let items = inputs[0].chunks_exact(30).zip(inputs[1].chunks_exact(2));
+    let expected: Vec<f32> = items.flat_map(|(grid, tokens)| [tokens, grid].concat()).collect();
+    assert_eq!(output, expected);
+}
+
+/// `[15, 4]` to `[4, 15]`.
+#[test]
+fn positions_are_exchanged_for_channels() {
+    let (_, inputs, output) = run("exchange");
+    let turned = |item: &[f32]| -> Vec<f32> { (0..60).map(|at| item[at % 15 * 4 + at / 15]).collect() };
+    let expected: Vec<f32> = inputs[0].chunks_exact(60).flat_map(turned).collect();
+    assert_eq!(output, expected);
+}
+
+/// Of 2 x 3 positions every second row and third column, and a row of zeros below.
+#[test]
+fn zeros_are_put_between_positions() {
+    let (scattered, _) = counted([1, 2, 3], Scatter { stride: [2, 3], after: [1, 0] }, |value| value + 1.0);
+    let (none, row) = ([0.0; 7], |first| [first, 0.0, 0.0, first + 1.0, 0.0, 0.0, first + 2.0]);
+    assert_eq!(scattered, [row(1.0), none, row(4.0), none].as_flattened());
+}
+
+#[test]
+fn one_map_chooses_between_two() {
+    let (_, inputs, output) = run("choice");
+    let chosen = |at: usize| if inputs[0][at] != 0.0 { inputs[1][at] } else { inputs[2][at] };
+    let expected: Vec<f32> = (0..output.len()).map(chosen).collect();
+    assert_eq!(output, expected);
+    assert!(inputs[0].contains(&0.0) && inputs[0].contains(&1.0));
+}
+
+/// Each of 12 queries in 2 heads of 2 channels, over 4 keys, whose heads may be one; values have 3 channels.
+#[test]
+fn attention_reaches_other_maps() {
+    for (name, heads) in
+        [("cross attention", 2), ("cross attention by a matrix", 2), ("cross attention to shared keys", 1)]
+    {
+        let case = case(name);
+        let mut subject = Subject::new(&case, 2);
+        let output = subject.run(&case.pixels(2));
+        let [queries, keys, values] = [0, 1, 2].map(|index| subject.value(&subject.inputs[index]));
+        let bias = subject.network.weights().tensor("output.bias").map(|tensor| tensor.data.clone());
+        let mut expected = vec![0.0; output.len()];
+        for (at, expected) in expected.iter_mut().enumerate() {
+            let (item, query, head, channel) = (at / 72, at / 6 % 12, at / 3 % 2, at % 3);
+            let of = head % heads;
+            let power = |key: usize| {
+                let dot = (0..2).map(|c| {
+                    let key = keys[(4 * item + key) * 2 * heads + 2 * of + c];
+                    f64::from(queries[(12 * item + query) * 4 + 2 * head + c]) * f64::from(key)
+                });
+                let by_place =
+                    bias.as_ref().map_or(0.0, |bias| f64::from(bias[(12 * head + query) * 4 + key]));
+                (0.7f64 * dot.sum::<f64>() + by_place).exp()
+            };
+            let sum: f64 = (0..4).map(power).sum();
+            let value = |key: usize| f64::from(values[(4 * item + key) * 3 * heads + 3 * of + channel]);
+            *expected = (0..4).map(|key| power(key) / sum * value(key)).sum::<f64>() as f32;
+        }
+        assert_near(name, &output, &expected);
+    }
+}
+
+#[test]
 fn a_product_is_one() {
     for name in ["product", "product with a gate", "product with itself"] {
         let (_, inputs, output) = run(name);
@@ -235,6 +301,14 @@ fn parts_of_a_whole_sum_up_to_it() {
             assert_near(name, output, &expected);
         }
     }
+    let (_, inputs, output) = run("softmax of groups");
+    for (input, output) in inputs[0].chunks_exact(6).zip(output.chunks_exact(6)) {
+        // Channels 0 and 3, 1 and 4, 2 and 5.
+        let power = |at: usize| f64::from(input[at]).exp();
+        let part = |at: usize| power(at) / (power(at % 3) + power(at % 3 + 3));
+        let expected: Vec<f32> = (0..6).map(|at| part(at) as f32).collect();
+        assert_near("softmax of groups", output, &expected);
+    }
     let case = Case::new("large", [1, 1, 3], Softmax { apart: 1 });
     assert_eq!(Subject::new(&case, 1).run(&[1e30, -1e30, 1e30]), [0.5, 0.0, 0.5]);
 }
@@ -250,6 +324,15 @@ fn positions_and_channels_are_reduced() {
         let expected: Vec<f32> =
             maps.flat_map(|map| (0..4).map(move |channel| greatest(map, channel))).collect();
         assert_eq!(output, expected, "{name}");
+    }
+    for (name, by) in [("global sum", 15), ("global sum of tokens", 17)] {
+        let (_, inputs, output) = run(name);
+        let sum = |map: &[f32], channel: usize| {
+            map.iter().skip(channel).step_by(4).map(|value| f64::from(*value)).sum::<f64>() as f32
+        };
+        let maps = inputs[0].chunks_exact(4 * by);
+        let expected: Vec<f32> = maps.flat_map(|map| (0..4).map(move |channel| sum(map, channel))).collect();
+        assert_near(name, &output, &expected);
     }
     let reduced = |operation: ChannelReduction| {
         let case = Case::new("reduction", [1, 2, 3], operation);

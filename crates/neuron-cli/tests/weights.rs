@@ -26,7 +26,7 @@ fn failure(output: &Output) -> String {
 
 /// What is said of a file without any metadata on its preprocessing.
 const ASSUMED: &str = "preprocessing of in.safetensors: resize, crop, interpolation, mean, std not known, so \
-                       ImageNet's are assumed (to set them: `neuron weights convert` with --metadata): resize 256, \
+                       ImageNet's are assumed (to set them: --resize, --crop, --interpolation, --mean, --std): resize 256, \
                        crop 224, bilinear, mean 0.485,0.456,0.406, std 0.229,0.224,0.225";
 
 /// A folder with `in.safetensors`: two tensors.

@@ -57,16 +57,23 @@ impl UsualLayers {
                 (quarters.map(|name| (name, 1.0)).collect::<Vec<_>>(), block.clone())
             }
             _ => {
-                let mut stages: Vec<usize> = Vec::new();
+                // The outermost name at each resolution: the first layers of a stage still have that of the stage before.
+                let mut stages: Vec<(usize, usize)> = Vec::new();
                 let mut size = None;
                 for (node, info) in &maps {
-                    if size.replace((info.height, info.width)) == Some((info.height, info.width)) {
-                        stages.pop();
+                    let depth = info.name.matches('.').count();
+                    let is_next = size.replace((info.height, info.width)) != Some((info.height, info.width));
+                    match stages.last_mut() {
+                        Some(stage) if !is_next => {
+                            if depth <= stage.0 {
+                                *stage = (depth, *node);
+                            }
+                        }
+                        _ => stages.push((depth, *node)),
                     }
-                    stages.push(*node);
                 }
                 let first = stages.len().saturating_sub(MOST_STAGES);
-                let names = stages[first..].iter().filter_map(|node| outermost(*node));
+                let names = stages[first..].iter().filter_map(|(_, node)| outermost(*node));
                 (names.map(|name| (name.to_owned(), 1.0)).collect(), outermost(last)?.to_owned())
             }
         };

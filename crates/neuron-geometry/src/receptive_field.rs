@@ -15,6 +15,9 @@ pub struct ReceptiveField {
     pub start_px: [i64; 2],
 }
 
+/// Wider than any image: what windows of a damaged file would lead to stays below it.
+const MOST_PX: usize = 1 << 32;
+
 impl ReceptiveField {
     /// A pixel sees itself.
     pub const INPUT: Self = Self::square(1, 1, 0);
@@ -28,10 +31,12 @@ impl ReceptiveField {
     pub fn then(&self, window: Window) -> Self {
         let Self { size_px, stride_px, start_px } = *self;
         let extent = window.extent();
+        let wider = |axis: usize| (extent[axis] - 1).saturating_mul(stride_px[axis]).min(MOST_PX);
+        let before = |axis: usize| window.padding[axis].saturating_mul(stride_px[axis]).min(MOST_PX) as i64;
         Self {
-            size_px: pair(|axis| size_px[axis] + (extent[axis] - 1) * stride_px[axis]),
-            stride_px: pair(|axis| stride_px[axis] * window.stride[axis]),
-            start_px: pair(|axis| start_px[axis] - (window.padding[axis] * stride_px[axis]) as i64),
+            size_px: pair(|axis| (size_px[axis] + wider(axis)).min(MOST_PX)),
+            stride_px: pair(|axis| stride_px[axis].saturating_mul(window.stride[axis]).min(MOST_PX)),
+            start_px: pair(|axis| (start_px[axis] - before(axis)).max(-(MOST_PX as i64))),
         }
     }
 
@@ -49,7 +54,9 @@ impl ReceptiveField {
 
     /// The pixels that position (`y`, `x`) of the map sees; may reach outside of the input.
     pub fn pixels_of(&self, y: usize, x: usize) -> PixelBox {
-        let start = |axis: usize, i: usize| self.start_px[axis] + (i * self.stride_px[axis]) as i64;
+        let start = |axis: usize, i: usize| {
+            self.start_px[axis] + i.saturating_mul(self.stride_px[axis]).min(MOST_PX) as i64
+        };
         let [height, width] = self.size_px;
         PixelBox { y: start(0, y), x: start(1, x), height, width }
     }
@@ -87,6 +94,19 @@ mod tests {
         let wide = ReceptiveField::square(19, 8, -9);
         assert_eq!(narrow.union(&wide), Some(wide));
         assert_eq!(wide.union(&narrow), Some(wide));
+    }
+
+    /// A damaged file may say anything of its windows.
+    #[test]
+    fn a_field_of_any_windows_is_some_field() {
+        let wide =
+            Window { kernel: [1 << 24; 2], dilation: [1 << 24; 2], ..Window::square(1, 1 << 24, 1 << 24) };
+        let mut field = ReceptiveField::INPUT;
+        for _ in 0..9 {
+            field = field.then(wide);
+        }
+        assert_eq!(field.size_px, [MOST_PX; 2]);
+        assert!(field.pixels_of(usize::MAX, 3).y <= MOST_PX as i64 && field.union(&field).is_some());
     }
 
     #[test]

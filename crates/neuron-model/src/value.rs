@@ -32,7 +32,8 @@ impl Shape {
 
     /// Number of values of one item's map.
     pub fn len(&self) -> usize {
-        self.channels * self.positions()
+        // Of hostile sizes, as many as there can be.
+        self.channels.saturating_mul(self.positions())
     }
 
     /// Whether the map has no values.
@@ -53,7 +54,7 @@ impl Shape {
 
     /// Number of positions.
     pub fn positions(&self) -> usize {
-        self.extra + self.height * self.width
+        self.extra.saturating_add(self.height.saturating_mul(self.width))
     }
 
     /// Row and column of a position in the grid; `None` for the extra ones before it, which have no place.

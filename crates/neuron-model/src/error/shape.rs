@@ -5,6 +5,16 @@ pub enum ShapeError {
     /// A window does not fit even once.
     #[error("a window does not fit even once")]
     TooSmall,
+    /// Its output has more values than any network needs.
+    #[error("its output would have {channels} channels of {height} x {width} positions, which is too large")]
+    TooLarge {
+        /// Channels of the output.
+        channels: usize,
+        /// Height of the output.
+        height: usize,
+        /// Width of the output.
+        width: usize,
+    },
     /// It has another number of inputs.
     #[error("it has {found} inputs instead of {expected}")]
     Arity {

@@ -190,7 +190,7 @@ fn union(mut fields: impl Iterator<Item = Option<ReceptiveField>>) -> Option<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{Add, Relu};
+    use crate::ops::{Add, Concatenation, Enlarge, Filling, Interpolation, Pad, PatchMerging, Relu, Scatter};
 
     fn convolution(in_channels: usize, stride: usize) -> Convolution {
         let window = Window::square(3, stride, 1);
@@ -210,6 +210,30 @@ mod tests {
         assert_eq!(graph.channels(value), 3);
         assert!(!graph.is_non_negative(value));
         assert_eq!(graph.tap_infos(8, 8).unwrap().len(), 1);
+    }
+
+    /// As a damaged file may describe them.
+    #[test]
+    fn sizes_without_end_are_an_error() {
+        let built = |operation: Operation, times: usize| {
+            let (mut graph, image) = GraphBuilder::new(3);
+            let top = (0..times)
+                .fold(image, |below, _| graph.push("on", operation, &vec![below; operation.op().arity()]));
+            graph.name("top", top);
+            graph.finish().map_err(|_| ()).and_then(|graph| graph.tap_infos(8, 8).map(drop).map_err(|_| ()))
+        };
+        let far = 1 << 24;
+        let enlarge = Enlarge { times: [far; 2], interpolation: Interpolation::Nearest };
+        let pad = Pad { before: [far; 2], after: [far; 2], filling: Filling::Edge };
+        for operation in [
+            enlarge.into(),
+            pad.into(),
+            Scatter { stride: [far; 2], after: [far; 2] }.into(),
+            Concatenation { inputs: 2 }.into(),
+            PatchMerging.into(),
+        ] {
+            assert!(built(operation, 90).is_err(), "{operation:?}");
+        }
     }
 
     #[test]

@@ -188,7 +188,8 @@ impl Graph {
             }
             // What the cells cover, without the padding on both sides.
             let side = |axis: usize| {
-                let covered = (grid[axis].max(1) - 1) * cell.stride_px[axis] + cell.size_px[axis];
+                let steps = (grid[axis].max(1) - 1).saturating_mul(cell.stride_px[axis]);
+                let covered = steps.saturating_add(cell.size_px[axis]);
                 covered.saturating_add_signed(2 * cell.start_px[axis] as isize)
             };
             Some([side(0), side(1)])

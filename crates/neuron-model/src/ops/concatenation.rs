@@ -25,7 +25,7 @@ impl Op for Concatenation {
     }
 
     fn channels(&self, inputs: &[usize]) -> usize {
-        inputs.iter().sum()
+        inputs.iter().fold(0, |sum, input| sum.saturating_add(*input))
     }
 
     fn arity(&self) -> usize {

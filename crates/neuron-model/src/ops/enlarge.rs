@@ -56,7 +56,8 @@ impl Enlarge {
 impl Op for Enlarge {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (channels, [height, width]) = grid_of(inputs[0])?;
-        Ok(Shape::grid(channels, height * self.times[0], width * self.times[1]))
+        let [down, across] = self.times;
+        Ok(Shape::grid(channels, height.saturating_mul(down), width.saturating_mul(across)))
     }
 
     /// Neighbours see the same.

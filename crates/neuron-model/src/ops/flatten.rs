@@ -31,7 +31,8 @@ impl Op for Flatten {
     }
 
     fn channels(&self, inputs: &[usize]) -> usize {
-        inputs[0] * self.positions[0] * self.positions[1]
+        let positions = self.positions[0].saturating_mul(self.positions[1]);
+        inputs.first().copied().unwrap_or(0).saturating_mul(positions)
     }
 
     fn field(&self, _: ReceptiveField) -> Option<ReceptiveField> {

@@ -206,6 +206,9 @@ operations! {
     group_norm::GroupNorm,
 }
 
+/// Values of one item's map: no memory holds as many, and what is computed with fewer does not overflow.
+const MOST_VALUES: usize = 1 << 40;
+
 impl Operation {
     /// What it is.
     pub fn op(&self) -> &dyn Op {
@@ -248,6 +251,11 @@ impl Operation {
             return Err(ShapeError::Arity { expected, found });
         }
         let shape = self.op().shape(inputs)?;
-        if shape.is_empty() { Err(ShapeError::TooSmall) } else { Ok(shape) }
+        let Shape { channels, height, width, .. } = shape;
+        match shape.len() {
+            0 => Err(ShapeError::TooSmall),
+            len if len > MOST_VALUES => Err(ShapeError::TooLarge { channels, height, width }),
+            _ => Ok(shape),
+        }
     }
 }

@@ -22,7 +22,7 @@ impl Op for PatchMerging {
     }
 
     fn channels(&self, inputs: &[usize]) -> usize {
-        4 * inputs.first().copied().unwrap_or(0)
+        inputs.first().copied().unwrap_or(0).saturating_mul(4)
     }
 
     fn field(&self, input: ReceptiveField) -> Option<ReceptiveField> {

@@ -21,8 +21,9 @@ pub struct Scatter {
 impl Op for Scatter {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (channels, size) = grid_of(inputs[0])?;
-        let [height, width] =
-            [0, 1].map(|axis| (size[axis].max(1) - 1) * self.stride[axis] + 1 + self.after[axis]);
+        let [height, width] = [0, 1].map(|axis| {
+            (size[axis].max(1) - 1).saturating_mul(self.stride[axis]).saturating_add(1 + self.after[axis])
+        });
         Ok(Shape::grid(channels, height, width))
     }
 

@@ -94,6 +94,18 @@ impl GraphRecord {
     }
 }
 
+impl Operation {
+    /// Checks that its numbers are such as a file can hold: no network has others.
+    ///
+    /// # Errors
+    /// Which of them is not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let value = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        check(&value, "")?;
+        serde_json::from_value::<Self>(value).map(drop).map_err(|error| error.to_string())
+    }
+}
+
 /// Checks the numbers of a record.
 fn check(value: &Value, key: &str) -> Result<(), String> {
     match value {
@@ -111,6 +123,7 @@ fn check(value: &Value, key: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::{Filling, Function, LayerNorm, Pad, Pointwise};
     use crate::{Architecture, Weights};
 
     #[test]
@@ -122,6 +135,23 @@ mod tests {
             assert_eq!(back.tap_infos(224, 224).unwrap(), graph.tap_infos(224, 224).unwrap(), "{arch}");
             assert_eq!(back.expected_tensors(), graph.expected_tensors(), "{arch}");
         }
+    }
+
+    /// As those of a clamp with one bound, and of what is added around a map below a max-pool.
+    #[test]
+    fn infinite_numbers_come_back_too() {
+        let (low, high) = (f32::NEG_INFINITY, f32::INFINITY);
+        for operation in [
+            Pointwise { function: Function::Clamp { low: 0.1, high } }.into(),
+            Pointwise { function: Function::Clamp { low, high: 0.1 } }.into(),
+            Operation::from(Pad { before: [1; 2], after: [0; 2], filling: Filling::Value(low) }),
+        ] {
+            let text = serde_json::to_string(&operation).unwrap();
+            assert_eq!(serde_json::from_str::<Operation>(&text).unwrap(), operation, "{text}");
+            operation.check().unwrap();
+        }
+        let norm = Operation::from(LayerNorm { channels: 3, eps: f64::NAN });
+        assert!(norm.check().is_err());
     }
 
     #[test]

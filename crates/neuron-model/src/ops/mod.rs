@@ -38,6 +38,7 @@ mod means;
 mod moves;
 mod multiply;
 mod names;
+mod numbers;
 mod op;
 mod pad;
 mod patch_merging;

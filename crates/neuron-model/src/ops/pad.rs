@@ -24,7 +24,7 @@ pub struct Pad {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Filling {
     /// One value.
-    Value(f32),
+    Value(#[serde(with = "super::numbers")] f32),
     /// The map in a mirror at its outermost rows and columns, which are not repeated.
     Mirror,
     /// The outermost rows and columns.

@@ -20,11 +20,13 @@ pub enum Function {
     /// `x` above 0, else `slope * x`.
     LeakyRelu {
         /// Below 0.
+        #[serde(with = "super::numbers")]
         slope: f32,
     },
     /// `x` above 0, else `alpha * (exp(x) - 1)` (Clevert et al., ICLR 2016).
     Elu {
         /// The depth that it approaches, as a positive number.
+        #[serde(with = "super::numbers")]
         alpha: f32,
     },
     /// `x * tanh(softplus(x))` (Misra, BMVC 2020).
@@ -34,18 +36,22 @@ pub enum Function {
     /// Between two bounds.
     Clamp {
         /// The lower one.
+        #[serde(with = "super::numbers")]
         low: f32,
         /// The upper one.
+        #[serde(with = "super::numbers")]
         high: f32,
     },
     /// 1 above a bound, else 0.
     Above {
         /// The bound.
+        #[serde(with = "super::numbers")]
         bound: f32,
     },
     /// 1 from a bound on, else 0.
     AtLeast {
         /// The bound.
+        #[serde(with = "super::numbers")]
         bound: f32,
     },
     /// `exp(x)`

@@ -59,6 +59,7 @@ impl Constant {
         for table in tables {
             shape = shape.broadcast_shape_binary_op(table.tensor.shape(), "index").map_err(text)?;
         }
+        within(shape.dims())?;
         let mut flat = vec![0.0; shape.elem_count()];
         for (axis, table) in tables.iter().enumerate() {
             let length = self.shape()[axis];
@@ -75,7 +76,9 @@ impl Constant {
         let more = times.len().saturating_sub(self.shape().len());
         let shape = [vec![1; more], self.shape().to_vec()].concat();
         let mut tiled = self.reshaped(&shape)?;
-        within(&shape.iter().zip(times).map(|(size, times)| size * times).collect::<Vec<_>>())?;
+        within(
+            &shape.iter().zip(times).map(|(size, times)| size.saturating_mul(*times)).collect::<Vec<_>>(),
+        )?;
         for (axis, times) in times.iter().enumerate() {
             let copies = vec![tiled.clone(); *times];
             tiled = Self::joined(&copies, axis)?;
@@ -143,6 +146,26 @@ mod tests {
         let filled = table.assigned(&[(1, 3), (0, 2)], &Constant::scalar(0.0, Kind::Int)).unwrap();
         assert_eq!(filled.ints().unwrap(), [0, 1, 2, 3, 0, 0, 6, 7, 0, 0, 10, 11]);
         assert_eq!(counted(&[2]).tiled(&[2, 2]).unwrap().ints().unwrap(), [0, 1, 0, 1, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_before_memory_is_asked_for() {
+        let [long, column] =
+            [&[1 << 26, 1][..], &[1 << 14, 1]].map(|shape| Constant::full(shape, 0.0, Kind::Int));
+        let (long, column) = (long.unwrap(), column.unwrap());
+        let row = column.turned().unwrap();
+        let tables = [column.reshaped(&[1 << 14, 1]).unwrap(), row.clone()];
+        for made in [
+            column.tiled(&[1 << 40, 1 << 40]),
+            column.padded(0, [1 << 40, 0], 0.0),
+            column.expanded(&[1 << 14, 1 << 14]),
+            column.matmul(&row),
+            Constant::joined(&[long.clone(), long], 0),
+            counted(&[2, 2]).indexed(&tables),
+            Constant::new(Vec::new(), &[0, 1 << 40, 1 << 40], Kind::Int),
+        ] {
+            assert!(made.unwrap_err().contains("too large"));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::program::Reduction;
 
 /// No table that a network computes for itself comes near; a file could ask for any size.
-const MOST_ELEMENTS: usize = 1 << 28;
+const MOST_ELEMENTS: usize = 1 << 26;
 
 /// What a constant's elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 
 impl Constant {
     pub(crate) fn new(values: Vec<f64>, shape: &[usize], kind: Kind) -> Result<Self> {
+        within(shape)?;
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(text)?;
         Ok(Self { tensor, kind })
     }
@@ -88,6 +89,7 @@ impl Constant {
     }
 
     pub(crate) fn reshaped(&self, shape: &[usize]) -> Result<Self> {
+        within(shape)?;
         self.with(self.tensor.reshape(shape))
     }
 
@@ -127,6 +129,7 @@ impl Constant {
     /// Joined along an axis.
     pub(crate) fn joined(parts: &[Self], axis: usize) -> Result<Self> {
         let first = parts.first().ok_or("nothing to join")?;
+        within(&[parts.iter().map(|part| part.tensor.elem_count()).sum()])?;
         let kind = parts.iter().map(|part| part.kind).find(|kind| *kind == Kind::Float).unwrap_or(first.kind);
         let tensors: Vec<&Tensor> =
             parts.iter().filter(|part| part.tensor.elem_count() > 0).map(|part| &part.tensor).collect();
@@ -142,6 +145,13 @@ impl Constant {
     }
 
     pub(crate) fn matmul(&self, other: &Self) -> Result<Self> {
+        let ([items @ .., rows, _], [others @ .., _, columns]) = (self.shape(), other.shape()) else {
+            return Err("a product of vectors".to_owned());
+        };
+        let rank = items.len().max(others.len());
+        let size = |of: &[usize], back: usize| of.iter().rev().nth(back).copied().unwrap_or(1);
+        let batch = (0..rank).map(|back| size(items, back).max(size(others, back)));
+        within(&batch.chain([*rows, *columns]).collect::<Vec<_>>())?;
         let product = self.tensor.broadcast_matmul(&other.tensor);
         Ok(Self { tensor: product.map_err(text)?, kind: Kind::Float })
     }
@@ -154,7 +164,8 @@ impl Constant {
 
 /// Checks that a tensor of this shape can be made.
 pub(crate) fn within(shape: &[usize]) -> Result<()> {
-    let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
+    // As if none of its sizes were 0: strides are computed of the others.
+    let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
     if count.is_none_or(|count| count > MOST_ELEMENTS) {
         return Err(format!("a constant of {shape:?} elements is too large"));
     }

@@ -5,7 +5,7 @@ use neuron_model::ops::{
 };
 use neuron_model::{NodeId, Shape, Window};
 
-use super::map::{Axis, Factor, joined, size, whole};
+use super::map::{Axis, Factor, joined, product, size, whole};
 use super::weights::tensor;
 use super::{Map, Obstacle, Translator};
 
@@ -73,7 +73,7 @@ impl Translator<'_> {
         let Shape { channels, height, width, extra } = map.shape;
         let tokens: Vec<Factor> = map.factors(Axis::Token).collect();
         if extra > 0 {
-            let count: usize = tokens.iter().map(|factor| factor.size).product();
+            let count = product(tokens.iter().map(|factor| factor.size));
             let first = map.first(Axis::Token);
             if count == 1 {
                 let (node, shape) = self.push(TokenSelection { position: first }, &[map.node])?;

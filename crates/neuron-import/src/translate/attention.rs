@@ -6,7 +6,7 @@ use neuron_model::ops::{
 };
 use neuron_model::{ConvGeometry, NodeId, Operation, Shape};
 
-use super::map::{Axis, Factor, size, whole};
+use super::map::{Axis, Factor, product, size, whole};
 use super::products::operand;
 use super::scores::Scores;
 use super::value::Value;
@@ -122,7 +122,7 @@ impl Translator<'_> {
         }
         let heads_of = |map: &Map| {
             let factors = map.dims[..rank - 2].iter().flatten();
-            factors.filter(|factor| factor.axis == Axis::Channel).map(|factor| factor.size).product::<usize>()
+            product(factors.filter(|factor| factor.axis == Axis::Channel).map(|factor| factor.size))
         };
         let width_of = |map: &Map| map.dims.last().map_or(1, |dim| size(dim));
         let (heads, key_heads) = (heads_of(query), heads_of(key));

@@ -1,5 +1,6 @@
 //! Operators on values that do not depend on the image: computed here and now.
 
+use super::map::product;
 use super::pools::wrapped;
 use super::value::Value;
 use super::views::{View, resolved, squeezed, unsqueezed};
@@ -165,7 +166,7 @@ impl Translator<'_> {
                 }
                 let (first, last) = (wrapped(*first, rank)?, wrapped(*last, rank)?);
                 let shape = x.shape().to_vec();
-                let joint = shape[first..=last.max(first)].iter().product();
+                let joint = product(shape[first..=last.max(first)].iter().copied());
                 x.reshaped(&[&shape[..first], &[joint], &shape[last.max(first) + 1..]].concat())
             }
             O::Unflatten { axis, sizes } => {

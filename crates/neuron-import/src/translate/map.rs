@@ -101,7 +101,7 @@ impl Map {
 
     /// Whether all of an axis is there.
     pub(super) fn covers(&self, axis: Axis) -> bool {
-        self.factors(axis).map(|factor| factor.size).product::<usize>() == self.length(axis)
+        product(self.factors(axis).map(|factor| factor.size)) == self.length(axis)
     }
 
     /// Whether every position is there.
@@ -150,8 +150,8 @@ impl Map {
         // Joined, so that what one reshape split another can split elsewhere.
         let mut left = joined(self.dims.iter().flatten().copied().collect());
         left.reverse();
-        let total: usize = left.iter().map(|factor| factor.size).product();
-        if total != sizes.iter().product::<usize>() {
+        let total = product(left.iter().map(|factor| factor.size));
+        if total != product(sizes.iter().copied()) || total == usize::MAX {
             return Err(format!("{:?} cannot become {sizes:?}", self.sizes()));
         }
         let mut dims = Vec::new();
@@ -196,7 +196,7 @@ impl Map {
             return Err("an empty part".to_owned());
         }
         let factors = &self.dims[dim];
-        let inner: usize = factors.iter().skip(1).map(|factor| factor.size).product();
+        let inner = product(factors.iter().skip(1).map(|factor| factor.size));
         let Some(outer) = factors.first().copied() else { return Ok(part) };
         let is_aligned = start % inner == 0 && (step == 1 && count.is_multiple_of(inner) || inner == 1);
         // One element of an axis that several make up.
@@ -301,7 +301,12 @@ pub(super) fn whole(axis: Axis, size: usize) -> Vec<Factor> {
 
 /// The length of a dimension.
 pub(super) fn size(dim: &[Factor]) -> usize {
-    dim.iter().map(|factor| factor.size).product()
+    product(dim.iter().map(|factor| factor.size))
+}
+
+/// How many elements so many along each axis are; of sizes that a damaged file makes up, as many as there can be.
+pub(super) fn product(sizes: impl IntoIterator<Item = usize>) -> usize {
+    sizes.into_iter().fold(1, usize::saturating_mul)
 }
 
 /// Steps that follow one another along an axis as one.
@@ -356,6 +361,8 @@ mod tests {
         assert!(map.reshaped(&[1, 4, 5, 3]).is_err());
         assert!(map.reshaped(&[1, 4, 14]).is_err());
         assert_eq!(map.reshaped(&[1, 60]).unwrap().sizes(), [1, 60]);
+        // More elements than a number can count.
+        assert!(map.reshaped(&[4, usize::MAX / 2, 60]).is_err());
     }
 
     #[test]

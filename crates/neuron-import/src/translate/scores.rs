@@ -1,6 +1,6 @@
 //! How alike positions are: what attention weighs values by, before it is known that there are values.
 
-use super::map::{Axis, Factor, Map, size};
+use super::map::{Axis, Factor, Map, product, size};
 use super::{Obstacle, Translator};
 use crate::constant::Constant;
 use crate::program::Binary;
@@ -81,7 +81,7 @@ impl Scores {
     /// Number of heads.
     pub(super) fn heads(&self) -> usize {
         let factors = self.query.dims[self.batch()].iter().flatten();
-        factors.filter(|factor| factor.axis == Axis::Channel).map(|factor| factor.size).product()
+        product(factors.filter(|factor| factor.axis == Axis::Channel).map(|factor| factor.size))
     }
 
     /// `[queries, keys]`
@@ -94,7 +94,7 @@ impl Scores {
     pub(super) fn windows(&self) -> usize {
         let factors = self.query.dims[self.batch()].iter().flatten();
         let is_position = |factor: &&Factor| matches!(factor.axis, Axis::Row | Axis::Column | Axis::Token);
-        factors.filter(is_position).map(|factor| factor.size).product()
+        product(factors.filter(is_position).map(|factor| factor.size))
     }
 
     /// The window of a position, by how the batch counts them.

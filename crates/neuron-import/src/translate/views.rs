@@ -1,6 +1,6 @@
 //! Operators that only say where elements stand, or which of them are there.
 
-use super::map::{Axis, Factor};
+use super::map::{Axis, Factor, product};
 use super::pools::wrapped;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
@@ -99,7 +99,7 @@ impl Translator<'_> {
                     return reshaped(vec![1]);
                 }
                 let (first, last) = (wrapped(*first, rank)?, wrapped(*last, rank)?);
-                let joint = from[first..=last.max(first)].iter().product();
+                let joint = product(from[first..=last.max(first)].iter().copied());
                 return reshaped([&from[..first], &[joint], &from[last.max(first) + 1..]].concat());
             }
             O::Unflatten { axis, sizes } => {
@@ -175,7 +175,8 @@ impl Translator<'_> {
                 let mut part = map;
                 for (at, start) in starts.iter().enumerate() {
                     let axis = wrapped(axes.get(at).copied().unwrap_or(at as i64), rank)?;
-                    let operands = [*start, ends[at], steps.get(at).copied().unwrap_or(1)].map(Operand::Int);
+                    let end = *ends.get(at).ok_or("a part without an end")?;
+                    let operands = [*start, end, steps.get(at).copied().unwrap_or(1)].map(Operand::Int);
                     part = part.sliced(axis, self.range(from[axis], operands)?)?;
                 }
                 one(part)
@@ -300,7 +301,7 @@ impl Translator<'_> {
 
 /// Sizes of which one may be what is left.
 pub(super) fn resolved(from: &[usize], sizes: &[i64], copies_zero: bool) -> Result<Vec<usize>, Obstacle> {
-    let total: usize = from.iter().product();
+    let total = product(from.iter().copied());
     let mut left = None;
     let mut resolved = Vec::new();
     for (at, size) in sizes.iter().enumerate() {

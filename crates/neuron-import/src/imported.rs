@@ -89,8 +89,14 @@ pub fn open(path: &Path) -> Result<Imported, ImportError> {
 /// How much of a file is looked at to know its format.
 const BEGINNING: u64 = 1 << 10;
 const ZIP: &[u8] = b"PK";
+/// No network takes larger images.
+const LARGEST_SIDE: usize = 1 << 16;
 
 fn imported(mut program: Program, format: Format, path: &Path) -> Result<Imported, ImportError> {
+    if program.image.1.iter().any(|size| !(1..=LARGEST_SIDE).contains(size)) {
+        let what = format!("it takes a tensor of {:?}", program.image.1);
+        return Err(ImportError::Damaged { path: path.into(), what });
+    }
     let size = match program.image.1[..] {
         [_, 3, height, width] => [height, width],
         [_, height, width, 3] => {
@@ -110,6 +116,16 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
         translated.map_err(|source| ImportError::Graph { path: path.into(), source })?;
     if graph.taps().next().is_none() {
         return Err(ImportError::Nothing { path: path.into(), missing });
+    }
+    if let Some((name, _)) = graph
+        .expected_tensors()
+        .iter()
+        .find(|(name, shape)| tensors.get(name).is_none_or(|tensor| tensor.shape != *shape))
+    {
+        return Err(ImportError::Damaged {
+            path: path.into(),
+            what: format!("its weights do not fit {name}"),
+        });
     }
     let weights = Weights::from_file(tensors, std::collections::BTreeMap::new(), path, hash(path)?);
     Ok(Imported { graph, weights, missing, size, format })

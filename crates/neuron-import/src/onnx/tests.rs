@@ -69,6 +69,37 @@ pub(super) fn opened(model: &ModelProto) -> Result<Program, ImportError> {
     from_bytes(model.encode_to_vec().into(), Path::new("net.onnx"))
 }
 
+/// As a network.
+fn imported(model: &ModelProto) -> Result<crate::Imported, ImportError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    fs::write(&path, model.encode_to_vec()).unwrap();
+    crate::open(&path)
+}
+
+/// What damaged files said that the fuzzer found.
+#[test]
+fn sizes_that_no_network_has_are_refused() {
+    let relu = node("Relu", "x", "y", &[]);
+    for shape in [[1, 3, 8, i64::MAX], [i64::MAX, 3, 8, 6], [1, 3, 0, 6]] {
+        let mut model = model(17, std::slice::from_ref(&relu), &[]);
+        model.graph.as_mut().unwrap().input = vec![image::input("x", data_type::FLOAT, &shape)];
+        assert!(imported(&model).is_err(), "{shape:?}");
+    }
+    let weight = || floats_tensor("w", &[2, 3, 1, 1], &[0.5; 6]);
+    let wide = [ints("pads", &[0, 1 << 40, 0, 0])];
+    let bias = floats_tensor("b", &[1, 2], &[0.5; 2]);
+    let ends = || ints_tensor("e", &[0], &[]);
+    for (nodes, weights) in [
+        (node("Conv", "x w", "y", &wide), vec![weight()]),
+        (node("Conv", "x w b", "y", &[]), vec![weight(), bias]),
+        (node("Slice", "x s e", "y", &[]), vec![ints_tensor("s", &[1], &[1]), ends()]),
+        (node("Reshape", "x s", "y", &[]), vec![ints_tensor("s", &[3], &[1 << 62, 4, 2])]),
+    ] {
+        assert!(imported(&model(17, std::slice::from_ref(&nodes), &weights)).is_err(), "{}", nodes.op_type);
+    }
+}
+
 fn refused(model: &ModelProto) -> String {
     opened(model).expect_err("is refused").to_string()
 }

@@ -53,6 +53,13 @@ pub(crate) fn translate(program: &Program) -> Result<Translation, GraphError> {
     translator.finish()
 }
 
+/// Elements of constants that are held while a network is imported: as many as no network needs, in 2 GiB.
+const MOST_COMPUTED: usize = 1 << 28;
+
+fn elements(value: &Value) -> usize {
+    if let Value::Constant(constant) = value { constant.tensor.elem_count() } else { 0 }
+}
+
 struct Translator<'p> {
     program: &'p Program,
     graph: GraphBuilder,
@@ -68,6 +75,8 @@ struct Translator<'p> {
     same: HashMap<(String, Vec<NodeId>), NodeId>,
     node_names: HashMap<NodeId, String>,
     items: usize,
+    /// Elements of all constants that were computed.
+    computed: usize,
     missing: Vec<Missing>,
     /// The operator that is translated, and the name that its node gets.
     at: String,
@@ -98,6 +107,7 @@ impl<'p> Translator<'p> {
             same: HashMap::new(),
             node_names: HashMap::new(),
             items,
+            computed: 0,
             missing: Vec::new(),
             at: String::new(),
         }
@@ -154,7 +164,13 @@ impl<'p> Translator<'p> {
         let is_constant =
             !node.inputs.iter().chain(node.operator.operands()).any(|operand| depends(*operand));
         if is_constant && !matches!(node.operator, Operator::Unknown { .. }) {
-            return self.compute(node);
+            let results = self.compute(node)?;
+            self.computed += results.iter().map(elements).sum::<usize>();
+            return if self.computed > MOST_COMPUTED {
+                Err(format!("constants of more than {MOST_COMPUTED} elements"))
+            } else {
+                Ok(results)
+            };
         }
         self.operation(node)
     }
@@ -288,6 +304,7 @@ impl<'p> Translator<'p> {
         inputs: &[NodeId],
     ) -> Result<(NodeId, Shape), Obstacle> {
         let operation = operation.into();
+        operation.check()?;
         // What was computed already: parts and orders of channels are asked for by several readers.
         if operation.op().tensors().is_empty()
             && let Some(node) = self.same.get(&(format!("{operation:?}"), inputs.to_vec()))

@@ -8,6 +8,8 @@
 
 mod checkpoint;
 pub mod corpus;
+mod exported;
+mod imported;
 pub mod memory;
 mod mutate;
 mod random;

@@ -1,6 +1,7 @@
 //! Seeds that are made by rules: small files of every kind, as `neuron` or others write them, and some as they never
 //! would.
 
+mod exported;
 mod states;
 mod tables;
 mod texts;
@@ -11,7 +12,7 @@ pub type Made = (&'static str, &'static str, Vec<u8>);
 
 /// All of them; the same bytes every time.
 pub fn all() -> Vec<Made> {
-    [weights::seeds(), states::seeds(), tables::seeds(), texts::seeds()].concat()
+    [weights::seeds(), states::seeds(), tables::seeds(), texts::seeds(), exported::seeds()].concat()
 }
 
 /// A safetensors file: a header, and what it describes.

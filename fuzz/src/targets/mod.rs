@@ -4,12 +4,17 @@ mod configuration;
 mod flags;
 pub(crate) mod fvis_checkpoint;
 mod heat_map;
+mod imported_graph;
 mod jpeg;
 mod list;
 mod manifest;
+mod onnx;
+mod onnx_graph;
 mod patches_table;
 mod pickle;
 mod pictures;
+mod pt2;
+mod pt2_graph;
 mod record;
 mod safetensors;
 mod scan_checkpoint;
@@ -30,12 +35,17 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("flags", flags::read),
     ("fvis_checkpoint", fvis_checkpoint::read),
     ("heat_map", heat_map::read),
+    ("imported_graph", imported_graph::read),
     ("jpeg", jpeg::read),
     ("list", list::read),
     ("manifest", manifest::read),
+    ("onnx", onnx::read),
+    ("onnx_graph", onnx_graph::read),
     ("patches_table", patches_table::read),
     ("pickle", pickle::read),
     ("pictures", pictures::read),
+    ("pt2", pt2::read),
+    ("pt2_graph", pt2_graph::read),
     ("record", record::read),
     ("safetensors", safetensors::read),
     ("scan_checkpoint", scan_checkpoint::read),

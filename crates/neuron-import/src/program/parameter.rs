@@ -71,6 +71,9 @@ impl Payload for Arc<[u8]> {
     }
 }
 
+/// Elements of a tensor that has more of them than the file.
+const MOST_REPEATED: usize = 1 << 26;
+
 /// A tensor of a file, read when it is needed.
 #[derive(Clone)]
 pub(crate) struct Parameter {
@@ -118,6 +121,10 @@ impl Parameter {
         if reach.is_none_or(|last| last >= held) {
             return Err(wrong(format!("it reaches beyond the {held} elements that the file has for it")));
         }
+        // Repeated by strides of 0.
+        if count > held.max(MOST_REPEATED) {
+            return Err(wrong(format!("{held} elements are repeated to {count}")));
+        }
         let element = |at: usize| convert(self.element.read(&bytes[at * wide..][..wide]));
         if self.strides == contiguous(&self.shape) {
             return Ok((self.offset..self.offset + count).map(element).collect());
@@ -129,11 +136,12 @@ impl Parameter {
             values.push(element(at));
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
-                at += self.strides[axis];
+                // Back to where it was, however far an axis of one place says that the next is.
+                at = at.wrapping_add(self.strides[axis]);
                 if index[axis] < self.shape[axis] {
                     break;
                 }
-                at -= index[axis] * self.strides[axis];
+                at = at.wrapping_sub(index[axis].wrapping_mul(self.strides[axis]));
                 index[axis] = 0;
             }
         }
@@ -173,6 +181,8 @@ mod tests {
         assert_eq!(read(parameter(&[2, 3], &[3, 1], 0)), [0, 1, 2, 3, 4, 5]);
         assert_eq!(read(parameter(&[3, 2], &[1, 3], 1)), [1, 4, 2, 5, 3, 6]);
         assert_eq!(read(parameter(&[0, 2], &[1, 3], 100)), [0; 0]);
+        assert_eq!(read(parameter(&[2, 1], &[3, usize::MAX], 1)), [1, 4]);
+        assert_eq!(read(parameter(&[2, 2], &[0, 1], 1)), [1, 2, 1, 2]);
     }
 
     #[test]
@@ -182,6 +192,7 @@ mod tests {
             (&[2, 2], &[usize::MAX, 1], 0),
             (&[1], &[1], 12),
             (&[usize::MAX, 3], &[0, 0], 0),
+            (&[1 << 20, 1 << 20], &[0, 0], 0),
         ] {
             assert!(parameter(shape, strides, offset).read(|value| value).is_err(), "{shape:?}");
         }

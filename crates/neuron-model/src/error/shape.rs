@@ -29,6 +29,9 @@ pub enum ShapeError {
         /// Why not.
         source: Box<neuron_kernels::UnsupportedPool>,
     },
+    /// A convolution whose windows hang over the border.
+    #[error("its windows hang over the border (`ceil_mode`), and only those of pools can")]
+    CeilMode,
     /// Inputs that must be of one shape are not.
     #[error("its inputs are of different shapes")]
     Different,

@@ -252,6 +252,12 @@ mod tests {
         });
         let source = ShapeError::Channels { expected: 4, found: 3 };
         assert_eq!(channels, Err(GraphError::Shape { node: "a".into(), source }));
+        let grouped = built(&|graph, image| {
+            let Convolution { geometry, bias } = convolution(3, 1);
+            graph.push("a", Convolution { geometry: ConvGeometry { groups: 2, ..geometry }, bias }, &[image]);
+        });
+        let source = ShapeError::Groups { groups: 2, channels: 3 };
+        assert_eq!(grouped, Err(GraphError::Shape { node: "a".into(), source }));
         let later = built(&|graph, _| {
             graph.push("a", Relu, &[NodeId(7)]);
         });

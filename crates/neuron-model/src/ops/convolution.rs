@@ -24,9 +24,17 @@ pub struct Convolution {
 impl Op for Convolution {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, ShapeError> {
         let (found, size) = grid_of(inputs[0])?;
-        let (expected, window) = (self.geometry.in_channels, self.geometry.window);
+        let ConvGeometry { in_channels: expected, out_channels, groups, window } = self.geometry;
         if expected != found {
             return Err(ShapeError::Channels { expected, found });
+        }
+        for channels in [expected, out_channels] {
+            if groups == 0 || !channels.is_multiple_of(groups) {
+                return Err(ShapeError::Groups { groups, channels });
+            }
+        }
+        if window.ceil_mode {
+            return Err(ShapeError::CeilMode);
         }
         let [height, width] = window.positions(size);
         Ok(Shape::grid(self.geometry.out_channels, height, width))

@@ -111,7 +111,7 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
         }
     };
     patterns::simplify(&mut program);
-    let translated = translate::translate(&program);
+    let translated = translate::translate(&program, elements(&program, format, path));
     let Translation { graph, tensors, missing, .. } =
         translated.map_err(|source| ImportError::Graph { path: path.into(), source })?;
     if graph.taps().next().is_none() {
@@ -129,6 +129,16 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
     }
     let weights = Weights::from_file(tensors, std::collections::BTreeMap::new(), path, hash(path)?);
     Ok(Imported { graph, weights, missing, size, format })
+}
+
+/// Elements of all weights that a file holds.
+fn elements(program: &Program, format: Format, path: &Path) -> usize {
+    let elements = |shape: &[usize]| shape.iter().fold(1, |count: usize, size| count.saturating_mul(*size));
+    let said = program.parameters.values().map(|parameter| elements(&parameter.shape));
+    let said = said.fold(0, usize::saturating_add);
+    // Of an archive, what is not there is only missed when it is read.
+    let held = std::fs::metadata(path).map_or(0, |about| about.len());
+    if format == Format::Pt2 { said.min(usize::try_from(held).unwrap_or(usize::MAX)) } else { said }
 }
 
 /// The SHA-256 of a file's bytes in lower-case hex.

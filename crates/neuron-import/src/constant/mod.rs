@@ -5,12 +5,27 @@ mod index;
 
 pub(crate) use compute::{SELU, binary, unary};
 
+use std::cell::Cell;
+
 use candle_core::{DType, Device, Tensor};
 
 use crate::program::Reduction;
 
 /// No table that a network computes for itself comes near; a file could ask for any size.
 const MOST_ELEMENTS: usize = 1 << 26;
+
+thread_local! {
+    /// What holds of constants that are made on this thread now.
+    static LIMIT: Cell<usize> = const { Cell::new(MOST_ELEMENTS) };
+}
+
+/// Runs `body`, in which no constant may have more elements than so many: a small file has no right to large ones.
+pub(crate) fn limited<R>(elements: usize, body: impl FnOnce() -> R) -> R {
+    let before = LIMIT.replace(elements.min(MOST_ELEMENTS));
+    let result = body();
+    LIMIT.set(before);
+    result
+}
 
 /// What a constant's elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +181,7 @@ impl Constant {
 pub(crate) fn within(shape: &[usize]) -> Result<()> {
     // As if none of its sizes were 0: strides are computed of the others.
     let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
-    if count.is_none_or(|count| count > MOST_ELEMENTS) {
+    if count.is_none_or(|count| count > LIMIT.get()) {
         return Err(format!("a constant of {shape:?} elements is too large"));
     }
     Ok(())

@@ -466,10 +466,8 @@ impl Translator<'_> {
             return Err("a step of 0".to_owned());
         }
         let count = ((end - start) / step).ceil().max(0.0);
-        if count > 1e8 {
-            return Err("too many numbers".to_owned());
-        }
         let count = count as usize;
+        constant::within(&[count])?;
         let values = (0..count).map(|at| start + at as f64 * step).collect();
         Constant::new(values, &[count], if a || b || c { Kind::Float } else { Kind::Int })
     }

@@ -26,7 +26,7 @@ use neuron_model::ops::{Function, Pointwise};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{Graph, GraphBuilder, GraphError, NodeId, Operation, Shape};
 
-use crate::constant::{Constant, Kind};
+use crate::constant::{self, Constant, Kind};
 use crate::error::Missing;
 use crate::modules;
 use crate::program::{Node, Operand, Operator, Program, Sizes, ValueId};
@@ -41,20 +41,27 @@ pub(crate) struct Translation {
     pub(crate) missing: Vec<Missing>,
 }
 
-/// Translates a program.
+/// Translates a program. What it computes by itself may be as large as what the file has `stored`, in elements.
 ///
 /// # Errors
 /// [`GraphError`] if the graph does not fit together.
-pub(crate) fn translate(program: &Program) -> Result<Translation, GraphError> {
-    let mut translator = Translator::new(program);
-    for node in &program.nodes {
-        translator.node(node);
-    }
-    translator.finish()
+pub(crate) fn translate(program: &Program, stored: usize) -> Result<Translation, GraphError> {
+    let left = stored.saturating_mul(MOST_COPIES).saturating_add(LEAST_CONSTANTS);
+    constant::limited(stored.saturating_add(LEAST_CONSTANT), || {
+        let mut translator = Translator::new(program, left);
+        for node in &program.nodes {
+            translator.node(node);
+        }
+        translator.finish()
+    })
 }
 
-/// Elements of constants that are held while a network is imported: as many as no network needs, in 2 GiB.
-const MOST_COMPUTED: usize = 1 << 28;
+/// Elements that a constant may have, whatever weights there are: a table of some hundred positions in some heads.
+const LEAST_CONSTANT: usize = 1 << 19;
+/// Elements that all of them may have, whatever weights there are.
+const LEAST_CONSTANTS: usize = 1 << 21;
+/// How many as large as all weights together may be held at once: a weight is standardised in half a dozen steps.
+const MOST_COPIES: usize = 16;
 
 fn elements(value: &Value) -> usize {
     if let Value::Constant(constant) = value { constant.tensor.elem_count() } else { 0 }
@@ -75,15 +82,15 @@ struct Translator<'p> {
     same: HashMap<(String, Vec<NodeId>), NodeId>,
     node_names: HashMap<NodeId, String>,
     items: usize,
-    /// Elements of all constants that were computed.
-    computed: usize,
+    /// Elements that constants may have that are yet to be computed.
+    left: usize,
     missing: Vec<Missing>,
     /// The operator that is translated, and the name that its node gets.
     at: String,
 }
 
 impl<'p> Translator<'p> {
-    fn new(program: &'p Program) -> Self {
+    fn new(program: &'p Program, left: usize) -> Self {
         let (image, shape) = &program.image;
         let [items, channels, height, width] = [0, 1, 2, 3].map(|axis| shape.get(axis).copied().unwrap_or(1));
         let (mut graph, input) = GraphBuilder::new(channels);
@@ -107,7 +114,7 @@ impl<'p> Translator<'p> {
             same: HashMap::new(),
             node_names: HashMap::new(),
             items,
-            computed: 0,
+            left,
             missing: Vec::new(),
             at: String::new(),
         }
@@ -165,12 +172,9 @@ impl<'p> Translator<'p> {
             !node.inputs.iter().chain(node.operator.operands()).any(|operand| depends(*operand));
         if is_constant && !matches!(node.operator, Operator::Unknown { .. }) {
             let results = self.compute(node)?;
-            self.computed += results.iter().map(elements).sum::<usize>();
-            return if self.computed > MOST_COMPUTED {
-                Err(format!("constants of more than {MOST_COMPUTED} elements"))
-            } else {
-                Ok(results)
-            };
+            let needed: usize = results.iter().map(elements).sum();
+            self.left = self.left.checked_sub(needed).ok_or("too many constants for its weights")?;
+            return Ok(results);
         }
         self.operation(node)
     }

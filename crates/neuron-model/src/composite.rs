@@ -170,6 +170,7 @@ impl Composite {
             .with(OpKind::Attention, Rule::Epsilon { eps: EPS })
             .with(OpKind::ChannelReduction, Rule::Epsilon { eps: EPS })
             .with(OpKind::CrossAttention, Rule::Epsilon { eps: EPS })
+            .with(OpKind::MatrixProduct, Rule::Epsilon { eps: EPS })
             .with(OpKind::GlobalSum, Rule::Epsilon { eps: EPS })
             .with(OpKind::GlobalAveragePool, Rule::Epsilon { eps: EPS })
             .with(OpKind::AdaptiveAveragePool, Rule::Epsilon { eps: EPS })
@@ -181,11 +182,12 @@ impl Composite {
     fn passing_over(self) -> Self {
         use OpKind::{
             Activation, BatchNorm, Gate, GroupNorm, LayerNorm, LayerScale, Pointwise, Product, Relu, Rescale,
-            RmsNorm, Softmax,
+            RmsNorm, Softmax, TableProduct,
         };
         let norms = [BatchNorm, GroupNorm, LayerNorm, RmsNorm];
         let functions = [Activation, Pointwise, Relu, Softmax];
-        let kinds = norms.into_iter().chain(functions).chain([Gate, LayerScale, Product, Rescale]);
+        let kinds =
+            norms.into_iter().chain(functions).chain([Gate, LayerScale, Product, Rescale, TableProduct]);
         kinds.fold(self, |composite, kind| composite.with(kind, Rule::Identity))
     }
 

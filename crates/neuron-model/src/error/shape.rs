@@ -67,6 +67,9 @@ pub enum ShapeError {
         /// Width of the input.
         width: usize,
     },
+    /// Values in another order, some of which are not there, or too few.
+    #[error("its steps lead out of its input, or are not as many as its values")]
+    Steps,
     /// The input has another number of channels.
     #[error("its input has {found} channels instead of {expected}")]
     Channels {

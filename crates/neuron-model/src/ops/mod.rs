@@ -33,6 +33,7 @@ mod input;
 mod layer_norm;
 mod layer_scale;
 mod linear;
+mod matrix_product;
 mod max_pool;
 mod means;
 mod moves;
@@ -45,6 +46,7 @@ mod patch_merging;
 mod pointwise;
 mod position_table;
 mod product;
+mod rearrangement;
 mod relu;
 mod rescale;
 mod rms_norm;
@@ -53,6 +55,7 @@ mod softmax;
 mod space_to_depth;
 mod spread;
 mod sums;
+mod table_product;
 mod token_insertion;
 mod token_join;
 mod token_selection;
@@ -68,6 +71,7 @@ pub use op::{Op, Saves, TensorSpec};
 pub use pad::Filling;
 pub use pointwise::Function;
 pub use position_table::Enlargement;
+pub use rearrangement::{MOST_STEPS, Step, StepAxis};
 
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +167,12 @@ operations! {
     cross_attention::CrossAttention,
     /// Positions as channels, and channels as positions.
     exchange::Exchange,
+    /// Values in another order.
+    rearrangement::Rearrangement,
+    /// Products of matrices that the network computes.
+    matrix_product::MatrixProduct,
+    /// Every value times a weight of its own.
+    table_product::TableProduct,
     /// Extra positions that were computed apart.
     token_join::TokenJoin,
     /// Learned vectors as extra positions.

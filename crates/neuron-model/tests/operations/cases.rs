@@ -1,8 +1,9 @@
 use neuron_model::ops::{
     Attention, ChannelReduction, ChannelSlice, Choice, CrossAttention, DepthToSpace, Enlarge, Exchange,
     Filling, Function, GlobalAveragePool, GlobalMaxPool, GlobalSum, GridSelection, GroupNorm, Interpolation,
-    MaxPool, Pad, Places, Pointwise, Product, Reach, RmsNorm, Scatter, Similarity, Softmax, SpaceToDepth,
-    Spread, TokenInsertion, TokenJoin,
+    MOST_STEPS, MatrixProduct, MaxPool, Pad, Places, Pointwise, Product, Reach, Rearrangement, RmsNorm,
+    Scatter, Similarity, Softmax, SpaceToDepth, Spread, Step, StepAxis, TableProduct, TokenInsertion,
+    TokenJoin,
 };
 use neuron_model::{GraphBuilder, NodeId, OpKind, Window};
 
@@ -150,6 +151,27 @@ fn cross(key_heads: usize, value_width: usize, places: Option<[usize; 2]>) -> Cr
     CrossAttention { heads: 2, key_heads, width: 2, value_width, factor: 0.7, places }
 }
 
+/// Queries and keys of other positions, as products of which there are two.
+fn matrices(graph: &mut GraphBuilder, image: NodeId) -> Vec<NodeId> {
+    let window = Window::square(1, 2, 0);
+    let coarse = graph.push("coarse", MaxPool { window }, &[image]);
+    let part =
+        |graph: &mut GraphBuilder, of, first| graph.push("part", ChannelSlice { first, count: 9 }, &[of]);
+    vec![part(graph, image, 0), part(graph, coarse, 1)]
+}
+
+/// Values of a map of 3 x 5 positions and 4 channels in another order.
+fn rearranged(
+    (to, first, rolled): ([usize; 3], [usize; 3], [usize; 2]),
+    taken: &[(StepAxis, u32, u32)],
+) -> Rearrangement {
+    let mut steps = [Step::NONE; MOST_STEPS];
+    for (step, (axis, count, stride)) in steps[MOST_STEPS - taken.len()..].iter_mut().zip(taken) {
+        *step = Step { axis: *axis, count: *count, stride: *stride };
+    }
+    Rearrangement { channels: 4, grid: [3, 5], extra: 0, to, first, rolled, steps }
+}
+
 /// Every operation that is tested here, each with all that it can be told.
 pub(crate) fn cases() -> Vec<Case> {
     let pad = |before, after, filling| Pad { before, after, filling };
@@ -182,6 +204,58 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("global sum", three, GlobalSum),
         Case::new("global sum of tokens", three, GlobalSum).with(two_tokens),
         Case::new("exchange", three, Exchange { from: [3, 5], to: [2, 2] }),
+        // Pairs of channels as rows, rows and columns as channels.
+        Case::new(
+            "rearrangement",
+            three,
+            rearranged(
+                ([15, 2, 2], [0; 3], [1, 3]),
+                &[
+                    (StepAxis::Channel, 2, 2),
+                    (StepAxis::Channel, 2, 1),
+                    (StepAxis::Row, 3, 1),
+                    (StepAxis::Column, 5, 1),
+                ],
+            ),
+        ),
+        // Overlapping windows of columns, each of them twice, backwards never.
+        Case::new(
+            "rearrangement with repetitions",
+            three,
+            rearranged(
+                ([12, 3, 6], [0; 3], [0; 2]),
+                &[
+                    (StepAxis::Row, 3, 1),
+                    (StepAxis::Column, 3, 1),
+                    (StepAxis::Channel, 2, 0),
+                    (StepAxis::Column, 3, 1),
+                    (StepAxis::Channel, 4, 1),
+                ],
+            ),
+        ),
+        Case::new(
+            "rearrangement of tokens",
+            three,
+            Rearrangement {
+                extra: 2,
+                ..rearranged(
+                    ([17, 4, 1], [0; 3], [0; 2]),
+                    &[(StepAxis::Channel, 4, 1), (StepAxis::Column, 17, 1)],
+                )
+            },
+        )
+        .with(two_tokens),
+        Case::new("matrix product", [4, 4, 10], {
+            MatrixProduct { batches: 2, rows: 8, columns: 2, inner: 9, weighs: false }
+        })
+        .with(matrices),
+        Case::new("matrix product by weights", [4, 4, 10], {
+            MatrixProduct { batches: 2, rows: 8, columns: 2, inner: 9, weighs: true }
+        })
+        .with(matrices),
+        Case::new("table product", three, TableProduct { channels: 4, extra: 0, grid: [3, 5] }),
+        Case::new("table product of tokens", three, TableProduct { channels: 4, extra: 2, grid: [3, 5] })
+            .with(two_tokens),
         Case::new("token join", three, TokenJoin).with(map_and_position),
         Case::new("scatter", three, Scatter { stride: [2, 3], after: [1, 0] }),
         Case::new("choice", [3, 5, 6], Choice).with(thirds),

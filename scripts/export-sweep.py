@@ -195,36 +195,23 @@ def taps_of(neuron, path, image, size, options):
 def arrangements(tap, reference):
     """The reference in every order of axes that has the tap's shape: [1, C, H, W], [1, tokens, C] or [1, C]."""
     found = [reference] if reference.shape == tap.shape else []
+    if reference.numel() != tap.numel():
+        return found
     if tap.ndim == 2:
-        found += [reference.reshape(tap.shape)] if reference.numel() == tap.shape[1] else []
-    elif tap.ndim == 4:
-        _, channels, height, width = tap.shape
-        positions = height * width
-        if reference.ndim == 4 and reference.shape[1:] == (height, width, channels):
-            found.append(reference.permute(0, 3, 1, 2))
-        if reference.ndim == 3 and reference.shape[1:] == (positions, channels):
-            found.append(reference.transpose(1, 2).reshape(tap.shape))
-        if reference.ndim == 3 and reference.shape[1:] == (channels, positions):
-            found.append(reference.reshape(tap.shape))
-        if reference.ndim == 2 and positions == 1 and reference.shape[1] == channels:
-            found.append(reference.reshape(tap.shape))
-        if reference.ndim == 1 and positions == 1 and reference.shape[0] == channels:
-            found.append(reference.reshape(tap.shape))
-    else:
-        _, tokens, channels = tap.shape
-        if reference.ndim == 3 and reference.shape[1:] == (channels, tokens):
-            found.append(reference.transpose(1, 2))
-        if reference.ndim == 4 and reference.shape[2] == tokens and reference.shape[1] * reference.shape[3] == channels:
-            found.append(reference.transpose(1, 2).reshape(tap.shape))  # heads
-        if reference.ndim == 2 and tokens == 1 and reference.shape[1] == channels:
-            found.append(reference.reshape(tap.shape))
+        return found + [reference.reshape(tap.shape)]
+    # Any axis may be the channels; all others are positions, in their order.
+    channels = tap.shape[1] if tap.ndim == 4 else tap.shape[2]
+    for axis in range(reference.ndim):
+        if reference.shape[axis] == channels:
+            first = reference.movedim(axis, 0).reshape(channels, -1)
+            found.append((first if tap.ndim == 4 else first.T).reshape(tap.shape))
+    if tap.ndim == 3 and reference.ndim == 4 and reference.shape[2] == tap.shape[1]:
+        found.append(reference.transpose(1, 2).reshape(tap.shape))  # heads
     return found
 
 
 def difference(tap, reference):
     """The largest difference, as a share of the largest value; none where no arrangement has the tap's shape."""
-    if reference.shape[0] != 1 and reference.ndim > 1:
-        return None
     found = arrangements(tap, reference)
     if not found:
         return None

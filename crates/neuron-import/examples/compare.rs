@@ -57,14 +57,12 @@ fn main() {
     for name in &names {
         let Some(expected) = values.get(*name) else { continue };
         let found = by_name[name];
-        let Some(expected) = like(expected, found) else {
+        let orders = orders(expected, found);
+        let Some(difference) = orders.iter().map(|expected| difference(expected, found)).reduce(f64::min)
+        else {
             other.push(format!("{name} {:?} {:?}", expected.dims(), found.dims()));
             continue;
         };
-        let largest =
-            expected.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
-        let difference = (found - &expected).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-        let difference = f64::from(difference.to_scalar::<f32>().unwrap() / largest.max(1e-30));
         compared += 1;
         if difference > 1e-4 && std::env::var_os("ALL").is_some() {
             println!("  {name} {difference:.1e}");
@@ -93,18 +91,35 @@ fn main() {
     }
 }
 
-fn like(expected: &Tensor, found: &Tensor) -> Option<Tensor> {
-    let dims = found.dims().to_vec();
-    let same = |tensor: candle_core::Result<Tensor>| tensor.ok().filter(|tensor| tensor.dims() == dims);
-    if expected.dims() == dims {
-        return Some(expected.clone());
+/// The largest difference, in parts of the largest value.
+fn difference(expected: &Tensor, found: &Tensor) -> f64 {
+    let largest = |tensor: &Tensor| {
+        let all = tensor.abs().unwrap().flatten_all().unwrap();
+        f64::from(all.max(0).unwrap().to_scalar::<f32>().unwrap())
+    };
+    largest(&(found - expected).unwrap()) / largest(expected).max(1e-30)
+}
+
+/// A module's result in every order of axes that a tap may have it in: channels come first, and several other axes are
+/// positions.
+fn orders(expected: &Tensor, found: &Tensor) -> Vec<Tensor> {
+    let rank = expected.dims().len();
+    if expected.dims() == found.dims() {
+        return vec![expected.clone()];
     }
-    match expected.dims().len() {
-        4 => same(expected.permute((0, 3, 1, 2)).and_then(|t| t.contiguous())),
-        3 if expected.dims()[0] == dims[0] => {
-            same(expected.transpose(1, 2).and_then(|t| t.contiguous()?.reshape(dims.clone())))
-        }
-        2 if expected.dims()[0] == dims[0] => same(expected.reshape(dims.clone())),
-        _ => None,
+    if expected.elem_count() != found.elem_count() {
+        return Vec::new();
     }
+    let with_channels = |axis: usize| {
+        // Of one image, what looks like a batch is positions.
+        let first: &[usize] = if found.dims()[0] > 1 { &[0] } else { &[] };
+        let others = (first.len()..rank).filter(|other| *other != axis);
+        let order: Vec<usize> = first.iter().copied().chain([axis]).chain(others).collect();
+        expected.permute(order).and_then(|turned| turned.contiguous()?.reshape(found.dims()))
+    };
+    let channels = found.dims().get(1).copied();
+    (0..rank)
+        .filter(|axis| expected.dims().get(*axis).copied() == channels)
+        .filter_map(|axis| with_channels(axis).ok())
+        .collect()
 }

@@ -117,6 +117,10 @@ pub(crate) enum Operator {
     Roll { shifts: Vec<i64>, axes: Vec<i64> },
     /// In reverse.
     Flip { axes: Vec<i64> },
+    /// Windows of an axis as a last axis: so many places each, so far apart.
+    Unfold { axis: i64, size: usize, step: usize },
+    /// Windows over the last two axes, each with all its channels, as one axis, and how many there are as another (im2col).
+    Windows { kernel: [usize; 2], dilation: [usize; 2], padding: [usize; 2], stride: [usize; 2] },
     /// `x, indices`: places of one axis by a table.
     Gather { axis: i64 },
     /// `x, indices...`: places of the first axes by tables, broadcast together; none: all places.

@@ -240,6 +240,19 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         }
         "roll" => one(Op::Roll { shifts: args.ints("shifts")?, axes: args.ints("dims").unwrap_or_default() }),
         "flip" => one(Op::Flip { axes: args.ints("dims")? }),
+        "unfold" => {
+            let count = |name: &str| usize::try_from(args.int(name, 1)).ok();
+            one(Op::Unfold { axis: axis("dimension", 0), size: count("size")?, step: count("step")? })
+        }
+        "im2col" => {
+            let pair = |name: &str| -> Option<[usize; 2]> { args.counts(name)?.try_into().ok() };
+            one(Op::Windows {
+                kernel: pair("kernel_size")?,
+                dilation: pair("dilation")?,
+                padding: pair("padding")?,
+                stride: pair("stride")?,
+            })
+        }
         "index" => {
             let tables = args.tensors("indices");
             Some((Op::Index, x().into_iter().chain(tables).collect()))

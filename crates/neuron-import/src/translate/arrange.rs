@@ -15,6 +15,11 @@ impl Translator<'_> {
         if map.is_whole() {
             return Ok(map.clone());
         }
+        self.arranged_by_parts(map).or_else(|why| self.put_in_order(map).map_err(|_| why))
+    }
+
+    /// As [`Translator::arranged`], by operations that networks have.
+    pub(super) fn arranged_by_parts(&mut self, map: &Map) -> Result<Map, Obstacle> {
         if map.is_unit {
             return Err("vectors that are divided by their lengths".to_owned());
         }
@@ -28,17 +33,17 @@ impl Translator<'_> {
 
     /// A value as an image: `[items, channels, height, width]`, all of a grid.
     pub(super) fn as_image(&mut self, map: &Map) -> Result<NodeId, Obstacle> {
-        let map = self.arranged(map)?;
+        let map = &self.arranged_by_parts(map).unwrap_or_else(|_| map.clone());
         let Shape { channels, height, width, extra } = map.shape;
         let dims =
             [(Axis::Item, self.items), (Axis::Channel, channels), (Axis::Row, height), (Axis::Column, width)];
         let expected: Vec<Vec<Factor>> = dims.iter().map(|(axis, size)| whole(*axis, *size)).collect();
         // Without a dimension for items it is one image.
         let without = map.dims.len() == 3 && map.dims == expected[1..];
-        if extra == 0 && map.rolled == [0; 2] && (map.dims == expected || without) {
+        if map.is_whole() && extra == 0 && map.rolled == [0; 2] && (map.dims == expected || without) {
             return Ok(map.node);
         }
-        Err(format!("a map of {:?} that is no image of channels, rows and columns", map.sizes()))
+        self.image_of(map)
     }
 
     /// With what its elements are yet to be multiplied by.

@@ -6,6 +6,7 @@ use neuron_model::ops::{
 };
 use neuron_model::{ConvGeometry, NodeId, Operation, Shape};
 
+use super::computed::of_rank;
 use super::map::{Axis, Factor, product, size, whole};
 use super::products::operand;
 use super::scores::Scores;
@@ -28,21 +29,79 @@ impl Translator<'_> {
         let [query, key, values] = [0, 1, 2].map(|index| self.map(inputs, index));
         let (query, key, values) = (query?, key?, values?);
         let width = query.dims.last().map_or(1, |dim| size(dim));
-        let mut scores = self.similarity(query, key)?;
+        let mut scores = match self.similarity(query.clone(), key.clone()) {
+            Ok(scores) => scores,
+            Err(_) => return self.attention_of_maps([&query, &key, &values], factor, operand(inputs, 3)),
+        };
         scores.factor *= factor.unwrap_or((width as f64).sqrt().recip());
         if let Some(mask) = self.constant(operand(inputs, 3))? {
             scores = match mask.kind {
                 // What is false does not take part.
                 Kind::Bool if mask.values()?.iter().all(|value| *value != 0.0) => scores,
                 Kind::Bool => return Err("positions that are left out".to_owned()),
-                _ => scores.with(&mask, Binary::Add)?,
+                _ => match scores.clone().with(&mask, Binary::Add) {
+                    Ok(scores) => scores,
+                    Err(_) => {
+                        let [query, key] = [&scores.query, &scores.key];
+                        let maps = [&query.clone(), &key.clone(), &values];
+                        return self.attention_of_maps(maps, Some(scores.factor), operand(inputs, 3));
+                    }
+                },
             };
         }
-        self.attention(&Scores { is_weights: true, ..scores }, &values).map(Value::Map)
+        self.weighted(&Scores { is_weights: true, ..scores }, &values).map(Value::Map)
     }
 
-    /// The means of values, by weights: `[.., queries, width]`.
-    pub(super) fn attention(&mut self, scores: &Scores, values: &Map) -> Result<Map, Obstacle> {
+    /// Attention of which no operation is known, product by product.
+    fn attention_of_maps(
+        &mut self,
+        [query, key, values]: [&Map; 3],
+        factor: Option<f64>,
+        mask: Operand,
+    ) -> Result<Value, Obstacle> {
+        let width = query.dims.last().map_or(1, |dim| size(dim));
+        let mut scores = self.matrix_product(query, key)?;
+        scores.scale *= factor.unwrap_or((width as f64).sqrt().recip());
+        if !matches!(mask, Operand::Nothing) {
+            scores = match self.constant(mask) {
+                Ok(Some(mask)) if mask.kind == Kind::Bool => {
+                    return Err("positions that are left out".to_owned());
+                }
+                Ok(Some(mask)) => self.map_and_tensor(&scores, &mask, Binary::Add)?,
+                Ok(None) => scores,
+                Err(_) => {
+                    let mask = self.map(&[mask], 0)?;
+                    self.maps(scores, mask, Binary::Add)?
+                }
+            };
+        }
+        let rank = scores.dims.len();
+        let weights = self.softmax_along(&scores, rank - 1)?;
+        let mut axes: Vec<usize> = (0..rank).collect();
+        axes.swap(rank - 1, rank - 2);
+        let values = of_rank(values, rank).permuted(&axes);
+        self.matrix_product(&weights, &values).map(Value::Map)
+    }
+
+    /// The sums of values, by weights or by what similarities are: `[.., queries, width]`.
+    pub(super) fn weighted(&mut self, scores: &Scores, values: &Map) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        if let Ok(mixed) = self.attention(scores, values) {
+            return Ok(mixed);
+        }
+        self.at = at;
+        let weights = self.scores_as_map(scores)?;
+        let rank = values.dims.len();
+        if rank < 2 {
+            return Err("a vector in the place of values".to_owned());
+        }
+        let mut axes: Vec<usize> = (0..rank).collect();
+        axes.swap(rank - 1, rank - 2);
+        self.matrix_product(&weights, &values.permuted(&axes))
+    }
+
+    /// The means of values, by weights.
+    fn attention(&mut self, scores: &Scores, values: &Map) -> Result<Map, Obstacle> {
         let Scores { query, key, .. } = scores;
         if !scores.is_weights {
             return Err("similarities that no softmax makes weights of".to_owned());

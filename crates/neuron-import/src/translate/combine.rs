@@ -3,10 +3,13 @@
 use neuron_kernels::Activation as Smooth;
 use neuron_model::ops::{
     Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread,
+    TableProduct,
 };
 use neuron_model::{NodeId, Operation, Shape};
 
-use super::map::{Axis, size};
+use super::computed::{broadcast, of_rank, repeated};
+use super::map::{Axis, Factor, joined, size, whole};
+use super::rearrange::{Grid, stepping};
 use super::value::Value;
 use super::weights::tensor;
 use super::{Map, Obstacle, Translator};
@@ -38,15 +41,39 @@ impl Translator<'_> {
                 {
                     return Ok(Value::Constant(Constant::full(&scores.sizes(), 0.0, Kind::Bool)?));
                 }
-                scores.with(&constant, function).map(Value::scores)
+                match scores.clone().with(&constant, function) {
+                    Ok(scores) => Ok(Value::scores(scores)),
+                    Err(_) => {
+                        let scores = self.scores_as_map(&scores)?;
+                        self.map_and_constant(&scores, &constant, (function, false)).map(Value::Map)
+                    }
+                }
             }
-            (Value::Constant(_) | Value::Parameter(_), Value::Scores(scores))
-                if matches!(function, Binary::Add | Binary::Mul) =>
-            {
+            (Value::Constant(_) | Value::Parameter(_), Value::Scores(scores)) => {
                 let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
-                scores.with(&constant, function).map(Value::scores)
+                let goes_both_ways = matches!(function, Binary::Add | Binary::Mul);
+                match scores.clone().with(&constant, function) {
+                    Ok(scores) if goes_both_ways => Ok(Value::scores(scores)),
+                    _ => {
+                        let scores = self.scores_as_map(&scores)?;
+                        self.map_and_constant(&scores, &constant, (function, true)).map(Value::Map)
+                    }
+                }
             }
-            (a, b) => Err(format!("{function:?} of {} and {}", a.what(), b.what())),
+            (a, Value::Constant(_) | Value::Parameter(_)) => {
+                let (a, constant) = (self.as_map(a)?, self.constant(inputs[1])?);
+                let constant = constant.ok_or("a number that is not there")?;
+                self.map_and_constant(&a, &constant, (function, false)).map(Value::Map)
+            }
+            (Value::Constant(_) | Value::Parameter(_), b) => {
+                let (b, constant) = (self.as_map(b)?, self.constant(inputs[0])?);
+                let constant = constant.ok_or("a number that is not there")?;
+                self.map_and_constant(&b, &constant, (function, true)).map(Value::Map)
+            }
+            (a, b) => {
+                let (a, b) = (self.as_map(a)?, self.as_map(b)?);
+                self.maps(a, b, function).map(Value::Map)
+            }
         }
     }
 
@@ -77,6 +104,7 @@ impl Translator<'_> {
                     self.affine(which, vec![0.0; channels], vec![number as f32; channels])?
                 }
             };
+            let branch = self.with_lengths(&branch)?;
             let branch = self.scaled(&branch)?;
             if !branch.is_arranged_as(which) || !is_complete(&branch) || branch.is_unit {
                 return Err("a choice among values of other arrangements".to_owned());
@@ -100,8 +128,11 @@ impl Translator<'_> {
         }
     }
 
-    fn maps(&mut self, a: Map, b: Map, function: Binary) -> Result<Map, Obstacle> {
+    pub(super) fn maps(&mut self, a: Map, b: Map, function: Binary) -> Result<Map, Obstacle> {
         let at = self.at.clone();
+        let (a, b) = (self.with_lengths(&a)?, self.with_lengths(&b)?);
+        let (a, b) = padded_to_rank(a, b);
+        let (a, b) = (without_repeats(&a, &b), without_repeats(&b, &a));
         match function {
             Binary::Sub => return self.maps(a, Map { scale: -b.scale, ..b }, Binary::Add),
             Binary::Div => {
@@ -112,9 +143,6 @@ impl Translator<'_> {
             Binary::Add | Binary::Mul => {}
             other => return Err(format!("{other:?} of two maps")),
         }
-        if a.is_unit || b.is_unit {
-            return Err("vectors of length 1".to_owned());
-        }
         // A factor stays a factor of a product.
         let (scale, a, b) = match function {
             Binary::Mul => (a.scale * b.scale, Map { scale: 1.0, ..a }, Map { scale: 1.0, ..b }),
@@ -124,20 +152,70 @@ impl Translator<'_> {
             let (node, shape) = self.together(&at, function, [a.node, b.node])?;
             Map { node, shape, ..a }
         } else {
-            let mut whole = |map: &Map| if is_complete(map) { Ok(map.clone()) } else { self.arranged(map) };
-            let (a, b) = padded_to_rank(whole(&a)?, whole(&b)?);
-            if a.is_arranged_as(&b) {
-                let (node, shape) = self.together(&at, function, [a.node, b.node])?;
-                Map { node, shape, ..a }
-            } else if spreads(&a, &b) {
-                self.spread(&at, function, &a, &b)?
-            } else if spreads(&b, &a) {
-                self.spread(&at, function, &b, &a)?
+            let mut whole =
+                |map: &Map| if is_complete(map) { Ok(map.clone()) } else { self.arranged_by_parts(map) };
+            let (x, y) = match (whole(&a), whole(&b)) {
+                (Ok(a), Ok(b)) => (a, b),
+                _ => (a.clone(), b.clone()),
+            };
+            let are_whole = is_complete(&x) && is_complete(&y);
+            if are_whole && x.is_arranged_as(&y) {
+                let (node, shape) = self.together(&at, function, [x.node, y.node])?;
+                Map { node, shape, ..x }
+            } else if are_whole && spreads(&x, &y) {
+                self.spread(&at, function, &x, &y)?
+            } else if are_whole && spreads(&y, &x) {
+                self.spread(&at, function, &y, &x)?
             } else {
-                return Err(format!("maps of {:?} and {:?}", a.sizes(), b.sizes()));
+                self.put_beside(&at, function, &a, &b)?
             }
         };
         Ok(Map { scale, ..combined })
+    }
+
+    /// Two values of any arrangement, each repeated where it is of size 1 and the other is not.
+    fn put_beside(&mut self, at: &str, function: Binary, a: &Map, b: &Map) -> Result<Map, Obstacle> {
+        let sizes = broadcast(&a.sizes(), &b.sizes())?;
+        let [a, b] = [a, b].map(|map| repeated(map, &sizes, self.items));
+        // As one of them is, if that is a grid.
+        let is_like = |map: &Map| is_grid(map) && map.sizes() == sizes;
+        let (channels, grid) = match [&a, &b].into_iter().find(|map| is_like(map)) {
+            Some(like) => {
+                let channels = like.channel_dim().ok_or("maps without channels")?;
+                (channels, Grid::Of([like.shape.height, like.shape.width]))
+            }
+            None => {
+                let known = [&a, &b].into_iter().find_map(Map::channel_dim);
+                (known.unwrap_or(sizes.len().saturating_sub(1)), Grid::Lines)
+            }
+        };
+        let mut ordered = Vec::new();
+        for map in [&a, &b] {
+            let is_there = match grid {
+                Grid::Of(sides) => {
+                    let Shape { height, width, .. } = map.shape;
+                    is_like(map) && map.channel_dim() == Some(channels) && [height, width] == sides
+                }
+                _ => false,
+            };
+            ordered.push(if is_there { map.clone() } else { self.rearranged(map, &[channels], grid)? });
+        }
+        let nodes = [ordered[0].node, ordered[1].node];
+        let (node, shape) = self.together(at, function, nodes)?;
+        Ok(Map { node, shape, ..ordered.swap_remove(0) })
+    }
+
+    /// A constant as a map, computed beside another one.
+    pub(super) fn table(&mut self, beside: &Map, constant: &Constant) -> Result<Map, Obstacle> {
+        let sizes = constant.shape();
+        let last = sizes.len().checked_sub(1).ok_or("a number in the place of a map")?;
+        let dims = sizes.iter().map(|size| stepping(Axis::Repeat, *size, 1)).collect();
+        let anything = Map { dims, rolled: [0; 2], first: [0; 4], ..beside.clone() };
+        let anything = Map { scale: 1.0, is_unit: false, ..anything };
+        let map = self.rearranged(&anything, &[last], Grid::Lines)?;
+        let channels = map.shape.channels;
+        let nothing = self.affine(&map, vec![0.0; channels], vec![0.0; channels])?;
+        self.map_and_tensor(&nothing, constant, Binary::Add)
     }
 
     /// Two nodes of one shape.
@@ -270,27 +348,31 @@ impl Translator<'_> {
         if number == 0.0 {
             return Ok(map.clone());
         }
-        if map.is_unit {
-            return Err("vectors of length 1".to_owned());
-        }
+        let map = &self.with_lengths(map)?;
         let channels = map.shape.channels;
         self.affine(map, vec![map.scale as f32; channels], vec![number as f32; channels])
     }
 
     /// A map and a constant that differs among channels, or positions.
-    fn map_and_tensor(&mut self, map: &Map, constant: &Constant, function: Binary) -> Result<Map, Obstacle> {
+    pub(super) fn map_and_tensor(
+        &mut self,
+        map: &Map,
+        constant: &Constant,
+        function: Binary,
+    ) -> Result<Map, Obstacle> {
         let at = self.at.clone();
-        let map = if is_complete(map) && !map.is_unit { map.clone() } else { self.arranged(map)? };
-        let mut map = map;
-        while map.dims.len() < constant.shape().len() {
-            map.dims.insert(0, Vec::new());
-        }
+        let map = of_rank(map, constant.shape().len());
         let missing = map.dims.len() - constant.shape().len();
         let shape = [vec![1; missing], constant.shape().to_vec()].concat();
         let fits = shape.iter().zip(&map.dims).all(|(len, dim)| *len == 1 || *len == size(dim));
-        if !fits {
-            return Err(format!("a constant of {:?} and a map of {:?}", constant.shape(), map.sizes()));
-        }
+        let map = if fits {
+            map
+        } else {
+            let sizes = broadcast(&map.sizes(), &shape)?;
+            let last = sizes.len() - 1;
+            self.rearranged(&repeated(&map, &sizes, self.items), &[last], Grid::Lines)?
+        };
+        let map = if is_complete(&map) && !map.is_unit { map } else { self.arranged(&map)? };
         let values = constant.values()?;
         let varies: Vec<usize> = (0..shape.len()).filter(|dim| shape[*dim] > 1).collect();
         let value = |channel: usize, position: [usize; 3]| {
@@ -314,15 +396,19 @@ impl Translator<'_> {
         if varies.iter().any(|dim| map.dims[*dim].iter().any(|factor| factor.axis == Axis::Item)) {
             return Err("a constant that differs among images".to_owned());
         }
-        if function == Binary::Mul {
-            return Err("a factor for every position".to_owned());
-        }
         let map = self.scaled(&map)?;
         let table: Vec<f32> = map
             .positions()
             .flat_map(|position| (0..channels).map(move |channel| (channel, position)))
             .map(|(channel, position)| value(channel, position))
             .collect();
+        let positions = extra + height * width;
+        if function == Binary::Mul {
+            let product = TableProduct { channels, extra, grid: [height, width] };
+            let (node, shape) = self.push_as(&at, product, &[map.node])?;
+            self.give([("factors", tensor(&[positions, channels], table))]);
+            return Ok(Map { node, shape, ..map });
+        }
         let table_op = PositionTable {
             channels,
             extra,
@@ -332,7 +418,7 @@ impl Translator<'_> {
             enlargement: Enlargement::Never,
         };
         let (node, shape) = self.push_as(&at, table_op, &[map.node])?;
-        self.give([("table", tensor(&[extra + height * width, channels], table))]);
+        self.give([("table", tensor(&[positions, channels], table))]);
         Ok(Map { node, shape, ..map })
     }
 }
@@ -340,6 +426,33 @@ impl Translator<'_> {
 /// Whether every element of the node is there, so that what happens to each by itself can happen to the node.
 fn is_complete(map: &Map) -> bool {
     map.covers(Axis::Channel) && map.has_all_positions()
+}
+
+/// Whether a map is all of its node, position by position of a grid.
+fn is_grid(map: &Map) -> bool {
+    let Shape { height, width, extra, .. } = map.shape;
+    let channels = map.channel_dim();
+    let others = map.dims.iter().enumerate().filter(|(dim, _)| Some(*dim) != channels);
+    let positions: Vec<Factor> =
+        others.flat_map(|(_, dim)| dim.clone()).filter(|factor| factor.axis != Axis::Item).collect();
+    channels.is_some()
+        && map.is_whole()
+        && extra == 0
+        && map.rolled == [0; 2]
+        && joined(positions) == [whole(Axis::Row, height), whole(Axis::Column, width)].concat()
+}
+
+/// Without repetitions where the other one has the same size by itself: whoever combines them repeats what is of size 1.
+fn without_repeats(map: &Map, other: &Map) -> Map {
+    let is_repeat =
+        |dim: &Vec<Factor>| !dim.is_empty() && dim.iter().all(|factor| factor.axis == Axis::Repeat);
+    let mut map = map.clone();
+    for (dim, other) in map.dims.iter_mut().zip(&other.dims) {
+        if is_repeat(dim) && !is_repeat(other) && size(other) == size(dim) {
+            dim.clear();
+        }
+    }
+    map
 }
 
 /// Whether a value is repeated along positions or channels to meet a map.

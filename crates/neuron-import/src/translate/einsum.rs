@@ -1,8 +1,9 @@
 //! Sums of products by Einstein's convention, as far as they are products of matrices.
 
+use super::map::product;
 use super::products::{operand, transposed};
 use super::value::Value;
-use super::{Obstacle, Translator};
+use super::{Map, Obstacle, Translator};
 use crate::program::Operand;
 
 impl Translator<'_> {
@@ -22,8 +23,16 @@ impl Translator<'_> {
         let only = |of: &[char], other: &[char]| -> Vec<char> {
             out.iter().copied().filter(|letter| of.contains(letter) && !other.contains(letter)).collect()
         };
+        let general = |translator: &mut Self| -> Result<Value, Obstacle> {
+            if let Some(layer) = translator.einsum_with_weights((a, b, &out, &summed), inputs) {
+                return layer;
+            }
+            let [x, y] = [0, 1].map(|index| translator.value(inputs, index));
+            let maps = translator.maps_of(inputs, vec![x?, y?])?;
+            translator.products([(&maps[0], a), (&maps[1], b)], &out).map(Value::Map)
+        };
         let (&[sum], &[row], &[column]) = (&summed[..], &only(a, b)[..], &only(b, a)[..]) else {
-            return self.einsum_with_weights((a, b, &out, &summed), inputs).unwrap_or_else(|| Err(unknown()));
+            return general(self);
         };
         let order = |from: &[char], to: &[char]| -> Option<Vec<usize>> {
             let places = to.iter().map(|letter| from.iter().position(|known| known == letter));
@@ -41,19 +50,56 @@ impl Translator<'_> {
                         out.ends_with(&[column, row]),
                     )
                 };
-                let (Some(first), Some(second), true) = (x.1, y.1, ends) else { return Err(unknown()) };
-                self.similarity(x.0.permuted(&first), y.0.permuted(&second)).map(Value::scores)
+                let (Some(first), Some(second), true) = (x.1, y.1, ends) else { return general(self) };
+                match self.similarity(x.0.permuted(&first), y.0.permuted(&second)) {
+                    Ok(scores) => Ok(Value::scores(scores)),
+                    Err(_) => general(self),
+                }
             }
             (Value::Scores(scores), Value::Map(values)) if *a == with([row, sum]) => {
                 let (Some(axes), made) = (order(b, &with([sum, column])), with([row, column])) else {
                     return Err(unknown());
                 };
-                let mixed = self.attention(&scores, &values.permuted(&axes))?;
+                let mixed = self.weighted(&scores, &values.permuted(&axes))?;
                 let back = order(&made, &out).ok_or_else(unknown)?;
                 Ok(Value::Map(mixed.permuted(&back)))
             }
-            _ => self.einsum_with_weights((a, b, &out, &summed), inputs).unwrap_or_else(|| Err(unknown())),
+            _ => general(self),
         }
+    }
+
+    /// Products of two maps with these letters, as products of matrices.
+    fn products(&mut self, [(x, a), (y, b)]: [(&Map, &[char]); 2], out: &[char]) -> Result<Map, Obstacle> {
+        let shared = |letter: &char| a.contains(letter) && b.contains(letter);
+        let batch: Vec<char> = out.iter().copied().filter(shared).collect();
+        let rows: Vec<char> = out.iter().copied().filter(|letter| !b.contains(letter)).collect();
+        let columns: Vec<char> = out.iter().copied().filter(|letter| !a.contains(letter)).collect();
+        let summed: Vec<char> =
+            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
+        let lengths = |map: &Map, of: &[char], letters: &[char]| -> Result<Vec<usize>, Obstacle> {
+            let sizes = map.sizes();
+            let place = |letter: &char| of.iter().position(|known| known == letter);
+            let sizes = letters.iter().map(|letter| place(letter).and_then(|at| sizes.get(at).copied()));
+            sizes.collect::<Option<Vec<_>>>().ok_or_else(|| "an equation for other axes".to_owned())
+        };
+        let mut matrix = |map: &Map, of: &[char], own: &[char]| -> Result<Map, Obstacle> {
+            let order = [&batch[..], own, &summed].concat();
+            let axes: Option<Vec<usize>> =
+                order.iter().map(|letter| of.iter().position(|known| known == letter)).collect();
+            let axes = axes.filter(|axes| axes.len() == of.len() && map.dims.len() == of.len());
+            let axes = axes.ok_or("an equation that sums one side alone")?;
+            let many = |letters: &[char]| lengths(map, of, letters).map(product);
+            let sizes = [lengths(map, of, &batch)?, vec![many(own)?, many(&summed)?]].concat();
+            self.reshaped(&map.permuted(&axes), &sizes)
+        };
+        let (first, second) = (matrix(x, a, &rows)?, matrix(y, b, &columns)?);
+        let made = self.matrix_product(&first, &second)?;
+        let sizes = [lengths(x, a, &batch)?, lengths(x, a, &rows)?, lengths(y, b, &columns)?].concat();
+        let made = self.reshaped(&made, &sizes)?;
+        let order = [&batch[..], &rows, &columns].concat();
+        let back: Option<Vec<usize>> =
+            out.iter().map(|letter| order.iter().position(|known| known == letter)).collect();
+        Ok(made.permuted(&back.ok_or("an equation with letters from nowhere")?))
     }
 
     /// A map and a matrix of weights: a fully connected layer.

@@ -7,6 +7,7 @@ use neuron_model::{NodeId, Operation};
 use super::map::{Axis, Factor};
 use super::pools::wrapped;
 use super::products::operand;
+use super::rearrange::Grid;
 use super::scores::Scores;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
@@ -15,10 +16,7 @@ use crate::program::{Operand, Unary};
 
 impl Translator<'_> {
     pub(super) fn unary(&mut self, inputs: &[Operand], function: Unary) -> Result<Value, Obstacle> {
-        let input = match self.value(inputs, 0)? {
-            Value::Map(map) => map,
-            other => return Err(format!("{function:?} of {}", other.what())),
-        };
+        let input = self.map(inputs, 0)?;
         if function == Unary::Selu {
             let (alpha, factor) = SELU;
             let inner =
@@ -33,11 +31,9 @@ impl Translator<'_> {
 
     /// An operation on every element by itself, wherever it stands.
     pub(super) fn applied(&mut self, input: &Map, operation: Operation) -> Result<Map, Obstacle> {
-        if input.is_unit {
-            return Err("a function of vectors of length 1".to_owned());
-        }
         let at = self.at.clone();
-        let input = self.scaled(input)?;
+        let input = self.with_lengths(input)?;
+        let input = self.scaled(&input)?;
         let (node, shape) = self.push_as(&at, operation, &[input.node])?;
         Ok(Map { node, shape, ..input })
     }
@@ -70,8 +66,10 @@ impl Translator<'_> {
         match self.value(inputs, 0)? {
             // What keeps a divisor off 0.
             Value::Lengths(map) if low < 1e-4 && high == f64::INFINITY => Ok(Value::Lengths(map)),
-            Value::Map(map) => self.clamped(&map, low, high).map(Value::Map),
-            other => Err(format!("{} between bounds", other.what())),
+            other => {
+                let map = self.as_map(other)?;
+                self.clamped(&map, low, high).map(Value::Map)
+            }
         }
     }
 
@@ -90,28 +88,35 @@ impl Translator<'_> {
         match self.value(inputs, 0)? {
             Value::Scores(scores) => {
                 let rank = scores.sizes().len();
-                if wrapped(axis, rank)? != rank - 1 || scores.is_weights {
-                    return Err("a softmax along queries".to_owned());
+                let axis = wrapped(axis, rank)?;
+                if axis != rank - 1 || scores.is_weights {
+                    let scores = self.scores_as_map(&scores)?;
+                    return self.softmax_along(&scores, axis).map(Value::Map);
                 }
                 Ok(Value::Scores(Box::new(Scores { is_weights: true, ..*scores })))
             }
-            Value::Map(map) => {
-                let at = self.at.clone();
-                let channels = map.shape.channels;
-                let apart = match map.dims[wrapped(axis, map.dims.len())?][..] {
-                    [Factor { axis: Axis::Channel, size, stride }] if size * stride == channels => stride,
-                    _ => return Err("a softmax along positions, or a part of the channels".to_owned()),
-                };
-                let map = if map.covers(Axis::Channel) && map.has_all_positions() {
-                    self.scaled(&map)?
-                } else {
-                    self.arranged(&map)?
-                };
-                let (node, shape) = self.push_as(&at, Softmax { apart }, &[map.node])?;
-                Ok(Value::Map(Map { node, shape, ..map }))
+            other => {
+                let map = self.as_map(other)?;
+                let axis = wrapped(axis, map.dims.len())?;
+                self.softmax_along(&map, axis).map(Value::Map)
             }
-            other => Err(format!("a softmax of {}", other.what())),
         }
+    }
+
+    /// Places along a dimension as parts of a whole.
+    pub(super) fn softmax_along(&mut self, map: &Map, dim: usize) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let channels = map.shape.channels;
+        let is_complete = map.covers(Axis::Channel) && map.has_all_positions() && !map.is_unit;
+        let (apart, map) = match map.dims[dim][..] {
+            [Factor { axis: Axis::Channel, size, stride }] if size * stride == channels && is_complete => {
+                (stride, map.clone())
+            }
+            _ => (1, self.rearranged(map, &[dim], Grid::Kept)?),
+        };
+        let map = self.scaled(&map)?;
+        let (node, shape) = self.push_as(&at, Softmax { apart }, &[map.node])?;
+        Ok(Map { node, shape, ..map })
     }
 
     /// What an activation is applied to, if a node is one.

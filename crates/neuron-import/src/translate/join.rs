@@ -7,6 +7,8 @@ use neuron_model::{NodeId, Shape};
 
 use super::map::{Axis, Factor, whole};
 use super::pools::wrapped;
+use super::rearrange::Grid;
+use super::resizing;
 use super::value::Value;
 use super::weights::tensor;
 use super::{Map, Obstacle, Translator};
@@ -38,15 +40,72 @@ impl Translator<'_> {
             if let Some(tokens) = self.token_maps_joined(&maps, axis)? {
                 return Ok(Value::Map(tokens));
             }
-            return self.channels_joined(&maps, axis).map(Value::Map);
+            return self.joined_along(&maps, axis).map(Value::Map);
         }
-        self.tokens_joined(inputs, &values, axis)
+        if let Ok(joined) = self.tokens_joined(inputs, &values, axis) {
+            return Ok(joined);
+        }
+        let maps = self.maps_of(inputs, values)?;
+        let axis = wrapped(axis, maps[0].dims.len())?;
+        self.joined_along(&maps, axis).map(Value::Map)
+    }
+
+    /// Values as maps, of which some may be constants.
+    pub(super) fn maps_of(&mut self, inputs: &[Operand], values: Vec<Value>) -> Result<Vec<Map>, Obstacle> {
+        let mut maps = Vec::new();
+        for value in values {
+            maps.push(match value {
+                Value::Constant(_) | Value::Parameter(_) => None,
+                value => Some(self.as_map(value)?),
+            });
+        }
+        let beside = maps.iter().flatten().next().ok_or("joining constants")?.clone();
+        let mut all = Vec::new();
+        for (map, input) in maps.into_iter().zip(inputs) {
+            all.push(match map {
+                Some(map) => map,
+                None => {
+                    let constant = self.constant(*input)?.ok_or("nothing to join")?;
+                    self.table(&beside, &constant)?
+                }
+            });
+        }
+        Ok(all)
+    }
+
+    /// Several maps along any dimension.
+    pub(super) fn joined_along(&mut self, maps: &[Map], axis: usize) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        if let Ok(joined) = self.channels_joined(maps, axis) {
+            return Ok(joined);
+        }
+        let others = |map: &Map| {
+            let mut sizes = map.sizes();
+            sizes[axis] = 0;
+            sizes
+        };
+        if maps.iter().any(|map| map.dims.len() != maps[0].dims.len() || others(map) != others(&maps[0])) {
+            let sizes: Vec<Vec<usize>> = maps.iter().map(Map::sizes).collect();
+            return Err(format!("joining {sizes:?} along axis {axis}"));
+        }
+        let mut nodes = Vec::new();
+        let mut like = None;
+        for map in maps {
+            let ordered = self.rearranged(map, &[axis], Grid::Lines)?;
+            let ordered = self.scaled(&ordered)?;
+            nodes.push(ordered.node);
+            like = Some(ordered);
+        }
+        let (node, shape) = self.push_as(&at, Concatenation { inputs: nodes.len() }, &nodes)?;
+        let mut joined = Map { node, shape, ..like.ok_or("joining nothing")? };
+        joined.dims[axis] = whole(Axis::Channel, shape.channels);
+        Ok(joined)
     }
 
     /// The channels of several maps.
     fn channels_joined(&mut self, maps: &[Map], axis: usize) -> Result<Map, Obstacle> {
         let at = self.at.clone();
-        let maps = maps.iter().map(|map| self.arranged(map)).collect::<Result<Vec<_>, _>>()?;
+        let maps = maps.iter().map(|map| self.arranged_by_parts(map)).collect::<Result<Vec<_>, _>>()?;
         let first = &maps[0];
         let others = |map: &Map| {
             let dims = map.dims.iter().enumerate().filter(|(dim, _)| *dim != axis);
@@ -170,26 +229,41 @@ impl Translator<'_> {
     }
 
     pub(super) fn stack(&mut self, inputs: &[Operand], axis: i64) -> Result<Value, Obstacle> {
-        let maps = (0..inputs.len()).map(|index| self.map(inputs, index)).collect::<Result<Vec<_>, _>>()?;
+        let values =
+            (0..inputs.len()).map(|index| self.value(inputs, index)).collect::<Result<Vec<_>, _>>()?;
+        let maps = self.maps_of(inputs, values)?;
         let rank = maps.first().map_or(0, |map| map.dims.len());
         let axis = wrapped(axis, rank + 1)?;
+        if let Ok(stacked) = self.stacked(&maps, (rank, axis)) {
+            return Ok(Value::Map(stacked));
+        }
+        let along_new = |mut map: Map| {
+            map.dims.insert(axis, Vec::new());
+            map
+        };
+        let maps: Vec<Map> = maps.into_iter().map(along_new).collect();
+        self.joined_along(&maps, axis).map(Value::Map)
+    }
+
+    /// Maps along a new dimension, as channels of one node.
+    fn stacked(&mut self, maps: &[Map], (rank, axis): (usize, usize)) -> Result<Map, Obstacle> {
         // Channels of a joint map, which a dimension of their own tells apart.
         let dim = maps.first().and_then(Map::channel_dim).ok_or("stacking values without channels")?;
-        let joined = self.channels_joined(&maps, dim)?;
+        let joined = self.channels_joined(maps, dim)?;
         let mut sizes = joined.sizes();
         sizes[dim] /= maps.len();
         sizes.insert(dim, maps.len());
         let split = joined.reshaped(&sizes)?;
         let mut order: Vec<usize> = (0..=rank).filter(|place| *place != dim).collect();
         order.insert(axis, dim);
-        Ok(Value::Map(split.permuted(&order)))
+        Ok(split.permuted(&order))
     }
 
     pub(super) fn resize(&mut self, inputs: &[Operand], resize: &Resize) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
-        let node = self.as_image(&input)?;
-        let Shape { height, width, .. } = self.shapes[&node];
+        let sizes = input.sizes();
+        let [.., height, width] = sizes[..] else { return Err("maps without rows and columns".to_owned()) };
         let last_two = |all: Vec<f64>| match all[..] {
             [] => None,
             [both] => Some([both; 2]),
@@ -221,14 +295,22 @@ impl Translator<'_> {
             return Ok(Value::Map(input));
         }
         let is_whole = |times: f64| times >= 1.0 && times.fract() == 0.0 && times < 1e4;
-        if !times.into_iter().all(is_whole) || resize.align_corners {
-            return Err(format!("maps that grow {} x {} times", times[0], times[1]));
-        }
         let interpolation = match resize.kind {
-            ResizeKind::Nearest => Interpolation::Nearest,
-            ResizeKind::Linear => Interpolation::Linear,
-            ResizeKind::Cubic => return Err("maps that grow by cubic interpolation".to_owned()),
+            ResizeKind::Nearest => Some(Interpolation::Nearest),
+            ResizeKind::Linear if !resize.align_corners => Some(Interpolation::Linear),
+            _ => None,
         };
+        let interpolation = interpolation.filter(|_| times.into_iter().all(is_whole));
+        let Some(interpolation) = interpolation else {
+            let mut resized = input;
+            let dims = resized.dims.len();
+            for (dim, from, times) in [(dims - 2, height, times[0]), (dims - 1, width, times[1])] {
+                let matrix = resizing::matrix(resize, from, times)?;
+                resized = self.along(&resized, dim, matrix)?;
+            }
+            return Ok(Value::Map(resized));
+        };
+        let node = self.as_image(&input)?;
         let enlarge = Enlarge { times: times.map(|times| times as usize), interpolation };
         let (node, shape) = self.push_as(&at, enlarge, &[node])?;
         Ok(Value::Map(Map::image(node, shape, self.items)))

@@ -3,10 +3,12 @@
 //! Operators are gone through in order. What depends on no image is computed; what only changes the arrangement of a value
 //! is remembered ([`map`]); everything else becomes a node of the graph, one file for each kind.
 
+mod along;
 mod arrange;
 mod attention;
 mod blocks;
 mod combine;
+mod computed;
 mod constants;
 mod einsum;
 mod functions;
@@ -15,6 +17,8 @@ mod map;
 mod norms;
 mod pools;
 mod products;
+mod rearrange;
+mod resizing;
 mod scores;
 mod value;
 mod views;
@@ -248,11 +252,9 @@ impl<'p> Translator<'p> {
     }
 
     /// An input that depends on the image.
-    fn map(&self, inputs: &[Operand], index: usize) -> Result<Map, Obstacle> {
-        match self.value(inputs, index)? {
-            Value::Map(map) => Ok(map),
-            other => Err(format!("{} in the place of a map", other.what())),
-        }
+    fn map(&mut self, inputs: &[Operand], index: usize) -> Result<Map, Obstacle> {
+        let value = self.value(inputs, index)?;
+        self.as_map(value)
     }
 
     /// An input that does not; `None` if it is not there.

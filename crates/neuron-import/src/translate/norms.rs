@@ -5,6 +5,7 @@ use neuron_model::weights::WeightTensor;
 
 use super::map::{Factor, Map, whole};
 use super::products::operand;
+use super::rearrange::Grid;
 use super::value::Value;
 use super::weights::tensor;
 use super::{Axis, Obstacle, Translator};
@@ -14,11 +15,8 @@ impl Translator<'_> {
     pub(super) fn batch_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let at = self.at.clone();
-        let input = self.arranged(&input)?;
+        let input = self.with_channels_at(&input, 1)?;
         let channels = input.shape.channels;
-        if input.channel_dim().is_some_and(|dim| dim != 1) {
-            return Err("a batch norm along positions".to_owned());
-        }
         let tensors = [
             ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
             ("bias", self.vector(operand(inputs, 2), channels, 0.0)?),
@@ -45,7 +43,7 @@ impl Translator<'_> {
         ];
         let (node, shape) = self.push_as(&at, LayerNorm { channels, eps }, &[input.node])?;
         self.give(tensors);
-        Ok(Value::Map(input.moved_to(node, shape)))
+        Ok(Value::Map(Map { node, shape, ..input }))
     }
 
     pub(super) fn rms_norm(
@@ -60,7 +58,7 @@ impl Translator<'_> {
         let weight = self.vector(operand(inputs, 1), channels, 1.0)?;
         let (node, shape) = self.push_as(&at, RmsNorm { channels, eps }, &[input.node])?;
         self.give([("weight", weight)]);
-        Ok(Value::Map(input.moved_to(node, shape)))
+        Ok(Value::Map(Map { node, shape, ..input }))
     }
 
     pub(super) fn instance_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
@@ -104,11 +102,8 @@ impl Translator<'_> {
         if let Some(grouped) = self.spelled_out(&input, inputs, (groups, eps))? {
             return Ok(Value::Map(grouped));
         }
-        let input = self.arranged(&input)?;
+        let input = self.with_channels_at(&input, 1)?;
         let channels = input.shape.channels;
-        if input.channel_dim().is_some_and(|dim| dim != 1) {
-            return Err("a group norm along positions".to_owned());
-        }
         let tensors = [
             ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
             ("bias", self.vector(operand(inputs, 2), channels, 0.0)?),
@@ -147,11 +142,26 @@ impl Translator<'_> {
 
     /// A map whose last dimension is its channels.
     fn over_channels(&mut self, input: &Map, axes: usize) -> Result<Map, Obstacle> {
-        let input = self.arranged(input)?;
-        let channels = whole(Axis::Channel, input.shape.channels);
-        if axes != 1 || input.dims.last() != Some(&channels) {
-            return Err("a norm over more than the channels of a position".to_owned());
+        let whole_map = self.arranged(input)?;
+        let channels = whole(Axis::Channel, whole_map.shape.channels);
+        if axes == 1 && whole_map.dims.last() == Some(&channels) {
+            return Ok(whole_map);
         }
-        Ok(input)
+        let rank = input.dims.len();
+        let first = rank.checked_sub(axes).ok_or("a norm over more axes than there are")?;
+        let over: Vec<usize> = (first..rank).collect();
+        let ordered = self.rearranged(input, &over, Grid::Kept)?;
+        self.scaled(&ordered)
+    }
+
+    /// A map whose channels are that dimension.
+    fn with_channels_at(&mut self, input: &Map, dim: usize) -> Result<Map, Obstacle> {
+        let whole_map = self.arranged(input)?;
+        let found = whole_map.channel_dim();
+        if found == Some(dim) || found.is_none() && whole_map.shape.channels == 1 {
+            return Ok(whole_map);
+        }
+        let ordered = self.rearranged(input, &[dim], Grid::Kept)?;
+        self.scaled(&ordered)
     }
 }

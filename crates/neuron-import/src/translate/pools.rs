@@ -7,11 +7,13 @@ use neuron_model::ops::{
 };
 use neuron_model::{NodeId, Window};
 
-use super::map::{Factor, Map, whole};
+use super::along::Matrix;
+use super::map::{Factor, Map, size, whole};
 use super::products::{operand, pair};
 use super::value::Value;
 use super::{Axis, Obstacle, Translator};
-use crate::program::{Operand, Operator, PadMode, Padding, PoolKind, Reduction, Sizes};
+use crate::constant::{Constant, Kind};
+use crate::program::{Binary, Operand, Operator, PadMode, Padding, PoolKind, Reduction, Sizes};
 
 /// Kernel, stride, padding, dilation, and whether a last window may hang over the edge.
 type Windows<'a> = (&'a [usize], &'a [usize], &'a Padding, &'a [usize], bool);
@@ -94,7 +96,15 @@ impl Translator<'_> {
         let positions = [down.unwrap_or(size[0]), right.unwrap_or(size[1])];
         let (node, shape) = match (kind, positions) {
             (PoolKind::Max, [1, 1]) => self.push_as(&at, GlobalMaxPool, &[node])?,
-            (PoolKind::Max, _) => return Err("maxima of several bins".to_owned()),
+            (PoolKind::Max, positions) => {
+                let fits = [0, 1].map(|axis| positions[axis] > 0 && size[axis] % positions[axis] == 0);
+                if fits != [true; 2] {
+                    return Err("maxima of bins that overlap".to_owned());
+                }
+                let side = [0, 1].map(|axis| size[axis] / positions[axis]);
+                let window = Window { kernel: side, stride: side, ..Window::square(1, 1, 0) };
+                self.push_as(&at, MaxPool { window }, &[node])?
+            }
             (_, [1, 1]) => self.push_as(&at, GlobalAveragePool, &[node])?,
             _ => self.push_as(&at, AdaptiveAveragePool { positions }, &[node])?,
         };
@@ -135,7 +145,33 @@ impl Translator<'_> {
         {
             return Ok(Value::Map(without(&sum)));
         }
-        let input = self.arranged(&input)?;
+        let whole_map = self.arranged(&input)?;
+        if let Ok(reduced) = self.reduced(&whole_map, &dims, kind, &at) {
+            return Ok(Value::Map(without(&reduced)));
+        }
+        // All dimensions that go as channels.
+        let ordered = self.rearranged(&input, &dims, super::rearrange::Grid::Kept)?;
+        let ordered = self.scaled(&ordered)?;
+        let of = match kind {
+            Reduction::Mean => ChannelReduction::Mean,
+            Reduction::Sum | Reduction::Norm => ChannelReduction::Sum,
+            Reduction::Max => ChannelReduction::Max,
+            _ => return Err(format!("{kind:?} of a map")),
+        };
+        let mut from = ordered.node;
+        if kind == Reduction::Norm {
+            from = self.push(Pointwise { function: Function::Square }, &[from])?.0;
+        }
+        let (mut node, mut shape) = self.push_as(&at, of, &[from])?;
+        if kind == Reduction::Norm {
+            (node, shape) = self.push(Pointwise { function: Function::Sqrt }, &[node])?;
+        }
+        Ok(Value::Map(Map { node, shape, ..without(&ordered) }))
+    }
+
+    /// Means, sums or maxima of all positions, or of all channels of each.
+    fn reduced(&mut self, input: &Map, dims: &[usize], kind: Reduction, at: &str) -> Result<Map, Obstacle> {
+        let rank = input.dims.len();
         let is = |axis: Axis| dims.iter().flat_map(|dim| &input.dims[*dim]).any(|factor| factor.axis == axis);
         let stays = |axis: Axis| {
             let left = (0..rank).filter(|dim| !dims.contains(dim));
@@ -152,17 +188,17 @@ impl Translator<'_> {
                 return Err("along rows or columns alone".to_owned());
             }
             let (node, shape) = match kind {
-                Reduction::Mean => self.push_as(&at, GlobalAveragePool, &[input.node])?,
-                Reduction::Sum => self.push_as(&at, GlobalSum, &[input.node])?,
-                Reduction::Max => self.push_as(&at, GlobalMaxPool, &[input.node])?,
+                Reduction::Mean => self.push_as(at, GlobalAveragePool, &[input.node])?,
+                Reduction::Sum => self.push_as(at, GlobalSum, &[input.node])?,
+                Reduction::Max => self.push_as(at, GlobalMaxPool, &[input.node])?,
                 Reduction::Norm => {
                     let (squares, _) = self.push(Pointwise { function: Function::Square }, &[input.node])?;
                     let (sum, _) = self.push(GlobalSum, &[squares])?;
-                    self.push_as(&at, Pointwise { function: Function::Sqrt }, &[sum])?
+                    self.push_as(at, Pointwise { function: Function::Sqrt }, &[sum])?
                 }
                 _ => return Err(format!("{kind:?} of positions")),
             };
-            return Ok(Value::Map(Map { node, shape, rolled: [0; 2], ..without(&input) }));
+            return Ok(Map { node, shape, rolled: [0; 2], ..input.clone() });
         }
         if of_channels && !of_positions {
             let of = match kind {
@@ -171,14 +207,14 @@ impl Translator<'_> {
                 Reduction::Max => ChannelReduction::Max,
                 _ => return Err(format!("{kind:?} of channels")),
             };
-            let (node, shape) = self.push_as(&at, of, &[input.node])?;
-            return Ok(Value::Map(Map { node, shape, ..without(&input) }));
+            let (node, shape) = self.push_as(at, of, &[input.node])?;
+            return Ok(Map { node, shape, ..input.clone() });
         }
         if of_channels {
             return Err(format!("{kind:?} of channels and positions"));
         }
         // Dimensions of size 1.
-        Ok(Value::Map(without(&input)))
+        Ok(input.clone())
     }
 
     /// The sum of equal parts of the channels, which a dimension of their own tells apart.
@@ -215,7 +251,7 @@ impl Translator<'_> {
             return Ok(Value::Map(input));
         }
         if amounts.iter().flatten().any(|amount| *amount < 0) {
-            return Err("amounts below 0".to_owned());
+            return self.padded_and_cut(&input, &amounts, inputs, mode).map(Value::Map);
         }
         let filling = match mode {
             PadMode::Constant => {
@@ -227,7 +263,78 @@ impl Translator<'_> {
             PadMode::Edge => Filling::Edge,
         };
         let at = self.at.clone();
-        let input = self.arranged(&input)?;
+        if let Ok(padded) = self.grid_padded(&input, &amounts, filling, &at) {
+            return Ok(Value::Map(padded));
+        }
+        let mut padded = input;
+        for (dim, [before, after]) in amounts.into_iter().enumerate().filter(|(_, amount)| *amount != [0; 2])
+        {
+            let length = size(&padded.dims[dim]) as i64;
+            let place = |at: i64| match filling {
+                _ if (0..length).contains(&at) => Some(at),
+                Filling::Mirror => Some(if at < 0 { -at } else { 2 * length - 2 - at }),
+                Filling::Edge => Some(at.clamp(0, length - 1)),
+                Filling::Value(_) => None,
+            };
+            let places: Vec<Option<usize>> = (-before..length.saturating_add(after))
+                .map(|at| place(at).and_then(|at| usize::try_from(at).ok()))
+                .collect();
+            let matrix = Matrix::picking(length as usize, places.into_iter())?;
+            padded = self.along(&padded, dim, matrix)?;
+            if let Filling::Value(value) = filling
+                && value != 0.0
+            {
+                // Zeros plus the value, and what is not around plus nothing.
+                let around = |at: i64| if (0..length).contains(&at) { 0.0 } else { f64::from(value) };
+                let mut shape = vec![1; padded.dims.len()];
+                shape[dim] = size(&padded.dims[dim]);
+                let values = (-before..length.saturating_add(after)).map(around).collect();
+                let constant = Constant::new(values, &shape, Kind::Float)?;
+                padded = self.map_and_tensor(&padded, &constant, Binary::Add)?;
+            }
+        }
+        Ok(Value::Map(padded))
+    }
+
+    /// As torch's `pad` with amounts below 0, which cut.
+    fn padded_and_cut(
+        &mut self,
+        input: &Map,
+        amounts: &[[i64; 2]],
+        inputs: &[Operand],
+        mode: PadMode,
+    ) -> Result<Map, Obstacle> {
+        if mode != PadMode::Constant {
+            return Err("amounts below 0".to_owned());
+        }
+        let value = self.constant(operand(inputs, 1))?.and_then(|value| value.single()).unwrap_or(0.0);
+        let more: Vec<[i64; 2]> = amounts.iter().map(|pair| pair.map(|amount| amount.max(0))).collect();
+        let at = self.at.clone();
+        let mut cut = if more.iter().all(|amount| *amount == [0; 2]) {
+            input.clone()
+        } else {
+            self.grid_padded(input, &more, Filling::Value(value as f32), &at)?
+        };
+        for (dim, pair) in amounts.iter().enumerate() {
+            let [before, after] = pair.map(|amount| usize::try_from(-amount.min(0)).unwrap_or(usize::MAX));
+            let length = size(&cut.dims[dim]);
+            let end = length.checked_sub(after).ok_or("a map of which nothing is left")?;
+            if before > 0 || after > 0 {
+                cut = self.sliced(&cut, dim, (before, end, 1))?;
+            }
+        }
+        Ok(cut)
+    }
+
+    /// With rows and columns around it.
+    fn grid_padded(
+        &mut self,
+        input: &Map,
+        amounts: &[[i64; 2]],
+        filling: Filling,
+        at: &str,
+    ) -> Result<Map, Obstacle> {
+        let input = self.arranged_by_parts(input)?;
         let mut added = [[0usize; 2]; 2];
         for (dim, amount) in amounts.iter().enumerate().filter(|(_, amount)| **amount != [0; 2]) {
             let axes = [Axis::Row, Axis::Column];
@@ -239,7 +346,7 @@ impl Translator<'_> {
         }
         let pad =
             Pad { before: added.map(|[before, _]| before), after: added.map(|[_, after]| after), filling };
-        let (node, shape) = self.push_as(&at, pad, &[input.node])?;
+        let (node, shape) = self.push_as(at, pad, &[input.node])?;
         let mut padded = Map { node, shape, ..input.clone() };
         for factor in padded.dims.iter_mut().flatten() {
             match factor.axis {
@@ -248,7 +355,7 @@ impl Translator<'_> {
                 _ => {}
             }
         }
-        Ok(Value::Map(padded))
+        Ok(padded)
     }
 
     /// Amounts before and after each of so many dimensions.

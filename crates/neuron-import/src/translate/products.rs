@@ -4,7 +4,8 @@ use neuron_model::ops::{Convolution, Exchange, Linear, Scatter, Stored};
 use neuron_model::weights::WeightTensor;
 use neuron_model::{ConvGeometry, Shape, Window};
 
-use super::map::{Axis, whole};
+use super::map::{Axis, size, whole};
+use super::rearrange::Grid;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
 use crate::program::{Operand, Padding};
@@ -13,23 +14,44 @@ use crate::program::{Operand, Padding};
 type Slide<'a> = (&'a [usize], &'a Padding, &'a [usize], usize);
 
 impl Translator<'_> {
-    pub(super) fn convolution(
-        &mut self,
-        inputs: &[Operand],
-        (stride, padding, dilation, groups): Slide<'_>,
-    ) -> Result<Value, Obstacle> {
+    pub(super) fn convolution(&mut self, inputs: &[Operand], slide: Slide<'_>) -> Result<Value, Obstacle> {
         let weight = self.weight(operand(inputs, 1))?.ok_or("a convolution without weights")?;
         let bias = self.weight(operand(inputs, 2))?;
+        let input = self.map(inputs, 0)?;
+        self.slid(&input, weight, bias, slide)
+    }
+
+    /// A convolution of a map.
+    fn slid(
+        &mut self,
+        input: &Map,
+        weight: WeightTensor,
+        bias: Option<WeightTensor>,
+        (stride, padding, dilation, groups): Slide<'_>,
+    ) -> Result<Value, Obstacle> {
         let [out_channels, per_group, kernel @ ..] = &weight.shape[..] else {
             return Err("weights of another rank".to_owned());
         };
-        let input = self.map(inputs, 0)?;
         if let (&[width], [1, 1], [1], [1]) = (kernel, [*out_channels, *per_group], stride, dilation) {
-            return self.along_channels(&input, (&weight, width), (bias, padding));
+            let slid = self.along_channels(input, (&weight, width), (bias.clone(), padding));
+            if slid.is_ok() {
+                return slid;
+            }
+        }
+        if let &[width] = kernel {
+            return self.along_line(input, (&weight, width), bias, (stride, padding, dilation, groups));
         }
         let &[down, right] = kernel else { return Err(format!("a convolution over {} axes", kernel.len())) };
         let at = self.at.clone();
-        let node = self.as_image(&input)?;
+        let node = match self.as_image(input) {
+            Ok(node) => node,
+            Err(why) if input.dims.len() == 4 && self.items == 1 && size(&input.dims[0]) > 1 => {
+                return self
+                    .of_each(input, (&weight, bias), (stride, padding, dilation, groups))
+                    .map_err(|_| why);
+            }
+            Err(why) => return Err(why),
+        };
         let shape = self.shapes[&node];
         let window = Window {
             kernel: [down, right],
@@ -61,6 +83,65 @@ impl Translator<'_> {
                 .filter_map(|(name, tensor)| Some((name, tensor?))),
         );
         Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// A convolution over one axis, as over the columns of an image of one row.
+    fn along_line(
+        &mut self,
+        input: &Map,
+        (weight, width): (&WeightTensor, usize),
+        bias: Option<WeightTensor>,
+        (stride, padding, dilation, groups): Slide<'_>,
+    ) -> Result<Value, Obstacle> {
+        let rank = input.dims.len();
+        if rank < 2 {
+            return Err("a convolution over a vector".to_owned());
+        }
+        let mut image = input.clone();
+        image.dims.insert(rank - 1, Vec::new());
+        let along = |list: &[usize], other: usize| [&[other], list].concat();
+        let padding = match padding {
+            Padding::Explicit { before, after } => {
+                Padding::Explicit { before: along(before, 0), after: along(after, 0) }
+            }
+            same => same.clone(),
+        };
+        let &[out_channels, per_group, _] = &weight.shape[..] else {
+            return Err("weights of another rank".to_owned());
+        };
+        let weight =
+            WeightTensor { shape: vec![out_channels, per_group, 1, width], data: weight.data.clone() };
+        let slide = (&along(stride, 1)[..], &padding, &along(dilation, 1)[..], groups);
+        let Value::Map(mut made) = self.slid(&image, weight, bias, slide)? else {
+            return Err("a convolution of no map".to_owned());
+        };
+        made.dims.remove(rank - 1);
+        Ok(Value::Map(made))
+    }
+
+    /// A convolution of every image of a first dimension that is no batch, as one of groups with the same weights.
+    fn of_each(
+        &mut self,
+        input: &Map,
+        (weight, bias): (&WeightTensor, Option<WeightTensor>),
+        (stride, padding, dilation, groups): Slide<'_>,
+    ) -> Result<Value, Obstacle> {
+        let [count, channels, height, width] = input.sizes()[..] else {
+            return Err("a convolution of no images".to_owned());
+        };
+        let joint = self.reshaped(input, &[1, count * channels, height, width])?;
+        let repeated = |tensor: &WeightTensor| {
+            let mut shape = tensor.shape.clone();
+            shape[0] *= count;
+            let values = std::iter::repeat_n(&tensor.data[..], count).flatten().copied();
+            WeightTensor::new(shape, values.collect::<Vec<_>>())
+        };
+        let out = weight.shape[0];
+        let slide = (stride, padding, dilation, groups * count);
+        let made = self.slid(&joint, repeated(weight), bias.as_ref().map(repeated), slide)?;
+        let Value::Map(made) = made else { return Err("a convolution of no map".to_owned()) };
+        let [_, _, height, width] = made.sizes()[..] else { return Ok(Value::Map(made)) };
+        self.reshaped(&made, &[count, out, height, width]).map(Value::Map)
     }
 
     /// As a convolution over the map with zeros between its positions, by the weights in reverse.
@@ -163,11 +244,19 @@ impl Translator<'_> {
             return Err("weights of another rank".to_owned());
         };
         let at = self.at.clone();
-        let input = self.arranged(input)?;
         let last = input.dims.len().checked_sub(1).ok_or("a map without dimensions")?;
-        let input = if input.channel_dim() == Some(last) { input } else { self.exchanged(&input)? };
-        if in_features != input.shape.channels || input.channel_dim().is_some_and(|dim| dim != last) {
-            return Err("a layer along positions".to_owned());
+        let whole = self.arranged(input)?;
+        let whole = if whole.channel_dim() == Some(last) { whole } else { self.exchanged(&whole)? };
+        let fits =
+            |map: &Map| in_features == map.shape.channels && map.channel_dim().is_none_or(|dim| dim == last);
+        let input = if fits(&whole) {
+            whole
+        } else {
+            let ordered = self.rearranged(input, &[last], Grid::Kept)?;
+            self.scaled(&ordered)?
+        };
+        if !fits(&input) {
+            return Err(format!("a layer of {in_features} inputs along {} places", size(&input.dims[last])));
         }
         let stored = if bias.is_some() { Stored::WithBias } else { Stored::WithoutBias };
         let (node, shape) = self.push_as(&at, Linear { in_features, out_features, stored }, &[input.node])?;
@@ -217,7 +306,17 @@ impl Translator<'_> {
         match (self.value(inputs, 0)?, self.value(inputs, 1)?) {
             (Value::Map(input), Value::Constant(_) | Value::Parameter(_)) => {
                 let weight = self.weight(operand(inputs, 1))?.ok_or("a layer without weights")?;
-                self.fully_connected(&input, transposed(&weight)?, None).map(Value::Map)
+                match transposed(&weight) {
+                    Ok(weight) => self.fully_connected(&input, weight, None).map(Value::Map),
+                    Err(_) => {
+                        let constant = self.constant(inputs[1])?.ok_or("a product without a factor")?;
+                        let table = self.table(&input, &constant)?;
+                        let rank = table.dims.len();
+                        let mut axes: Vec<usize> = (0..rank).collect();
+                        axes.swap(rank - 1, rank - 2);
+                        self.matrix_product(&input, &table.permuted(&axes)).map(Value::Map)
+                    }
+                }
             }
             (Value::Map(a), Value::Map(b)) => {
                 let rank = b.dims.len();
@@ -226,10 +325,38 @@ impl Translator<'_> {
                 }
                 let mut axes: Vec<usize> = (0..rank).collect();
                 axes.swap(rank - 1, rank - 2);
-                self.similarity(a, b.permuted(&axes)).map(Value::scores)
+                let turned = b.permuted(&axes);
+                match self.similarity(a.clone(), turned.clone()) {
+                    Ok(scores) => Ok(Value::scores(scores)),
+                    Err(_) => self.matrix_product(&a, &turned).map(Value::Map),
+                }
             }
-            (Value::Scores(scores), Value::Map(values)) => self.attention(&scores, &values).map(Value::Map),
-            (a, b) => Err(format!("{} times {}", a.what(), b.what())),
+            (Value::Scores(scores), Value::Map(values)) => self.weighted(&scores, &values).map(Value::Map),
+            (Value::Constant(_) | Value::Parameter(_), b) => {
+                // As `(b' a')'`.
+                let b = self.as_map(b)?;
+                let a = self.weight(operand(inputs, 0))?.ok_or("a product without a factor")?;
+                let [.., rows, inner] = a.shape[..] else { return Err("a vector times a map".to_owned()) };
+                let rank = b.dims.len();
+                if rank < 2 || a.data.len() != rows * inner {
+                    return Err("several matrices times a map".to_owned());
+                }
+                let mut axes: Vec<usize> = (0..rank).collect();
+                axes.swap(rank - 1, rank - 2);
+                let a = WeightTensor { shape: vec![rows, inner], data: a.data };
+                let product = self.fully_connected(&b.permuted(&axes), a, None)?;
+                Ok(Value::Map(product.permuted(&axes)))
+            }
+            (a, b) => {
+                let (a, b) = (self.as_map(a)?, self.as_map(b)?);
+                let rank = b.dims.len();
+                if rank < 2 {
+                    return Err("a vector in the place of a matrix".to_owned());
+                }
+                let mut axes: Vec<usize> = (0..rank).collect();
+                axes.swap(rank - 1, rank - 2);
+                self.matrix_product(&a, &b.permuted(&axes)).map(Value::Map)
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Operators that only say where elements stand, or which of them are there.
 
-use super::map::{Axis, Factor, product};
+use super::along::Matrix;
+use super::map::{Axis, Factor, product, size};
 use super::pools::wrapped;
+use super::rearrange::stepping;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
 use crate::constant::{Constant, Kind};
@@ -81,39 +83,46 @@ impl Translator<'_> {
         let first = self.value(inputs, 0)?;
         let from = self.shape_of(inputs, 0)?;
         let rank = from.len();
-        let reshaped = |sizes: Vec<usize>| -> Result<Vec<Value>, Obstacle> {
+        let reshaped = |translator: &mut Self, sizes: Vec<usize>| -> Result<Vec<Value>, Obstacle> {
             Ok(vec![match &first {
-                Value::Map(map) => Value::Map(map.reshaped(&sizes)?),
-                Value::Scores(scores) => Value::Scores(Box::new(scores.reshaped(&sizes)?)),
-                other => return Err(format!("another shape of {}", other.what())),
+                Value::Scores(scores) if scores.reshaped(&sizes).is_ok() => {
+                    Value::Scores(Box::new(scores.reshaped(&sizes)?))
+                }
+                other => {
+                    let map = translator.as_map(other.clone())?;
+                    Value::Map(translator.reshaped(&map, &sizes)?)
+                }
             }])
         };
         match &node.operator {
             O::Reshape { sizes, copies_zero } => {
                 let sizes = self.ints(sizes)?;
-                return reshaped(resolved(&from, &sizes, *copies_zero)?);
+                return reshaped(self, resolved(&from, &sizes, *copies_zero)?);
             }
-            O::ReshapeAs => return reshaped(self.shape_of(inputs, 1)?),
+            O::ReshapeAs => {
+                let sizes = self.shape_of(inputs, 1)?;
+                return reshaped(self, sizes);
+            }
             O::Flatten { first, last } => {
                 if rank == 0 {
-                    return reshaped(vec![1]);
+                    return reshaped(self, vec![1]);
                 }
                 let (first, last) = (wrapped(*first, rank)?, wrapped(*last, rank)?);
                 let joint = product(from[first..=last.max(first)].iter().copied());
-                return reshaped([&from[..first], &[joint], &from[last.max(first) + 1..]].concat());
+                return reshaped(self, [&from[..first], &[joint], &from[last.max(first) + 1..]].concat());
             }
             O::Unflatten { axis, sizes } => {
                 let axis = wrapped(*axis, rank)?;
                 let parts = resolved(&from[axis..=axis], &self.ints(sizes)?, false)?;
-                return reshaped([&from[..axis], &parts, &from[axis + 1..]].concat());
+                return reshaped(self, [&from[..axis], &parts, &from[axis + 1..]].concat());
             }
             O::Unsqueeze { axes } => {
                 let axes = self.ints(axes)?;
-                return reshaped(unsqueezed(&from, &axes)?);
+                return reshaped(self, unsqueezed(&from, &axes)?);
             }
             O::Squeeze { axes } => {
                 let axes = axes.as_ref().map(|axes| self.ints(axes)).transpose()?;
-                return reshaped(squeezed(&from, axes.as_deref())?);
+                return reshaped(self, squeezed(&from, axes.as_deref())?);
             }
             // A value of the rank that is asked for is as it was: sizes of 1 are repeated where they are read.
             O::ExpandAs if matches!(first, Value::Lengths(_)) => return Ok(vec![first]),
@@ -122,11 +131,13 @@ impl Translator<'_> {
                 let wanted = self.ints(sizes)?;
                 let same = wanted.len() == rank
                     && wanted.iter().zip(&from).all(|(wanted, size)| [-1, *size as i64].contains(wanted));
-                return if same { Ok(vec![first]) } else { Err("repeated similarities".to_owned()) };
+                if same {
+                    return Ok(vec![first]);
+                }
             }
             _ => {}
         }
-        let Value::Map(map) = first else { return Err(format!("a part of {}", first.what())) };
+        let map = self.as_map(first)?;
         let one = |map: Map| Ok(vec![Value::Map(map)]);
         match &node.operator {
             O::Permute { axes } => {
@@ -156,14 +167,14 @@ impl Translator<'_> {
                 let axis = wrapped(*axis, rank)?;
                 let index = self.int(*index)?.ok_or("a place that is not known")?;
                 let index = wrapped(index, from[axis])?;
-                let mut part = map.sliced(axis, (index, index + 1, 1))?;
+                let mut part = self.sliced(&map, axis, (index, index + 1, 1))?;
                 part.dims.remove(axis);
                 one(part)
             }
             O::Slice { axis, start, end, step } => {
                 let axis = wrapped(*axis, rank)?;
                 let range = self.range(from[axis], [*start, *end, *step])?;
-                one(map.sliced(axis, range)?)
+                one(self.sliced(&map, axis, range)?)
             }
             O::Slices => {
                 let list = |translator: &Self, index: usize| -> Result<Vec<i64>, Obstacle> {
@@ -177,7 +188,8 @@ impl Translator<'_> {
                     let axis = wrapped(axes.get(at).copied().unwrap_or(at as i64), rank)?;
                     let end = *ends.get(at).ok_or("a part without an end")?;
                     let operands = [*start, end, steps.get(at).copied().unwrap_or(1)].map(Operand::Int);
-                    part = part.sliced(axis, self.range(from[axis], operands)?)?;
+                    let range = self.range(from[axis], operands)?;
+                    part = self.sliced(&part, axis, range)?;
                 }
                 one(part)
             }
@@ -186,14 +198,14 @@ impl Translator<'_> {
                 let mut start = 0;
                 let part = |count: &usize| {
                     start += count;
-                    map.sliced(axis, (start - count, start, 1)).map(Value::Map)
+                    self.sliced(&map, axis, (start - count, start, 1)).map(Value::Map)
                 };
                 counts.iter().map(part).collect()
             }
             O::Unbind { axis } => {
                 let axis = wrapped(*axis, rank)?;
                 let part = |index: usize| {
-                    let mut part = map.sliced(axis, (index, index + 1, 1))?;
+                    let mut part = self.sliced(&map, axis, (index, index + 1, 1))?;
                     part.dims.remove(axis);
                     Ok(Value::Map(part))
                 };
@@ -204,9 +216,24 @@ impl Translator<'_> {
                 for (shift, axis) in shifts.iter().zip(axes) {
                     let axis = wrapped(*axis, rank)?;
                     let length = from[axis].max(1) as i64;
-                    rolled = rolled.rolled(axis, (-shift).rem_euclid(length) as usize)?;
+                    let by = (-shift).rem_euclid(length) as usize;
+                    rolled = match rolled.rolled(axis, by) {
+                        Ok(rolled) => rolled,
+                        Err(_) => {
+                            let end = self.sliced(&rolled, axis, (by, from[axis], 1))?;
+                            let beginning = self.sliced(&rolled, axis, (0, by, 1))?;
+                            self.joined_along(&[end, beginning], axis)?
+                        }
+                    };
                 }
                 one(rolled)
+            }
+            O::Unfold { axis, size, step } => {
+                let axis = wrapped(*axis, rank)?;
+                one(self.unfolded(&map, axis, (*size, *step))?)
+            }
+            O::Windows { kernel, dilation, padding, stride } => {
+                one(self.windows(&map, [*kernel, *dilation, *padding, *stride])?)
             }
             O::PixelShuffle { factor } => {
                 let at = self.at.clone();
@@ -228,11 +255,15 @@ impl Translator<'_> {
                 let is_all = table.ints()?.into_iter().eq(0..from[axis] as i64);
                 if is_all {
                     let shape = [&from[..axis], table.shape(), &from[axis + 1..]].concat();
-                    return one(map.reshaped(&shape)?);
+                    return one(self.reshaped(&map, &shape)?);
                 }
-                let Some(place) = table.single() else { return Err("a table of places".to_owned()) };
+                let Some(place) = table.single() else {
+                    let shape = [&from[..axis], table.shape(), &from[axis + 1..]].concat();
+                    let picked = self.picked(&map, axis, &table.ints()?)?;
+                    return one(self.reshaped(&picked, &shape)?);
+                };
                 let index = wrapped(place as i64, from[axis])?;
-                let mut part = map.sliced(axis, (index, index + 1, 1))?;
+                let mut part = self.sliced(&map, axis, (index, index + 1, 1))?;
                 if table.shape().is_empty() {
                     part.dims.remove(axis);
                 }
@@ -240,14 +271,52 @@ impl Translator<'_> {
             }
             O::Tile { times } => {
                 let times = self.ints(times)?;
-                if times.iter().all(|times| *times == 1) && times.len() == rank {
-                    one(map)
-                } else {
-                    Err("a repeated map".to_owned())
+                let rank = rank.max(times.len());
+                let mut tiled = super::computed::of_rank(&map, rank);
+                for (axis, times) in (rank - times.len()..rank).zip(times) {
+                    let (count, length) = (
+                        usize::try_from(times).map_err(|_| "a number of copies below 0")?,
+                        size(&tiled.dims[axis]),
+                    );
+                    if count != 1 {
+                        let places = (0..count.saturating_mul(length)).map(|at| (at % length) as i64);
+                        tiled = self.picked(&tiled, axis, &places.collect::<Vec<_>>())?;
+                    }
                 }
+                one(tiled)
+            }
+            O::Flip { axes } => {
+                let mut flipped = map;
+                for axis in axes {
+                    let axis = wrapped(*axis, rank)?;
+                    let places: Vec<i64> = (0..from[axis] as i64).rev().collect();
+                    flipped = self.picked(&flipped, axis, &places)?;
+                }
+                one(flipped)
+            }
+            O::RepeatInterleave { times, axis } => {
+                let axis = wrapped(*axis, rank)?;
+                let times = self.int(*times)?.and_then(|times| usize::try_from(times).ok());
+                let times = times.filter(|times| *times > 0).ok_or("an unknown number of copies")?;
+                let places: Vec<i64> =
+                    (0..from[axis].saturating_mul(times)).map(|at| (at / times) as i64).collect();
+                one(self.picked(&map, axis, &places)?)
             }
             _ => Err("of a value that depends on the image".to_owned()),
         }
+    }
+
+    /// Some places of a dimension, by their numbers.
+    fn picked(&mut self, map: &Map, axis: usize, places: &[i64]) -> Result<Map, Obstacle> {
+        let length = size(&map.dims[axis]);
+        let places = places.iter().map(|place| wrapped(*place, length)).collect::<Result<Vec<_>, _>>()?;
+        if length == 1 {
+            let mut repeated = map.clone();
+            repeated.dims[axis] = stepping(Axis::Repeat, places.len(), 1);
+            return Ok(repeated);
+        }
+        let matrix = Matrix::picking(length, places.into_iter().map(Some))?;
+        self.along(map, axis, matrix)
     }
 
     /// Axis and lengths of the parts that an operator makes.

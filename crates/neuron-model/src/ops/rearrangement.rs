@@ -41,7 +41,7 @@ pub struct Step {
     /// How many places it has; 1 if it is none.
     pub count: u32,
     /// How far they are apart; 0 where one place is repeated.
-    pub stride: u32,
+    pub apart: u32,
 }
 
 /// An axis of a map.
@@ -57,7 +57,7 @@ pub enum StepAxis {
 
 impl Step {
     /// No step.
-    pub const NONE: Self = Self { axis: StepAxis::Channel, count: 1, stride: 0 };
+    pub const NONE: Self = Self { axis: StepAxis::Channel, count: 1, apart: 0 };
 }
 
 impl StepAxis {
@@ -103,7 +103,7 @@ impl Rearrangement {
                 let place = *place;
                 (0..step.count).map(move |at| {
                     let mut there = place;
-                    there[step.axis.place()] += at as usize * step.stride as usize;
+                    there[step.axis.place()] += at as usize * step.apart as usize;
                     there
                 })
             };
@@ -170,7 +170,7 @@ impl Op for Rearrangement {
         let count = self.steps.iter().map(|step| step.count as usize).fold(1, usize::saturating_mul);
         let mut last = self.first;
         for step in self.steps {
-            let far = (step.count.saturating_sub(1) as usize).saturating_mul(step.stride as usize);
+            let far = (step.count.saturating_sub(1) as usize).saturating_mul(step.apart as usize);
             last[step.axis.place()] = last[step.axis.place()].saturating_add(far);
         }
         let lengths = self.lengths();

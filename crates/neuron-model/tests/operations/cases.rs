@@ -166,8 +166,8 @@ fn rearranged(
     taken: &[(StepAxis, u32, u32)],
 ) -> Rearrangement {
     let mut steps = [Step::NONE; MOST_STEPS];
-    for (step, (axis, count, stride)) in steps[MOST_STEPS - taken.len()..].iter_mut().zip(taken) {
-        *step = Step { axis: *axis, count: *count, stride: *stride };
+    for (step, (axis, count, apart)) in steps[MOST_STEPS - taken.len()..].iter_mut().zip(taken) {
+        *step = Step { axis: *axis, count: *count, apart: *apart };
     }
     Rearrangement { channels: 4, grid: [3, 5], extra: 0, to, first, rolled, steps }
 }

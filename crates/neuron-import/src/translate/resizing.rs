@@ -1,0 +1,81 @@
+//! Maps of another size, as torch's `interpolate` makes them: each place along an axis is a sum of some of those before.
+
+use super::Obstacle;
+use super::along::Matrix;
+use crate::program::{Resize, ResizeKind};
+
+/// Sharpness of cubic interpolation (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981), as torch has
+/// it; where places are averaged it has another one.
+const SHARPNESS: f64 = -0.75;
+const SHARPNESS_OF_MEANS: f64 = -0.5;
+
+/// The weights of an axis of `from` places that grows so many times.
+pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix, Obstacle> {
+    let to = (from as f64 * times + 1e-6).floor();
+    if from == 0 || !(1.0..1e6).contains(&to) {
+        return Err(format!("a map that grows {times} times"));
+    }
+    let to = to as usize;
+    // What lies between two places is so wide before.
+    let step = match resize.align_corners {
+        true if to > 1 => (from - 1) as f64 / (to - 1) as f64,
+        true => 0.0,
+        false => from as f64 / to as f64,
+    };
+    let middle = |at: usize| {
+        let at = at as f64;
+        if resize.align_corners { at * step } else { (at + 0.5) * step - 0.5 }
+    };
+    let mut matrix = Matrix::zeros(to, from)?;
+    let last = from - 1;
+    let place = |at: f64| at.clamp(0.0, last as f64) as usize;
+    for at in 0..to {
+        match (resize.kind, resize.antialias) {
+            (ResizeKind::Nearest, _) => {
+                matrix.add(at, place((at as f64 * from as f64 / to as f64).floor()), 1.0)
+            }
+            (kind, true) => averaged(&mut matrix, at, (step, kind == ResizeKind::Cubic)),
+            (ResizeKind::Linear, false) => {
+                let middle = middle(at).max(0.0);
+                let below = middle.floor();
+                let above = middle - below;
+                matrix.add(at, place(below), 1.0 - above);
+                matrix.add(at, place(below + 1.0), above);
+            }
+            (ResizeKind::Cubic, false) => {
+                let middle = middle(at);
+                for step in [-1.0, 0.0, 1.0, 2.0] {
+                    let there = middle.floor() + step;
+                    matrix.add(at, place(there), cubic(there - middle, SHARPNESS));
+                }
+            }
+        }
+    }
+    Ok(matrix)
+}
+
+/// A place as the mean of all within its reach.
+fn averaged(matrix: &mut Matrix, at: usize, (step, is_cubic): (f64, bool)) {
+    let wide = step.max(1.0);
+    let reach = if is_cubic { 2.0 } else { 1.0 } * wide;
+    let middle = (at as f64 + 0.5) * step;
+    let first = (middle - reach + 0.5).max(0.0) as usize;
+    let end = ((middle + reach + 0.5).max(0.0) as usize).min(matrix.columns);
+    let weight = |place: usize| {
+        let distance = (place as f64 + 0.5 - middle) / wide;
+        if is_cubic { cubic(distance, SHARPNESS_OF_MEANS) } else { (1.0 - distance.abs()).max(0.0) }
+    };
+    let sum: f64 = (first..end).map(weight).sum();
+    (first..end).for_each(|place| matrix.add(at, place, weight(place) / sum));
+}
+
+fn cubic(distance: f64, sharpness: f64) -> f64 {
+    let (x, a) = (distance.abs(), sharpness);
+    if x < 1.0 {
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * a
+    } else {
+        0.0
+    }
+}

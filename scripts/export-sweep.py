@@ -224,10 +224,15 @@ def is_reordered(tap, reference, tolerance):
     """Whether each channel has the same values at other positions, as where tokens are sorted into windows."""
     if tap.ndim == 4:
         tap = tap.flatten(2).transpose(1, 2)
-    if tap.ndim != 3 or tap.shape[1] == 1 or reference.numel() != tap.numel() or reference.shape[-1] != tap.shape[-1]:
+    if tap.ndim != 3 or tap.shape[1] == 1 or reference.numel() != tap.numel():
         return False
-    reference = reference.reshape(tap.shape)
-    return bool((tap.sort(1).values - reference.sort(1).values).abs().max() <= tolerance * reference.abs().max())
+    channels, tap = tap.shape[2], tap[0].sort(0).values
+    for axis in range(reference.ndim):
+        if reference.shape[axis] == channels:
+            found = reference.movedim(axis, -1).reshape(-1, channels).sort(0).values
+            if (tap - found).abs().max() <= tolerance * reference.abs().max():
+                return True
+    return False
 
 
 def compare(model, pixels, files, tolerance):

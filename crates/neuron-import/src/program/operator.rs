@@ -143,6 +143,10 @@ pub(crate) enum Operator {
     FullLike { value: Operand },
     /// The first input is overwritten with a value, wherever else it is seen.
     Fill { value: Operand },
+    /// `x, source`: the first input is overwritten with the second, wherever else it is seen.
+    Copy,
+    /// The mean square of how far elements along some axes are from their mean, with so many fewer counted than there are.
+    Variance { axes: Sizes, keep: bool, correction: f64 },
     /// Whole numbers.
     Range { start: Operand, end: Operand, step: Operand },
     /// Coordinates of a grid.
@@ -174,6 +178,7 @@ impl Operator {
     pub(crate) fn operands(&self) -> Vec<&Operand> {
         match self {
             Self::Reduce { axes: sizes, .. }
+            | Self::Variance { axes: sizes, .. }
             | Self::Reshape { sizes, .. }
             | Self::Unflatten { sizes, .. }
             | Self::Unsqueeze { axes: sizes }

@@ -35,7 +35,7 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         },
         "conv_transpose2d" => transposed(args),
         "convolution" if args.flag("transposed", false) => transposed(args),
-        "conv1d" | "conv2d" | "convolution" => convolution(base, overload, args),
+        "conv1d" | "conv2d" | "conv3d" | "convolution" => convolution(base, overload, args),
         "linear" => Some((Op::Linear, of(&["input", "weight", "bias"]))),
         "matmul" | "mm" | "bmm" => Some((Op::MatMul, args.both())),
         "addmm" => {
@@ -90,6 +90,11 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "elu" => {
             let plain =
                 args.float("scale").unwrap_or(1.0) == 1.0 && args.float("input_scale").unwrap_or(1.0) == 1.0;
+            let is = |name: &str, value: f64| (args.float(name).unwrap_or(1.0) - value).abs() < 1e-6;
+            let (alpha, scale) = crate::constant::SELU;
+            if is("alpha", alpha) && is("scale", scale) && is("input_scale", 1.0) {
+                return unary(Unary::Selu);
+            }
             if plain { unary(Unary::Elu { alpha: args.float("alpha").unwrap_or(1.0) }) } else { None }
         }
         "selu" => unary(Unary::Selu),
@@ -311,6 +316,16 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "full_like" => one(Op::FullLike { value: args.operand("fill_value") }),
         "fill" => one(Op::FullLike { value: args.operand("value") }),
         "fill_" => one(Op::Fill { value: args.operand("value") }),
+        "copy_" => Some((Op::Copy, args.both())),
+        "copy" => Some((Op::Identity, vec![args.at(1)])),
+        "var" => {
+            let correction = match args.float("correction") {
+                Some(correction) => correction,
+                None => f64::from(u8::from(args.flag("unbiased", true))),
+            };
+            let axes = args.sizes("dim").unwrap_or_else(|| Sizes::known([]));
+            one(Op::Variance { axes, keep: args.flag("keepdim", false), correction })
+        }
         "zero_" => one(Op::Fill { value: Operand::Int(0) }),
         "arange" => Some((
             Op::Range {
@@ -365,7 +380,11 @@ fn python(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
 }
 
 fn convolution(base: &str, overload: &str, args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
-    let rank = if base == "conv1d" { 1 } else { 2 };
+    let rank = match base {
+        "conv1d" => 1,
+        "conv3d" => 3,
+        _ => 2,
+    };
     let list = |name: &str, default: usize| args.counts(name).unwrap_or_else(|| vec![default; rank]);
     let padding = match (overload, args.text("padding")) {
         ("padding", Some("same")) => Padding::Same { odd_comes_first: false },

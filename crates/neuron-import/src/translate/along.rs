@@ -50,6 +50,7 @@ impl Translator<'_> {
         if size(&map.dims[dim]) != matrix.columns || matrix.rows == 0 {
             return Err(format!("{} places instead of {}", size(&map.dims[dim]), matrix.columns));
         }
+        self.afford(matrix.data.len())?;
         let at = self.at.clone();
         let map = self.rearranged(map, &[dim], Grid::Kept)?;
         let (in_features, out_features) = (matrix.columns, matrix.rows);

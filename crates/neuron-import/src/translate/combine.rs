@@ -397,6 +397,7 @@ impl Translator<'_> {
             return Err("a constant that differs among images".to_owned());
         }
         let map = self.scaled(&map)?;
+        self.afford(map.shape.len())?;
         let table: Vec<f32> = map
             .positions()
             .flat_map(|position| (0..channels).map(move |channel| (channel, position)))

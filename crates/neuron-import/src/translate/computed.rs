@@ -8,7 +8,7 @@ use super::rearrange::{Grid, stepping};
 use super::scores::Scores;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
-use crate::constant::{Constant, Kind};
+use crate::constant::{Constant, Kind, within};
 use crate::program::Binary;
 
 /// Below this the square of a length is taken for 0, where vectors are divided by their lengths.
@@ -151,6 +151,7 @@ impl Scores {
             .collect();
         let [queries, keys] = if by_pair { self.pairs() } else { [1, 1] };
         shape.extend([queries, keys]);
+        within(&shape)?;
         let mut values = Vec::new();
         for place in 0..product(shape[..rank - 2].iter().copied()) {
             // Digits of every dimension, and of those the ones of heads and windows.

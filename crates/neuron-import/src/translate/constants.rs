@@ -288,6 +288,7 @@ impl Translator<'_> {
             }
             O::Index => self.indexed(node),
             O::Fill { value } => self.fill(node, *value),
+            O::Copy => self.copy(node),
             O::Range { start, end, step } => self.counted(*start, *end, *step),
             O::Where => {
                 let (condition, a, b) = (x()?, self.nth(node, 1)?, self.nth(node, 2)?);
@@ -491,7 +492,7 @@ impl Translator<'_> {
     }
 
     /// Notes where a part lies, so that who writes to it writes to the whole.
-    fn remember(
+    pub(super) fn remember(
         &mut self,
         node: &Node,
         shape: &[usize],
@@ -524,6 +525,19 @@ impl Translator<'_> {
         }
         self.set(of, filled.clone());
         Ok(filled)
+    }
+
+    /// Writes a constant over another one, and over what that is a part of.
+    fn copy(&mut self, node: &Node) -> Result<Constant, Obstacle> {
+        let x = self.first(node)?;
+        let source = self.nth(node, 1)?.expanded(x.shape())?.of_kind(x.kind)?;
+        let Some(of) = node.inputs[0].value() else { return Ok(source) };
+        if let Some(View { root, ranges }) = self.views.get(&of).cloned() {
+            let whole = self.constant(Operand::Value(root))?.ok_or("a value that is not there")?;
+            self.set(root, whole.assigned(&ranges, &source)?);
+        }
+        self.set(of, source.clone());
+        Ok(source)
     }
 
     fn set(&mut self, value: ValueId, constant: Constant) {

@@ -23,6 +23,7 @@ mod scores;
 mod value;
 mod views;
 mod weights;
+mod writes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -176,11 +177,16 @@ impl<'p> Translator<'p> {
             !node.inputs.iter().chain(node.operator.operands()).any(|operand| depends(*operand));
         if is_constant && !matches!(node.operator, Operator::Unknown { .. }) {
             let results = self.compute(node)?;
-            let needed: usize = results.iter().map(elements).sum();
-            self.left = self.left.checked_sub(needed).ok_or("too many constants for its weights")?;
+            self.afford(results.iter().map(elements).sum())?;
             return Ok(results);
         }
         self.operation(node)
+    }
+
+    /// Counts elements that are made here, of which a damaged file could ask for any number.
+    fn afford(&mut self, elements: usize) -> Result<(), Obstacle> {
+        self.left = self.left.checked_sub(elements).ok_or("too many constants for its weights")?;
+        Ok(())
     }
 
     /// One operator on values that depend on the image.
@@ -230,6 +236,11 @@ impl<'p> Translator<'p> {
             }
             O::Softmax { axis } => one(self.softmax(inputs, *axis)),
             O::Where => one(self.chosen(inputs)),
+            O::Copy => one(self.copied(node)),
+            O::Variance { axes, keep, correction } => {
+                let axes = self.ints(axes)?;
+                one(self.variance(inputs, &axes, (*keep, *correction)))
+            }
             O::Attention { factor, causal: false } => one(self.scaled_attention(inputs, *factor)),
             O::Attention { .. } => Err("positions that see only those before them".to_owned()),
             O::Concat { axis } => one(self.concat(inputs, *axis)),

@@ -10,9 +10,10 @@ use neuron_model::{NodeId, Window};
 use super::along::Matrix;
 use super::map::{Factor, Map, size, whole};
 use super::products::{operand, pair};
+use super::rearrange::Grid;
 use super::value::Value;
 use super::{Axis, Obstacle, Translator};
-use crate::constant::{Constant, Kind};
+use crate::constant::{Constant, Kind, within};
 use crate::program::{Binary, Operand, Operator, PadMode, Padding, PoolKind, Reduction, Sizes};
 
 /// Kernel, stride, padding, dilation, and whether a last window may hang over the edge.
@@ -149,8 +150,15 @@ impl Translator<'_> {
         if let Ok(reduced) = self.reduced(&whole_map, &dims, kind, &at) {
             return Ok(Value::Map(without(&reduced)));
         }
-        // All dimensions that go as channels.
-        let ordered = self.rearranged(&input, &dims, super::rearrange::Grid::Kept)?;
+        self.at = at;
+        let reduced = self.reduced_along(&input, &dims, kind)?;
+        Ok(Value::Map(without(&reduced)))
+    }
+
+    /// With dimensions of which one number is left, as channels of a map.
+    fn reduced_along(&mut self, input: &Map, dims: &[usize], kind: Reduction) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let ordered = self.rearranged(input, dims, Grid::Kept)?;
         let ordered = self.scaled(&ordered)?;
         let of = match kind {
             Reduction::Mean => ChannelReduction::Mean,
@@ -166,7 +174,35 @@ impl Translator<'_> {
         if kind == Reduction::Norm {
             (node, shape) = self.push(Pointwise { function: Function::Sqrt }, &[node])?;
         }
-        Ok(Value::Map(Map { node, shape, ..without(&ordered) }))
+        let mut reduced = Map { node, shape, ..ordered };
+        dims.iter().for_each(|dim| reduced.dims[*dim].clear());
+        Ok(reduced)
+    }
+
+    /// The mean square of how far elements are from their mean.
+    pub(super) fn variance(
+        &mut self,
+        inputs: &[Operand],
+        axes: &[i64],
+        (keep, correction): (bool, f64),
+    ) -> Result<Value, Obstacle> {
+        let input = self.map(inputs, 0)?;
+        let rank = input.dims.len();
+        let mut dims = axes.iter().map(|axis| wrapped(*axis, rank)).collect::<Result<Vec<_>, _>>()?;
+        if dims.is_empty() {
+            dims = (0..rank).collect();
+        }
+        let count: usize = dims.iter().map(|dim| size(&input.dims[*dim])).product();
+        let mean = self.reduced_along(&input, &dims, Reduction::Mean)?;
+        let apart = self.maps(input, Map { scale: -mean.scale, ..mean }, Binary::Add)?;
+        let squares = self.applied(&apart, Pointwise { function: Function::Square }.into())?;
+        let mut variance = self.reduced_along(&squares, &dims, Reduction::Mean)?;
+        variance.scale *= count as f64 / (count as f64 - correction).max(f64::MIN_POSITIVE);
+        if !keep {
+            let kept = (0..rank).filter(|dim| !dims.contains(dim));
+            variance.dims = kept.map(|dim| variance.dims[dim].clone()).collect();
+        }
+        Ok(Value::Map(variance))
     }
 
     /// Means, sums or maxima of all positions, or of all channels of each.
@@ -270,6 +306,8 @@ impl Translator<'_> {
         for (dim, [before, after]) in amounts.into_iter().enumerate().filter(|(_, amount)| *amount != [0; 2])
         {
             let length = size(&padded.dims[dim]) as i64;
+            let count = before.saturating_add(after).saturating_add(length);
+            within(&[usize::try_from(count).unwrap_or(usize::MAX)])?;
             let place = |at: i64| match filling {
                 _ if (0..length).contains(&at) => Some(at),
                 Filling::Mirror => Some(if at < 0 { -at } else { 2 * length - 2 - at }),

@@ -41,6 +41,9 @@ impl Translator<'_> {
         if let &[width] = kernel {
             return self.along_line(input, (&weight, width), bias, (stride, padding, dilation, groups));
         }
+        if kernel.len() == 3 {
+            return self.slid_in_planes(input, (weight, bias), (stride, padding, dilation, groups));
+        }
         let &[down, right] = kernel else { return Err(format!("a convolution over {} axes", kernel.len())) };
         let at = self.at.clone();
         let node = match self.as_image(input) {
@@ -119,6 +122,52 @@ impl Translator<'_> {
         Ok(Value::Map(made))
     }
 
+    /// A convolution over three axes along one of which it is one place wide: that many images.
+    fn slid_in_planes(
+        &mut self,
+        input: &Map,
+        (weight, bias): (WeightTensor, Option<WeightTensor>),
+        (stride, padding, dilation, groups): Slide<'_>,
+    ) -> Result<Value, Obstacle> {
+        let &[out_channels, per_group, ref kernel @ ..] = &weight.shape[..] else {
+            return Err("weights of another rank".to_owned());
+        };
+        let Padding::Explicit { before, after } = padding else {
+            return Err("a convolution over three axes with padding that depends on them".to_owned());
+        };
+        let is_flat = |axis: &usize| {
+            let nothing = |list: &[usize], none: usize| list.get(*axis).or(list.first()) == Some(&none);
+            kernel[*axis] == 1 && nothing(stride, 1) && nothing(before, 0) && nothing(after, 0)
+        };
+        let flat = (0..3).rev().find(is_flat).ok_or("a convolution over three axes")?;
+        if input.dims.len() != 5 || self.items != 1 || size(&input.dims[0]) != 1 {
+            return Err("a convolution over three axes of a batch".to_owned());
+        }
+        // The axis changes places with the batch.
+        let mut order: Vec<usize> = (0..5).filter(|dim| *dim != 2 + flat).collect();
+        order[0] = 2 + flat;
+        order.insert(0, 0);
+        let mut planes = input.permuted(&order);
+        planes.dims.remove(0);
+        let without = |list: &[usize]| {
+            if list.len() < 3 {
+                return list.to_vec();
+            }
+            (0..3).filter(|axis| *axis != flat).map(|axis| list[axis]).collect::<Vec<usize>>()
+        };
+        let shape = [vec![out_channels, per_group], without(kernel)].concat();
+        let weight = WeightTensor { shape, data: weight.data };
+        let padding = Padding::Explicit { before: without(before), after: without(after) };
+        let slide = (&without(stride)[..], &padding, &without(dilation)[..], groups);
+        let Value::Map(mut made) = self.slid(&planes, weight, bias, slide)? else {
+            return Err("a convolution of no map".to_owned());
+        };
+        let planes = made.dims.remove(0);
+        made.dims.insert(0, Vec::new());
+        made.dims.insert(2 + flat, planes);
+        Ok(Value::Map(made))
+    }
+
     /// A convolution of every image of a first dimension that is no batch, as one of groups with the same weights.
     fn of_each(
         &mut self,
@@ -129,6 +178,7 @@ impl Translator<'_> {
         let [count, channels, height, width] = input.sizes()[..] else {
             return Err("a convolution of no images".to_owned());
         };
+        self.afford(weight.data.len().saturating_mul(count))?;
         let joint = self.reshaped(input, &[1, count * channels, height, width])?;
         let repeated = |tensor: &WeightTensor| {
             let mut shape = tensor.shape.clone();
@@ -214,6 +264,7 @@ impl Translator<'_> {
         if input.channel_dim() != Some(input.dims.len() - 1) || 2 * before + 1 != width {
             return Err("a convolution along tokens".to_owned());
         }
+        self.afford(channels.saturating_mul(channels))?;
         let mut rows = vec![0.0; channels * channels];
         for to in 0..channels {
             for (at, value) in weight.data.iter().enumerate() {

@@ -6,7 +6,7 @@ use super::pools::wrapped;
 use super::rearrange::stepping;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
-use crate::constant::{Constant, Kind};
+use crate::constant::{Constant, Kind, within};
 use crate::program::{Node, Operand, Operator, Sizes, ValueId};
 use neuron_model::ops::{DepthToSpace, SpaceToDepth};
 
@@ -136,6 +136,14 @@ impl Translator<'_> {
                 }
             }
             _ => {}
+        }
+        if let O::Slice { axis, start, end, step } = &node.operator {
+            let axis = wrapped(*axis, rank)?;
+            let range = self.range(from[axis], [*start, *end, *step])?;
+            self.remember(node, &from, (axis, range));
+            if range == (0, from[axis], 1) {
+                return Ok(vec![first]);
+            }
         }
         let map = self.as_map(first)?;
         let one = |map: Map| Ok(vec![Value::Map(map)]);
@@ -269,6 +277,26 @@ impl Translator<'_> {
                 }
                 one(part)
             }
+            O::SliceScatter { axis, start, end, step } => {
+                let axis = wrapped(*axis, rank)?;
+                let range = self.range(from[axis], [*start, *end, *step])?;
+                Ok(vec![self.slice_replaced(node, axis, range)?])
+            }
+            O::Index => {
+                let places = inputs.iter().enumerate().skip(1);
+                let given: Vec<(usize, Operand)> = places
+                    .filter(|(_, table)| !matches!(table, Operand::Nothing))
+                    .map(|(at, table)| (at - 1, *table))
+                    .collect();
+                let [(axis, table)] = given[..] else { return Err("places by several tables".to_owned()) };
+                let table = self.constant(table)?.ok_or("a table that is not there")?;
+                if table.kind == Kind::Bool || axis >= rank {
+                    return Err("places by a mask".to_owned());
+                }
+                let shape = [&from[..axis], table.shape(), &from[axis + 1..]].concat();
+                let picked = self.picked(&map, axis, &table.ints()?)?;
+                one(self.reshaped(&picked, &shape)?)
+            }
             O::Tile { times } => {
                 let times = self.ints(times)?;
                 let rank = rank.max(times.len());
@@ -279,6 +307,7 @@ impl Translator<'_> {
                         size(&tiled.dims[axis]),
                     );
                     if count != 1 {
+                        within(&[count, length])?;
                         let places = (0..count.saturating_mul(length)).map(|at| (at % length) as i64);
                         tiled = self.picked(&tiled, axis, &places.collect::<Vec<_>>())?;
                     }
@@ -298,6 +327,7 @@ impl Translator<'_> {
                 let axis = wrapped(*axis, rank)?;
                 let times = self.int(*times)?.and_then(|times| usize::try_from(times).ok());
                 let times = times.filter(|times| *times > 0).ok_or("an unknown number of copies")?;
+                within(&[from[axis], times])?;
                 let places: Vec<i64> =
                     (0..from[axis].saturating_mul(times)).map(|at| (at / times) as i64).collect();
                 one(self.picked(&map, axis, &places)?)

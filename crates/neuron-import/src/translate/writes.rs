@@ -1,0 +1,95 @@
+//! Values of which a part is written over, by another one that depends on the image.
+
+use super::map::size;
+use super::value::Value;
+use super::views::View;
+use super::{Map, Obstacle, Translator};
+use crate::program::{Node, Operand};
+
+impl Translator<'_> {
+    /// A value written over another one, which may be a part of a third; what it was is forgotten.
+    pub(super) fn copied(&mut self, node: &Node) -> Result<Value, Obstacle> {
+        let source = self.value(&node.inputs, 1)?;
+        let sizes = self.shape_of(&node.inputs, 0)?;
+        let source = match source {
+            Value::Constant(_) | Value::Parameter(_) => {
+                let constant = self.constant(node.inputs[1])?.ok_or("nothing to write")?;
+                let beside = self.beside(&node.inputs[..1])?;
+                let whole = constant.expanded(&sizes)?;
+                self.table(&beside, &whole)?
+            }
+            source => self.as_map(source)?,
+        };
+        if source.sizes() != sizes {
+            return Err(format!("{:?} written over {sizes:?}", source.sizes()));
+        }
+        let Some(of) = node.inputs[0].value() else { return Ok(Value::Map(source)) };
+        if let Some(View { root, ranges }) = self.views.get(&of).cloned() {
+            let whole = self.whole_of(Operand::Value(root), &source)?;
+            let written = self.replaced(&whole, &ranges, &source)?;
+            self.values[root.0] = Value::Map(written);
+        }
+        self.values[of.0] = Value::Map(source.clone());
+        Ok(Value::Map(source))
+    }
+
+    /// `x, source`, with a range of an axis replaced.
+    pub(super) fn slice_replaced(
+        &mut self,
+        node: &Node,
+        axis: usize,
+        (start, end, step): (usize, usize, usize),
+    ) -> Result<Value, Obstacle> {
+        if step != 1 {
+            return Err("writing every few places".to_owned());
+        }
+        let beside = self.beside(&node.inputs)?;
+        let whole = self.whole_of(node.inputs[0], &beside)?;
+        let source = self.whole_of(node.inputs[1], &beside)?;
+        let mut ranges: Vec<(usize, usize)> = whole.sizes().into_iter().map(|size| (0, size)).collect();
+        ranges[axis] = (start, end.min(ranges[axis].1));
+        self.replaced(&whole, &ranges, &source).map(Value::Map)
+    }
+
+    /// The first of some values that depends on the image.
+    fn beside(&mut self, inputs: &[Operand]) -> Result<Map, Obstacle> {
+        for index in 0..inputs.len() {
+            match self.value(inputs, index)? {
+                Value::Constant(_) | Value::Parameter(_) => {}
+                value => return self.as_map(value),
+            }
+        }
+        Err("nothing that depends on the image".to_owned())
+    }
+
+    /// A value as a map; a constant as one of another map's image.
+    fn whole_of(&mut self, operand: Operand, beside: &Map) -> Result<Map, Obstacle> {
+        match self.value(&[operand], 0)? {
+            Value::Constant(_) | Value::Parameter(_) => {
+                let constant = self.constant(operand)?.ok_or("a value that is not there")?;
+                self.table(beside, &constant)
+            }
+            value => self.as_map(value),
+        }
+    }
+
+    /// With a range of every axis replaced.
+    fn replaced(&mut self, map: &Map, ranges: &[(usize, usize)], by: &Map) -> Result<Map, Obstacle> {
+        let sizes = map.sizes();
+        let is_part = |at: &usize| ranges[*at] != (0, sizes[*at]);
+        let Some(axis) = (0..sizes.len()).find(is_part) else { return Ok(by.clone()) };
+        let (start, end) = ranges[axis];
+        let mut inner = ranges.to_vec();
+        inner[axis] = (0, end - start);
+        let middle = self.sliced(map, axis, (start, end, 1))?;
+        let mut parts = Vec::new();
+        if start > 0 {
+            parts.push(self.sliced(map, axis, (0, start, 1))?);
+        }
+        parts.push(self.replaced(&middle, &inner, by)?);
+        if end < size(&map.dims[axis]) {
+            parts.push(self.sliced(map, axis, (end, size(&map.dims[axis]), 1))?);
+        }
+        self.joined_along(&parts, axis)
+    }
+}

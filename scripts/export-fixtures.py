@@ -190,6 +190,83 @@ class ShuffleNet(nn.Module):
         return self.fc(self.stage2(self.conv1(x)).mean([2, 3]))
 
 
+class Attentions(nn.Module):
+    """Attention that is no plain one: rotary positions, heads that talk, channels that attend, a class token alone."""
+
+    def __init__(self, width=12, heads=2, side=4):
+        super().__init__()
+        self.heads = heads
+        self.patches = nn.Conv2d(3, width, 32 // side, 32 // side)
+        self.cls = nn.Parameter(0.1 * torch.randn(1, 1, width))
+        angles = torch.arange(side * side + 1)[:, None] * torch.tensor([1.0, 0.3, 0.1])
+        self.register_buffer("sines", angles.sin().repeat_interleave(2, -1), persistent=False)
+        self.register_buffer("cosines", angles.cos().repeat_interleave(2, -1), persistent=False)
+        self.rotary = nn.Linear(width, 3 * width)
+        self.talking = nn.Linear(width, 3 * width)
+        self.before = nn.Conv2d(heads, heads, 1)
+        self.after = nn.Linear(heads, heads)
+        self.channels = nn.Linear(width, 3 * width)
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.pooled = nn.Conv1d(width, width, 3, padding=1, groups=width)
+        self.head = nn.Linear(width, CLASSES)
+
+    def rotated(self, x):
+        other = torch.stack([-x[..., 1::2], x[..., ::2]], -1).reshape(x.shape)
+        return x * self.cosines + other * self.sines
+
+    def parts(self, x, layer):
+        return layer(x).reshape(1, x.shape[1], 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls, x], 1)
+        q, k, v = self.parts(x, self.rotary)
+        mixed = nn.functional.scaled_dot_product_attention(self.rotated(q), self.rotated(k), v)
+        x = x + mixed.transpose(1, 2).reshape(x.shape)
+        q, k, v = self.parts(x, self.talking)
+        scores = self.before(q @ k.transpose(-2, -1)).softmax(-1)
+        scores = self.after(scores.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = x + (scores @ v).transpose(1, 2).reshape(x.shape)
+        q, k, v = self.parts(x, self.channels)
+        q, k = (nn.functional.normalize(part.transpose(-2, -1), dim=-1) for part in (q, k))
+        scores = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(-1)
+        x = x + (scores @ v.transpose(-2, -1)).permute(0, 3, 1, 2).reshape(x.shape)
+        x = x + self.pooled(x.transpose(1, 2)).transpose(1, 2)
+        weights = (x[:, :1] @ x.transpose(1, 2)).softmax(-1)
+        return self.head((weights @ x).squeeze(1))
+
+
+class Shapes(nn.Module):
+    """Maps of other sizes and orders: windows that overlap, sizes that are no multiples, parts that are written over."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        self.low = nn.Conv2d(8, 8, 3, 1, 1)
+        self.high = nn.Conv2d(8, 8, 1)
+        self.windows = nn.Conv2d(8, 8, 3, 1, 1, groups=4)
+        self.planes = nn.Conv3d(1, 2, (3, 3, 1), padding=(1, 1, 0))
+        self.head = nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        x = self.stem(x)
+        low = self.low(nn.functional.interpolate(x, size=(11, 7), mode="bicubic", antialias=True))
+        low = nn.functional.interpolate(low, size=(16, 16), mode="bilinear", align_corners=True)
+        low = nn.functional.interpolate(low, size=(10, 10), mode="nearest")
+        low = nn.functional.pad(low, (4, 2, 5, 1))
+        x = x + nn.functional.pad(self.high(low), (-1, 1, 0, 0), value=0.5)
+        parts = x.reshape(1, 8, 2, 8, 2, 8).permute(0, 2, 4, 1, 3, 5).reshape(4, 8, 8, 8)
+        parts = self.windows(parts).reshape(1, 2, 2, 8, 8, 8).permute(0, 3, 1, 4, 2, 5).reshape(1, 8, 16, 16)
+        x = x + parts.flip(1)
+        around = nn.functional.unfold(x, 3, padding=1, stride=2).reshape(1, 8, 9, 64)
+        x = nn.functional.avg_pool2d(x, 2) + (around * around.softmax(2)).sum(2).reshape(1, 8, 8, 8)
+        x = x.clone()
+        x[:, 2:5, :, 1:4] = x[:, 2:5, :, 1:4] * 2
+        x = x - x.var((1, 3), keepdim=True)
+        x = self.planes(x.unsqueeze(1).permute(0, 1, 3, 4, 2)).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        return self.head(x.amax((2, 3)))
+
+
 def mobilenet():
     block = torchvision.models.mobilenetv3.InvertedResidualConfig
     blocks = [block(8, 5, 16, 8, True, "RE", 1, 1, 1.0)]
@@ -224,6 +301,8 @@ NETWORKS = {
     "shufflenet": (ShuffleNet, ".pt2 .onnx"),
     "densenet": (densenet, ".pt2 .onnx"),
     "convnext": (convnext, ".pt2 .onnx"),
+    "attentions": (Attentions, ".pt2 -core.pt2 .onnx"),
+    "shapes": (Shapes, ".pt2 -core.pt2 .onnx"),
     "vit": (vit, ".pt2 .onnx"),
     "swin": (Swin, ".pt2 .onnx"),
     "swin-v2": (SwinV2, ".pt2 .onnx"),

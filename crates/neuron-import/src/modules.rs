@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::program::{Program, ValueId};
+use crate::program::{Operator, Program, ValueId};
 
 /// Every module and the value that it returns: of the last call, the last value made there that is read outside.
 pub(crate) fn returned(program: &Program) -> Vec<(String, ValueId)> {
@@ -52,7 +52,35 @@ pub(crate) fn returned(program: &Program) -> Vec<(String, ValueId)> {
             None => by_module.push(((*module).to_owned(), value)),
         }
     }
+    let gone = folded(program);
+    by_module.retain(|(module, value)| {
+        gone.get(module).is_none_or(|later| order.get(value).is_some_and(|at| at > later))
+    });
     by_module
+}
+
+/// Modules whose last step an exporter folded into a later one, and when that comes: a convolution and the norm behind it are
+/// recorded in the norm's module, so that what the convolution's returned is not there, unless something follows in it.
+fn folded(program: &Program) -> HashMap<String, usize> {
+    let mut folded = HashMap::new();
+    let mut at = 0;
+    for node in &program.nodes {
+        if let Operator::Convolution { .. } | Operator::Linear = node.operator
+            && let Some(weight) = node.inputs.get(1).and_then(|operand| operand.value())
+            && let Some(parameter) = program.parameters.get(&weight)
+            && let Some(owner) = parameter.name.strip_suffix(".weight")
+            && node.scopes.iter().any(|scope| !scope.module.is_empty())
+        {
+            let ends = owner.match_indices('.').map(|(end, _)| end).chain([owner.len()]);
+            for module in ends.map(|end| &owner[..end]) {
+                if !node.scopes.iter().any(|scope| &*scope.module == module) {
+                    folded.insert(module.to_owned(), at);
+                }
+            }
+        }
+        at += node.outputs.len();
+    }
+    folded
 }
 
 #[cfg(test)]
@@ -60,7 +88,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::program::{Node, Operand, Operator, Scope};
+    use crate::program::{Node, Operand, Scope};
 
     fn node(inputs: &[ValueId], output: ValueId, calls: &[(&str, &str)]) -> Node {
         let scope = |(call, module): &(&str, &str)| Scope { call: (*call).into(), module: (*module).into() };

@@ -83,6 +83,7 @@ impl Translator<'_> {
                 Ok(clamped)
             }
             O::Standardise { eps } => self.standardised(node, *eps),
+            O::BatchNorm { eps } => self.normed(node, *eps),
             O::Convolution { stride, padding, dilation, groups } => {
                 let (weight, bias) =
                     (self.nth(node, 1)?, node.inputs.get(2).copied().unwrap_or(Operand::Nothing));
@@ -377,6 +378,24 @@ impl Translator<'_> {
     }
 
     /// Each place of axis 1 by its own mean and variance.
+    /// A batch norm of a constant, by means and variances that were computed before.
+    fn normed(&self, node: &Node, eps: f64) -> Result<Constant, Obstacle> {
+        let x = self.first(node)?;
+        let mut places = vec![1; x.shape().len()];
+        *places.get_mut(1).ok_or("a norm of a vector")? = x.shape()[1];
+        let by = |index: usize| self.nth(node, index)?.reshaped(&places);
+        let float = |value: f64| Constant::scalar(value, Kind::Float);
+        let variance = constant::binary(Binary::Add, &by(4)?, &float(eps), false)?;
+        let factor = constant::binary(
+            Binary::Mul,
+            &by(1)?,
+            &constant::unary(Unary::ReciprocalSqrt, &variance)?,
+            false,
+        )?;
+        let apart = constant::binary(Binary::Sub, &x, &by(3)?, false)?;
+        constant::binary(Binary::Add, &constant::binary(Binary::Mul, &apart, &factor, false)?, &by(2)?, false)
+    }
+
     fn standardised(&self, node: &Node, eps: f64) -> Result<Constant, Obstacle> {
         let x = self.first(node)?;
         let rank = x.shape().len();

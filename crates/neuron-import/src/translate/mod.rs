@@ -15,6 +15,7 @@ mod functions;
 mod join;
 mod map;
 mod norms;
+mod pick;
 mod pools;
 mod products;
 mod rearrange;

@@ -3,13 +3,13 @@
 use neuron_model::ops::{BatchNorm, GroupNorm, LayerNorm, RmsNorm};
 use neuron_model::weights::WeightTensor;
 
-use super::map::{Factor, Map, whole};
+use super::map::{Factor, Map, size, whole};
 use super::products::operand;
 use super::rearrange::Grid;
 use super::value::Value;
 use super::weights::tensor;
 use super::{Axis, Obstacle, Translator};
-use crate::program::Operand;
+use crate::program::{Binary, Operand};
 
 impl Translator<'_> {
     pub(super) fn batch_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
@@ -102,6 +102,15 @@ impl Translator<'_> {
         if let Some(grouped) = self.spelled_out(&input, inputs, (groups, eps))? {
             return Ok(Value::Map(grouped));
         }
+        let dim_of_channels = input.dims.get(1).map_or(1, |dim| size(dim));
+        let has_them_elsewhere = input
+            .dims
+            .iter()
+            .enumerate()
+            .any(|(dim, factors)| dim != 1 && factors.iter().any(|factor| factor.axis == Axis::Channel));
+        if has_them_elsewhere && dim_of_channels == groups {
+            return self.norm_of_rows(&input, inputs, eps).map(Value::Map);
+        }
         let input = self.with_channels_at(&input, 1)?;
         let channels = input.shape.channels;
         let tensors = [
@@ -111,6 +120,32 @@ impl Translator<'_> {
         let (node, shape) = self.push_as(&at, GroupNorm { channels, groups, eps }, &[input.node])?;
         self.give(tensors);
         Ok(Value::Map(input.moved_to(node, shape)))
+    }
+
+    /// An instance norm over whatever stands behind the second dimension.
+    fn norm_of_rows(&mut self, input: &Map, inputs: &[Operand], eps: f64) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let over: Vec<usize> = (2..input.dims.len()).collect();
+        let rows = self.rearranged(input, &over, Grid::Kept)?;
+        let rows = self.scaled(&rows)?;
+        let channels = rows.shape.channels;
+        let (node, shape) = self.push_as(&at, LayerNorm { channels, eps }, &[rows.node])?;
+        self.give([
+            ("weight", tensor(&[channels], vec![1.0; channels])),
+            ("bias", tensor(&[channels], vec![0.0; channels])),
+        ]);
+        let mut normed = Map { node, shape, ..rows };
+        let mut places = vec![1; input.dims.len()];
+        places[1] = size(&input.dims[1]);
+        for (index, function) in [(1, Binary::Mul), (2, Binary::Add)] {
+            if let Some(by) = self.constant(operand(inputs, index))? {
+                let is_nothing = by.single() == Some(if function == Binary::Mul { 1.0 } else { 0.0 });
+                if !is_nothing {
+                    normed = self.map_and_tensor(&normed, &by.reshaped(&places)?, function)?;
+                }
+            }
+        }
+        Ok(normed)
     }
 
     /// A group norm as an instance norm of groups, `[items, groups, everything in one]`, by whose weights groups are multiplied.

@@ -1,9 +1,7 @@
 //! Operators that only say where elements stand, or which of them are there.
 
-use super::along::Matrix;
 use super::map::{Axis, Factor, product, size};
 use super::pools::wrapped;
-use super::rearrange::stepping;
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
 use crate::constant::{Constant, Kind, within};
@@ -282,21 +280,8 @@ impl Translator<'_> {
                 let range = self.range(from[axis], [*start, *end, *step])?;
                 Ok(vec![self.slice_replaced(node, axis, range)?])
             }
-            O::Index => {
-                let places = inputs.iter().enumerate().skip(1);
-                let given: Vec<(usize, Operand)> = places
-                    .filter(|(_, table)| !matches!(table, Operand::Nothing))
-                    .map(|(at, table)| (at - 1, *table))
-                    .collect();
-                let [(axis, table)] = given[..] else { return Err("places by several tables".to_owned()) };
-                let table = self.constant(table)?.ok_or("a table that is not there")?;
-                if table.kind == Kind::Bool || axis >= rank {
-                    return Err("places by a mask".to_owned());
-                }
-                let shape = [&from[..axis], table.shape(), &from[axis + 1..]].concat();
-                let picked = self.picked(&map, axis, &table.ints()?)?;
-                one(self.reshaped(&picked, &shape)?)
-            }
+            O::Index => one(self.places(&map, &inputs[1..])?),
+            O::ScatterNd => one(self.rows_replaced(inputs)?),
             O::Tile { times } => {
                 let times = self.ints(times)?;
                 let rank = rank.max(times.len());
@@ -334,19 +319,6 @@ impl Translator<'_> {
             }
             _ => Err("of a value that depends on the image".to_owned()),
         }
-    }
-
-    /// Some places of a dimension, by their numbers.
-    fn picked(&mut self, map: &Map, axis: usize, places: &[i64]) -> Result<Map, Obstacle> {
-        let length = size(&map.dims[axis]);
-        let places = places.iter().map(|place| wrapped(*place, length)).collect::<Result<Vec<_>, _>>()?;
-        if length == 1 {
-            let mut repeated = map.clone();
-            repeated.dims[axis] = stepping(Axis::Repeat, places.len(), 1);
-            return Ok(repeated);
-        }
-        let matrix = Matrix::picking(length, places.into_iter().map(Some))?;
-        self.along(map, axis, matrix)
     }
 
     /// Axis and lengths of the parts that an operator makes.

@@ -52,7 +52,7 @@ impl Translator<'_> {
     }
 
     /// The first of some values that depends on the image.
-    fn beside(&mut self, inputs: &[Operand]) -> Result<Map, Obstacle> {
+    pub(super) fn beside(&mut self, inputs: &[Operand]) -> Result<Map, Obstacle> {
         for index in 0..inputs.len() {
             match self.value(inputs, index)? {
                 Value::Constant(_) | Value::Parameter(_) => {}
@@ -63,7 +63,7 @@ impl Translator<'_> {
     }
 
     /// A value as a map; a constant as one of another map's image.
-    fn whole_of(&mut self, operand: Operand, beside: &Map) -> Result<Map, Obstacle> {
+    pub(super) fn whole_of(&mut self, operand: Operand, beside: &Map) -> Result<Map, Obstacle> {
         match self.value(&[operand], 0)? {
             Value::Constant(_) | Value::Parameter(_) => {
                 let constant = self.constant(operand)?.ok_or("a value that is not there")?;

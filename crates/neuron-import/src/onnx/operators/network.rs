@@ -65,7 +65,7 @@ fn convolution(call: &Call, work: &Work) -> Result<Mapped, Refusal> {
         Some(values) => values.len(),
         None => work.rank(inputs[1]).map_or(2, |rank| rank.saturating_sub(2)),
     };
-    if !(1..=2).contains(&axes) {
+    if !(1..=3).contains(&axes) {
         return Err(Refusal::because(format!("over {axes} axes")));
     }
     let groups = lengths("group", &[call.attributes.int("group", 1)?])?[0];
@@ -167,7 +167,7 @@ fn pool(call: &Call, kind: PoolKind) -> Result<Mapped, Refusal> {
 fn global_pool(call: &Call, work: &Work, kind: PoolKind) -> Result<Mapped, Refusal> {
     let x = call.input(0)?;
     let axes = work.rank(x).map_or(2, |rank| rank.saturating_sub(2));
-    if !(1..=2).contains(&axes) {
+    if !(1..=3).contains(&axes) {
         return Err(Refusal::because(format!("over {axes} axes")));
     }
     Ok((Operator::AdaptivePool { kind, sizes: vec![Some(1); axes] }, vec![x]))

@@ -239,6 +239,29 @@ fn pictures_of_tokens_by_every_method() {
         assert!(terms.contains("conv_proj") && terms.contains("encoder_layer_0"), "{terms}");
         assert!(record["loss"][1].as_f64().unwrap().is_finite());
     }
+    // The same picture for its own positions, each with its own measures.
+    let record = |folder: &str| -> Value {
+        let files = fs::read_dir(room.at(folder)).unwrap().map(|file| file.unwrap().path());
+        let path = files.into_iter().find(|path| path.extension() == Some("json".as_ref())).unwrap();
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    let mut activations = Vec::new();
+    for positions in ["all", "grid", "class"] {
+        let clear = format!("{fvis} --preset clear --positions {positions} --out at/{positions}");
+        room.run(0, &clear);
+        activations.push(record(&format!("at/{positions}"))["activation"].clone());
+        let eval = format!("eval at/{positions} --data photos --positions {positions} --population 4 --json");
+        let (said, _) = room.run(0, &eval);
+        assert!(serde_json::from_str::<Value>(&said).is_ok(), "{said}");
+    }
+    room.run(0, &format!("{fvis} --preset clear --out at/default"));
+    assert_same_files(&room.at("at/all"), &room.at("at/default"));
+    assert_ne!(activations[1], activations[2]);
+    let (_, said) = room.run(
+        2,
+        &format!("fvis --arch {ARCH} --layer conv_proj --channels 2 --positions class --data photos"),
+    );
+    assert!(said.contains("--positions class: "), "{said}");
     let (_, said) = room.run(2, &format!("{fvis} --resolution 96 --out never"));
     assert!(said.contains("--resolution 96: vit_demo takes images of 64 x 64 pixels only"), "{said}");
     let (_, said) = room.run(2, &format!("{fvis} --schedule coarse-to-fine --out never"));
@@ -263,6 +286,14 @@ fn heat_maps_show_the_grid_over_the_image() {
         assert_eq!(image::image_dimensions(room.at("heat").join(picture)).unwrap(), (64, 64));
     }
     assert!(!room.at("heat/heatmap_conv_proj.png").exists());
+    let relevance = |folder: &str| fs::read(room.at(folder).join("relevance.safetensors")).unwrap();
+    for positions in ["all", "grid", "class"] {
+        let line =
+            format!("attribute {image} --arch {ARCH} --layer {LAYER} --channel 3 --positions {positions}");
+        room.run(0, &format!("{line} --out heat-{positions}"));
+    }
+    assert_eq!(relevance("heat-all"), relevance("heat"));
+    assert_ne!(relevance("heat-grid"), relevance("heat-class"));
     // They are results, not images.
     let (_, said) = room.run(1, &format!("select-images --arch {ARCH} --data heat --dry-run --out x"));
     assert!(said.contains("no images under `heat`") && said.contains("results of neuron"), "{said}");

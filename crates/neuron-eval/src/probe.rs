@@ -1,6 +1,8 @@
 //! What the measures read of a network, for some images in one pass.
 
-use neuron_model::{ImageRange, Images, Keep, ModelError, Network, NodeId, Reduction, Session, Tap};
+use neuron_model::{
+    ImageRange, Images, Keep, ModelError, Network, NodeId, Positions, Reduction, Session, Tap,
+};
 
 use crate::rank_sum::{RankSum, StandardisedRanks};
 use crate::tap_scores::TapScores;
@@ -15,6 +17,8 @@ pub struct Probe {
     scored: Vec<usize>,
     /// Which of them each is whose values are ranked.
     ranked: Vec<usize>,
+    /// Where each of the session's taps counts.
+    positions: Vec<Positions>,
 }
 
 /// What a network says about some images.
@@ -44,7 +48,19 @@ impl Probe {
             taps.iter().map(place).collect()
         };
         let (scored, ranked) = (places(taps), places(layers));
-        Ok(Self { session: network.session(&distinct, Keep::Taps)?, scored, ranked })
+        let positions = vec![Positions::All; distinct.len()];
+        Ok(Self { session: network.session(&distinct, Keep::Taps)?, scored, ranked, positions })
+    }
+
+    /// The same probe for scores of some positions of a tap alone; its ranks are of all.
+    #[must_use]
+    pub fn at_positions(mut self, tap: &Tap, positions: Positions) -> Self {
+        for (known, own) in self.session.taps().iter().zip(&mut self.positions) {
+            if known.node == tap.node {
+                *own = positions;
+            }
+        }
+        self
     }
 
     /// Shows images to the network. No value that is not finite is among the answers.
@@ -53,6 +69,9 @@ impl Probe {
     /// Those of the network, [`ModelError::NotFinite`] among them.
     pub fn look(&mut self, images: &dyn Images) -> Result<Responses, ModelError> {
         let network = self.session.network().clone();
+        for (tap, positions) in self.session.taps().iter().zip(&self.positions) {
+            network.graph().check_positions(std::slice::from_ref(tap), *positions, images.size())?;
+        }
         let channels: Vec<usize> = self.session.taps().iter().map(|tap| network.channels(tap)).collect();
         let mut scores: Vec<TapScores> =
             channels.iter().map(|channels| TapScores::new(*channels, Vec::new(), Vec::new())).collect();
@@ -82,14 +101,16 @@ impl Probe {
         };
         let mut answers: Vec<Answer> = channels.iter().map(of_channels).collect();
         let mut positions = Vec::new();
-        let ranked = &self.ranked;
+        let (ranked, chosen) = (&self.ranked, self.positions.clone());
         self.session.run(images, &mut |tapped| {
             let (tap, map) = (tapped.tap, tapped.map);
             let answer = &mut answers[tap];
             let range = tapped.first_item * channels[tap]..(tapped.first_item + map.batch) * channels[tap];
             positions.resize(range.len(), 0);
-            Reduction::Max.reduce(map, &mut answer.max[range.clone()], &mut positions);
-            Reduction::Mean.reduce(map, &mut answer.mean[range], &mut positions);
+            let counted = chosen[tap].range(tapped.extra, map.height * map.width);
+            let counted = || counted.clone().expect("checked before the pass");
+            Reduction::Max.reduce_range(map, counted(), &mut answer.max[range.clone()], &mut positions);
+            Reduction::Mean.reduce_range(map, counted(), &mut answer.mean[range], &mut positions);
             if ranked.contains(&tap) {
                 // The items of one tap come in order.
                 answer.maps.extend_from_slice(map.data);
@@ -126,8 +147,13 @@ impl TapScores {
     ///
     /// # Errors
     /// Those of the network, [`ModelError::NotFinite`] among them.
-    pub fn of(network: &Network, tap: &Tap, images: &dyn Images) -> Result<Self, ModelError> {
-        let mut responses = Probe::new(network, std::slice::from_ref(tap), &[])?.look(images)?;
+    pub fn of(
+        network: &Network,
+        (tap, positions): (&Tap, Positions),
+        images: &dyn Images,
+    ) -> Result<Self, ModelError> {
+        let probe = Probe::new(network, std::slice::from_ref(tap), &[])?.at_positions(tap, positions);
+        let mut responses = { probe }.look(images)?;
         Ok(responses.scores.remove(0))
     }
 }

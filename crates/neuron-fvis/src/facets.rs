@@ -8,7 +8,7 @@
 
 use std::str::FromStr;
 
-use neuron_model::{Attributor, ImageRange, Images, Network, RelevanceMethod, Tap};
+use neuron_model::{Attributor, ImageRange, Images, Network, Positions, RelevanceMethod, Tap};
 
 use crate::error::FvisError;
 
@@ -66,13 +66,14 @@ pub struct Facets {
 /// Those of the network.
 pub fn relevant_channels(
     network: &Network,
-    (target, channel): (&Tap, usize),
+    (target, channel, positions): (&Tap, usize, Positions),
     below: &Tap,
     references: &dyn Images,
     at_once: usize,
 ) -> Result<Vec<Vec<f32>>, FvisError> {
     let wanted = std::slice::from_ref(below);
-    let mut attributor = Attributor::new(network, target, wanted, RelevanceMethod::Lrp)?;
+    let attributor = Attributor::new(network, target, wanted, RelevanceMethod::Lrp)?;
+    let mut attributor = attributor.at_positions(positions);
     let count = references.count();
     let mut vectors = Vec::with_capacity(count);
     for first in (0..count).step_by(at_once) {

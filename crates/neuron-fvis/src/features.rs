@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use neuron_model::{
-    Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Session, Tap, View,
+    Attributor, BackwardPass, Composite, Images, Keep, ModelError, Network, Positions, Session, Tap, View,
 };
 
 use crate::activation_term::Push;
@@ -18,6 +20,8 @@ pub(crate) struct Features {
     ascent: BackwardPass,
     /// The gradient from before the target's own ReLU.
     before_relu: Composite,
+    /// Of the target, where the units count.
+    positions: Positions,
     #[cfg(feature = "cuda")]
     weighting: FeatureWeighting,
     #[cfg(feature = "cuda")]
@@ -120,11 +124,32 @@ impl Features {
             gradient: BackwardPass::new(),
             ascent: BackwardPass::new(),
             before_relu: Composite::gradient_before_relu(network.graph(), target),
+            positions: Positions::All,
             #[cfg(feature = "cuda")]
             weighting,
             #[cfg(feature = "cuda")]
             on_device: DeviceMatching::default(),
         })
+    }
+
+    /// The same features of units that count at some positions alone.
+    pub(crate) fn at_positions(self, positions: Positions) -> Self {
+        let forward = match self.forward {
+            Forward::WithRelevance(attributor) => {
+                Forward::WithRelevance(Box::new(attributor.at_positions(positions)))
+            }
+            plain => plain,
+        };
+        Self { forward, positions, ..self }
+    }
+
+    /// Of the values of one item of the target, those where its unit counts.
+    fn counted(&self) -> Range<usize> {
+        let map = self.session().map(&self.target).expect("the features' session keeps its taps");
+        let all = map.item_len() / map.channels.max(1);
+        let range = self.positions.range(self.session().extra(&self.target), all);
+        let range = range.expect("checked when the positions were chosen");
+        range.start * map.channels..range.end * map.channels
     }
 
     fn session(&self) -> &Session {
@@ -173,7 +198,7 @@ impl Features {
             // The run itself says what is wrong.
             Err(_) => false,
         };
-        if self.layers.iter().any(has_tokens) {
+        if self.layers.iter().any(has_tokens) || self.positions != Positions::All {
             return None;
         }
         let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
@@ -186,7 +211,7 @@ impl Features {
     /// The greatest activation of an item's channel of the target in the last run; NaN if there is one.
     pub(crate) fn activation(&self, item: usize) -> f32 {
         let map = self.session().map(&self.target).expect("the features' session keeps its taps");
-        let values = &map.data[item * map.item_len()..(item + 1) * map.item_len()];
+        let values = &map.data[item * map.item_len()..(item + 1) * map.item_len()][self.counted()];
         let channel = values.iter().skip(self.channels[item]).step_by(map.channels);
         // `f32::max` would lose a NaN.
         let greater = |high: f32, value: f32| if value > high || value.is_nan() { value } else { high };
@@ -261,9 +286,11 @@ impl Features {
     pub(crate) fn ascend(&mut self, pushes: &[Push]) -> Result<&[f32], ModelError> {
         let mut ascent = std::mem::take(&mut self.ascent);
         let map = self.session().map(&self.target).expect("the features' session keeps its taps");
+        let counted = self.counted();
         ascent.seed(self.session(), &self.target, |seed| {
             let items = seed.chunks_exact_mut(map.item_len()).zip(map.data.chunks_exact(map.item_len()));
             for ((seed, values), (channel, push)) in items.zip(self.channels.iter().zip(pushes)) {
+                let (values, seed) = (&values[counted.clone()], &mut seed[counted.clone()]);
                 push.write(values, (map.channels, *channel), seed);
             }
         });

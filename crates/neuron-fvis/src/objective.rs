@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use neuron_model::{ChannelsLast, ImageRange, Images, Network, Tap};
+use neuron_model::{ChannelsLast, ImageRange, Images, Network, Positions, Tap};
 
 use crate::activation_term::{ActivationTerm, Push};
 use crate::aim::Aim;
@@ -92,6 +92,16 @@ impl Objective {
     #[must_use]
     pub fn with_aim(self, aim: Aim, term: ActivationTerm) -> Self {
         Self { aim, term, ..self }
+    }
+
+    /// The same objective for what units say at some positions alone, such as the class token.
+    ///
+    /// # Errors
+    /// [`neuron_model::ModelError::NoClassToken`] if the target has none.
+    pub fn at_positions(self, positions: Positions, size: (usize, usize)) -> Result<Self, FvisError> {
+        let target = std::slice::from_ref(self.features.target());
+        self.network().graph().check_positions(target, positions, size)?;
+        Ok(Self { features: self.features.at_positions(positions), ..self })
     }
 
     /// What a unit's activation is multiplied by in the loss, where that is what is optimised; 0 elsewhere.

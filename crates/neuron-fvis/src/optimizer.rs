@@ -94,7 +94,8 @@ impl<'r> Optimizer<'r> {
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
         let objective = Objective::new(network, target, &channels, settings.weighting(), layers)?
-            .with_aim(settings.aim, settings.activation);
+            .with_aim(settings.aim, settings.activation)
+            .at_positions(settings.positions, settings.size)?;
 
         let at_once = settings.at_once;
         let canvas = settings.parametrisation.canvas(settings.size, settings.pixels);

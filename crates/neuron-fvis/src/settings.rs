@@ -1,4 +1,4 @@
-use neuron_model::{Images, PixelRange, Tap};
+use neuron_model::{Images, PixelRange, Positions, Tap};
 use serde::Serialize;
 
 use crate::activation_term::ActivationTerm;
@@ -28,6 +28,9 @@ pub struct Settings {
     /// The units' own activations as a part of what is optimised. Default: they are not.
     #[serde(skip_serializing_if = "is_default")]
     pub activation: ActivationTerm,
+    /// Where the units count, of layers with class or register tokens. Default: everywhere.
+    #[serde(skip_serializing_if = "is_default")]
+    pub positions: Positions,
     /// What the pictures are made of. Default: pixels.
     #[serde(skip_serializing_if = "is_default")]
     pub parametrisation: Parametrisation,
@@ -67,6 +70,7 @@ impl Default for Settings {
             layer_weights: LayerWeights::default(),
             feature_weight: 1.0,
             activation: ActivationTerm::default(),
+            positions: Positions::All,
             parametrisation: Parametrisation::default(),
             transforms: Transforms::default(),
             priors: ImagePriors::default(),

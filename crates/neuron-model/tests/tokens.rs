@@ -6,7 +6,8 @@ mod rules;
 use std::collections::BTreeMap;
 
 use neuron_model::{
-    Architecture, ChannelsLast, Keep, ModelError, Network, Positions, Reduction, Scoring, Weights,
+    Architecture, Attribution, Attributor, ChannelsLast, Composite, Keep, ModelError, Network, Positions,
+    Reduction, Scoring, Weights,
 };
 
 const SIDE: usize = 64;
@@ -59,6 +60,31 @@ fn scores_are_of_the_positions_that_are_asked_for() {
             assert!((f64::from(means[at]) - mean / range.len() as f64).abs() < 1e-5, "{positions:?}");
         }
     }
+}
+
+/// A gradient that starts with the unit's own values is that of the class token plus that of the grid.
+#[test]
+fn an_attribution_is_of_the_positions_that_are_asked_for() {
+    let (network, pixels) = (network(2), pixels());
+    let (tap, image) = (network.tap(LAYER).unwrap(), network.graph().image_tap());
+    let of = |positions| {
+        let rules = (Attribution::LRP, Composite::gradient());
+        let wanted = std::slice::from_ref(&image);
+        let attributor = Attributor::with_composite(&network, &tap, wanted, rules).unwrap();
+        let mut attributor = attributor.at_positions(positions);
+        let found = attributor.run(&ChannelsLast::new(&pixels, SIDE, SIDE), &[3; ITEMS]).unwrap();
+        found.at(&image).unwrap().data.to_vec()
+    };
+    let [all, grid, class] = [Positions::All, Positions::Grid, Positions::Class].map(of);
+    let largest = all.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    assert!(class.iter().any(|value| value.abs() > 1e-3 * largest), "the class token sees the image");
+    for ((all, grid), class) in all.iter().zip(&grid).zip(&class) {
+        assert!((all - grid - class).abs() <= 1e-5 * largest, "{all} is not {grid} + {class}");
+    }
+    let without = Attributor::new(&network, &network.tap("conv_proj").unwrap(), &[image], Attribution::LRP);
+    let mut without = without.unwrap().at_positions(Positions::Class);
+    let error = without.run(&ChannelsLast::new(&pixels, SIDE, SIDE), &[3; ITEMS]).err().unwrap();
+    assert!(matches!(error, ModelError::NoClassToken { .. }), "{error}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::classifier::Classifier;
 use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
+use crate::positions::PositionsFlag;
 use crate::{claim, not_finite, output};
 
 /// Share of the pixels that may exceed the heat map's strongest colour.
@@ -47,6 +48,8 @@ pub(crate) struct Args {
     /// Method of attribution: LRP, LRPRestricted, GuidedBackprop, Saliency or GradientTimesInput
     #[arg(long, default_value = "LRP", value_name = "METHOD")]
     method: Attribution,
+    #[command(flatten)]
+    positions: PositionsFlag,
     /// Layers at which to save relevance, or all; they must lie below the unit's [default: one at each resolution; of a ResNet conv1, layer1 to layer4]
     #[arg(long, alias = "taps", value_delimiter = ',', value_name = "LAYERS")]
     at: Vec<String>,
@@ -89,7 +92,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         method => method.composite(range),
     };
     let rules = (args.method, composite);
-    let mut attributor = Attributor::with_composite(&network, target, &wanted, rules)?;
+    let positions = args.positions.of(&network, std::slice::from_ref(target), side)?;
+    let attributor = Attributor::with_composite(&network, target, &wanted, rules)?;
+    let mut attributor = attributor.at_positions(positions);
     let found = attributor.run(&ChannelsLast::new(&pixels, side, side), &[*channel])?;
     check_unit(args, (&network, target), &found)?;
     check_relevance(args, &unit, &found, &wanted)?;

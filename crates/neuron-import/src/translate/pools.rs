@@ -5,7 +5,7 @@ use neuron_model::ops::{
     AdaptiveAveragePool, Add, AveragePool, ChannelReduction, ChannelSlice, Filling, Function,
     GlobalAveragePool, GlobalMaxPool, GlobalSum, MaxPool, Pad, Pointwise,
 };
-use neuron_model::{NodeId, Window};
+use neuron_model::{NodeId, Shape, Window};
 
 use super::along::Matrix;
 use super::map::{Factor, Map, size, whole};
@@ -15,6 +15,9 @@ use super::value::Value;
 use super::{Axis, Obstacle, Translator};
 use crate::constant::{Constant, Kind, within};
 use crate::program::{Binary, Operand, Operator, PadMode, Padding, PoolKind, Reduction, Sizes};
+
+/// Places of a window among which one operation finds the maximum.
+const MOST_PLACES: usize = 256;
 
 /// Kernel, stride, padding, dilation, and whether a last window may hang over the edge.
 type Windows<'a> = (&'a [usize], &'a [usize], &'a Padding, &'a [usize], bool);
@@ -44,13 +47,36 @@ impl Translator<'_> {
         let (node, padding) = self.padded_for(node, (padding, window, size), value)?;
         let window = Window { padding, ..window };
         let (node, shape) = match kind {
-            PoolKind::Max => self.push_as(&at, MaxPool { window }, &[node])?,
+            PoolKind::Max => self.max_pool(&at, node, window)?,
             PoolKind::Average { counts_padding } => {
                 let divisor = if counts_padding { Divisor::Padded } else { Divisor::Inside };
                 self.push_as(&at, AveragePool { window, divisor }, &[node])?
             }
         };
         Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// Maxima over windows; those of large ones are maxima of rows, and of these over columns.
+    fn max_pool(&mut self, at: &str, node: NodeId, window: Window) -> Result<(NodeId, Shape), Obstacle> {
+        if window.kernel[0] * window.kernel[1] <= MOST_PLACES {
+            return self.push_as(at, MaxPool { window }, &[node]);
+        }
+        let along = |axis: usize| {
+            let only = |values: [usize; 2], other: usize| {
+                let mut values = values;
+                values[1 - axis] = other;
+                values
+            };
+            Window {
+                kernel: only(window.kernel, 1),
+                stride: only(window.stride, 1),
+                padding: only(window.padding, 0),
+                dilation: only(window.dilation, 1),
+                ..window
+            }
+        };
+        let (rows, _) = self.push(MaxPool { window: along(0) }, &[node])?;
+        self.push_as(at, MaxPool { window: along(1) }, &[rows])
     }
 
     /// A node with what is to be added around it, as far as windows cannot add it themselves; and what they add.
@@ -104,7 +130,7 @@ impl Translator<'_> {
                 }
                 let side = [0, 1].map(|axis| size[axis] / positions[axis]);
                 let window = Window { kernel: side, stride: side, ..Window::square(1, 1, 0) };
-                self.push_as(&at, MaxPool { window }, &[node])?
+                self.max_pool(&at, node, window)?
             }
             (_, [1, 1]) => self.push_as(&at, GlobalAveragePool, &[node])?,
             _ => self.push_as(&at, AdaptiveAveragePool { positions }, &[node])?,

@@ -10,7 +10,7 @@ use crate::images::Images;
 use crate::network::Network;
 use crate::session::Session;
 use crate::traversal::Start;
-use crate::value::Keep;
+use crate::value::{Keep, Positions};
 
 /// Attributes the response of units to the values below them, batch after batch: the short way to gradients and
 /// relevance.
@@ -36,6 +36,7 @@ pub struct Attributor {
     start: Start,
     finish: Finish,
     target: Tap,
+    positions: Positions,
     wanted: Vec<Tap>,
 }
 
@@ -105,18 +106,25 @@ impl Attributor {
             start: method.start(),
             finish: method.finish(),
             target: target.clone(),
+            positions: Positions::All,
             wanted: wanted.to_vec(),
         })
+    }
+
+    /// The same attribution, of what the unit says at some of its positions alone.
+    #[must_use]
+    pub fn at_positions(self, positions: Positions) -> Self {
+        Self { positions, ..self }
     }
 
     /// Runs some images, each about one channel of the target, and passes back what their units owe to the wanted taps.
     ///
     /// # Errors
     /// [`ModelError::ImageTooSmall`]; [`ModelError::UnknownChannel`]; [`ModelError::Items`] if there is not one channel
-    /// for each image; [`ModelError::Device`] if a GPU fails.
+    /// for each image; [`ModelError::NoClassToken`] if there is none; [`ModelError::Device`] if a GPU fails.
     pub fn run(&mut self, images: &dyn Images, channels: &[usize]) -> Result<Attributed<'_>, ModelError> {
         self.session.run(images, &mut |_| {})?;
-        let units = Units { target: &self.target, channels };
+        let units = Units { target: &self.target, channels, positions: self.positions };
         seed(&self.session, &mut self.pass, self.start, units)?;
         self.pass.run(&self.session, &self.composite, &self.wanted)?;
         for tap in &self.wanted {

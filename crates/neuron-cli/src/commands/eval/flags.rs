@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
+use crate::positions::PositionsFlag;
 
 /// Measure how well pictures show what their units respond to
 ///
@@ -31,6 +32,8 @@ pub(crate) struct Args {
     /// Channel of pictures whose record and name do not say it
     #[arg(long = "channels", visible_alias = "channel", requires = "layer", value_name = "N")]
     pub(super) channel: Option<usize>,
+    #[command(flatten)]
+    pub(super) positions: PositionsFlag,
     /// Folder with the lists of the units' references [default: what the records name, else <arch>/neuron_<layer>]
     #[arg(long, value_name = "DIR")]
     pub(super) topk_dir: Option<PathBuf>,

@@ -73,8 +73,13 @@ impl Gathering<'_> {
             }
         }
         taps.push(penultimate(network)?);
-        let mut probe = Probe::new(network, &taps, &usual_layers(network)?)?;
         let side = self.reader.preprocessing.crop;
+        let mut probe = Probe::new(network, &taps, &usual_layers(network)?)?;
+        // The last features are those of all positions.
+        for tap in &taps[..taps.len() - 1] {
+            let positions = args.positions.of(network, std::slice::from_ref(tap), side)?;
+            probe = probe.at_positions(tap, positions);
+        }
         let mut luminance = Luminance::new(side, side);
         let tools = (*network, &mut probe, &mut luminance);
         let population = (self.data, args.population.get());

@@ -17,6 +17,7 @@ use super::schedule::{self, ScheduleFlag};
 use crate::channels::Channels;
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
+use crate::positions::PositionsFlag;
 use crate::references::Kind;
 use crate::scan::seconds;
 use crate::usual::{ARCH, NO_DEFAULT, Usual};
@@ -52,6 +53,8 @@ pub(crate) struct Args {
     /// Classes in place of --layer and --channels, separated by commas: names, WordNet ids such as n02099601, or indices
     #[arg(long, conflicts_with = "channels", value_name = "CLASS,...")]
     pub(super) class: Option<String>,
+    #[command(flatten)]
+    pub(super) positions: PositionsFlag,
     /// Folder in which `extract-patches` or `baseline` wrote the folders of the units; with --class, <arch>/neuron_<layer>
     #[arg(long, default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
     pub(super) topk_dir: Option<PathBuf>,

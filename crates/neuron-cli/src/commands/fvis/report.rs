@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use neuron_data::Preprocessing;
 use neuron_eval::{Achievement, TapScores};
 use neuron_fvis::{Aim, FeatureWeighting, Item, Optimizer, Settings};
-use neuron_model::{ChannelsLast, Images, Network};
+use neuron_model::{ChannelsLast, Images, Network, Positions};
 use serde_json::json;
 
 use super::flags::Args;
@@ -31,6 +31,8 @@ pub(super) struct Report<'a> {
     /// What each picture is of.
     pub(super) subjects: &'a [Subject],
     pub(super) references: &'a [References],
+    /// Where the units count.
+    pub(super) positions: Positions,
     /// Of each unit's pictures.
     pub(super) identities: &'a [Identity],
 }
@@ -69,7 +71,7 @@ impl Report<'_> {
 
     /// What some images do to the tap; `name` gives the name of one.
     fn scores(&self, images: &dyn Images, name: impl FnOnce(usize) -> String) -> anyhow::Result<TapScores> {
-        TapScores::of(self.network, &self.units.target, images)
+        TapScores::of(self.network, (&self.units.target, self.positions), images)
             .map_err(|error| not_finite::named(error, name))
     }
 

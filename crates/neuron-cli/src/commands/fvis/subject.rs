@@ -47,7 +47,7 @@ pub(super) fn facets(
     let (below, _) = below.last().context("no layer with a weight lies below the unit's")?;
     let (mut subjects, mut of_subjects) = (Vec::new(), Vec::new());
     for (channel, references) in units.channels.iter().zip(references) {
-        let unit = (&units.target, *channel);
+        let unit = (&units.target, *channel, settings.positions);
         let vectors = relevant_channels(network, unit, below, &references, settings.at_once)?;
         let found = Facets::of(&vectors, count);
         global.say(0, || told(&units.called(*channel), &found, &below.name, count));

@@ -1,6 +1,6 @@
 //! Independent implementations of the same networks: those of candle-transformers, on random weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, ModuleT, Tensor};
 use candle_nn::VarBuilder;
@@ -69,11 +69,16 @@ fn compare(name: &str, shape: [usize; 3], noise: &mut Noise, candle: impl Fn(&We
     let got = network.activations(&images, &[&logits]).unwrap().remove(0).flatten_from(1).unwrap();
     // The VGG of candle-transformers has a ReLU behind its logits.
     let got = if name.starts_with("vgg") { got.relu().unwrap() } else { got };
-    let largest =
-        |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
-    let error = largest(&(got - &want).unwrap()) / largest(&want);
+    let error = difference(&got, &want);
     println!("{name}: relative error {error:.1e}");
     assert!(error < 1e-4, "{name}: relative error {error:e}");
+}
+
+/// The largest difference, in parts of the largest value.
+fn difference(got: &Tensor, want: &Tensor) -> f32 {
+    let largest =
+        |t: &Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    largest(&(got - want).unwrap()) / largest(want)
 }
 
 fn unchanged(name: &str, tensor: &WeightTensor) -> (String, WeightTensor) {
@@ -165,6 +170,89 @@ fn sweep_clip_agrees() {
         let tower = ClipVisionTransformer::new(builder.pp("vision_model"), &config).unwrap();
         Linear::new(projection, None).forward(&tower.forward(images).unwrap()).unwrap()
     });
+}
+
+/// Its modules are named as by transformers, with queries, keys and values apart.
+#[test]
+fn vision_transformers_agree() {
+    use candle_transformers::models::vit::{Config, Model};
+    let config = Config {
+        hidden_size: 64,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 128,
+        hidden_act: candle_nn::Activation::Gelu,
+        layer_norm_eps: 1e-6,
+        image_size: 64,
+        patch_size: 8,
+        num_channels: 3,
+        qkv_bias: true,
+    };
+    let own = |name: &str| -> String {
+        let layer = name.strip_prefix("encoder.layers.encoder_layer_").and_then(|rest| rest.split_once('.'));
+        let Some((number, part)) = layer else {
+            return match name {
+                "class_token" => "vit.embeddings.cls_token".to_owned(),
+                "encoder.pos_embedding" => "vit.embeddings.position_embeddings".to_owned(),
+                other => other
+                    .replace("conv_proj", "vit.embeddings.patch_embeddings.projection")
+                    .replace("encoder.ln", "vit.layernorm")
+                    .replace("heads.head", "classifier"),
+            };
+        };
+        let part = part
+            .replace("ln_1", "layernorm_before")
+            .replace("ln_2", "layernorm_after")
+            .replace("self_attention.out_proj", "attention.output.dense")
+            .replace("mlp.0", "intermediate.dense")
+            .replace("mlp.3", "output.dense");
+        format!("vit.encoder.layer.{number}.{part}")
+    };
+    compare("vit_demo", [2, 64, 64], &mut Noise(6), |weights, images| {
+        let mut tensors = HashMap::new();
+        for (name, tensor) in weights.iter() {
+            let values = Tensor::from_slice(&tensor.data, tensor.shape.as_slice(), &Device::Cpu).unwrap();
+            let name = own(name);
+            let Some((before, last)) = name.split_once("self_attention.in_proj_") else {
+                tensors.insert(name, values);
+                continue;
+            };
+            for (part, values) in ["query", "key", "value"].into_iter().zip(values.chunk(3, 0).unwrap()) {
+                tensors.insert(format!("{before}attention.attention.{part}.{last}"), values);
+            }
+        }
+        let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Model::new(&config, 1000, builder).unwrap().forward(images).unwrap()
+    });
+}
+
+/// At the size of its table of positions, which candle-transformers enlarges otherwise. Its head reads the class token and
+/// the mean of the others. It adds 1e-5 to variances, and the paper's authors 1e-6, which random weights show: 4e-4.
+#[test]
+#[ignore = "seconds"]
+fn sweep_dinov2_agrees() {
+    use candle_transformers::models::dinov2::vit_small;
+    let (classes, width, side) = (1000, 384, 518);
+    let mut noise = Noise(7);
+    let weights = random_weights("dinov2_vits14", &mut noise);
+    let tensor = |values: Vec<f32>, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    let head = tensor(noise.take(classes * 2 * width), &[classes, 2 * width]);
+    let images = tensor(noise.take(3 * side * side), &[1, 3, side, side]);
+    let own = weights.iter().map(|(name, own)| (name.to_owned(), tensor(own.data.to_vec(), &own.shape)));
+    let mut tensors: HashMap<String, Tensor> = own.collect();
+    tensors.insert("head.weight".to_owned(), head.clone());
+    tensors.insert("head.bias".to_owned(), tensor(vec![0.0; classes], &[classes]));
+    let model = vit_small(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu)).unwrap();
+    let want = images.apply(&model).unwrap();
+
+    let network = Network::new("dinov2_vits14", weights, 2).unwrap();
+    let tokens = network.activations(&images, &["norm"]).unwrap().remove(0).squeeze(2).unwrap();
+    let tokens = tokens.transpose(1, 2).unwrap();
+    let grid = tokens.narrow(1, 1, tokens.dims()[1] - 1).unwrap().mean(1).unwrap();
+    let read = Tensor::cat(&[&tokens.narrow(1, 0, 1).unwrap().squeeze(1).unwrap(), &grid], 1).unwrap();
+    let got = read.matmul(&head.t().unwrap()).unwrap();
+    let error = difference(&got, &want);
+    assert!(error < 1e-3, "relative error {error:e}");
 }
 
 /// It pads as TensorFlow does, which is the same where every strided convolution sees odd sizes, and adds 1e-3 to

@@ -145,6 +145,8 @@ pub(crate) enum Operator {
     Fill { value: Operand },
     /// `x, source`: the first input is overwritten with the second, wherever else it is seen.
     Copy,
+    /// `x, result`: what was computed in the place of `x`, which may be a part of a value that is read elsewhere.
+    InPlace,
     /// The mean square of how far elements along some axes are from their mean, with so many fewer counted than there are.
     Variance { axes: Sizes, keep: bool, correction: f64 },
     /// Whole numbers.

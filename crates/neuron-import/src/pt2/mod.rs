@@ -120,9 +120,24 @@ impl<'a> Reader<'a> {
                 let operator = node.target.trim_start_matches("torch.ops.").to_owned();
                 (Operator::Unknown { operator }, arguments.all_values())
             });
-            let outputs =
+            let outputs: Vec<ValueId> =
                 node.outputs.iter().flat_map(Argument::names).map(|name| self.define(name)).collect();
-            self.program.nodes.push(Node { name: node.name().to_owned(), operator, inputs, outputs, scopes });
+            let written = match (operators::is_in_place(&node.target), inputs.first(), &outputs[..]) {
+                (true, Some(of), [result]) => Some(vec![*of, Operand::Value(*result)]),
+                _ => None,
+            };
+            let name = node.name().to_owned();
+            self.program.nodes.push(Node {
+                name: name.clone(),
+                operator,
+                inputs,
+                outputs,
+                scopes: scopes.clone(),
+            });
+            if let Some(inputs) = written {
+                let operator = Operator::InPlace;
+                self.program.nodes.push(Node { name, operator, inputs, outputs: Vec::new(), scopes });
+            }
         }
         let by_name = &self.by_name;
         let outputs = graph.outputs.iter().flat_map(Argument::names);

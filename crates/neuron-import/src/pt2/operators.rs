@@ -9,13 +9,22 @@ use crate::program::{
 /// What torch adds to a variance unless it is told otherwise.
 const EPS: f64 = 1e-5;
 
+/// Whether an operator writes its result over its first input, and is not one that only writes.
+pub(super) fn is_in_place(target: &str) -> bool {
+    let name = target.strip_prefix("torch.ops.aten.").unwrap_or_default();
+    let base = name.split_once('.').map_or(name, |(base, _)| base);
+    base.ends_with('_') && !WRITES.contains(&base)
+}
+
+/// Operators that write into views of other values.
+const WRITES: [&str; 3] = ["fill_", "zero_", "copy_"];
+
 /// The operator of that name with what it reads; `None` if it is not known.
 pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<Operand>)> {
     let name = target.strip_prefix("torch.ops.aten.").unwrap_or(target);
     let (base, overload) = name.split_once('.').unwrap_or((name, ""));
     // What is written in place is read under its new name alone; what writes into views is a case of its own.
-    let base =
-        if base == "fill_" || base == "zero_" || base == "copy_" { base } else { base.trim_end_matches('_') };
+    let base = if WRITES.contains(&base) { base } else { base.trim_end_matches('_') };
     let x = || vec![args.at(0)];
     let of = |names: &[&str]| names.iter().map(|name| args.operand(name)).collect::<Vec<_>>();
     let one = |operator: Op| Some((operator, x()));

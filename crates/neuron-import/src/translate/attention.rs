@@ -29,6 +29,10 @@ impl Translator<'_> {
         let [query, key, values] = [0, 1, 2].map(|index| self.map(inputs, index));
         let (query, key, values) = (query?, key?, values?);
         let width = query.dims.last().map_or(1, |dim| size(dim));
+        let mask = operand(inputs, 3);
+        if !matches!(mask, Operand::Nothing) && self.constant(mask).is_err() {
+            return self.attention_of_maps([&query, &key, &values], factor, mask);
+        }
         let mut scores = match self.similarity(query.clone(), key.clone()) {
             Ok(scores) => scores,
             Err(_) => return self.attention_of_maps([&query, &key, &values], factor, operand(inputs, 3)),
@@ -71,7 +75,7 @@ impl Translator<'_> {
                 Ok(None) => scores,
                 Err(_) => {
                     let mask = self.map(&[mask], 0)?;
-                    self.maps(scores, mask, Binary::Add)?
+                    self.maps(&scores, &mask, Binary::Add)?
                 }
             };
         }

@@ -20,7 +20,7 @@ impl Translator<'_> {
     pub(super) fn binary(&mut self, inputs: &[Operand], function: Binary) -> Result<Value, Obstacle> {
         let (a, b) = (self.value(inputs, 0)?, self.value(inputs, 1)?);
         match (a, b) {
-            (Value::Map(a), Value::Map(b)) => self.maps(a, b, function).map(Value::Map),
+            (Value::Map(a), Value::Map(b)) => self.maps(&a, &b, function).map(Value::Map),
             (Value::Map(a), Value::Lengths(of)) if function == Binary::Div && a == of => {
                 Ok(Value::Map(Map { is_unit: true, scale: 1.0, ..a }))
             }
@@ -72,7 +72,7 @@ impl Translator<'_> {
             }
             (a, b) => {
                 let (a, b) = (self.as_map(a)?, self.as_map(b)?);
-                self.maps(a, b, function).map(Value::Map)
+                self.maps(&a, &b, function).map(Value::Map)
             }
         }
     }
@@ -119,7 +119,7 @@ impl Translator<'_> {
     pub(super) fn multiply_add(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
         let product = self.binary(&inputs[1..], Binary::Mul)?;
         match (self.value(inputs, 0)?, product) {
-            (Value::Map(a), Value::Map(b)) => self.maps(a, b, Binary::Add).map(Value::Map),
+            (Value::Map(a), Value::Map(b)) => self.maps(&a, &b, Binary::Add).map(Value::Map),
             (Value::Constant(_) | Value::Parameter(_), Value::Map(b)) => {
                 let constant = self.constant(inputs[0])?.ok_or("a number that is not there")?;
                 self.map_and_constant(&b, &constant, (Binary::Add, true)).map(Value::Map)
@@ -128,17 +128,17 @@ impl Translator<'_> {
         }
     }
 
-    pub(super) fn maps(&mut self, a: Map, b: Map, function: Binary) -> Result<Map, Obstacle> {
+    pub(super) fn maps(&mut self, a: &Map, b: &Map, function: Binary) -> Result<Map, Obstacle> {
         let at = self.at.clone();
-        let (a, b) = (self.with_lengths(&a)?, self.with_lengths(&b)?);
+        let (a, b) = (self.with_lengths(a)?, self.with_lengths(b)?);
         let (a, b) = padded_to_rank(a, b);
         let (a, b) = (without_repeats(&a, &b), without_repeats(&b, &a));
         match function {
-            Binary::Sub => return self.maps(a, Map { scale: -b.scale, ..b }, Binary::Add),
+            Binary::Sub => return self.maps(&a, &Map { scale: -b.scale, ..b }, Binary::Add),
             Binary::Div => {
                 let divisor = self.applied(&b, Pointwise { function: Function::Reciprocal }.into())?;
                 self.at = at;
-                return self.maps(a, divisor, Binary::Mul);
+                return self.maps(&a, &divisor, Binary::Mul);
             }
             Binary::Add | Binary::Mul => {}
             other => return Err(format!("{other:?} of two maps")),

@@ -38,11 +38,11 @@ impl Translator<'_> {
         }
     }
 
-    fn first(&self, node: &Node) -> Result<Constant, Obstacle> {
+    pub(super) fn first(&self, node: &Node) -> Result<Constant, Obstacle> {
         self.nth(node, 0)
     }
 
-    fn nth(&self, node: &Node, index: usize) -> Result<Constant, Obstacle> {
+    pub(super) fn nth(&self, node: &Node, index: usize) -> Result<Constant, Obstacle> {
         let operand = node.inputs.get(index).copied().unwrap_or(Operand::Nothing);
         self.constant(operand)?.ok_or_else(|| "an input that is not there".to_owned())
     }
@@ -100,6 +100,7 @@ impl Translator<'_> {
                     return Err("an unusual convolution of constants".to_owned());
                 }
                 let x = x()?;
+                fits((x.shape(), weight.shape()), (before[0], *rows, *down, *groups))?;
                 let sums = x.tensor.conv2d(&weight.tensor, before[0], *rows, *down, *groups);
                 let sums = Constant { kind: Kind::Float, ..x.with(sums)? };
                 match self.constant(bias)? {
@@ -111,6 +112,8 @@ impl Translator<'_> {
                 }
             }
             O::MatMul => x()?.matmul(&self.nth(node, 1)?),
+            O::Einsum { equation } => self.einsum_of_constants(equation, node),
+            O::Resize(resize) => self.resized(node, resize),
             O::Linear => {
                 let weight = self.nth(node, 1)?;
                 let product = x()?.matmul(&weight.turned()?)?;
@@ -518,17 +521,27 @@ impl Translator<'_> {
         (axis, (start, end, step)): (usize, (usize, usize, usize)),
     ) {
         let ([Operand::Value(of), ..], [part]) = (&node.inputs[..], &node.outputs[..]) else { return };
-        if step != 1 || matches!(node.operator, Operator::Select { .. }) {
+        if step != 1 {
             return;
         }
-        let mut view = self
-            .views
-            .get(of)
-            .cloned()
-            .unwrap_or_else(|| View { root: *of, ranges: shape.iter().map(|size| (0, *size)).collect() });
-        let (first, _) = view.ranges[axis];
-        view.ranges[axis] = (first + start, first + end);
+        let ranges = || shape.iter().map(|size| (0, *size)).collect();
+        let whole = || View { root: *of, ranges: ranges(), axes: (0..shape.len()).collect() };
+        let mut view = self.views.get(of).cloned().unwrap_or_else(whole);
+        let own = view.axes[axis];
+        let (first, _) = view.ranges[own];
+        view.ranges[own] = (first + start, first + end);
+        if matches!(node.operator, Operator::Select { .. }) {
+            view.axes.remove(axis);
+        }
         self.views.insert(*part, view);
+    }
+
+    /// Writes a constant over the part of another one that a view is.
+    pub(super) fn write_to(&mut self, view: &View, source: &Constant) -> Result<(), Obstacle> {
+        let whole = self.constant(Operand::Value(view.root))?.ok_or("a value that is not there")?;
+        let shape: Vec<usize> = view.ranges.iter().map(|(start, end)| end - start).collect();
+        self.set(view.root, whole.assigned(&view.ranges, &source.reshaped(&shape)?)?);
+        Ok(())
     }
 
     /// Overwrites a value, and what it is a part of.
@@ -538,9 +551,9 @@ impl Translator<'_> {
             self.constant(value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
         let filled = Constant::full(x.shape(), number, x.kind)?;
         let Some(of) = node.inputs[0].value() else { return Ok(filled) };
-        if let Some(View { root, ranges }) = self.views.get(&of).cloned() {
-            let whole = self.constant(Operand::Value(root))?.ok_or("a value that is not there")?;
-            self.set(root, whole.assigned(&ranges, &filled)?);
+        match self.views.get(&of).cloned() {
+            Some(view) => self.write_to(&view, &filled)?,
+            None => self.check_own(of)?,
         }
         self.set(of, filled.clone());
         Ok(filled)
@@ -551,9 +564,9 @@ impl Translator<'_> {
         let x = self.first(node)?;
         let source = self.nth(node, 1)?.expanded(x.shape())?.of_kind(x.kind)?;
         let Some(of) = node.inputs[0].value() else { return Ok(source) };
-        if let Some(View { root, ranges }) = self.views.get(&of).cloned() {
-            let whole = self.constant(Operand::Value(root))?.ok_or("a value that is not there")?;
-            self.set(root, whole.assigned(&ranges, &source)?);
+        match self.views.get(&of).cloned() {
+            Some(view) => self.write_to(&view, &source)?,
+            None => self.check_own(of)?,
         }
         self.set(of, source.clone());
         Ok(source)
@@ -562,6 +575,30 @@ impl Translator<'_> {
     fn set(&mut self, value: ValueId, constant: Constant) {
         self.values[value.0] = Value::Constant(constant);
     }
+}
+
+/// Checks that windows of such a weight fit into a constant: what computes them does not.
+fn fits(
+    (x, weight): (&[usize], &[usize]),
+    (padding, stride, dilation, groups): (usize, usize, usize, usize),
+) -> Result<(), Obstacle> {
+    let (&[_, channels, ref sizes @ ..], &[out, per_group, ref kernel @ ..]) = (x, weight) else {
+        return Err("a convolution of a vector".to_owned());
+    };
+    let fits_along = |(size, kernel): (&usize, &usize)| {
+        let reach = kernel.checked_sub(1)?.checked_mul(dilation)?;
+        let room = padding.checked_mul(2)?.checked_add(*size)?;
+        (room < 1 << 20 && reach < room).then_some(())
+    };
+    let are_sound = sizes.len() == 2
+        && kernel.len() == 2
+        && sizes.iter().zip(kernel).map(fits_along).all(|fits| fits.is_some())
+        && groups > 0
+        && stride > 0
+        && dilation > 0
+        && per_group.checked_mul(groups) == Some(channels)
+        && out.is_multiple_of(groups);
+    if are_sound { Ok(()) } else { Err("a convolution of constants that do not fit".to_owned()) }
 }
 
 fn without(part: &Constant, axis: usize) -> Result<Constant, Obstacle> {

@@ -4,7 +4,8 @@ use super::map::product;
 use super::products::{operand, transposed};
 use super::value::Value;
 use super::{Map, Obstacle, Translator};
-use crate::program::Operand;
+use crate::constant::Constant;
+use crate::program::{Node, Operand};
 
 impl Translator<'_> {
     pub(super) fn einsum(&mut self, equation: &str, inputs: &[Operand]) -> Result<Value, Obstacle> {
@@ -122,5 +123,52 @@ impl Translator<'_> {
             translator.fully_connected(&input, weight, None).map(Value::Map)
         };
         Some(layer(self))
+    }
+
+    /// Sums of products of two constants.
+    pub(super) fn einsum_of_constants(&self, equation: &str, node: &Node) -> Result<Constant, Obstacle> {
+        let unknown = || format!("the equation {equation}");
+        let letters =
+            |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
+        let (of, out) = equation.split_once("->").ok_or_else(unknown)?;
+        let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
+        let ([a, b], out, false) = (&parts[..], letters(out), equation.contains('.')) else {
+            return Err(unknown());
+        };
+        let (x, y) = (self.first(node)?, self.nth(node, 1)?);
+        if x.shape().len() != a.len() || y.shape().len() != b.len() {
+            return Err(unknown());
+        }
+        let both = |letter: &char| a.contains(letter) && b.contains(letter);
+        let batch: Vec<char> = out.iter().copied().filter(both).collect();
+        let rows: Vec<char> = out.iter().copied().filter(|letter| !b.contains(letter)).collect();
+        let columns: Vec<char> = out.iter().copied().filter(|letter| !a.contains(letter)).collect();
+        let summed: Vec<char> =
+            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
+        let matrix = |x: &Constant, of: &[char], order: [&[char]; 2]| -> Result<Constant, Obstacle> {
+            let order = [&batch[..], order[0], order[1]].concat();
+            let axes: Option<Vec<usize>> =
+                order.iter().map(|letter| of.iter().position(|known| known == letter)).collect();
+            let axes = axes.filter(|axes| axes.len() == of.len()).ok_or_else(unknown)?;
+            x.with(x.tensor.permute(axes).and_then(|tensor| tensor.contiguous()))
+        };
+        let sizes = |x: &Constant, of: &[char], letters: &[char]| -> Vec<usize> {
+            let size =
+                |letter: &char| of.iter().position(|known| known == letter).map_or(1, |at| x.shape()[at]);
+            letters.iter().map(size).collect()
+        };
+        let joint = |letters: Vec<usize>| product(letters);
+        let (batches, inner) = (sizes(&x, a, &batch), joint(sizes(&x, a, &summed)));
+        let left = matrix(&x, a, [&rows, &summed])?;
+        let left = left.reshaped(&[joint(batches.clone()), joint(sizes(&x, a, &rows)), inner])?;
+        let right = matrix(&y, b, [&summed, &columns])?;
+        let right = right.reshaped(&[joint(batches.clone()), inner, joint(sizes(&y, b, &columns))])?;
+        let made = left.matmul(&right)?;
+        let made = made.reshaped(&[batches, sizes(&x, a, &rows), sizes(&y, b, &columns)].concat())?;
+        let order = [&batch[..], &rows, &columns].concat();
+        let back: Option<Vec<usize>> =
+            out.iter().map(|letter| order.iter().position(|known| known == letter)).collect();
+        let back = back.ok_or_else(unknown)?;
+        made.with(made.tensor.permute(back).and_then(|tensor| tensor.contiguous()))
     }
 }

@@ -264,33 +264,7 @@ impl Translator<'_> {
         let at = self.at.clone();
         let sizes = input.sizes();
         let [.., height, width] = sizes[..] else { return Err("maps without rows and columns".to_owned()) };
-        let last_two = |all: Vec<f64>| match all[..] {
-            [] => None,
-            [both] => Some([both; 2]),
-            [.., down, right] => Some([down, right]),
-        };
-        let numbers = |sizes: &Option<crate::program::Sizes>| -> Result<Option<[f64; 2]>, Obstacle> {
-            let Some(sizes) = sizes else { return Ok(None) };
-            let list = match sizes {
-                crate::program::Sizes::List(list) => list.clone(),
-                crate::program::Sizes::Tensor(tensor) => vec![*tensor],
-            };
-            let mut all = Vec::new();
-            for operand in list {
-                all.extend(
-                    self.constant(operand)?
-                        .map(|constant| constant.values())
-                        .transpose()?
-                        .unwrap_or_default(),
-                );
-            }
-            Ok(last_two(all))
-        };
-        let times = match (numbers(&resize.scales)?, numbers(&resize.sizes)?) {
-            (Some(scales), _) => scales,
-            (None, Some([down, right])) => [down / height as f64, right / width as f64],
-            (None, None) => return Err("a size that is not there".to_owned()),
-        };
+        let times = self.growth(resize, [height, width])?;
         if times == [1.0; 2] {
             return Ok(Value::Map(input));
         }
@@ -314,6 +288,37 @@ impl Translator<'_> {
         let enlarge = Enlarge { times: times.map(|times| times as usize), interpolation };
         let (node, shape) = self.push_as(&at, enlarge, &[node])?;
         Ok(Value::Map(Map::image(node, shape, self.items)))
+    }
+
+    /// How many times rows and columns of these numbers grow.
+    pub(super) fn growth(&self, resize: &Resize, [height, width]: [usize; 2]) -> Result<[f64; 2], Obstacle> {
+        let last_two = |all: Vec<f64>| match all[..] {
+            [] => None,
+            [both] => Some([both; 2]),
+            [.., down, right] => Some([down, right]),
+        };
+        let numbers = |sizes: &Option<crate::program::Sizes>| -> Result<Option<[f64; 2]>, Obstacle> {
+            let Some(sizes) = sizes else { return Ok(None) };
+            let list = match sizes {
+                crate::program::Sizes::List(list) => list.clone(),
+                crate::program::Sizes::Tensor(tensor) => vec![*tensor],
+            };
+            let mut all = Vec::new();
+            for operand in list {
+                all.extend(
+                    self.constant(operand)?
+                        .map(|constant| constant.values())
+                        .transpose()?
+                        .unwrap_or_default(),
+                );
+            }
+            Ok(last_two(all))
+        };
+        match (numbers(&resize.scales)?, numbers(&resize.sizes)?) {
+            (Some(scales), _) => Ok(scales),
+            (None, Some([down, right])) => Ok([down / height as f64, right / width as f64]),
+            (None, None) => Err("a size that is not there".to_owned()),
+        }
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) fn translate(program: &Program, stored: usize) -> Result<Translation,
     let left = stored.saturating_mul(MOST_COPIES).saturating_add(LEAST_CONSTANTS);
     constant::limited(stored.saturating_add(LEAST_CONSTANT), || {
         let mut translator = Translator::new(program, left);
-        for node in &program.nodes {
+        for (step, node) in program.nodes.iter().enumerate() {
+            translator.step = step;
             translator.node(node);
         }
         translator.finish()
@@ -93,6 +94,8 @@ struct Translator<'p> {
     missing: Vec<Missing>,
     /// The operator that is translated, and the name that its node gets.
     at: String,
+    /// Its place among all.
+    step: usize,
 }
 
 impl<'p> Translator<'p> {
@@ -123,12 +126,18 @@ impl<'p> Translator<'p> {
             left,
             missing: Vec::new(),
             at: String::new(),
+            step: 0,
         }
     }
 
     /// Translates one operator, or notes that it cannot be.
     fn node(&mut self, node: &Node) {
-        if node.reads().any(|value| matches!(self.values[value.0], Value::Gone)) {
+        let reads_gone = node.reads().any(|value| matches!(self.values[value.0], Value::Gone));
+        if let (Operator::InPlace, true) = (&node.operator, reads_gone) {
+            self.lose_root(node);
+            return;
+        }
+        if reads_gone {
             node.outputs.iter().for_each(|output| self.values[output.0] = Value::Gone);
             self.missing.iter_mut().for_each(|missing| missing.affected += 1);
             return;
@@ -141,6 +150,7 @@ impl<'p> Translator<'p> {
                 }
             }
             Err(why) => {
+                self.lose_root(node);
                 node.outputs.iter().for_each(|output| self.values[output.0] = Value::Gone);
                 self.note(node, &why);
             }
@@ -167,6 +177,9 @@ impl<'p> Translator<'p> {
     }
 
     fn translated(&mut self, node: &Node) -> Result<Vec<Value>, Obstacle> {
+        if let Operator::InPlace = node.operator {
+            return self.written_in_place(node).map(|()| Vec::new());
+        }
         if let Some(results) = self.sizes_of_values(node)? {
             return Ok(results);
         }
@@ -396,10 +409,21 @@ impl<'p> Translator<'p> {
         taps.iter().for_each(|(node, name)| self.graph.name(name, *node));
     }
 
+    /// What an operator would have written over is not known any more.
+    fn lose_root(&mut self, node: &Node) {
+        if let Operator::InPlace | Operator::Copy | Operator::Fill { .. } = node.operator
+            && let Some(of) = node.inputs.first().and_then(|input| input.value())
+            && let Some(view) = self.views.get(&of)
+        {
+            self.values[view.root.0] = Value::Gone;
+        }
+    }
+
     /// The node whose map a value is, as far as it is one of channels and positions.
     fn tapped(&mut self, value: ValueId) -> Option<NodeId> {
         let Value::Map(map) = self.values[value.0].clone() else { return None };
         let map = self.arranged(&map).ok()?;
-        Some(map.node)
+        // The image is a layer of its own.
+        self.made.contains_key(&map.node).then_some(map.node)
     }
 }

@@ -29,8 +29,24 @@ impl Translator<'_> {
         kind: PoolKind,
         (kernel, stride, padding, dilation, ceil_mode): Windows<'_>,
     ) -> Result<Value, Obstacle> {
-        let input = self.map(inputs, 0)?;
+        let mut input = self.map(inputs, 0)?;
         let at = self.at.clone();
+        // Along a line, as along the columns of one row.
+        let is_line = kernel.len() == 1 && input.dims.len() >= 2;
+        let along = |list: &[usize], other: usize| {
+            if is_line && list.len() == 1 { vec![other, list[0]] } else { list.to_vec() }
+        };
+        let padding = &match padding {
+            Padding::Explicit { before, after } => {
+                Padding::Explicit { before: along(before, 0), after: along(after, 0) }
+            }
+            same => same.clone(),
+        };
+        let (kernel, stride, dilation) =
+            (&along(kernel, 1)[..], &along(stride, 1)[..], &along(dilation, 1)[..]);
+        if is_line {
+            input.dims.insert(input.dims.len() - 1, Vec::new());
+        }
         let node = self.as_image(&input)?;
         let size = [self.shapes[&node].height, self.shapes[&node].width];
         let window = Window {
@@ -53,7 +69,11 @@ impl Translator<'_> {
                 self.push_as(&at, AveragePool { window, divisor }, &[node])?
             }
         };
-        Ok(Value::Map(Map::image(node, shape, self.items)))
+        let mut pooled = Map::image(node, shape, self.items);
+        if is_line {
+            pooled.dims.remove(pooled.dims.len() - 2);
+        }
+        Ok(Value::Map(pooled))
     }
 
     /// Maxima over windows; those of large ones are maxima of rows, and of these over columns.
@@ -124,7 +144,8 @@ impl Translator<'_> {
         let (node, shape) = match (kind, positions) {
             (PoolKind::Max, [1, 1]) => self.push_as(&at, GlobalMaxPool, &[node])?,
             (PoolKind::Max, positions) => {
-                let fits = [0, 1].map(|axis| positions[axis] > 0 && size[axis] % positions[axis] == 0);
+                let fits =
+                    [0, 1].map(|axis| positions[axis] > 0 && size[axis].is_multiple_of(positions[axis]));
                 if fits != [true; 2] {
                     return Err("maxima of bins that overlap".to_owned());
                 }
@@ -158,13 +179,8 @@ impl Translator<'_> {
                 kept.map(|(dim, factors)| if dims.contains(&dim) { Vec::new() } else { factors.clone() });
             Map { dims: kept.collect(), ..map.clone() }
         };
-        if kind == Reduction::Norm && dims == [rank - 1] {
-            let mut lengths = input.clone();
-            if !keep {
-                return Err("lengths of vectors without their dimension".to_owned());
-            }
-            lengths.dims[rank - 1] = Vec::new();
-            return Ok(Value::Lengths(Map { dims: input.dims.clone(), ..lengths }));
+        if kind == Reduction::Norm && keep && matches!(dims[..], [dim] if dim + 1 == rank) {
+            return Ok(Value::Lengths(input));
         }
         let at = self.at.clone();
         if let (Reduction::Sum | Reduction::Mean, &[dim]) = (kind, &dims[..])
@@ -220,7 +236,7 @@ impl Translator<'_> {
         }
         let count: usize = dims.iter().map(|dim| size(&input.dims[*dim])).product();
         let mean = self.reduced_along(&input, &dims, Reduction::Mean)?;
-        let apart = self.maps(input, Map { scale: -mean.scale, ..mean }, Binary::Add)?;
+        let apart = self.maps(&input, &Map { scale: -mean.scale, ..mean }, Binary::Add)?;
         let squares = self.applied(&apart, Pointwise { function: Function::Square }.into())?;
         let mut variance = self.reduced_along(&squares, &dims, Reduction::Mean)?;
         variance.scale *= count as f64 / (count as f64 - correction).max(f64::MIN_POSITIVE);

@@ -1,13 +1,33 @@
 //! Maps of another size, as torch's `interpolate` makes them: each place along an axis is a sum of some of those before.
 
-use super::Obstacle;
 use super::along::Matrix;
-use crate::program::{Resize, ResizeKind};
+use super::{Obstacle, Translator};
+use crate::constant::{Constant, Kind};
+use crate::program::{Node, Resize, ResizeKind};
 
 /// Sharpness of cubic interpolation (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981), as torch has
 /// it; where places are averaged it has another one.
 const SHARPNESS: f64 = -0.75;
 const SHARPNESS_OF_MEANS: f64 = -0.5;
+
+impl Translator<'_> {
+    /// A constant of another size.
+    pub(super) fn resized(&self, node: &Node, resize: &Resize) -> Result<Constant, Obstacle> {
+        let mut x = self.first(node)?;
+        let rank = x.shape().len();
+        let [.., height, width] = x.shape()[..] else { return Err("a vector of another size".to_owned()) };
+        let times = self.growth(resize, [height, width])?;
+        for (axis, from, times) in [(rank - 2, height, times[0]), (rank - 1, width, times[1])] {
+            let weights = matrix(resize, from, times)?;
+            let data = weights.data.iter().map(|value| f64::from(*value)).collect();
+            let matrix = Constant::new(data, &[weights.rows, weights.columns], Kind::Float)?;
+            let last = x.with(x.tensor.transpose(axis, rank - 1).and_then(|tensor| tensor.contiguous()))?;
+            let made = last.matmul(&matrix.turned()?)?;
+            x = made.with(made.tensor.transpose(axis, rank - 1).and_then(|tensor| tensor.contiguous()))?;
+        }
+        Ok(x)
+    }
+}
 
 /// The weights of an axis of `from` places that grows so many times.
 pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix, Obstacle> {
@@ -32,7 +52,7 @@ pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix,
     for at in 0..to {
         match (resize.kind, resize.antialias) {
             (ResizeKind::Nearest, _) => {
-                matrix.add(at, place((at as f64 * from as f64 / to as f64).floor()), 1.0)
+                matrix.add(at, place((at as f64 * from as f64 / to as f64).floor()), 1.0);
             }
             (kind, true) => averaged(&mut matrix, at, (step, kind == ResizeKind::Cubic)),
             (ResizeKind::Linear, false) => {

@@ -12,8 +12,10 @@ use neuron_model::ops::{DepthToSpace, SpaceToDepth};
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) root: ValueId,
-    /// Start and end along each axis.
+    /// Start and end along each of its axes.
     pub(super) ranges: Vec<(usize, usize)>,
+    /// Which of these axes are those of the part, in their order: single places lose theirs.
+    pub(super) axes: Vec<usize>,
 }
 
 impl Translator<'_> {
@@ -173,6 +175,7 @@ impl Translator<'_> {
                 let axis = wrapped(*axis, rank)?;
                 let index = self.int(*index)?.ok_or("a place that is not known")?;
                 let index = wrapped(index, from[axis])?;
+                self.remember(node, &from, (axis, (index, index + 1, 1)));
                 let mut part = self.sliced(&map, axis, (index, index + 1, 1))?;
                 part.dims.remove(axis);
                 one(part)

@@ -4,7 +4,7 @@ use super::map::size;
 use super::value::Value;
 use super::views::View;
 use super::{Map, Obstacle, Translator};
-use crate::program::{Node, Operand};
+use crate::program::{Node, Operand, Operator, ValueId};
 
 impl Translator<'_> {
     /// A value written over another one, which may be a part of a third; what it was is forgotten.
@@ -24,13 +24,75 @@ impl Translator<'_> {
             return Err(format!("{:?} written over {sizes:?}", source.sizes()));
         }
         let Some(of) = node.inputs[0].value() else { return Ok(Value::Map(source)) };
-        if let Some(View { root, ranges }) = self.views.get(&of).cloned() {
-            let whole = self.whole_of(Operand::Value(root), &source)?;
-            let written = self.replaced(&whole, &ranges, &source)?;
-            self.values[root.0] = Value::Map(written);
+        match self.views.get(&of).cloned() {
+            Some(view) => self.written_to(&view, &source)?,
+            None => self.check_own(of)?,
         }
         self.values[of.0] = Value::Map(source.clone());
         Ok(Value::Map(source))
+    }
+
+    /// What an operator computed in the place of its first input, `x, result`: what that is a part of has it, too. Who reads the
+    /// first input itself has read it before, as modules do whose results are written over.
+    pub(super) fn written_in_place(&mut self, node: &Node) -> Result<(), Obstacle> {
+        let Some(view) = node.inputs[0].value().and_then(|of| self.views.get(&of).cloned()) else {
+            return Ok(());
+        };
+        let later = self.program.nodes.iter().skip(self.step + 1);
+        if !later.flat_map(Node::reads).any(|value| value == view.root) {
+            return Ok(());
+        }
+        match self.value(&node.inputs, 1)? {
+            Value::Constant(constant) if !matches!(self.values[view.root.0], Value::Map(_)) => {
+                self.write_to(&view, &constant)
+            }
+            _ => {
+                let beside = self.beside(&node.inputs[1..])?;
+                let source = self.whole_of(node.inputs[1], &beside)?;
+                self.written_to(&view, &source)
+            }
+        }
+    }
+
+    /// Writes a map over the part of another value that a view is.
+    fn written_to(&mut self, View { root, ranges, axes }: &View, source: &Map) -> Result<(), Obstacle> {
+        let whole = self.whole_of(Operand::Value(*root), source)?;
+        let dims = (0..ranges.len()).map(|axis| match axes.iter().position(|own| *own == axis) {
+            Some(own) => source.dims.get(own).cloned().unwrap_or_default(),
+            None => Vec::new(),
+        });
+        let source = Map { dims: dims.collect(), ..source.clone() };
+        let written = self.replaced(&whole, ranges, &source)?;
+        self.values[root.0] = Value::Map(written);
+        Ok(())
+    }
+
+    /// Checks that a value that is written over is not another one in another arrangement, which would have to change, too.
+    pub(super) fn check_own(&self, value: ValueId) -> Result<(), Obstacle> {
+        use Operator as O;
+        let maker = self.program.nodes.iter().find(|node| node.outputs.contains(&value));
+        let is_arranged = maker.is_some_and(|maker| {
+            matches!(
+                maker.operator,
+                O::Reshape { .. }
+                    | O::ReshapeAs
+                    | O::Flatten { .. }
+                    | O::Unflatten { .. }
+                    | O::Permute { .. }
+                    | O::Transpose { .. }
+                    | O::Unsqueeze { .. }
+                    | O::Squeeze { .. }
+                    | O::Expand { .. }
+                    | O::ExpandAs
+                    | O::Select { .. }
+                    | O::Slice { .. }
+                    | O::Chunk { .. }
+                    | O::Split { .. }
+                    | O::SplitSizes { .. }
+                    | O::Unbind { .. }
+            )
+        });
+        if is_arranged { Err("writing through another arrangement of a value".to_owned()) } else { Ok(()) }
     }
 
     /// `x, source`, with a range of an axis replaced.

@@ -262,7 +262,8 @@ class Shapes(nn.Module):
         x = nn.functional.avg_pool2d(x, 2) + (around * around.softmax(2)).sum(2).reshape(1, 8, 8, 8)
         x = x.clone()
         x[:, 2:5, :, 1:4] = x[:, 2:5, :, 1:4] * 2
-        x = x - x.var((1, 3), keepdim=True)
+        x[:, 0].add_(1.0)
+        x = torch.maximum(x, -0.5 * x) - x.var((1, 3), keepdim=True)
         x = self.planes(x.unsqueeze(1).permute(0, 1, 3, 4, 2)).permute(0, 1, 4, 2, 3).flatten(1, 2)
         return self.head(x.amax((2, 3)))
 

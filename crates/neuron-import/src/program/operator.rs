@@ -97,6 +97,10 @@ pub(crate) enum Operator {
     SliceScatter { axis: i64, start: Operand, end: Operand, step: Operand },
     /// `x, indices, updates`
     ScatterNd,
+    /// `x, indices, updates`: elements along an axis, by a number for each.
+    ScatterElements { axis: i64 },
+    /// `x, source`: with one place of an axis replaced.
+    SelectScatter { axis: i64, index: Operand },
     /// In so many equal parts, one result each.
     Chunk { axis: i64, parts: usize },
     /// In parts of a size, the last may be smaller.
@@ -194,6 +198,7 @@ impl Operator {
             }
             Self::Full { sizes, value } => sizes.operands().into_iter().chain([value]).collect(),
             Self::Select { index: operand, .. }
+            | Self::SelectScatter { index: operand, .. }
             | Self::Split { size: operand, .. }
             | Self::FullLike { value: operand }
             | Self::Fill { value: operand }

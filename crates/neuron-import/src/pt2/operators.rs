@@ -226,6 +226,10 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             end: args.operand_or("end", i64::MAX),
             step: args.operand_or("step", 1),
         }),
+        "select_scatter" => {
+            let index = args.operand_or("index", 0);
+            Some((Op::SelectScatter { axis: axis("dim", 0), index }, of(&["self", "src"])))
+        }
         "slice_scatter" => {
             let (start, end) = (args.operand_or("start", 0), args.operand_or("end", i64::MAX));
             let step = args.operand_or("step", 1);

@@ -2,7 +2,7 @@
 
 use neuron_kernels::Activation as Smooth;
 use neuron_model::ops::{
-    Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Spread,
+    Activation, Add, Choice, Enlargement, Function, Gate, Pointwise, PositionTable, Product, Relu, Spread,
     TableProduct,
 };
 use neuron_model::{NodeId, Operation, Shape};
@@ -77,17 +77,57 @@ impl Translator<'_> {
         }
     }
 
-    /// `condition, x, y`, where all of the condition is the same.
+    /// `condition, x, y`
     pub(super) fn chosen(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
         if let Value::Map(which) = self.value(inputs, 0)? {
             return self.chosen_by(&which, inputs).map(Value::Map);
         }
-        let condition = self.constant(inputs[0])?.ok_or("a condition that is not there")?.values()?;
-        match condition.first() {
-            Some(first) if condition.iter().all(|is| (*is != 0.0) == (*first != 0.0)) => {
+        let condition = self.constant(inputs[0])?.ok_or("a condition that is not there")?;
+        let values = condition.values()?;
+        match values.first() {
+            Some(first) if values.iter().all(|is| (*is != 0.0) == (*first != 0.0)) => {
                 self.value(inputs, if *first != 0.0 { 1 } else { 2 })
             }
-            _ => Err("a choice for every element".to_owned()),
+            _ => self.chosen_by_table(&condition, &inputs[1..]).map(Value::Map),
+        }
+    }
+
+    /// For every element one of two values, as a constant says: each of them where it counts and 0 elsewhere, and their sum.
+    fn chosen_by_table(&mut self, condition: &Constant, branches: &[Operand]) -> Result<Map, Obstacle> {
+        let at = self.at.clone();
+        let mut sum: Option<Map> = None;
+        let mut table: Option<Constant> = None;
+        for (index, wanted) in [(0, true), (1, false)] {
+            let counts = |is: f64| (is != 0.0) == wanted;
+            match self.value(branches, index)? {
+                Value::Constant(_) | Value::Parameter(_) => {
+                    let branch = self.constant(branches[index])?.ok_or("a choice that is not there")?;
+                    let shape = broadcast(condition.shape(), branch.shape())?;
+                    let values = branch.expanded(&shape)?.values()?;
+                    let which = condition.expanded(&shape)?.values()?;
+                    let values = values.into_iter().zip(which);
+                    // Not a product: what does not count may be infinite.
+                    let values = values.map(|(value, is)| if counts(is) { value } else { 0.0 }).collect();
+                    table = Some(Constant::new(values, &shape, Kind::Float)?);
+                }
+                branch => {
+                    let branch = self.as_map(branch)?;
+                    let values = condition.values()?.into_iter().map(|is| f64::from(u8::from(counts(is))));
+                    let mask = Constant::new(values.collect(), condition.shape(), Kind::Float)?;
+                    self.at.clone_from(&at);
+                    let part = self.map_and_tensor(&branch, &mask, Binary::Mul)?;
+                    sum = Some(match sum {
+                        None => part,
+                        Some(sum) => self.maps(&sum, &part, Binary::Add)?,
+                    });
+                }
+            }
+        }
+        let sum = sum.ok_or("a choice between constants")?;
+        self.at = at;
+        match table {
+            Some(table) => self.map_and_constant(&sum, &table, (Binary::Add, false)),
+            None => Ok(sum),
         }
     }
 
@@ -139,6 +179,14 @@ impl Translator<'_> {
                 let divisor = self.applied(&b, Pointwise { function: Function::Reciprocal }.into())?;
                 self.at = at;
                 return self.maps(&a, &divisor, Binary::Mul);
+            }
+            // `max(a, b)` is `b + max(a - b, 0)`, and `min(a, b)` is `a - max(a - b, 0)`.
+            Binary::Max | Binary::Min => {
+                let apart = self.maps(&a, &Map { scale: -b.scale, ..b.clone() }, Binary::Add)?;
+                let above = self.applied(&apart, Relu.into())?;
+                self.at = at;
+                let (of, sign) = if function == Binary::Max { (b, 1.0) } else { (a, -1.0) };
+                return self.maps(&of, &Map { scale: sign * above.scale, ..above }, Binary::Add);
             }
             Binary::Add | Binary::Mul => {}
             other => return Err(format!("{other:?} of two maps")),

@@ -82,6 +82,34 @@ impl Translator<'_> {
         self.reshaped(&picked, &[&from[..first], &shape, &from[first + count..]].concat())
     }
 
+    /// `x, indices, updates`: with other places of an axis, as long as all elements of a place are replaced alike.
+    pub(super) fn elements_replaced(&mut self, inputs: &[Operand], axis: i64) -> Result<Map, Obstacle> {
+        let [x, table, updates] = inputs[..] else { return Err("no updates".to_owned()) };
+        let beside = self.beside(&[x, updates])?;
+        let whole = self.whole_of(x, &beside)?;
+        let updates = self.whole_of(updates, &beside)?;
+        let table = self.constant(table)?.ok_or("places that are not there")?;
+        let (from, shape) = (whole.sizes(), table.shape().to_vec());
+        let axis = wrapped(axis, from.len())?;
+        let is_other = |(at, (of, size)): (usize, (&usize, &usize))| at == axis || of == size;
+        if shape.len() != from.len() || !shape.iter().zip(&from).enumerate().all(is_other) {
+            return Err("a part of the elements at some places".to_owned());
+        }
+        let (inner, count) = (product(shape[axis + 1..].iter().copied()), shape[axis]);
+        let places = table.ints()?;
+        let first: Vec<i64> = (0..count).map(|at| places[at * inner]).collect();
+        if places.iter().enumerate().any(|(at, place)| *place != first[at / inner % count]) {
+            return Err("other places for every element".to_owned());
+        }
+        let length = from[axis];
+        let mut source: Vec<i64> = (0..length as i64).collect();
+        for (at, place) in first.into_iter().enumerate() {
+            source[wrapped(place, length)?] = (length + at) as i64;
+        }
+        let both = self.joined_along(&[whole, updates], axis)?;
+        self.picked(&both, axis, &source)
+    }
+
     /// `x, indices, updates`: with other values at places that a table names by the first axes.
     pub(super) fn rows_replaced(&mut self, inputs: &[Operand]) -> Result<Map, Obstacle> {
         let [x, table, updates] = inputs[..] else { return Err("no updates".to_owned()) };

@@ -285,6 +285,13 @@ impl Translator<'_> {
             }
             O::Index => one(self.places(&map, &inputs[1..])?),
             O::ScatterNd => one(self.rows_replaced(inputs)?),
+            O::ScatterElements { axis } => one(self.elements_replaced(inputs, *axis)?),
+            O::SelectScatter { axis, index } => {
+                let axis = wrapped(*axis, rank)?;
+                let index = self.int(*index)?.ok_or("a place that is not known")?;
+                let index = wrapped(index, from[axis])?;
+                Ok(vec![self.place_replaced(node, axis, index)?])
+            }
             O::Tile { times } => {
                 let times = self.ints(times)?;
                 let rank = rank.max(times.len());

@@ -113,6 +113,25 @@ impl Translator<'_> {
         self.replaced(&whole, &ranges, &source).map(Value::Map)
     }
 
+    /// `x, source`, with one place of an axis replaced.
+    pub(super) fn place_replaced(
+        &mut self,
+        node: &Node,
+        axis: usize,
+        index: usize,
+    ) -> Result<Value, Obstacle> {
+        let beside = self.beside(&node.inputs)?;
+        let whole = self.whole_of(node.inputs[0], &beside)?;
+        let mut source = self.whole_of(node.inputs[1], &beside)?;
+        if source.dims.len() + 1 != whole.dims.len() {
+            return Err("another number of axes written over one place".to_owned());
+        }
+        source.dims.insert(axis, Vec::new());
+        let mut ranges: Vec<(usize, usize)> = whole.sizes().into_iter().map(|size| (0, size)).collect();
+        ranges[axis] = (index, index + 1);
+        self.replaced(&whole, &ranges, &source).map(Value::Map)
+    }
+
     /// The first of some values that depends on the image.
     pub(super) fn beside(&mut self, inputs: &[Operand]) -> Result<Map, Obstacle> {
         for index in 0..inputs.len() {

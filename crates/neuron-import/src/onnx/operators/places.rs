@@ -13,6 +13,7 @@ pub(super) fn map(call: &Call, work: &mut Work) -> Option<Result<Mapped, Refusal
         "Slice" => slice(call, work),
         "Pad" => pad(call, work),
         "ScatterND" => scatter_nd(call),
+        "ScatterElements" => scatter_elements(call),
         "Trilu" => triangle(call, work),
         "CumSum" => running_sum(call, work),
         _ => return None,
@@ -126,6 +127,14 @@ fn pad(call: &Call, work: &Work) -> Result<Mapped, Refusal> {
 fn scatter_nd(call: &Call) -> Result<Mapped, Refusal> {
     match call.attributes.text("reduction", "none")? {
         "none" => Ok((Operator::ScatterNd, call.inputs(3, 3)?)),
+        other => Err(Refusal::because(format!("with reduction {other:?}"))),
+    }
+}
+
+fn scatter_elements(call: &Call) -> Result<Mapped, Refusal> {
+    let axis = call.attributes.int("axis", 0)?;
+    match call.attributes.text("reduction", "none")? {
+        "none" => Ok((Operator::ScatterElements { axis }, call.inputs(3, 3)?)),
         other => Err(Refusal::because(format!("with reduction {other:?}"))),
     }
 }

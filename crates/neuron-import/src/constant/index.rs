@@ -76,8 +76,10 @@ impl Constant {
         let more = times.len().saturating_sub(self.shape().len());
         let shape = [vec![1; more], self.shape().to_vec()].concat();
         let mut tiled = self.reshaped(&shape)?;
+        // Fewer numbers than axes are those of the last ones.
+        let times = [vec![1; shape.len() - times.len()], times.to_vec()].concat();
         within(
-            &shape.iter().zip(times).map(|(size, times)| size.saturating_mul(*times)).collect::<Vec<_>>(),
+            &shape.iter().zip(&times).map(|(size, times)| size.saturating_mul(*times)).collect::<Vec<_>>(),
         )?;
         for (axis, times) in times.iter().enumerate() {
             let copies = vec![tiled.clone(); *times];

@@ -111,8 +111,11 @@ impl Translator<'_> {
             let dims = map.dims.iter().enumerate().filter(|(dim, _)| *dim != axis);
             dims.map(|(_, factors)| factors.clone()).collect::<Vec<_>>()
         };
-        let is_channels =
-            |map: &Map| map.channel_dim().is_none_or(|dim| dim == axis) && map.rolled == first.rolled;
+        // One channel is none that one can see.
+        let is_channels = |map: &Map| match map.channel_dim() {
+            Some(dim) => dim == axis && map.rolled == first.rolled,
+            None => map.dims[axis].is_empty() && map.rolled == first.rolled,
+        };
         if !maps.iter().all(|map| is_channels(map) && others(map) == others(first)) {
             let sizes: Vec<Vec<usize>> = maps.iter().map(Map::sizes).collect();
             return Err(format!("joining {sizes:?} along axis {axis}, which is not their channels"));

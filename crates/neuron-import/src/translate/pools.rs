@@ -29,7 +29,17 @@ impl Translator<'_> {
         kind: PoolKind,
         (kernel, stride, padding, dilation, ceil_mode): Windows<'_>,
     ) -> Result<Value, Obstacle> {
-        let mut input = self.map(inputs, 0)?;
+        let input = self.map(inputs, 0)?;
+        self.pool_of(input, kind, (kernel, stride, padding, dilation, ceil_mode)).map(Value::Map)
+    }
+
+    /// Windows over a map.
+    fn pool_of(
+        &mut self,
+        mut input: Map,
+        kind: PoolKind,
+        (kernel, stride, padding, dilation, ceil_mode): Windows<'_>,
+    ) -> Result<Map, Obstacle> {
         let at = self.at.clone();
         // Along a line, as along the columns of one row.
         let is_line = kernel.len() == 1 && input.dims.len() >= 2;
@@ -47,7 +57,21 @@ impl Translator<'_> {
         if is_line {
             input.dims.insert(input.dims.len() - 1, Vec::new());
         }
-        let node = self.as_image(&input)?;
+        let node = match self.as_image(&input) {
+            Ok(node) => node,
+            Err(why) => {
+                let [count, channels, height, width] = input.sizes()[..] else { return Err(why) };
+                if self.items > 1 || count == 1 {
+                    return Err(why);
+                }
+                // Images of a dimension that is no batch, as the channels of one.
+                let joint = self.reshaped(&input, &[1, count.saturating_mul(channels), height, width])?;
+                let windows = (kernel, stride, padding, dilation, ceil_mode);
+                let pooled = self.pool_of(joint, kind, windows)?;
+                let [_, _, height, width] = pooled.sizes()[..] else { return Err(why) };
+                return self.reshaped(&pooled, &[count, channels, height, width]);
+            }
+        };
         let size = [self.shapes[&node].height, self.shapes[&node].width];
         let window = Window {
             kernel: pair(kernel)?,
@@ -73,7 +97,7 @@ impl Translator<'_> {
         if is_line {
             pooled.dims.remove(pooled.dims.len() - 2);
         }
-        Ok(Value::Map(pooled))
+        Ok(pooled)
     }
 
     /// Maxima over windows; those of large ones are maxima of rows, and of these over columns.
@@ -259,6 +283,9 @@ impl Translator<'_> {
         let of_positions = positions.iter().any(|axis| is(*axis));
         if is(Axis::Item) || positions.iter().any(|axis| is(*axis) && stays(*axis)) {
             return Err("along a part of the positions".to_owned());
+        }
+        if is(Axis::Channel) && stays(Axis::Channel) {
+            return Err("along a part of the channels".to_owned());
         }
         let of_channels = is(Axis::Channel) || !of_positions && input.shape.channels == 1;
         if of_positions && !of_channels {

@@ -8,9 +8,11 @@ use neuron_model::{ConvGeometry, GraphBuilder, GraphRecord, NodeId, Window};
 
 use super::Made;
 
+/// Adds to a graph, behind its image.
+type Build = fn(&mut GraphBuilder, NodeId);
+
 pub(super) fn seeds() -> Vec<Made> {
-    let graphs: [(&str, fn(&mut GraphBuilder, NodeId)); 3] =
-        [("ok-residual", residual), ("ok-tower", tower), ("ok-places", places)];
+    let graphs: [(&str, Build); 3] = [("ok-residual", residual), ("ok-tower", tower), ("ok-places", places)];
     let records = graphs.map(|(name, build)| ("imported_graph", name, record(build)));
     let descriptions: [Made; 4] = [
         ("onnx_graph", "ok-convolutions", CONVOLUTIONS.into()),
@@ -22,7 +24,7 @@ pub(super) fn seeds() -> Vec<Made> {
 }
 
 /// The record of a graph of images.
-fn record(build: fn(&mut GraphBuilder, NodeId)) -> Vec<u8> {
+fn record(build: Build) -> Vec<u8> {
     let (mut graph, image) = GraphBuilder::new(3);
     build(&mut graph, image);
     let graph = graph.finish().expect("a seed fits together");

@@ -11,12 +11,15 @@ pub(super) fn read(bytes: &[u8]) -> bool {
     imported::format(&archive) == Some(Format::Pt2)
 }
 
+/// What stands before and after a word, and which bytes are of the word.
+type Spelled = (&'static [u8], &'static [u8], fn(u8) -> bool);
+
 /// With `$name` as the tensor of that name, and `%1` as that number: seeds say a lot in few bytes.
 fn spelled_out(short: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(4 * short.len());
     let mut rest = short;
     while let [first, behind @ ..] = rest {
-        let (before, after, is_of): (&[u8], &[u8], fn(u8) -> bool) = match first {
+        let (before, after, is_of): Spelled = match first {
             b'$' => {
                 (b"{\"as_tensor\":{\"name\":\"", b"\"}}", |byte| byte.is_ascii_alphanumeric() || byte == b'_')
             }

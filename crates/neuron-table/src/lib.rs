@@ -1,12 +1,16 @@
 //! Opens Parquet tables that may be damaged, or made to do harm.
 
 mod footer;
+mod pages;
+mod thrift;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 
 use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::{ReadOptions, SerializedFileReader};
+
+pub use pages::check_pages;
 
 /// The end of a table: the length of its footer, and these letters.
 const END: &[u8; 4] = b"PAR1";
@@ -21,27 +25,33 @@ const MOST_COLUMNS: usize = 1024;
 /// # Errors
 /// Those of the `parquet` crate; [`ParquetError::General`] for a footer that contradicts itself, or has more than 1024
 /// columns.
-pub fn open(mut file: File, options: ReadOptions) -> Result<SerializedFileReader<File>> {
-    check(&mut file)?;
-    SerializedFileReader::new_with_options(file, options)
+pub fn open(file: File, options: ReadOptions) -> Result<SerializedFileReader<File>> {
+    open_from(file, options)
+}
+
+/// As [`open`], for a table that lies elsewhere, or is read by many threads at once, which move a file's one position.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_from<R: ChunkReader + 'static>(
+    reader: R,
+    options: ReadOptions,
+) -> Result<SerializedFileReader<R>> {
+    check(&reader)?;
+    SerializedFileReader::new_with_options(reader, options)
 }
 
 /// Looks at the footer before it is read: a stack that overflows could not be caught.
-fn check(file: &mut File) -> Result<()> {
+fn check(reader: &impl ChunkReader) -> Result<()> {
     let wrong = |what: &str| ParquetError::General(what.to_owned());
-    let bytes = file.seek(SeekFrom::End(0))?;
-    let before_end = bytes.checked_sub(8).ok_or_else(|| wrong("it is too short for a table"))?;
-    file.seek(SeekFrom::Start(before_end))?;
-    let mut end = [0; 8];
-    file.read_exact(&mut end)?;
-    let [a, b, c, d, letters @ ..] = end;
-    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    let start = before_end.checked_sub(length).filter(|_| letters == *END);
+    let before_end = reader.len().checked_sub(8).ok_or_else(|| wrong("it is too short for a table"))?;
+    let end = reader.get_bytes(before_end, 8)?;
+    let (length, letters) =
+        end.split_first_chunk::<4>().ok_or_else(|| wrong("it is too short for a table"))?;
+    let length = u64::from(u32::from_le_bytes(*length));
+    let start = before_end.checked_sub(length).filter(|_| letters == END);
     let start = start.ok_or_else(|| wrong("it does not end as a table does"))?;
-    file.seek(SeekFrom::Start(start))?;
-    let mut footer = Vec::new();
-    file.by_ref().take(length).read_to_end(&mut footer)?;
-    match footer::columns(&footer) {
+    match footer::columns(&reader.get_bytes(start, length as usize)?) {
         None => Err(wrong("its footer is damaged")),
         Some(columns) if columns > MOST_COLUMNS => Err(wrong("it has more than 1024 columns")),
         Some(_) => Ok(()),

@@ -120,8 +120,8 @@ impl Global {
                 );
                 Err(WrongUsage(message).into())
             }
-            Some(data) if data != Path::new("-") && !data.exists() => Err(anyhow::anyhow!(
-                "there is no folder or list {}: pass the place of the images with --data",
+            Some(data) if data != Path::new("-") && !neuron_data::is_there(data) => Err(anyhow::anyhow!(
+                "there is no folder, list or archive {}: pass the place of the images with --data",
                 data.display()
             )),
             data => Ok(data),

@@ -101,12 +101,12 @@ impl Origin {
         let moved = self.data.as_ref().zip(data).filter(|(from, to)| !from.is_same(&Place::new(to)));
         let Some((from, to)) = moved else { return };
         let (old, new) = (from.display(), to.display());
-        if from.exists() {
+        if neuron_data::is_there(from) {
             // A folder above the one that was scanned changes nothing, and is no mistake.
             if !lies_below(from, to) {
                 global.say(0, || format!("reading images from {old}, the folder in the lists, which still exists, and not from {new}"));
             }
-        } else if to.exists() {
+        } else if neuron_data::is_there(to) {
             let same = self.images.as_ref().is_some_and(|(source, fingerprint)| {
                 source.moved_to(to).open().is_ok_and(|images| images.fingerprint() == *fingerprint)
             });

@@ -143,7 +143,7 @@ fn images_that_are_not_those_of_the_lists_are_said() {
     let said = setup.run(0, &format!("{extract} --data other"));
     assert!(said.contains("reading images from photos"), "{said}");
     let said = setup.run(1, &format!("{extract} --data nowhere"));
-    assert!(said.contains("no folder or list nowhere"), "{said}");
+    assert!(said.contains("no folder, list or archive nowhere"), "{said}");
 
     fs::remove_dir(setup.path("other")).unwrap();
     fs::rename(setup.path("photos"), setup.path("other")).unwrap();

@@ -69,6 +69,39 @@ pub enum DataError {
         beside: String,
     },
 
+    /// A file that should hold images cannot be opened.
+    #[error("`{path}` cannot be used as {kind}: {reason}")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        kind: &'static str,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+
+    /// The data are parts of other splits than the one asked for.
+    #[error(
+        "`{root}` has no files called `{wanted}...`, only `{present}...`: choose that split, or other data"
+    )]
+    MissingPart {
+        /// The data folder.
+        root: PathBuf,
+        /// Name of the split that was asked for.
+        wanted: &'static str,
+        /// What the names of the files begin with.
+        present: &'static str,
+    },
+
+    /// A pattern of file names that cannot be spelled out.
+    #[error("`{pattern}`: {problem}; a pattern is like `shard-{{000..127}}.tar` or `{{a,b}}.tar`")]
+    Pattern {
+        /// The pattern.
+        pattern: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
     /// Something else than a list of paths.
     #[error(
         "`{list}` is not a text file of paths but {looks_like}: choose a folder of images, or a list with one path \
@@ -184,6 +217,31 @@ pub enum ImageError {
     /// The file's or folder's name is not UTF-8 or holds a line break.
     #[error("the name is not UTF-8 or holds a line break, so that no list can hold it: rename it")]
     UnlistableName,
+
+    /// The name of a member leads out of its archive.
+    #[error("the name is absolute or holds `..`: pack the image again under a plain name")]
+    UnsafeName,
+
+    /// Two members of an archive have one name.
+    #[error(
+        "an earlier member of the archive has the same name, so that no list can tell them apart: pack the image \
+         again under another"
+    )]
+    RepeatedName,
+
+    /// A part of an archive from which no image can be read.
+    #[error("{problem}: copy or pack the archive again")]
+    DamagedArchive {
+        /// What was found.
+        problem: String,
+    },
+
+    /// A part of an archive in a form that is not read.
+    #[error("{what} is not supported: pack the archive again without it")]
+    UnsupportedMember {
+        /// What is not supported.
+        what: String,
+    },
 
     /// A folder in the place of the images in it.
     #[error("cannot read the folder, and its images are left out: {source}")]

@@ -28,6 +28,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Checks the size of a file.
+    pub(crate) fn check_file(&self, bytes: u64) -> Result<(), ImageError> {
+        let limit = self.max_file_bytes;
+        if bytes > limit { Err(ImageError::FileTooLarge { bytes, limit }) } else { Ok(()) }
+    }
+
     /// Checks the size that a file's header announces.
     pub(crate) fn check(&self, format: &'static str, height: usize, width: usize) -> Result<(), ImageError> {
         if height == 0 || width == 0 {

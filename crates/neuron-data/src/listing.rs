@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use crate::error::DataError;
 use crate::parallel;
+use crate::sources::archives;
 use crate::unusable::{Problem, Unusable, escaped, listable};
-pub(crate) use ending::ENDINGS;
-use ending::Promise;
+pub(crate) use ending::{ENDINGS, Promise};
 use results::Marks;
 pub(crate) use surroundings::Surroundings;
 pub(crate) use tally::{LeftOut, Tally};
@@ -76,6 +76,9 @@ impl Folder {
     fn leave_out(&mut self, name: &OsStr, kind: Kind, promise: Promise) {
         self.left_out.other_files += 1;
         if kind != Kind::DeadLink && promise == Promise::Nothing {
+            if archives::is_archive(name.as_ref()) {
+                self.left_out.archives.add(&self.path_of(&escaped(name)));
+            }
             return;
         }
         let shown = self.path_of(&escaped(name));

@@ -62,6 +62,48 @@ pub enum Notice {
         /// One of them.
         example: String,
     },
+    /// Members of archives that are no images by their ending, and say nothing of images.
+    OtherMembers {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Members of archives that are no plain files: links, devices, files with holes.
+    SpecialMembers {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Archives that end without the mark of their end.
+    NoEnd {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Zips with several members of one name, of which only the last is read.
+    RepeatedMembers {
+        /// How many zips.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Members beside images that should say what they show, and cannot be understood.
+    OtherLabels {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// Archives that are not read, as they belong to another split, or lie beside images.
+    OtherArchives {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
     /// Entries of a list that name an image which an earlier line names too.
     Repeated {
         /// How many.
@@ -121,6 +163,47 @@ impl fmt::Display for Notice {
             Self::DeadLinks { count, example } => {
                 let links = counted(*count, "broken symbolic link");
                 write!(f, "left out: {links}, such as `{example}`")
+            }
+            Self::OtherMembers { count, example } => {
+                let members = counted(*count, "member");
+                write!(
+                    f,
+                    "left out: {members} of archives that are no images by their names, such as `{example}`"
+                )
+            }
+            Self::SpecialMembers { count, example } => {
+                let members = counted(*count, "member");
+                write!(
+                    f,
+                    "left out: {members} of archives that are links, devices or files with holes, such as \
+                     `{example}`; pack the files themselves"
+                )
+            }
+            Self::NoEnd { count, example } => {
+                let archives = counted(*count, "archive");
+                write!(
+                    f,
+                    "{archives} without the mark of an end, such as `{example}`: if it was cut off, images are missing"
+                )
+            }
+            Self::RepeatedMembers { count, example } => {
+                let archives = counted(*count, "archive");
+                write!(
+                    f,
+                    "left out: members of {archives}, such as `{example}`, that a later one of the same name replaces; \
+                     pack them under other names"
+                )
+            }
+            Self::OtherLabels { count, example } => {
+                let labels = counted(*count, "label");
+                write!(
+                    f,
+                    "not understood: {labels} of images, such as `{example}`; these images have no class from there"
+                )
+            }
+            Self::OtherArchives { count, example } => {
+                let archives = counted(*count, "archive");
+                write!(f, "left out: {archives}, such as `{example}`; to use one, name it as the data")
             }
             Self::Repeated { count, example } => {
                 let lines =
@@ -201,6 +284,18 @@ mod tests {
                 "remove the blank at the end",
             ),
             (Notice::DeadLinks { count: 2, example: example() }, "2 broken symbolic links"),
+            (
+                Notice::OtherMembers { count: 2, example: example() },
+                "2 members of archives that are no images by their names, such as `x/1.heic`",
+            ),
+            (Notice::SpecialMembers { count: 1, example: example() }, "1 member of archives that are links"),
+            (Notice::NoEnd { count: 1, example: "a.tar".into() }, "1 archive without the mark of an end"),
+            (
+                Notice::RepeatedMembers { count: 1, example: "a.zip".into() },
+                "left out: members of 1 archive, such as `a.zip`, that a later one",
+            ),
+            (Notice::OtherLabels { count: 1, example: "1.cls".into() }, "1 label of images, such as `1.cls`"),
+            (Notice::OtherArchives { count: 3, example: "a.tar".into() }, "left out: 3 archives, such as"),
             (Notice::Repeated { count: 2, example: example() }, "2 lines repeat an earlier one of the list"),
         ];
         for (notice, expected) in notices {

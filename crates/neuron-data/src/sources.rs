@@ -15,11 +15,11 @@ use crate::options::DatasetOptions;
 use opened::Open;
 pub(crate) use opened::Opened;
 
-/// Every kind but archives and lists, in the order in which they are asked.
-const SOURCES: [Open; 2] = [list::open_stdin, folder::open];
+/// Every kind but lists, in the order in which they are asked.
+const SOURCES: [Open; 3] = [list::open_stdin, archives::open, folder::open];
 
 /// Opens a place as the first kind that calls it its own; what none of them wants is a list.
 pub(crate) fn open(place: &Path, options: &DatasetOptions) -> Result<Opened, DataError> {
-    let opened = SOURCES.iter().chain(archives::KINDS).find_map(|open| open(place, options));
+    let opened = SOURCES.iter().find_map(|open| open(place, options));
     opened.unwrap_or_else(|| list::open(place, options))
 }

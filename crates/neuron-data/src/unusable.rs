@@ -21,15 +21,34 @@ pub(crate) enum Problem {
     Name,
     /// It is a folder that cannot be read.
     Folder(Arc<io::Error>),
+    /// Its name leads out of the archive that holds it.
+    Unsafe,
+    /// The archive holds another of the same name.
+    Repeated,
+    /// The archive is damaged there.
+    Damaged(Arc<str>),
+    /// The archive holds it in a form that is not read.
+    Unsupported(Arc<str>),
+}
+
+impl Problem {
+    /// Why there is no picture.
+    pub(crate) fn reason(&self) -> ImageError {
+        match self {
+            Self::Name => ImageError::UnlistableName,
+            Self::Folder(source) => ImageError::UnreadableFolder { source: Arc::clone(source) },
+            Self::Unsafe => ImageError::UnsafeName,
+            Self::Repeated => ImageError::RepeatedName,
+            Self::Damaged(problem) => ImageError::DamagedArchive { problem: problem.to_string() },
+            Self::Unsupported(what) => ImageError::UnsupportedMember { what: what.to_string() },
+        }
+    }
 }
 
 impl Unusable {
     /// Why there is no picture.
     pub(crate) fn reason(&self) -> ImageError {
-        match &self.problem {
-            Problem::Name => ImageError::UnlistableName,
-            Problem::Folder(source) => ImageError::UnreadableFolder { source: Arc::clone(source) },
-        }
+        self.problem.reason()
     }
 }
 
@@ -40,8 +59,13 @@ pub(crate) fn listable(name: &OsStr) -> Option<&str> {
 
 /// Any name in one line of text: bytes that are no UTF-8 become `\xE9`, line breaks `\n` and `\r`.
 pub(crate) fn escaped(name: &OsStr) -> String {
+    escape_bytes(name.as_encoded_bytes())
+}
+
+/// As [`escaped`], for a name that the file system does not know.
+pub(crate) fn escape_bytes(name: &[u8]) -> String {
     let mut text = String::new();
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
+    for chunk in name.utf8_chunks() {
         text += &chunk.valid().replace('\n', "\\n").replace('\r', "\\r");
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}")));
     }

@@ -1,6 +1,7 @@
 //! Seeds that are made by rules: small files of every kind, as `neuron` or others write them, and some as they never
 //! would.
 
+mod archives;
 mod exported;
 mod states;
 mod tables;
@@ -12,7 +13,8 @@ pub type Made = (&'static str, &'static str, Vec<u8>);
 
 /// All of them; the same bytes every time.
 pub fn all() -> Vec<Made> {
-    [weights::seeds(), states::seeds(), tables::seeds(), texts::seeds(), exported::seeds()].concat()
+    [archives::seeds(), weights::seeds(), states::seeds(), tables::seeds(), texts::seeds(), exported::seeds()]
+        .concat()
 }
 
 /// A safetensors file: a header, and what it describes.

@@ -1,5 +1,6 @@
 //! One file a target: it hands bytes to a reader, checks what the reader promises, and tells whether it took them.
 
+mod archive;
 mod configuration;
 mod flags;
 pub(crate) mod fvis_checkpoint;
@@ -36,6 +37,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("fvis_checkpoint", fvis_checkpoint::read),
     ("heat_map", heat_map::read),
     ("imported_graph", imported_graph::read),
+    ("images_parquet", archive::parquet),
+    ("images_tar", archive::tar),
+    ("images_zip", archive::zip),
     ("jpeg", jpeg::read),
     ("list", list::read),
     ("manifest", manifest::read),

@@ -15,7 +15,7 @@ const OTHER_PICTURES: [&str; 30] = [
 
 /// What the name of a file promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(crate) enum Promise {
     /// An image.
     Image,
     /// A picture under an ending that does not count.
@@ -25,7 +25,7 @@ pub(super) enum Promise {
 }
 
 impl Promise {
-    pub(super) fn of(name: &Path) -> Self {
+    pub(crate) fn of(name: &Path) -> Self {
         let Some(ending) = name.extension().and_then(|ending| ending.to_str()) else { return Self::Nothing };
         let find = |endings: &[&'static str]| {
             endings.iter().find(|known| ending.trim_end().eq_ignore_ascii_case(known)).copied()

@@ -29,6 +29,8 @@ pub(crate) struct LeftOut {
     pub(crate) other_files: usize,
     /// Pictures by their ending that are not looked at, by ending.
     pub(crate) other_pictures: BTreeMap<&'static str, Tally>,
+    /// Archives beside images.
+    pub(crate) archives: Tally,
     /// Folders of results of `neuron`.
     pub(crate) result_folders: Tally,
     /// Pictures that `neuron` wrote into other folders.
@@ -40,7 +42,8 @@ pub(crate) struct LeftOut {
 impl LeftOut {
     /// Lets the names begin further above; `prefix` leads from there to the root of the walk.
     pub(crate) fn name_from_above(&mut self, prefix: &str) {
-        let tallies = [&mut self.result_folders, &mut self.result_pictures, &mut self.dead_links];
+        let tallies =
+            [&mut self.result_folders, &mut self.result_pictures, &mut self.dead_links, &mut self.archives];
         for tally in tallies.into_iter().chain(self.other_pictures.values_mut()) {
             tally.example.insert_str(0, prefix);
         }
@@ -54,5 +57,6 @@ impl LeftOut {
         self.result_folders.merge(&other.result_folders);
         self.result_pictures.merge(&other.result_pictures);
         self.dead_links.merge(&other.dead_links);
+        self.archives.merge(&other.archives);
     }
 }

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::archives::{Archived, Archives};
+use super::archives::{Archived, Archives, Contents};
 use crate::error::ImageError;
 use crate::file::read_file;
 use crate::limits::Limits;
@@ -21,7 +22,7 @@ pub(super) struct Files {
     unusable: BTreeMap<usize, Unusable>,
     /// By index, what lies in one of `archives`.
     archived: BTreeMap<usize, Archived>,
-    archives: Vec<Box<dyn Source>>,
+    archives: Vec<Arc<Contents>>,
 }
 
 impl Files {
@@ -59,7 +60,7 @@ impl Files {
 
     /// Takes over the archives in which files lie.
     pub(super) fn hold(&mut self, archives: Archives) {
-        self.archives = archives.into_sources();
+        self.archives = archives.into_contents();
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
@@ -90,7 +91,7 @@ impl Source for Files {
 
     fn encoded_bytes(&self, index: usize) -> u64 {
         if let Some(Archived { archive, index }) = self.archived.get(&index) {
-            return self.archives[*archive].encoded_bytes(*index);
+            return self.archives[*archive].bytes(*index);
         }
         match self.unusable.contains_key(&index) {
             true => u64::MAX,
@@ -105,7 +106,8 @@ impl Source for Files {
         buffer: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ImageError> {
         if let Some(Archived { archive, index }) = self.archived.get(&index) {
-            return self.archives[*archive].read(*index, limits, buffer);
+            self.archives[*archive].read(*index, limits, buffer)?;
+            return Ok(buffer);
         }
         match self.unusable.get(&index) {
             Some(unusable) => Err(unusable.reason()),

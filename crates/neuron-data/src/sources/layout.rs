@@ -1,6 +1,6 @@
 //! Whether a folder has splits, or classes of which some are called like splits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::{DataError, Present};
@@ -110,17 +110,21 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         }
     }
     notices.extend(results(&left_out));
-    let LeftOut { other_pictures, dead_links, .. } = left_out;
-    let pictures = other_pictures.into_iter();
-    notices.extend(pictures.map(|(ending, Tally { count, example })| Notice::OtherPictures {
-        ending,
-        count,
-        example,
-    }));
+    let LeftOut { other_pictures, dead_links, archives, .. } = left_out;
+    notices.extend(self::other_pictures(other_pictures));
+    if archives.count > 0 {
+        notices.push(Notice::OtherArchives { count: archives.count, example: archives.example });
+    }
     if dead_links.count > 0 {
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }
     notices
+}
+
+/// The pictures by their ending that were left out.
+pub(super) fn other_pictures(found: BTreeMap<&'static str, Tally>) -> Vec<Notice> {
+    let notice = |(ending, Tally { count, example })| Notice::OtherPictures { ending, count, example };
+    found.into_iter().map(notice).collect()
 }
 
 /// Why a split has no images, where another folder has some: that one is most likely meant.

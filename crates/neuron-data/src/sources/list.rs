@@ -67,7 +67,7 @@ pub(crate) fn read(
 pub(crate) fn look_up<S: AsRef<str> + Sync>(entries: &[S], lookup: &Lookup) -> Opened {
     let archives = Archives::default();
     let places = lookup::place_all(entries, lookup, &archives);
-    let mut listed = Listed::new(lookup.all_bases(&archives), None, archives);
+    let mut listed = Listed::new(lookup.all_bases(), None, archives);
     for (entry, place) in entries.iter().zip(places) {
         listed.push(entry.as_ref(), &place);
     }
@@ -89,15 +89,16 @@ impl Listed {
 
     /// Adds an entry, unless its class is full; whether it was added.
     fn push(&mut self, entry: &str, place: &Place<'_>) -> bool {
+        let path = self.files.bases()[usize::from(place.base)].join(place.relative);
+        let archived = self.archives.find(&path);
         let folder = Path::new(entry).parent().and_then(Path::file_name).and_then(|folder| folder.to_str());
-        let is_taken = self.classes.push(folder.unwrap_or_default());
+        let is_taken = match archived {
+            Some(archived) => self.classes.push(&self.archives.class(archived)),
+            None => self.classes.push(folder.unwrap_or_default()),
+        };
         if is_taken {
             self.files.push(place.base, &[place.relative]);
-            if !self.archives.is_empty()
-                && let Some(archived) = self.archives.find(&self.files.path(self.files.len() - 1))
-            {
-                self.files.last_is_archived(archived);
-            }
+            archived.into_iter().for_each(|archived| self.files.last_is_archived(archived));
         }
         is_taken
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::archives::Archives;
+use super::archives::{self, Archives};
 use crate::{parallel, place};
 
 /// Entries that are looked up together.
@@ -20,10 +20,15 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// The folder where the images lie now, or the archive.
-    fn new_folder(&self, archives: &Archives) -> PathBuf {
-        let is_list = self.to.is_file() && !archives.is_at(&self.to);
-        if is_list { folder_of(&self.to) } else { self.to.clone() }
+    /// The folder where the images lie now, or the archives that hold them.
+    fn new_folder(&self) -> PathBuf {
+        let root = archives::root(&self.to);
+        if root == self.to && self.to.is_file() { folder_of(&self.to) } else { root }
+    }
+
+    /// The folder where they lay: archives are told by their names, and need not be there.
+    fn old_folder(&self) -> PathBuf {
+        archives::root(&self.from)
     }
 
     /// The folder of the list that was used as data, if `from` may have been a list: what is gone cannot be asked.
@@ -56,14 +61,14 @@ pub(super) struct Place<'a> {
 impl Lookup {
     /// Entries as they are, or below `data`.
     pub fn below(data: Option<&Path>) -> Self {
-        let bases = [Some(PathBuf::new()), data.map(Path::to_owned)];
+        let bases = [Some(PathBuf::new()), data.map(archives::root)];
         Self { bases: bases.into_iter().flatten().collect(), moved: None }
     }
 
     /// The bases, with the new place of a moved folder among them.
-    pub(super) fn all_bases(&self, archives: &Archives) -> Vec<PathBuf> {
+    pub(super) fn all_bases(&self) -> Vec<PathBuf> {
         let mut bases = self.bases.clone();
-        let to = self.moved.as_ref().map(|moved| moved.new_folder(archives));
+        let to = self.moved.as_ref().map(Moved::new_folder);
         let to = to.filter(|to| !bases.contains(to));
         bases.extend(to);
         bases
@@ -86,13 +91,13 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
     archives: &Archives,
 ) -> Vec<Place<'a>> {
     let find = |entry| find(entry, &lookup.bases, archives);
-    let Some(moved @ Moved { from, to }) = &lookup.moved else {
+    let Some(moved) = &lookup.moved else {
         let nowhere = |entry| Place { base: 0, relative: entry };
         return map_all(entries, |entry| find(entry).unwrap_or_else(|| nowhere(entry)));
     };
-    let folder = moved.new_folder(archives);
-    let new = lookup.all_bases(archives).iter().position(|base| *base == folder).unwrap_or_default() as u16;
-    let is_spelling = place::is_same_place(from, to);
+    let (from, folder) = (moved.old_folder(), moved.new_folder());
+    let new = lookup.all_bases().iter().position(|base| *base == folder).unwrap_or_default() as u16;
+    let is_spelling = place::is_same_place(&moved.from, &moved.to);
     let of_list = moved.folder_of_list();
     // What was a list's folder is a guess, unlike a folder that was named: the file has to be there.
     let beside_list = |entry| {
@@ -102,7 +107,7 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
         is_there.then_some(Place { base: new, relative })
     };
     map_all(entries, |entry| {
-        let below = place::below(from, entry).map(|relative| Place { base: new, relative });
+        let below = place::below(&from, entry).map(|relative| Place { base: new, relative });
         match find(entry) {
             Some(found) if is_spelling => below.unwrap_or(found),
             // `./train/a.png` of the new folder is called as it always was.
@@ -164,7 +169,7 @@ mod tests {
     /// The names of entries, as they are looked up.
     fn named(entries: &[&str], lookup: &Lookup) -> Vec<(PathBuf, String)> {
         let archives = Archives::default();
-        let bases = lookup.all_bases(&archives);
+        let bases = lookup.all_bases();
         let name = |place: Place<'_>| (bases[usize::from(place.base)].clone(), place.relative.to_owned());
         place_all(entries, lookup, &archives).into_iter().map(name).collect()
     }

@@ -1,0 +1,250 @@
+//! Which archives a place stands for: itself, those of a pattern, or those of a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{braces, kind_of};
+use crate::error::DataError;
+use crate::listing;
+use crate::notice::Notice;
+use crate::options::{DatasetOptions, Split};
+
+/// What `neuron` writes in the form of an archive.
+const RESULTS: [&str; 2] = ["topk.parquet", "patches.parquet"];
+/// Where the Hugging Face Hub keeps the files of a data set.
+const HUB_FOLDER: &str = "data";
+
+/// Archives that are read as one data set.
+#[derive(Debug)]
+pub(super) struct Set {
+    /// The folder that names start from.
+    pub(super) root: PathBuf,
+    /// Paths below it, in the order of the images.
+    pub(super) files: Vec<String>,
+    /// The split to look for inside; `None` where the files themselves are of a split.
+    pub(super) looks_inside: bool,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// The archives at a place; `None` if there are none.
+pub(super) fn of(place: &Path, options: &DatasetOptions) -> Option<Result<Set, DataError>> {
+    if place.is_dir() {
+        return of_folder(place, options).transpose();
+    }
+    let text = place.to_str()?;
+    kind_of(place)?;
+    let names = match is_pattern(place) {
+        true => braces::expand(text).map_err(|problem| DataError::Pattern { pattern: place.into(), problem }),
+        false => Ok(vec![text.to_owned()]),
+    };
+    let root = root(place);
+    let below = |name: &String| {
+        let path = Path::new(name);
+        path.strip_prefix(&root).unwrap_or(path).to_str().unwrap_or(name).to_owned()
+    };
+    Some(names.map(|names| Set {
+        files: names.iter().map(below).collect(),
+        root: root.clone(),
+        looks_inside: true,
+        notices: Vec::new(),
+    }))
+}
+
+/// Whether a path stands for many; one that is there stands for itself.
+fn is_pattern(place: &Path) -> bool {
+    place.as_os_str().as_encoded_bytes().contains(&b'{') && !place.exists()
+}
+
+/// The folder that the names of an archive's images start from; that of a pattern is the last before a brace. Other
+/// places are such folders themselves.
+pub(in crate::sources) fn root(place: &Path) -> PathBuf {
+    if kind_of(place).is_none() || place.is_dir() {
+        return place.into();
+    }
+    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().contains(&b'{');
+    place.ancestors().skip(1).find(|folder| place.exists() || plain(folder)).unwrap_or(Path::new("")).into()
+}
+
+/// Whether there is something at a place, or at any of those that a pattern of archives stands for.
+pub fn is_there(place: &Path) -> bool {
+    if place.exists() {
+        return true;
+    }
+    let names = place.to_str().filter(|_| is_pattern(place)).and_then(|text| braces::expand(text).ok());
+    // Which of many is not there, opening them tells.
+    names.is_some_and(|names| names.iter().any(|name| Path::new(name).exists()))
+}
+
+/// The archives of a folder in bytewise order, if it has no images itself.
+fn of_folder(folder: &Path, options: &DatasetOptions) -> Result<Option<Set>, DataError> {
+    let direct = archives_in(folder);
+    let set = |files, looks_inside, notices| Set { root: folder.into(), files, looks_inside, notices };
+    let below = |name: &str| -> Vec<String> {
+        archives_in(&folder.join(name)).into_iter().map(|file| format!("{name}/{file}")).collect()
+    };
+    let [train, val] = [Split::Train, Split::Val].map(|split| below(split.name()));
+    let hub = below(HUB_FOLDER);
+    if [&direct, &train, &val, &hub].iter().all(|files| files.is_empty()) || holds_images(folder)? {
+        return Ok(None);
+    }
+    let others = |files: &[&Vec<String>]| {
+        let mut left_out: Vec<&String> = files.iter().copied().flatten().collect();
+        left_out.sort();
+        let example = left_out.first().map(|example| (*example).clone());
+        example.map(|example| Notice::OtherArchives { count: left_out.len(), example })
+    };
+    let wanted = options.split.unwrap_or_default();
+    let (chosen, other, present) = match wanted {
+        Split::Train => (&train, &val, Split::Val),
+        Split::Val => (&val, &train, Split::Train),
+    };
+    if !train.is_empty() || !val.is_empty() {
+        if chosen.is_empty() && !other.is_empty() {
+            let (wanted, present) = (wanted.name(), present.name());
+            return Err(DataError::MissingSplit { root: folder.into(), wanted, present });
+        }
+        return Ok(Some(set(chosen.clone(), false, others(&[&direct, &hub]).into_iter().collect())));
+    }
+    let (files, beside) = if direct.is_empty() { (hub, Vec::new()) } else { (direct, hub) };
+    let mut notices: Vec<Notice> = others(&[&beside]).into_iter().collect();
+    let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
+    let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
+    let is_asked = |file: &&String| part_of(file) == Some(wanted);
+    match (&*parts, options.split) {
+        // Names without parts, or all of one that nobody asked for.
+        ([], _) | ([_], None) => Ok(Some(set(files, true, notices))),
+        ([only], Some(asked)) if *only != asked => {
+            let (wanted, present) = (asked.name(), only.name());
+            Err(DataError::MissingPart { root: folder.into(), wanted, present })
+        }
+        _ => {
+            let (files, rest): (Vec<&String>, Vec<&String>) = files.iter().partition(is_asked);
+            let files = files.into_iter().cloned().collect();
+            notices.extend(others(&[&rest
+                .into_iter()
+                .filter(|file| part_of(file).is_none())
+                .cloned()
+                .collect()]));
+            Ok(Some(set(files, false, notices)))
+        }
+    }
+}
+
+/// The split that the name of a file begins with: `train-00000-of-00002.parquet`.
+fn part_of(file: &str) -> Option<Split> {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let begins = |part: &str| {
+        name.strip_prefix(part)
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
+    };
+    match () {
+        () if begins("train") => Some(Split::Train),
+        () if ["val", "valid", "validation"].into_iter().any(begins) => Some(Split::Val),
+        () => None,
+    }
+}
+
+/// Whether a file is an archive by its name, and not one that `neuron` writes.
+pub(crate) fn is_archive(name: &Path) -> bool {
+    kind_of(name).is_some() && !RESULTS.iter().any(|result| name.file_name() == Some(result.as_ref()))
+}
+
+/// Files directly in a folder that are archives by their names; a folder that cannot be read has none.
+fn archives_in(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let is_wanted =
+            !name.starts_with('.') && !name.contains(['\n', '\r']) && is_archive(Path::new(&name));
+        (is_wanted && entry.path().is_file()).then_some(name)
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether there is an image in a folder or below.
+fn holds_images(folder: &Path) -> Result<bool, DataError> {
+    let (loose, folders) = listing::read_root(folder)?;
+    Ok(loose.files().len() > 0 || folders.into_iter().any(listing::holds_images))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    fn files(folder: &Path, split: Option<Split>) -> Result<Option<(Vec<String>, usize)>, String> {
+        let set = of(folder, &DatasetOptions { split, split_n: None }).transpose();
+        set.map(|set| set.map(|set| (set.files, set.notices.len()))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn folders_of_archives_without_images() {
+        let (train, val) = (Some(Split::Train), Some(Split::Val));
+        for (names, split, expected) in [
+            (&["b.tar", "a.tar", ".c.tar", "topk.parquet"][..], val, Some((&["a.tar", "b.tar"][..], 0))),
+            (&["a.tar", "x/1.png"], None, None),
+            (&["a.tar", "1.png"], None, None),
+            (&["x/a.tar"], None, None),
+            (&["train/1.tar", "val/2.tar", "3.tar"], None, Some((&["train/1.tar"], 1))),
+            (&["train/1.tar", "val/2.tar"], val, Some((&["val/2.tar"], 0))),
+            (&["train-0.tar", "val-0.tar", "more.tar"], train, Some((&["train-0.tar"], 1))),
+            (&["train-0.tar", "validation-0.tar"], val, Some((&["validation-0.tar"], 0))),
+            (&["val-0.tar", "val-1.tar"], None, Some((&["val-0.tar", "val-1.tar"], 0))),
+            (&["data/train-0.tar", "data/test-0.tar"], train, Some((&["data/train-0.tar"], 1))),
+        ] {
+            let folder = made(names);
+            let expected = expected
+                .map(|(files, notices)| (files.iter().map(|&file| file.to_owned()).collect(), notices));
+            assert_eq!(files(folder.path(), split), Ok(expected), "{names:?}");
+        }
+        for names in [["train/1.tar"], ["train-1.tar"]] {
+            let error = files(made(&names).path(), val).unwrap_err();
+            assert!(error.contains("choose that split"), "{error}");
+        }
+    }
+
+    #[test]
+    fn archives_beside_images_are_reported() {
+        let folder = made(&["x/1.png", "x/b.tar", "a.zip", "x/topk.parquet", "x/.c.tar", "notes.txt"]);
+        let dataset = crate::dataset::Dataset::open(folder.path(), &DatasetOptions::default()).unwrap();
+        let expected = Notice::OtherArchives { count: 2, example: "a.zip".into() };
+        assert_eq!((dataset.len(), dataset.notices()), (1, &[expected][..]));
+    }
+
+    #[test]
+    fn patterns_and_files_start_from_their_folders() {
+        let folder = made(&["d/s-0.tar", "d/s-1.tar", "e{1..2}.tar"]);
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(
+            files(&at("d/s-{0..1}.tar"), None),
+            Ok(Some((vec!["s-0.tar".into(), "s-1.tar".into()], 0)))
+        );
+        assert_eq!(
+            files(&at("{d,d}/s-0.tar"), None),
+            Ok(Some((vec!["d/s-0.tar".into(), "d/s-0.tar".into()], 0)))
+        );
+        assert_eq!(files(&at("e{1..2}.tar"), None), Ok(Some((vec!["e{1..2}.tar".into()], 0))));
+        assert_eq!(files(&at("d/list.txt"), None), Ok(None));
+        assert!(files(&at("d/{1..x}.tar"), None).unwrap_err().contains("no whole numbers"));
+        for (place, expected) in [
+            ("d/s-{0..1}.tar", "d"),
+            ("{d,d}/s-0.tar", ""),
+            ("d/s-0.tar", "d"),
+            ("d", "d"),
+            ("x.txt", "x.txt"),
+        ] {
+            assert_eq!(root(&at(place)), at(expected), "{place}");
+        }
+        assert!(is_there(&at("d/s-{0..1}.tar")) && is_there(&at("d")) && !is_there(&at("d/t-{0..1}.tar")));
+    }
+}

@@ -246,7 +246,8 @@ class Shapes(nn.Module):
         self.high = nn.Conv2d(8, 8, 1)
         self.windows = nn.Conv2d(8, 8, 3, 1, 1, groups=4)
         self.planes = nn.Conv3d(1, 2, (3, 3, 1), padding=(1, 1, 0))
-        self.head = nn.Linear(16, CLASSES)
+        self.head = nn.Linear(32, CLASSES)
+        self.halves = nn.Linear(8, CLASSES)
 
     def forward(self, x):
         x = self.stem(x)
@@ -265,7 +266,11 @@ class Shapes(nn.Module):
         x[:, 0].add_(1.0)
         x = torch.maximum(x, -0.5 * x) - x.var((1, 3), keepdim=True)
         x = self.planes(x.unsqueeze(1).permute(0, 1, 3, 4, 2)).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        return self.head(x.amax((2, 3)))
+        # Of neighbouring tokens the largest and the mean, side by side, and the largest of halves of the channels.
+        tokens = x.flatten(2).transpose(1, 2).reshape(1, 4, 16, 16)
+        tokens = torch.cat([tokens.amax(1), tokens.mean(1)], -1)
+        halves = x.reshape(1, 2, 8, 8, 8).amax(1).flatten(2).amax(2)
+        return self.head(tokens.amax(1)) + self.halves(halves)
 
 
 def mobilenet():

@@ -81,10 +81,7 @@ impl Translator<'_> {
         }
         let rank = scores.dims.len();
         let weights = self.softmax_along(&scores, rank - 1)?;
-        let mut axes: Vec<usize> = (0..rank).collect();
-        axes.swap(rank - 1, rank - 2);
-        let values = of_rank(values, rank).permuted(&axes);
-        self.matrix_product(&weights, &values).map(Value::Map)
+        self.matrix_product(&weights, &of_rank(values, rank).turned()?).map(Value::Map)
     }
 
     /// The sums of values, by weights or by what similarities are: `[.., queries, width]`.
@@ -95,13 +92,7 @@ impl Translator<'_> {
         }
         self.at = at;
         let weights = self.scores_as_map(scores)?;
-        let rank = values.dims.len();
-        if rank < 2 {
-            return Err("a vector in the place of values".to_owned());
-        }
-        let mut axes: Vec<usize> = (0..rank).collect();
-        axes.swap(rank - 1, rank - 2);
-        self.matrix_product(&weights, &values.permuted(&axes))
+        self.matrix_product(&weights, &values.turned()?)
     }
 
     /// The means of values, by weights.

@@ -8,38 +8,22 @@ use crate::constant::Constant;
 use crate::program::{Node, Operand};
 
 impl Translator<'_> {
-    pub(super) fn einsum(&mut self, equation: &str, inputs: &[Operand]) -> Result<Value, Obstacle> {
-        let letters =
-            |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
-        let (of, out) = equation.split_once("->").ok_or("an equation without a result")?;
-        let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
-        let ([a, b], out, false) = (&parts[..], letters(out), equation.contains('.')) else {
-            return Err(format!("the equation {equation}"));
-        };
-        let unknown = || format!("the equation {equation}");
-        let summed: Vec<char> =
-            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
-        let shared: Vec<char> =
-            out.iter().copied().filter(|letter| a.contains(letter) && b.contains(letter)).collect();
-        let only = |of: &[char], other: &[char]| -> Vec<char> {
-            out.iter().copied().filter(|letter| of.contains(letter) && !other.contains(letter)).collect()
-        };
+    pub(super) fn einsum(&mut self, text: &str, inputs: &[Operand]) -> Result<Value, Obstacle> {
+        let equation = Equation::parse(text)?;
+        let Equation { a, b, out, batch, rows, columns, summed } = &equation;
+        let unknown = || format!("the equation {text}");
         let general = |translator: &mut Self| -> Result<Value, Obstacle> {
-            if let Some(layer) = translator.einsum_with_weights((a, b, &out, &summed), inputs) {
+            if let Some(layer) = translator.einsum_with_weights(&equation, inputs) {
                 return layer;
             }
             let [x, y] = [0, 1].map(|index| translator.value(inputs, index));
             let maps = translator.maps_of(inputs, vec![x?, y?])?;
-            translator.products([(&maps[0], a), (&maps[1], b)], &out).map(Value::Map)
+            translator.products([&maps[0], &maps[1]], &equation).map(Value::Map)
         };
-        let (&[sum], &[row], &[column]) = (&summed[..], &only(a, b)[..], &only(b, a)[..]) else {
+        let (&[sum], &[row], &[column]) = (&summed[..], &rows[..], &columns[..]) else {
             return general(self);
         };
-        let order = |from: &[char], to: &[char]| -> Option<Vec<usize>> {
-            let places = to.iter().map(|letter| from.iter().position(|known| known == letter));
-            places.collect::<Option<Vec<_>>>().filter(|places| places.len() == from.len())
-        };
-        let with = |last: [char; 2]| [&shared[..], &last].concat();
+        let with = |last: [char; 2]| [&batch[..], &last].concat();
         match (self.value(inputs, 0)?, self.value(inputs, 1)?) {
             (Value::Map(x), Value::Map(y)) => {
                 let (x, y, ends) = if out.ends_with(&[row, column]) {
@@ -62,59 +46,43 @@ impl Translator<'_> {
                     return Err(unknown());
                 };
                 let mixed = self.weighted(&scores, &values.permuted(&axes))?;
-                let back = order(&made, &out).ok_or_else(unknown)?;
+                let back = order(&made, out).ok_or_else(unknown)?;
                 Ok(Value::Map(mixed.permuted(&back)))
             }
             _ => general(self),
         }
     }
 
-    /// Products of two maps with these letters, as products of matrices.
-    fn products(&mut self, [(x, a), (y, b)]: [(&Map, &[char]); 2], out: &[char]) -> Result<Map, Obstacle> {
-        let shared = |letter: &char| a.contains(letter) && b.contains(letter);
-        let batch: Vec<char> = out.iter().copied().filter(shared).collect();
-        let rows: Vec<char> = out.iter().copied().filter(|letter| !b.contains(letter)).collect();
-        let columns: Vec<char> = out.iter().copied().filter(|letter| !a.contains(letter)).collect();
-        let summed: Vec<char> =
-            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
-        let lengths = |map: &Map, of: &[char], letters: &[char]| -> Result<Vec<usize>, Obstacle> {
-            let sizes = map.sizes();
-            let place = |letter: &char| of.iter().position(|known| known == letter);
-            let sizes = letters.iter().map(|letter| place(letter).and_then(|at| sizes.get(at).copied()));
-            sizes.collect::<Option<Vec<_>>>().ok_or_else(|| "an equation for other axes".to_owned())
-        };
+    /// Products of two maps, as products of matrices.
+    fn products(&mut self, [x, y]: [&Map; 2], equation: &Equation) -> Result<Map, Obstacle> {
+        let Equation { a, b, out, batch, rows, columns, summed } = equation;
         let mut matrix = |map: &Map, of: &[char], own: &[char]| -> Result<Map, Obstacle> {
-            let order = [&batch[..], own, &summed].concat();
-            let axes: Option<Vec<usize>> =
-                order.iter().map(|letter| of.iter().position(|known| known == letter)).collect();
-            let axes = axes.filter(|axes| axes.len() == of.len() && map.dims.len() == of.len());
+            let axes = order(of, &[&batch[..], own, summed].concat());
+            let axes = axes.filter(|axes| axes.len() == map.dims.len());
             let axes = axes.ok_or("an equation that sums one side alone")?;
-            let many = |letters: &[char]| lengths(map, of, letters).map(product);
-            let sizes = [lengths(map, of, &batch)?, vec![many(own)?, many(&summed)?]].concat();
+            let lengths = |letters: &[char]| lengths(&map.sizes(), of, letters);
+            let sizes = [lengths(batch), vec![product(lengths(own)), product(lengths(summed))]].concat();
             self.reshaped(&map.permuted(&axes), &sizes)
         };
-        let (first, second) = (matrix(x, a, &rows)?, matrix(y, b, &columns)?);
+        let (first, second) = (matrix(x, a, rows)?, matrix(y, b, columns)?);
         let made = self.matrix_product(&first, &second)?;
-        let sizes = [lengths(x, a, &batch)?, lengths(x, a, &rows)?, lengths(y, b, &columns)?].concat();
-        let made = self.reshaped(&made, &sizes)?;
-        let order = [&batch[..], &rows, &columns].concat();
-        let back: Option<Vec<usize>> =
-            out.iter().map(|letter| order.iter().position(|known| known == letter)).collect();
+        let made = self.reshaped(&made, &equation.sizes([&x.sizes(), &y.sizes()]))?;
+        let back = order(&[&batch[..], rows, columns].concat(), out);
         Ok(made.permuted(&back.ok_or("an equation with letters from nowhere")?))
     }
 
     /// A map and a matrix of weights: a fully connected layer.
     fn einsum_with_weights(
         &mut self,
-        (a, b, out, summed): (&[char], &[char], &[char], &[char]),
+        Equation { a, b, out, summed, .. }: &Equation,
         inputs: &[Operand],
     ) -> Option<Result<Value, Obstacle>> {
-        let (Ok(Value::Map(input)), &[from, to]) = (self.value(inputs, 0), b) else { return None };
-        let &[sum] = summed else { return None };
+        let (Ok(Value::Map(input)), &[from, to]) = (self.value(inputs, 0), &b[..]) else { return None };
+        let &[sum] = &summed[..] else { return None };
         let (kept, turned) = if sum == from { (to, true) } else { (from, false) };
         let expected: Vec<char> =
             a.iter().map(|letter| if *letter == sum { kept } else { *letter }).collect();
-        if a.last() != Some(&sum) || expected != out {
+        if a.last() != Some(&sum) || expected != *out {
             return None;
         }
         let layer = |translator: &mut Self| -> Result<Value, Obstacle> {
@@ -126,49 +94,76 @@ impl Translator<'_> {
     }
 
     /// Sums of products of two constants.
-    pub(super) fn einsum_of_constants(&self, equation: &str, node: &Node) -> Result<Constant, Obstacle> {
-        let unknown = || format!("the equation {equation}");
-        let letters =
-            |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
-        let (of, out) = equation.split_once("->").ok_or_else(unknown)?;
-        let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
-        let ([a, b], out, false) = (&parts[..], letters(out), equation.contains('.')) else {
-            return Err(unknown());
-        };
+    pub(super) fn einsum_of_constants(&self, text: &str, node: &Node) -> Result<Constant, Obstacle> {
+        let equation = Equation::parse(text)?;
+        let Equation { a, b, out, batch, rows, columns, summed } = &equation;
+        let unknown = || format!("the equation {text}");
         let (x, y) = (self.first(node)?, self.nth(node, 1)?);
-        if x.shape().len() != a.len() || y.shape().len() != b.len() {
-            return Err(unknown());
-        }
-        let both = |letter: &char| a.contains(letter) && b.contains(letter);
-        let batch: Vec<char> = out.iter().copied().filter(both).collect();
-        let rows: Vec<char> = out.iter().copied().filter(|letter| !b.contains(letter)).collect();
-        let columns: Vec<char> = out.iter().copied().filter(|letter| !a.contains(letter)).collect();
-        let summed: Vec<char> =
-            a.iter().copied().filter(|letter| b.contains(letter) && !out.contains(letter)).collect();
-        let matrix = |x: &Constant, of: &[char], order: [&[char]; 2]| -> Result<Constant, Obstacle> {
-            let order = [&batch[..], order[0], order[1]].concat();
-            let axes: Option<Vec<usize>> =
-                order.iter().map(|letter| of.iter().position(|known| known == letter)).collect();
-            let axes = axes.filter(|axes| axes.len() == of.len()).ok_or_else(unknown)?;
-            x.with(x.tensor.permute(axes).and_then(|tensor| tensor.contiguous()))
+        let matrix = |x: &Constant, of: &[char], parts: [&[char]; 2]| -> Result<Constant, Obstacle> {
+            let axes = order(of, &[&batch[..], parts[0], parts[1]].concat());
+            let axes = axes.filter(|axes| axes.len() == x.shape().len()).ok_or_else(unknown)?;
+            let lengths = |letters: &[char]| product(lengths(x.shape(), of, letters));
+            let shape = [lengths(batch), lengths(parts[0]), lengths(parts[1])];
+            x.with(x.tensor.permute(axes).and_then(|tensor| tensor.contiguous()))?.reshaped(&shape)
         };
-        let sizes = |x: &Constant, of: &[char], letters: &[char]| -> Vec<usize> {
-            let size =
-                |letter: &char| of.iter().position(|known| known == letter).map_or(1, |at| x.shape()[at]);
-            letters.iter().map(size).collect()
-        };
-        let joint = |letters: Vec<usize>| product(letters);
-        let (batches, inner) = (sizes(&x, a, &batch), joint(sizes(&x, a, &summed)));
-        let left = matrix(&x, a, [&rows, &summed])?;
-        let left = left.reshaped(&[joint(batches.clone()), joint(sizes(&x, a, &rows)), inner])?;
-        let right = matrix(&y, b, [&summed, &columns])?;
-        let right = right.reshaped(&[joint(batches.clone()), inner, joint(sizes(&y, b, &columns))])?;
-        let made = left.matmul(&right)?;
-        let made = made.reshaped(&[batches, sizes(&x, a, &rows), sizes(&y, b, &columns)].concat())?;
-        let order = [&batch[..], &rows, &columns].concat();
-        let back: Option<Vec<usize>> =
-            out.iter().map(|letter| order.iter().position(|known| known == letter)).collect();
-        let back = back.ok_or_else(unknown)?;
+        let made = matrix(&x, a, [rows, summed])?.matmul(&matrix(&y, b, [summed, columns])?)?;
+        let made = made.reshaped(&equation.sizes([x.shape(), y.shape()]))?;
+        let back = order(&[&batch[..], rows, columns].concat(), out).ok_or_else(unknown)?;
         made.with(made.tensor.permute(back).and_then(|tensor| tensor.contiguous()))
     }
+}
+
+/// An equation of two factors: a letter for each axis.
+struct Equation {
+    a: Vec<char>,
+    b: Vec<char>,
+    out: Vec<char>,
+    /// Of both factors and the result.
+    batch: Vec<char>,
+    /// Of the first factor and the result.
+    rows: Vec<char>,
+    /// Of the second factor and the result.
+    columns: Vec<char>,
+    /// Of both factors, and not of the result.
+    summed: Vec<char>,
+}
+
+impl Equation {
+    fn parse(text: &str) -> Result<Self, Obstacle> {
+        let letters =
+            |text: &str| text.chars().filter(|letter| letter.is_alphabetic()).collect::<Vec<char>>();
+        let (of, out) = text.split_once("->").ok_or("an equation without a result")?;
+        let parts: Vec<Vec<char>> = of.split(',').map(letters).collect();
+        let ([a, b], out, false) = (&parts[..], letters(out), text.contains('.')) else {
+            return Err(format!("the equation {text}"));
+        };
+        let among = |of: &[char], is: &dyn Fn(&char) -> bool| of.iter().copied().filter(|c| is(c)).collect();
+        Ok(Self {
+            batch: among(&out, &|letter| a.contains(letter) && b.contains(letter)),
+            rows: among(&out, &|letter| a.contains(letter) && !b.contains(letter)),
+            columns: among(&out, &|letter| b.contains(letter) && !a.contains(letter)),
+            summed: among(a, &|letter| b.contains(letter) && !out.contains(letter)),
+            a: a.clone(),
+            b: b.clone(),
+            out,
+        })
+    }
+
+    /// The sizes of the batch, rows and columns, of factors of these sizes.
+    fn sizes(&self, [x, y]: [&[usize]; 2]) -> Vec<usize> {
+        let of_first = |letters| lengths(x, &self.a, letters);
+        [of_first(&self.batch), of_first(&self.rows), lengths(y, &self.b, &self.columns)].concat()
+    }
+}
+
+/// Where each letter of a list stands in another one, if that has the same letters.
+fn order(from: &[char], to: &[char]) -> Option<Vec<usize>> {
+    let places = to.iter().map(|letter| from.iter().position(|known| known == letter));
+    places.collect::<Option<Vec<_>>>().filter(|places| places.len() == from.len())
+}
+
+/// The sizes of some letters' axes; 1 of those that are not there.
+fn lengths(sizes: &[usize], of: &[char], letters: &[char]) -> Vec<usize> {
+    let size = |letter: &char| of.iter().position(|known| known == letter).and_then(|at| sizes.get(at));
+    letters.iter().map(|letter| size(letter).copied().unwrap_or(1)).collect()
 }

@@ -145,6 +145,15 @@ impl Map {
         Self { dims: axes.iter().map(|axis| self.dims[*axis].clone()).collect(), ..self.clone() }
     }
 
+    /// With the last two dimensions exchanged: matrices with rows for columns.
+    pub(super) fn turned(&self) -> Result<Self, Obstacle> {
+        let rank = self.dims.len();
+        let last = rank.checked_sub(2).ok_or("a vector in the place of a matrix")?;
+        let mut turned = self.clone();
+        turned.dims.swap(last, last + 1);
+        Ok(turned)
+    }
+
     /// With other dimensions over the same elements in the same order.
     pub(super) fn reshaped(&self, sizes: &[usize]) -> Result<Self, Obstacle> {
         // Joined, so that what one reshape split another can split elsewhere.

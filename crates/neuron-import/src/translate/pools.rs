@@ -69,7 +69,11 @@ impl Translator<'_> {
                 let windows = (kernel, stride, padding, dilation, ceil_mode);
                 let pooled = self.pool_of(joint, kind, windows)?;
                 let [_, _, height, width] = pooled.sizes()[..] else { return Err(why) };
-                return self.reshaped(&pooled, &[count, channels, height, width]);
+                let mut pooled = self.reshaped(&pooled, &[count, channels, height, width])?;
+                if is_line {
+                    pooled.dims.remove(pooled.dims.len() - 2);
+                }
+                return Ok(pooled);
             }
         };
         let size = [self.shapes[&node].height, self.shapes[&node].width];
@@ -318,8 +322,11 @@ impl Translator<'_> {
         if of_channels {
             return Err(format!("{kind:?} of channels and positions"));
         }
-        // Dimensions of size 1.
-        Ok(input.clone())
+        match kind {
+            Reduction::Norm => Err("a length along one place".to_owned()),
+            // Dimensions of size 1.
+            _ => Ok(input.clone()),
+        }
     }
 
     /// The sum of equal parts of the channels, which a dimension of their own tells apart.

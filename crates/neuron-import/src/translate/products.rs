@@ -18,7 +18,7 @@ impl Translator<'_> {
         let weight = self.weight(operand(inputs, 1))?.ok_or("a convolution without weights")?;
         let bias = self.weight(operand(inputs, 2))?;
         let input = self.map(inputs, 0)?;
-        self.slid(&input, weight, bias, slide)
+        self.slid(&input, weight, bias, slide).map(Value::Map)
     }
 
     /// A convolution of a map.
@@ -28,7 +28,7 @@ impl Translator<'_> {
         weight: WeightTensor,
         bias: Option<WeightTensor>,
         (stride, padding, dilation, groups): Slide<'_>,
-    ) -> Result<Value, Obstacle> {
+    ) -> Result<Map, Obstacle> {
         let [out_channels, per_group, kernel @ ..] = &weight.shape[..] else {
             return Err("weights of another rank".to_owned());
         };
@@ -85,7 +85,7 @@ impl Translator<'_> {
                 .into_iter()
                 .filter_map(|(name, tensor)| Some((name, tensor?))),
         );
-        Ok(Value::Map(Map::image(node, shape, self.items)))
+        Ok(Map::image(node, shape, self.items))
     }
 
     /// A convolution over one axis, as over the columns of an image of one row.
@@ -95,7 +95,7 @@ impl Translator<'_> {
         (weight, width): (&WeightTensor, usize),
         bias: Option<WeightTensor>,
         (stride, padding, dilation, groups): Slide<'_>,
-    ) -> Result<Value, Obstacle> {
+    ) -> Result<Map, Obstacle> {
         let rank = input.dims.len();
         if rank < 2 {
             return Err("a convolution over a vector".to_owned());
@@ -115,11 +115,9 @@ impl Translator<'_> {
         let weight =
             WeightTensor { shape: vec![out_channels, per_group, 1, width], data: weight.data.clone() };
         let slide = (&along(stride, 1)[..], &padding, &along(dilation, 1)[..], groups);
-        let Value::Map(mut made) = self.slid(&image, weight, bias, slide)? else {
-            return Err("a convolution of no map".to_owned());
-        };
+        let mut made = self.slid(&image, weight, bias, slide)?;
         made.dims.remove(rank - 1);
-        Ok(Value::Map(made))
+        Ok(made)
     }
 
     /// A convolution over three axes along one of which it is one place wide: that many images.
@@ -128,7 +126,7 @@ impl Translator<'_> {
         input: &Map,
         (weight, bias): (WeightTensor, Option<WeightTensor>),
         (stride, padding, dilation, groups): Slide<'_>,
-    ) -> Result<Value, Obstacle> {
+    ) -> Result<Map, Obstacle> {
         let &[out_channels, per_group, ref kernel @ ..] = &weight.shape[..] else {
             return Err("weights of another rank".to_owned());
         };
@@ -159,13 +157,11 @@ impl Translator<'_> {
         let weight = WeightTensor { shape, data: weight.data };
         let padding = Padding::Explicit { before: without(before), after: without(after) };
         let slide = (&without(stride)[..], &padding, &without(dilation)[..], groups);
-        let Value::Map(mut made) = self.slid(&planes, weight, bias, slide)? else {
-            return Err("a convolution of no map".to_owned());
-        };
+        let mut made = self.slid(&planes, weight, bias, slide)?;
         let planes = made.dims.remove(0);
         made.dims.insert(0, Vec::new());
         made.dims.insert(2 + flat, planes);
-        Ok(Value::Map(made))
+        Ok(made)
     }
 
     /// A convolution of every image of a first dimension that is no batch, as one of groups with the same weights.
@@ -174,7 +170,7 @@ impl Translator<'_> {
         input: &Map,
         (weight, bias): (&WeightTensor, Option<WeightTensor>),
         (stride, padding, dilation, groups): Slide<'_>,
-    ) -> Result<Value, Obstacle> {
+    ) -> Result<Map, Obstacle> {
         let [count, channels, height, width] = input.sizes()[..] else {
             return Err("a convolution of no images".to_owned());
         };
@@ -189,9 +185,8 @@ impl Translator<'_> {
         let out = weight.shape[0];
         let slide = (stride, padding, dilation, groups * count);
         let made = self.slid(&joint, repeated(weight), bias.as_ref().map(repeated), slide)?;
-        let Value::Map(made) = made else { return Err("a convolution of no map".to_owned()) };
-        let [_, _, height, width] = made.sizes()[..] else { return Ok(Value::Map(made)) };
-        self.reshaped(&made, &[count, out, height, width]).map(Value::Map)
+        let [_, _, height, width] = made.sizes()[..] else { return Ok(made) };
+        self.reshaped(&made, &[count, out, height, width])
     }
 
     /// As a convolution over the map with zeros between its positions, by the weights in reverse.
@@ -252,7 +247,7 @@ impl Translator<'_> {
         input: &Map,
         (weight, width): (&WeightTensor, usize),
         (bias, padding): (Option<WeightTensor>, &Padding),
-    ) -> Result<Value, Obstacle> {
+    ) -> Result<Map, Obstacle> {
         let channels = input.shape.channels;
         let before = match padding {
             Padding::Explicit { before, after } if before == after => before.first().copied().unwrap_or(0),
@@ -274,7 +269,7 @@ impl Translator<'_> {
             }
         }
         let bias = bias.map(|bias| WeightTensor::new([channels], vec![bias.data[0]; channels]));
-        self.fully_connected(input, WeightTensor::new([channels, channels], rows), bias).map(Value::Map)
+        self.fully_connected(input, WeightTensor::new([channels, channels], rows), bias)
     }
 
     pub(super) fn linear(&mut self, inputs: &[Operand]) -> Result<Value, Obstacle> {
@@ -362,21 +357,12 @@ impl Translator<'_> {
                     Err(_) => {
                         let constant = self.constant(inputs[1])?.ok_or("a product without a factor")?;
                         let table = self.table(&input, &constant)?;
-                        let rank = table.dims.len();
-                        let mut axes: Vec<usize> = (0..rank).collect();
-                        axes.swap(rank - 1, rank - 2);
-                        self.matrix_product(&input, &table.permuted(&axes)).map(Value::Map)
+                        self.matrix_product(&input, &table.turned()?).map(Value::Map)
                     }
                 }
             }
             (Value::Map(a), Value::Map(b)) => {
-                let rank = b.dims.len();
-                if rank < 2 {
-                    return Err("a vector in the place of a matrix".to_owned());
-                }
-                let mut axes: Vec<usize> = (0..rank).collect();
-                axes.swap(rank - 1, rank - 2);
-                let turned = b.permuted(&axes);
+                let turned = b.turned()?;
                 match self.similarity(a.clone(), turned.clone()) {
                     Ok(scores) => Ok(Value::scores(scores)),
                     Err(_) => self.matrix_product(&a, &turned).map(Value::Map),
@@ -388,25 +374,15 @@ impl Translator<'_> {
                 let b = self.as_map(b)?;
                 let a = self.weight(operand(inputs, 0))?.ok_or("a product without a factor")?;
                 let [.., rows, inner] = a.shape[..] else { return Err("a vector times a map".to_owned()) };
-                let rank = b.dims.len();
-                if rank < 2 || a.data.len() != rows * inner {
+                if a.data.len() != rows * inner {
                     return Err("several matrices times a map".to_owned());
                 }
-                let mut axes: Vec<usize> = (0..rank).collect();
-                axes.swap(rank - 1, rank - 2);
                 let a = WeightTensor { shape: vec![rows, inner], data: a.data };
-                let product = self.fully_connected(&b.permuted(&axes), a, None)?;
-                Ok(Value::Map(product.permuted(&axes)))
+                self.fully_connected(&b.turned()?, a, None)?.turned().map(Value::Map)
             }
             (a, b) => {
                 let (a, b) = (self.as_map(a)?, self.as_map(b)?);
-                let rank = b.dims.len();
-                if rank < 2 {
-                    return Err("a vector in the place of a matrix".to_owned());
-                }
-                let mut axes: Vec<usize> = (0..rank).collect();
-                axes.swap(rank - 1, rank - 2);
-                self.matrix_product(&a, &b.permuted(&axes)).map(Value::Map)
+                self.matrix_product(&a, &b.turned()?).map(Value::Map)
             }
         }
     }

@@ -3,10 +3,10 @@
 use super::map::product;
 use super::pools::wrapped;
 use super::value::Value;
-use super::views::{View, resolved, squeezed, unsqueezed};
+use super::views::{resolved, squeezed, unsqueezed};
 use super::{Obstacle, Translator};
 use crate::constant::{self, Constant, Kind};
-use crate::program::{Binary, Node, Operand, Operator, PadMode, Padding, Sizes, Unary, ValueId};
+use crate::program::{Binary, Node, Operand, Operator, PadMode, Padding, Sizes, Unary};
 
 impl Translator<'_> {
     /// The results of an operator on constants.
@@ -511,69 +511,6 @@ impl Translator<'_> {
             grids.swap(0, 1);
         }
         Ok(grids)
-    }
-
-    /// Notes where a part lies, so that who writes to it writes to the whole.
-    pub(super) fn remember(
-        &mut self,
-        node: &Node,
-        shape: &[usize],
-        (axis, (start, end, step)): (usize, (usize, usize, usize)),
-    ) {
-        let ([Operand::Value(of), ..], [part]) = (&node.inputs[..], &node.outputs[..]) else { return };
-        if step != 1 {
-            return;
-        }
-        let ranges = || shape.iter().map(|size| (0, *size)).collect();
-        let whole = || View { root: *of, ranges: ranges(), axes: (0..shape.len()).collect() };
-        let mut view = self.views.get(of).cloned().unwrap_or_else(whole);
-        let own = view.axes[axis];
-        let (first, _) = view.ranges[own];
-        view.ranges[own] = (first + start, first + end);
-        if matches!(node.operator, Operator::Select { .. }) {
-            view.axes.remove(axis);
-        }
-        self.views.insert(*part, view);
-    }
-
-    /// Writes a constant over the part of another one that a view is.
-    pub(super) fn write_to(&mut self, view: &View, source: &Constant) -> Result<(), Obstacle> {
-        let whole = self.constant(Operand::Value(view.root))?.ok_or("a value that is not there")?;
-        let shape: Vec<usize> = view.ranges.iter().map(|(start, end)| end - start).collect();
-        self.set(view.root, whole.assigned(&view.ranges, &source.reshaped(&shape)?)?);
-        Ok(())
-    }
-
-    /// Overwrites a value, and what it is a part of.
-    fn fill(&mut self, node: &Node, value: Operand) -> Result<Constant, Obstacle> {
-        let x = self.first(node)?;
-        let number =
-            self.constant(value)?.and_then(|value| value.single()).ok_or("a value that is not known")?;
-        let filled = Constant::full(x.shape(), number, x.kind)?;
-        let Some(of) = node.inputs[0].value() else { return Ok(filled) };
-        match self.views.get(&of).cloned() {
-            Some(view) => self.write_to(&view, &filled)?,
-            None => self.check_own(of)?,
-        }
-        self.set(of, filled.clone());
-        Ok(filled)
-    }
-
-    /// Writes a constant over another one, and over what that is a part of.
-    fn copy(&mut self, node: &Node) -> Result<Constant, Obstacle> {
-        let x = self.first(node)?;
-        let source = self.nth(node, 1)?.expanded(x.shape())?.of_kind(x.kind)?;
-        let Some(of) = node.inputs[0].value() else { return Ok(source) };
-        match self.views.get(&of).cloned() {
-            Some(view) => self.write_to(&view, &source)?,
-            None => self.check_own(of)?,
-        }
-        self.set(of, source.clone());
-        Ok(source)
-    }
-
-    fn set(&mut self, value: ValueId, constant: Constant) {
-        self.values[value.0] = Value::Constant(constant);
     }
 }
 

@@ -1,14 +1,11 @@
 //! Maps of another size, as torch's `interpolate` makes them: each place along an axis is a sum of some of those before.
 
+use neuron_model::ops::cubic::{SHARPNESS, SHARPNESS_OF_MEANS, cubic};
+
 use super::along::Matrix;
 use super::{Obstacle, Translator};
 use crate::constant::{Constant, Kind};
 use crate::program::{Node, Resize, ResizeKind};
-
-/// Sharpness of cubic interpolation (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981), as torch has
-/// it; where places are averaged it has another one.
-const SHARPNESS: f64 = -0.75;
-const SHARPNESS_OF_MEANS: f64 = -0.5;
 
 impl Translator<'_> {
     /// A constant of another size.
@@ -87,15 +84,4 @@ fn averaged(matrix: &mut Matrix, at: usize, (step, is_cubic): (f64, bool)) {
     };
     let sum: f64 = (first..end).map(weight).sum();
     (first..end).for_each(|place| matrix.add(at, place, weight(place) / sum));
-}
-
-fn cubic(distance: f64, sharpness: f64) -> f64 {
-    let (x, a) = (distance.abs(), sharpness);
-    if x < 1.0 {
-        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * a
-    } else {
-        0.0
-    }
 }

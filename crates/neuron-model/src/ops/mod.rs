@@ -17,6 +17,7 @@ mod choice;
 mod concatenation;
 mod convolution;
 mod cross_attention;
+pub mod cubic;
 mod custom;
 mod depth_to_space;
 mod enlarge;

@@ -1,6 +1,7 @@
 use neuron_kernels::add_to_items;
 use serde::{Deserialize, Serialize};
 
+use super::cubic::{SHARPNESS, SHARPNESS_OF_MEANS, cubic};
 use super::host::{Backward, Forward, HostOp, Pool, Signal};
 use super::op::{Op, Saves, TensorSpec};
 use crate::error::ShapeError;
@@ -70,9 +71,6 @@ impl PositionTable {
 
 /// The entries along an axis of `len` that make position `at`, and their weights. A position is `scale` entries wide.
 fn weights(at: usize, len: usize, scale: f64, antialias: bool) -> Vec<(usize, f64)> {
-    // As torch has them: https://en.wikipedia.org/wiki/Bicubic_interpolation with these two.
-    const SHARPNESS: f64 = -0.75;
-    const SHARPNESS_OF_MEANS: f64 = -0.5;
     let middle = (at as f64 + 0.5) * scale;
     if antialias {
         let wide = scale.max(1.0);
@@ -91,18 +89,6 @@ fn weights(at: usize, len: usize, scale: f64, antialias: bool) -> Vec<(usize, f6
         (place.clamp(0.0, last) as usize, cubic(place - middle, SHARPNESS))
     };
     [-1.0, 0.0, 1.0, 2.0].map(entry).to_vec()
-}
-
-/// The cubic filter (Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981).
-fn cubic(distance: f64, sharpness: f64) -> f64 {
-    let (x, a) = (distance.abs(), sharpness);
-    if x < 1.0 {
-        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * a
-    } else {
-        0.0
-    }
 }
 
 impl Op for PositionTable {

@@ -101,7 +101,10 @@ impl Origin {
         let moved = self.data.as_ref().zip(data).filter(|(from, to)| !from.is_same(&Place::new(to)));
         let Some((from, to)) = moved else { return };
         let (old, new) = (from.display(), to.display());
-        if neuron_data::is_there(from) {
+        if neuron_data::is_address(from) {
+            global
+                .say(0, || format!("reading images from {new}, and not from {old}, the place in the lists"));
+        } else if neuron_data::is_there(from) {
             // A folder above the one that was scanned changes nothing, and is no mistake.
             if !lies_below(from, to) {
                 global.say(0, || format!("reading images from {old}, the folder in the lists, which still exists, and not from {new}"));

@@ -15,6 +15,13 @@ pub enum DataError {
         source: std::io::Error,
     },
 
+    /// What lies in a store could not be listed.
+    #[error("{source}")]
+    Store {
+        /// What the store said, with the address.
+        source: std::io::Error,
+    },
+
     /// The data folder holds another split than the one asked for.
     #[error("`{root}` has no folder `{wanted}`, only `{present}`: choose that split, or another data folder")]
     MissingSplit {
@@ -205,6 +212,13 @@ pub enum ImageError {
     Read {
         /// What the system said.
         source: std::io::Error,
+    },
+
+    /// The store that holds the image does not answer any more, so that nothing else can be read from it, either.
+    #[error("{problem}")]
+    StoreDown {
+        /// The store, and its last error.
+        problem: String,
     },
 
     /// A folder, a pipe, a socket or a device.

@@ -2,9 +2,11 @@ use std::fs::{File, FileType};
 use std::io::Read;
 use std::path::Path;
 
+use crate::address;
 use crate::decode::decode_rgb8;
 use crate::error::{DataError, ImageError};
 use crate::limits::Limits;
+use crate::remote;
 use crate::rgb8::Rgb8Image;
 
 /// Reads and decodes a file, see [`decode_rgb8`].
@@ -18,10 +20,16 @@ pub fn read_rgb8(path: &Path, limits: &Limits) -> Result<Rgb8Image, DataError> {
         .map_err(|source| DataError::Image { image: path.display().to_string(), source })
 }
 
-/// Replaces `bytes` by the content of a file.
+/// Replaces `bytes` by the content of a file, or of an object at an address.
 ///
 /// Anything but a regular file is refused before it is opened: a pipe would wait for somebody to write.
 pub(crate) fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), ImageError> {
+    if address::is_address(path) {
+        let object = remote::read(path, limits)?;
+        bytes.clear();
+        bytes.extend_from_slice(&object);
+        return Ok(());
+    }
     let read = |source| ImageError::Read { source };
     let found = std::fs::metadata(path).map_err(read)?;
     if !found.is_file() {

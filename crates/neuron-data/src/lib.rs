@@ -22,6 +22,7 @@
 //! # Ok::<(), neuron_data::DataError>(())
 //! ```
 
+mod address;
 mod classes;
 mod crop;
 mod dataset;
@@ -40,6 +41,7 @@ mod ordered;
 mod parallel;
 mod place;
 mod preprocessing;
+mod remote;
 mod resize;
 mod rgb8;
 mod simd;
@@ -48,6 +50,7 @@ mod sources;
 mod text;
 mod unusable;
 
+pub use address::is_address;
 pub use classes::{Class, Classes};
 pub use crop::CropDecoder;
 pub use dataset::Dataset;

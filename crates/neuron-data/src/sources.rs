@@ -7,6 +7,7 @@ mod layout;
 pub(crate) mod list;
 pub(crate) mod lookup;
 mod opened;
+mod stored;
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use opened::Open;
 pub(crate) use opened::Opened;
 
 /// Every kind but lists, in the order in which they are asked.
-const SOURCES: [Open; 3] = [list::open_stdin, archives::open, folder::open];
+const SOURCES: [Open; 4] = [list::open_stdin, stored::open, archives::open, folder::open];
 
 /// Opens a place as the first kind that calls it its own; what none of them wants is a list.
 pub(crate) fn open(place: &Path, options: &DatasetOptions) -> Result<Opened, DataError> {

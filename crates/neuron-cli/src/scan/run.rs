@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use neuron_data::{Batch, Dataset, Loader, LoaderOptions, Preprocessing};
+use neuron_data::{Batch, Dataset, ImageError, Loader, LoaderOptions, Preprocessing};
 use neuron_model::Device;
 
 use super::checkpoint::{self, Checkpoint};
@@ -71,6 +71,7 @@ impl Scan<'_> {
             let waiting = Instant::now();
             let Some(batch) = loader.next() else { break };
             timing.waited_for_images += waiting.elapsed().as_secs_f64();
+            self.check_store(&batch, job, (next, &skipped))?;
             self.note_skipped(&batch, &mut skipped)?;
             job.absorb(&batch)?;
             let taken = batch.items.len() + batch.skipped.len();
@@ -118,6 +119,22 @@ impl Scan<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Where the store of the images is down, the scan stops before them: skipped they would be missing for ever.
+    fn check_store(
+        &self,
+        batch: &Batch,
+        job: &dyn Job,
+        (next, skipped): (usize, &[SkippedImage]),
+    ) -> anyhow::Result<()> {
+        let is_down = |reason: &ImageError| matches!(reason, ImageError::StoreDown { .. });
+        let Some(lost) = batch.skipped.iter().find(|lost| is_down(&lost.reason)) else { return Ok(()) };
+        self.save(job, next, false, skipped)?;
+        bail!(
+            "{}; the state up to image {next} is saved: when the store answers again, add --resume to go on",
+            lost.reason
+        );
     }
 
     /// A scan of which no image could be read has no result, and leaves nothing that the next run could stumble on.

@@ -7,8 +7,10 @@ mod blocks;
 mod braces;
 mod contents;
 mod features;
+mod handle;
 mod inside;
 mod known;
+mod objects;
 mod packed;
 mod parquet;
 mod reading;
@@ -23,10 +25,12 @@ use super::opened::Opened;
 use crate::error::DataError;
 use crate::options::DatasetOptions;
 pub(super) use contents::Contents;
-pub(super) use known::{Archived, Archives};
+pub(super) use known::{Archived, Archives, leads_into};
+pub(super) use objects::open as open_objects;
+pub(super) use packed::open as open_set;
 pub(crate) use which::is_archive;
 pub use which::is_there;
-pub(super) use which::root;
+pub(super) use which::{among, root};
 
 /// What stands between the path of an archive and the name of an image in it.
 const SEPARATOR: &str = "::";

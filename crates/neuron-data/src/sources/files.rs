@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::archives::{Archived, Archives, Contents};
+use crate::address;
 use crate::error::ImageError;
 use crate::file::read_file;
 use crate::limits::Limits;
@@ -71,7 +72,7 @@ impl Files {
     pub(super) fn path(&self, index: usize) -> PathBuf {
         match self.unusable.get(&index) {
             Some(unusable) => unusable.path.clone(),
-            None => self.bases[usize::from(self.base_of[index])].join(self.names.get(index)),
+            None => address::join(&self.bases[usize::from(self.base_of[index])], self.names.get(index)),
         }
     }
 }

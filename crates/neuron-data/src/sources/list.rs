@@ -20,7 +20,7 @@ use crate::options::DatasetOptions;
 use crate::source::Source;
 use crate::text::{self, Line};
 use crate::unusable::{Problem, Unusable, escaped};
-use crate::{parallel, place};
+use crate::{address, parallel, place};
 
 /// Opens standard input, which is called `-`: its entries start from the current folder.
 pub(super) fn open_stdin(place: &Path, options: &DatasetOptions) -> Option<Result<Opened, DataError>> {
@@ -89,7 +89,7 @@ impl Listed {
 
     /// Adds an entry, unless its class is full; whether it was added.
     fn push(&mut self, entry: &str, place: &Place<'_>) -> bool {
-        let path = self.files.bases()[usize::from(place.base)].join(place.relative);
+        let path = address::join(&self.files.bases()[usize::from(place.base)], place.relative);
         let archived = self.archives.find(&path);
         let folder = Path::new(entry).parent().and_then(Path::file_name).and_then(|folder| folder.to_str());
         let is_taken = match archived {
@@ -158,7 +158,7 @@ fn raw(line: &Line) -> Option<OsString> {
 /// Whether each entry that was found is a picture that `neuron` wrote.
 fn are_results(found: &[Option<Place<'_>>], bases: &[PathBuf]) -> Vec<bool> {
     let around = Surroundings::of(bases);
-    let path = |place: &Place<'_>| bases[usize::from(place.base)].join(place.relative);
+    let path = |place: &Place<'_>| address::join(&bases[usize::from(place.base)], place.relative);
     let is_result =
         |place: &Option<Place<'_>>| place.as_ref().is_some_and(|place| around.is_result(&path(place)));
     let chunks: Vec<&[Option<Place<'_>>]> = found.chunks(lookup::CHUNK).collect();

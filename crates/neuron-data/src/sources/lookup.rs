@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::archives::{self, Archives};
+use crate::address::{self, is_address};
 use crate::{parallel, place};
 
 /// Entries that are looked up together.
@@ -108,6 +109,13 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
     };
     map_all(entries, |entry| {
         let below = place::below(&from, entry).map(|relative| Place { base: new, relative });
+        // Stores are not asked for what lies elsewhere now.
+        if is_address(Path::new(entry))
+            && !is_spelling
+            && let Some(below) = below
+        {
+            return below;
+        }
         match find(entry) {
             Some(found) if is_spelling => below.unwrap_or(found),
             // `./train/a.png` of the new folder is called as it always was.
@@ -130,7 +138,7 @@ fn find<'a>(entry: &'a str, bases: &[PathBuf], archives: &Archives) -> Option<Pl
     let place = |base: usize, relative| Place { base: base as u16, relative };
     // An entry that was written with a later base in front belongs below that one: `data/train/a.png` is
     // `train/a.png` of `data`.
-    let whole = bases[found].join(entry);
+    let whole = address::join(&bases[found], entry);
     let below = bases.iter().enumerate().skip(found + 1).find_map(|(at, base)| {
         let rest = place::below(base, entry)?;
         place::is_spelled_alike(&whole, &base.join(rest)).then(|| place(at, rest))
@@ -143,7 +151,14 @@ fn find<'a>(entry: &'a str, bases: &[PathBuf], archives: &Archives) -> Option<Pl
 pub(super) fn first_base(entry: &Path, bases: &[PathBuf], archives: &Archives) -> Option<usize> {
     let mut something = None;
     for (at, base) in bases.iter().enumerate() {
-        let path = base.join(entry);
+        let path = address::join(base, entry);
+        if is_address(&path) {
+            // An object is there until reading it tells otherwise: a request for each would take long.
+            match archives::leads_into(&path) {
+                true if archives.find(&path).is_none() => continue,
+                _ => return Some(at),
+            }
+        }
         match fs::metadata(&path) {
             Ok(file) if file.is_file() => return Some(at),
             Err(error) if is_missing(error.kind()) => {

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use crate::address::is_address;
 use crate::error::ImageError;
 use crate::limits::Limits;
 use crate::listing::{LeftOut, Promise, Tally};
 use crate::names::Names;
+use crate::remote;
 use crate::unusable::{Problem, escape_bytes};
 
 /// The longest name of a member; that of a list's line is twice as long.
@@ -98,7 +100,11 @@ impl Contents {
         if let Some(problem) = self.unusable.get(&index) {
             return Err(problem.reason());
         }
-        self.members.read(index, self.bytes[index], limits, buffer)
+        // Where a store does not answer any more, that matters, and not what a part of an archive lacks by it.
+        self.members.read(index, self.bytes[index], limits, buffer).map_err(|error| {
+            let store = if is_address(&self.place) { remote::check(&self.place) } else { Ok(()) };
+            store.err().unwrap_or(error)
+        })
     }
 }
 

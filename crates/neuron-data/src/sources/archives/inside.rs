@@ -53,6 +53,23 @@ impl Inside {
             }
             (depth, level) = (depth + 1, below);
         }
+        Self::at(archives, (depth, level), place, asked)
+    }
+
+    /// As [`Inside::of`], where folders are those of whoever laid them out, and none is passed over.
+    pub(super) fn of_folder(
+        archives: &[impl AsRef<Contents>],
+        place: &Path,
+        asked: Option<Split>,
+    ) -> Result<Self, DataError> {
+        Self::at(archives, (0, Level::of(archives, 0)), place, asked)
+    }
+    fn at(
+        archives: &[impl AsRef<Contents>],
+        (depth, level): (usize, Level<'_>),
+        place: &Path,
+        asked: Option<Split>,
+    ) -> Result<Self, DataError> {
         let mut inside = Self { depth, ..Self::default() };
         let (classes, loose) = match inside.choose(&level, place, asked)? {
             Some(split) => {
@@ -108,6 +125,11 @@ impl Inside {
         }
         self.split = Some(wanted);
         Ok(Some(wanted))
+    }
+
+    /// The split whose images are used, if there are splits.
+    pub(super) fn split(&self) -> Option<Split> {
+        self.split
     }
 
     /// The class of an image, by its place and what is said of it; the empty name stands for none. `None` if the image

@@ -1,12 +1,11 @@
 //! Archives that were opened in this run, and the images in them that lists name.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use super::contents::Contents;
+use super::handle::Stamp;
 use super::{SEPARATOR, kind_of};
 use crate::error::DataError;
 
@@ -17,19 +16,9 @@ static KNOWN: Mutex<Option<Opened>> = Mutex::new(None);
 /// By place; an archive with a new stamp is listed again.
 type Opened = HashMap<PathBuf, (Stamp, Arc<Contents>)>;
 
-/// What tells a file from another that took its place.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp(u64, Option<SystemTime>);
-
-impl Stamp {
-    fn of(about: &Metadata) -> Self {
-        Self(about.len(), about.modified().ok())
-    }
-}
-
 /// Lists an archive, and remembers that.
 pub(super) fn read(place: &Path) -> Result<Arc<Contents>, DataError> {
-    let about = fs::metadata(place).map_err(|source| DataError::Read { path: place.into(), source })?;
+    let stamp = Stamp::of(place).map_err(|source| DataError::Read { path: place.into(), source })?;
     let kind = kind_of(place).ok_or_else(|| DataError::Archive {
         path: place.into(),
         kind: "an archive",
@@ -37,14 +26,14 @@ pub(super) fn read(place: &Path) -> Result<Arc<Contents>, DataError> {
     })?;
     let contents = Arc::new((kind.open)(place)?);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known.get_or_insert_default().insert(place.into(), (Stamp::of(&about), Arc::clone(&contents)));
+    known.get_or_insert_default().insert(place.into(), (stamp, Arc::clone(&contents)));
     Ok(contents)
 }
 
 /// As [`read`], without reading again what has not changed.
 fn read_once(place: &Path) -> Option<Arc<Contents>> {
     kind_of(place)?;
-    let stamp = Stamp::of(&fs::metadata(place).ok().filter(Metadata::is_file)?);
+    let stamp = Stamp::of(place).ok()?;
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let found = known.as_ref().and_then(|known| known.get(place)).filter(|(known, _)| *known == stamp);
     if let Some((_, contents)) = found {
@@ -52,6 +41,12 @@ fn read_once(place: &Path) -> Option<Arc<Contents>> {
     }
     drop(known);
     read(place).ok()
+}
+
+/// Whether a path is that of an image in an archive, by its spelling.
+pub(in crate::sources) fn leads_into(path: &Path) -> bool {
+    let Some(text) = path.to_str() else { return false };
+    text.match_indices(SEPARATOR).any(|(at, _)| kind_of(Path::new(&text[..at])).is_some())
 }
 
 /// The archives that paths lead into, each opened once: when the first path does.
@@ -119,6 +114,8 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::album::write_album;
     use super::*;
 

@@ -30,27 +30,43 @@ struct Packed {
 }
 
 /// Lists the images of some archives: one archive after the other, each in its own order.
-pub(super) fn open(set: Set, place: &Path, options: &DatasetOptions) -> Result<Opened, DataError> {
-    let Set { root, files, looks_inside, mut notices } = set;
+pub(in crate::sources) fn open(
+    set: Set,
+    place: &Path,
+    options: &DatasetOptions,
+) -> Result<Opened, DataError> {
+    let Set { root, files, looks_inside, notices } = set;
     let opened = parallel::map(&files, |file| known::read(&root.join(file)));
     let archives: Vec<Arc<Contents>> = opened.into_iter().collect::<Result<_, _>>()?;
     let inside = match looks_inside {
         true => Inside::of(&archives, place, options.split)?,
         false => Inside::without_splits(&archives),
     };
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    together(root, (&files, SEPARATOR), archives, (inside, notices), (place, options))
+}
+
+/// Joins archives to one source; `files` are their names, and what stands between those and the names in them.
+pub(super) fn together(
+    root: PathBuf,
+    (files, separator): (&[&str], &str),
+    archives: Vec<Arc<Contents>>,
+    (inside, mut notices): (Inside, Vec<Notice>),
+    (place, options): (&Path, &DatasetOptions),
+) -> Result<Opened, DataError> {
     let mut classes = Classes::new(options.split_n);
     let mut packed = Packed { root, archives: Vec::new(), names: Names::new(), places: Vec::new() };
     let mut seen = Seen::default();
     let (mut no_end, mut repeats) = (Tally::default(), Tally::default());
-    for (at, (archive, file)) in archives.iter().zip(&files).enumerate() {
+    for (at, (archive, file)) in archives.iter().zip(files).enumerate() {
         for index in 0..archive.len() {
             if inside.class(archive, index).is_some_and(|class| classes.push(class)) {
-                let separator = if archive.name(index).is_empty() { "" } else { SEPARATOR };
+                let separator = if archive.name(index).is_empty() { "" } else { separator };
                 packed.names.push(&format!("{file}{separator}{}", archive.name(index)));
                 packed.places.push((at as u32, index as u32));
             }
         }
-        seen.merge(&archive.seen, &format!("{file}{SEPARATOR}"));
+        seen.merge(&archive.seen, &format!("{file}{separator}"));
         if archive.seen.has_no_end {
             no_end.add(file);
         }

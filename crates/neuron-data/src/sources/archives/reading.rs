@@ -1,19 +1,19 @@
 //! Bytes of an archive at some place in it, for many threads, with few files open.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks;
+use super::handle::{Handle, Stamp};
 use crate::error::DataError;
 
 /// The most archives that are open at a time, beside those that are being listed: a system allows some hundred files.
 const MOST_OPEN: usize = 64;
 
 /// The archives that were read last, by number; the last one at the end.
-static OPEN: Mutex<Vec<(u64, Arc<File>)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(u64, Arc<Handle>)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A file that is opened when it is read, and closed when others are.
@@ -26,16 +26,12 @@ pub(super) struct ArchiveFile {
 }
 
 impl ArchiveFile {
-    /// Opens a regular file; a pipe would wait for somebody to write.
+    /// Opens a regular file, or an object of a store.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let failed = |source| DataError::Read { path: path.into(), source };
-        let about = std::fs::metadata(path).map_err(failed)?;
-        if !about.is_file() {
-            return Err(failed(io::Error::other("it is not a regular file")));
-        }
-        let file =
-            Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), bytes: about.len() };
-        file.file().map_err(failed)?;
+        let bytes = Stamp::of(path).map_err(failed)?.bytes;
+        let file = Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), bytes };
+        file.handle().map_err(failed)?;
         Ok(file)
     }
 
@@ -50,7 +46,7 @@ impl ArchiveFile {
 
     /// Fills `buffer` from a place in the file.
     pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&*self.file()?, offset, buffer)
+        self.handle()?.read_exact_at(offset, buffer)
     }
 
     /// Replaces the content of `buffer` by so many bytes, which the file must hold: no memory is taken before that is
@@ -63,8 +59,8 @@ impl ArchiveFile {
         self.read_at(offset, buffer)
     }
 
-    /// The open file.
-    pub(super) fn file(&self) -> io::Result<Arc<File>> {
+    /// What reads it, opened if it is not.
+    fn handle(&self) -> io::Result<Arc<Handle>> {
         let lock = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = lock();
         if let Some(at) = open.iter().rposition(|(number, _)| *number == self.number) {
@@ -74,10 +70,7 @@ impl ArchiveFile {
             return Ok(file);
         }
         drop(open);
-        let file = Arc::new(File::open(&self.path)?);
-        if file.metadata()?.len() != self.bytes {
-            return Err(io::Error::other("the archive has changed since it was listed"));
-        }
+        let file = Arc::new(Handle::open(&self.path, self.bytes)?);
         let mut open = lock();
         if open.len() >= MOST_OPEN {
             open.remove(0);
@@ -94,28 +87,10 @@ impl Drop for ArchiveFile {
     }
 }
 
-#[cfg(unix)]
-fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
-        if read == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        buffer = &mut buffer[read..];
-        offset += read as u64;
-    }
-    Ok(())
-}
-
 /// A part of a file as a reader of its own, which keeps what it read last over short jumps.
 #[derive(Debug)]
 pub(super) struct Part {
-    file: Arc<File>,
+    file: Arc<Handle>,
     start: u64,
     bytes: u64,
     at: u64,
@@ -130,7 +105,7 @@ impl Part {
     /// The part of `file` from `start` on, as far as there is one.
     pub(super) fn of(file: &ArchiveFile, start: u64, bytes: u64, window_bytes: usize) -> io::Result<Self> {
         let bytes = bytes.min(file.bytes.saturating_sub(start));
-        Ok(Self { file: file.file()?, start, bytes, at: 0, window: Vec::new(), window_bytes, window_at: 0 })
+        Ok(Self { file: file.handle()?, start, bytes, at: 0, window: Vec::new(), window_bytes, window_at: 0 })
     }
 }
 
@@ -146,7 +121,7 @@ impl Read for Part {
             None => {
                 self.window.resize(left.min(self.window_bytes as u64) as usize, 0);
                 self.window_at = self.at;
-                if let Err(error) = read_exact_at(&self.file, self.start + self.at, &mut self.window) {
+                if let Err(error) = self.file.read_exact_at(self.start + self.at, &mut self.window) {
                     self.window.clear();
                     return Err(error);
                 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{braces, kind_of};
+use crate::address::is_address;
 use crate::error::DataError;
-use crate::listing;
+use crate::listing::{self, Promise};
 use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
 
@@ -16,11 +17,11 @@ const HUB_FOLDER: &str = "data";
 
 /// Archives that are read as one data set.
 #[derive(Debug)]
-pub(super) struct Set {
+pub(in crate::sources) struct Set {
     /// The folder that names start from.
     pub(super) root: PathBuf,
     /// Paths below it, in the order of the images.
-    pub(super) files: Vec<String>,
+    pub(in crate::sources) files: Vec<String>,
     /// The split to look for inside; `None` where the files themselves are of a split.
     pub(super) looks_inside: bool,
     pub(super) notices: Vec<Notice>,
@@ -66,8 +67,10 @@ pub(in crate::sources) fn root(place: &Path) -> PathBuf {
 }
 
 /// Whether there is something at a place, or at any of those that a pattern of archives stands for.
+///
+/// Stores are not asked: opening an address tells.
 pub fn is_there(place: &Path) -> bool {
-    if place.exists() {
+    if place.exists() || is_address(place) {
         return true;
     }
     let names = place.to_str().filter(|_| is_pattern(place)).and_then(|text| braces::expand(text).ok());
@@ -77,55 +80,95 @@ pub fn is_there(place: &Path) -> bool {
 
 /// The archives of a folder in bytewise order, if it has no images itself.
 fn of_folder(folder: &Path, options: &DatasetOptions) -> Result<Option<Set>, DataError> {
-    let direct = archives_in(folder);
-    let set = |files, looks_inside, notices| Set { root: folder.into(), files, looks_inside, notices };
     let below = |name: &str| -> Vec<String> {
         archives_in(&folder.join(name)).into_iter().map(|file| format!("{name}/{file}")).collect()
     };
     let [train, val] = [Split::Train, Split::Val].map(|split| below(split.name()));
-    let hub = below(HUB_FOLDER);
-    if [&direct, &train, &val, &hub].iter().all(|files| files.is_empty()) || holds_images(folder)? {
-        return Ok(None);
-    }
-    let others = |files: &[&Vec<String>]| {
-        let mut left_out: Vec<&String> = files.iter().copied().flatten().collect();
-        left_out.sort();
-        let example = left_out.first().map(|example| (*example).clone());
-        example.map(|example| Notice::OtherArchives { count: left_out.len(), example })
+    let near = Near { direct: archives_in(folder), train, val, hub: below(HUB_FOLDER) };
+    near.chosen(folder, || holds_images(folder), options)
+}
+
+/// As for a folder, by the names of all that lies below a place.
+pub(in crate::sources) fn among<'n>(
+    names: impl Iterator<Item = &'n str> + Clone,
+    place: &Path,
+    options: &DatasetOptions,
+) -> Result<Option<Set>, DataError> {
+    let is_plain = |name: &&str| !name.split('/').any(|part| part.starts_with('.'));
+    let names = names.filter(is_plain);
+    let archives_in = |folder: &str| -> Vec<String> {
+        let is_there = |name: &&str| {
+            name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder && is_archive(Path::new(name))
+        };
+        names.clone().filter(is_there).map(str::to_owned).collect()
     };
-    let wanted = options.split.unwrap_or_default();
-    let (chosen, other, present) = match wanted {
-        Split::Train => (&train, &val, Split::Val),
-        Split::Val => (&val, &train, Split::Train),
-    };
-    if !train.is_empty() || !val.is_empty() {
-        if chosen.is_empty() && !other.is_empty() {
-            let (wanted, present) = (wanted.name(), present.name());
-            return Err(DataError::MissingSplit { root: folder.into(), wanted, present });
+    let [train, val] = [Split::Train, Split::Val].map(|split| archives_in(split.name()));
+    let near = Near { direct: archives_in(""), train, val, hub: archives_in(HUB_FOLDER) };
+    let is_image = |name: &str| Promise::of(Path::new(name)) == Promise::Image;
+    near.chosen(place, || Ok(names.clone().any(is_image)), options)
+}
+
+/// The archives in a folder, and in those of its folders that are looked into, in bytewise order.
+struct Near {
+    direct: Vec<String>,
+    train: Vec<String>,
+    val: Vec<String>,
+    hub: Vec<String>,
+}
+
+impl Near {
+    /// Those that are read; `None` if they are none, or lie beside images.
+    fn chosen(
+        self,
+        folder: &Path,
+        holds_images: impl FnOnce() -> Result<bool, DataError>,
+        options: &DatasetOptions,
+    ) -> Result<Option<Set>, DataError> {
+        let Self { direct, train, val, hub } = self;
+        let set = |files, looks_inside, notices| Set { root: folder.into(), files, looks_inside, notices };
+        if [&direct, &train, &val, &hub].iter().all(|files| files.is_empty()) || holds_images()? {
+            return Ok(None);
         }
-        return Ok(Some(set(chosen.clone(), false, others(&[&direct, &hub]).into_iter().collect())));
-    }
-    let (files, beside) = if direct.is_empty() { (hub, Vec::new()) } else { (direct, hub) };
-    let mut notices: Vec<Notice> = others(&[&beside]).into_iter().collect();
-    let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
-    let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
-    let is_asked = |file: &&String| part_of(file) == Some(wanted);
-    match (&*parts, options.split) {
-        // Names without parts, or all of one that nobody asked for.
-        ([], _) | ([_], None) => Ok(Some(set(files, true, notices))),
-        ([only], Some(asked)) if *only != asked => {
-            let (wanted, present) = (asked.name(), only.name());
-            Err(DataError::MissingPart { root: folder.into(), wanted, present })
+        let others = |files: &[&Vec<String>]| {
+            let mut left_out: Vec<&String> = files.iter().copied().flatten().collect();
+            left_out.sort();
+            let example = left_out.first().map(|example| (*example).clone());
+            example.map(|example| Notice::OtherArchives { count: left_out.len(), example })
+        };
+        let wanted = options.split.unwrap_or_default();
+        let (chosen, other, present) = match wanted {
+            Split::Train => (&train, &val, Split::Val),
+            Split::Val => (&val, &train, Split::Train),
+        };
+        if !train.is_empty() || !val.is_empty() {
+            if chosen.is_empty() && !other.is_empty() {
+                let (wanted, present) = (wanted.name(), present.name());
+                return Err(DataError::MissingSplit { root: folder.into(), wanted, present });
+            }
+            return Ok(Some(set(chosen.clone(), false, others(&[&direct, &hub]).into_iter().collect())));
         }
-        _ => {
-            let (files, rest): (Vec<&String>, Vec<&String>) = files.iter().partition(is_asked);
-            let files = files.into_iter().cloned().collect();
-            notices.extend(others(&[&rest
-                .into_iter()
-                .filter(|file| part_of(file).is_none())
-                .cloned()
-                .collect()]));
-            Ok(Some(set(files, false, notices)))
+        let (files, beside) = if direct.is_empty() { (hub, Vec::new()) } else { (direct, hub) };
+        let mut notices: Vec<Notice> = others(&[&beside]).into_iter().collect();
+        let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
+        let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
+        let is_asked = |file: &&String| part_of(file) == Some(wanted);
+        match (&*parts, options.split) {
+            // Names without parts, or all of one that nobody asked for.
+            ([], _) | ([_], None) => Ok(Some(set(files, true, notices))),
+            ([only], Some(asked)) if *only != asked => {
+                let (wanted, present) = (asked.name(), only.name());
+                Err(DataError::MissingPart { root: folder.into(), wanted, present })
+            }
+            _ => {
+                let (files, rest): (Vec<&String>, Vec<&String>) = files.iter().partition(is_asked);
+                let files = files.into_iter().cloned().collect();
+                notices.extend(others(&[&rest
+                    .into_iter()
+                    .filter(|file| part_of(file).is_none())
+                    .cloned()
+                    .collect()]));
+                Ok(Some(set(files, false, notices)))
+            }
         }
     }
 }

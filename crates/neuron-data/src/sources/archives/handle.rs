@@ -1,0 +1,83 @@
+//! An archive that is open: a file, or an object of a store.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::address;
+use crate::remote::{self, Reader};
+
+/// Reads at any place, for several threads at once.
+#[derive(Debug)]
+pub(super) enum Handle {
+    File(File),
+    Object(Reader),
+}
+
+/// What tells an archive from another that took its place.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) bytes: u64,
+    modified: Option<SystemTime>,
+    tag: Option<String>,
+}
+
+impl Stamp {
+    /// Of a regular file, or of an object; a pipe would wait for somebody to write.
+    pub(super) fn of(place: &Path) -> io::Result<Self> {
+        if address::is_address(place) {
+            let about = remote::about(place)?;
+            return Ok(Self { bytes: about.bytes(), modified: None, tag: about.tag().map(str::to_owned) });
+        }
+        let about = std::fs::metadata(place)?;
+        match about.is_file() {
+            true => Ok(Self { bytes: about.len(), modified: about.modified().ok(), tag: None }),
+            false => Err(io::Error::other("it is not a regular file")),
+        }
+    }
+}
+
+impl Handle {
+    /// Opens an archive that has as many bytes as when it was listed.
+    pub(super) fn open(place: &Path, bytes: u64) -> io::Result<Self> {
+        let (handle, found) = if address::is_address(place) {
+            let about = remote::about(place)?;
+            (Self::Object(Reader::of(&about)), about.bytes())
+        } else {
+            let file = File::open(place)?;
+            let found = file.metadata()?.len();
+            (Self::File(file), found)
+        };
+        match found == bytes {
+            true => Ok(handle),
+            false => Err(io::Error::other("the archive has changed since it was listed")),
+        }
+    }
+
+    /// Fills `buffer` from a place in the archive.
+    pub(super) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => read_file_at(file, offset, buffer),
+            Self::Object(reader) => Ok(reader.read_at(offset, buffer)?),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_file_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_file_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = &mut buffer[read..];
+        offset += read as u64;
+    }
+    Ok(())
+}

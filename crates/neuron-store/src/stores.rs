@@ -1,0 +1,112 @@
+//! The kinds of stores, a line each.
+
+use std::env;
+use std::sync::Arc;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::http::HttpBuilder;
+use object_store::{ClientConfigKey, ObjectStore, Result};
+
+use crate::address::Address;
+use crate::breaker::Breaker;
+use crate::error::StoreError;
+use crate::hub;
+use crate::store::{Lists, Store};
+use crate::waiting;
+
+/// A kind of store.
+pub(crate) struct Kind {
+    scheme: &'static str,
+    /// The address of the store, and the key of what an address names there.
+    pub(crate) split: fn(&Address<'_>, &str) -> Result<(String, String), StoreError>,
+    /// Opens the store of an address.
+    pub(crate) open: fn(&str) -> Result<Store>,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind { scheme: "s3", split: by_host, open: amazon },
+    Kind { scheme: "gs", split: by_host, open: google },
+    Kind { scheme: "az", split: by_host, open: azure },
+    Kind { scheme: "https", split: by_host, open: web },
+    Kind { scheme: "http", split: by_host, open: web },
+    Kind { scheme: "hf", split: hub::split, open: hub::open },
+];
+
+/// The kind of an address.
+pub(crate) fn of(address: &Address<'_>, text: &str) -> Result<&'static Kind, StoreError> {
+    KINDS.iter().find(|kind| kind.scheme == address.scheme).ok_or_else(|| StoreError::Scheme {
+        address: text.into(),
+        scheme: address.scheme.into(),
+        known: KINDS.each_ref().map(|kind| format!("{}://", kind.scheme)).join(", "),
+    })
+}
+
+fn by_host(address: &Address<'_>, _: &str) -> Result<(String, String), StoreError> {
+    Ok((format!("{}://{}", address.scheme, address.host), address.key.to_owned()))
+}
+
+/// A store that lists what it holds.
+fn listing(address: &str, objects: Arc<dyn ObjectStore>, advice: &'static str) -> Store {
+    Store { address: address.into(), objects, lists: Lists::Itself, advice, breaker: Breaker::default() }
+}
+
+fn amazon(address: &str) -> Result<Store> {
+    let mut builder = AmazonS3Builder::from_env().with_url(address).with_retry(waiting::retries());
+    for (key, value) in waiting::settings() {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+    }
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .map(env::var)
+        .into_iter()
+        .find_map(Result::ok);
+    if let Some(endpoint) = endpoint {
+        // Whoever names a server without encryption wants it so.
+        let is_plain = endpoint.starts_with("http://");
+        builder = builder.with_endpoint(endpoint).with_allow_http(is_plain);
+    }
+    let advice = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a public \
+                  bucket";
+    Ok(listing(address, Arc::new(builder.build()?), advice))
+}
+
+fn google(address: &str) -> Result<Store> {
+    let mut builder = GoogleCloudStorageBuilder::from_env().with_url(address).with_retry(waiting::retries());
+    for (key, value) in waiting::settings() {
+        builder = builder.with_config(GoogleConfigKey::Client(key), value);
+    }
+    let advice = "set GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket";
+    Ok(listing(address, Arc::new(builder.build()?), advice))
+}
+
+fn azure(address: &str) -> Result<Store> {
+    let mut builder = MicrosoftAzureBuilder::from_env().with_url(address).with_retry(waiting::retries());
+    for (key, value) in waiting::settings() {
+        builder = builder.with_config(AzureConfigKey::Client(key), value);
+    }
+    let advice = "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_SKIP_SIGNATURE=true for a public \
+                  container";
+    Ok(listing(address, Arc::new(builder.build()?), advice))
+}
+
+fn web(address: &str) -> Result<Store> {
+    let objects = web_builder(address).build()?;
+    Ok(Store {
+        address: address.into(),
+        objects: Arc::new(objects),
+        lists: Lists::Nothing,
+        advice: "the server wants credentials, which are not supported",
+        breaker: Breaker::default(),
+    })
+}
+
+/// What is common to web servers.
+pub(crate) fn web_builder(address: &str) -> HttpBuilder {
+    let mut builder = HttpBuilder::new().with_url(address).with_retry(waiting::retries());
+    let is_plain = address.starts_with("http://").to_string();
+    for (key, value) in waiting::settings().into_iter().chain([(ClientConfigKey::AllowHttp, is_plain)]) {
+        builder = builder.with_config(key, value);
+    }
+    builder
+}

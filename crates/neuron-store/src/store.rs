@@ -182,6 +182,11 @@ impl Store {
             },
             Error::Generic { source, .. } => {
                 let problem: Arc<str> = in_one_line(&*source).into();
+                // Only in the text: lists have no error of their own for that.
+                if ["401 Unauthorized", "403 Forbidden"].iter().any(|refusal| problem.contains(refusal)) {
+                    self.breaker.answered();
+                    return StoreError::Denied { address, problem: problem.to_string(), advice: self.advice };
+                }
                 self.breaker.failed(&address, &problem);
                 return StoreError::Failed { address, problem };
             }

@@ -107,6 +107,11 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
         let is_there = path.is_file() || archives.find(&path).is_some();
         is_there.then_some(Place { base: new, relative })
     };
+    // What would lie in a store is not asked for.
+    let is_guess = |found: &Place<'_>| {
+        let base = lookup.bases.get(usize::from(found.base));
+        base.is_some_and(|base| is_address(base) && !archives::leads_into(&base.join(found.relative)))
+    };
     map_all(entries, |entry| {
         let below = place::below(&from, entry).map(|relative| Place { base: new, relative });
         // Stores are not asked for what lies elsewhere now.
@@ -117,7 +122,7 @@ pub(super) fn place_all<'a, S: AsRef<str> + Sync>(
             return below;
         }
         match find(entry) {
-            Some(found) if is_spelling => below.unwrap_or(found),
+            Some(found) if is_spelling || is_guess(&found) => below.unwrap_or(found),
             // `./train/a.png` of the new folder is called as it always was.
             Some(found) if found.base == new => Place { relative: place::plain(found.relative), ..found },
             Some(found) => found,

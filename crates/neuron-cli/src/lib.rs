@@ -21,6 +21,7 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 mod global;
+mod indices;
 mod input;
 mod interrupt;
 mod network;

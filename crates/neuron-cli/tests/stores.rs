@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use neuron_test_stores::{Fault, Server, environment, hub, s3, web};
 use packed::{Packed, pictures, rows};
 use patches::kill_once_saved;
-use support::{ARCH, assert_same_files, expecting};
+use support::{ARCH, assert_same_files, expecting, files};
 
 /// Photos in a folder, and in a bucket in every form.
 struct Stored {
@@ -121,6 +121,39 @@ fn stores_give_what_folders_give() {
     }
 }
 
+/// A scan leaves what tells where images lie; nothing else of an archive is read for those of a few units.
+#[test]
+fn archives_are_gone_through_once() {
+    let stored = Stored::new(2, 40);
+    stored.packed.write_shards("stores/bucket/shards", 2);
+    stored.packed.write_zip("stores/bucket/zips/photos.zip");
+    stored.packed.write_parquet("stores/bucket/hub/data/train-00000-of-00001.parquet");
+    for data in ["shards", "zips", "hub"] {
+        let layer = stored.scan(&format!("s3://bucket/{data}"), data);
+        let index = stored.packed.room.path(data).join(ARCH).join("archives.index");
+        let (names, kept): (Vec<_>, Vec<_>) = files(&index).into_iter().unzip();
+        assert_eq!(names.len(), if data == "shards" { 2 } else { 1 });
+        let line = format!("extract-patches --save-dir {} --channels 3 --overwrite", layer.display());
+        // As it is, damaged, and gone: results are the same, and what was lost is made again.
+        stored.run(0, &line);
+        let cut = pictures(&layer);
+        let asked_by_a_plan = || {
+            let requests = || stored.server.faults().requests(&format!("GET /bucket/{data}/"));
+            let before = requests();
+            stored.run(0, &format!("{line} --dry-run"));
+            requests() - before
+        };
+        assert_eq!(asked_by_a_plan(), 0, "{data}");
+        fs::write(index.join(&names[0]), &kept[0][..kept[0].len() - 9]).unwrap();
+        stored.run(0, &line);
+        fs::remove_dir_all(&index).unwrap();
+        assert!(asked_by_a_plan() > 0 && !index.exists(), "a plan writes nothing");
+        stored.run(0, &line);
+        assert!(files(&index).into_values().eq(kept), "{data}");
+        assert!(pictures(&layer) == cut);
+    }
+}
+
 #[test]
 fn splits_and_classes_are_those_of_folders() {
     let stored = Stored::new(2, 2);
@@ -189,14 +222,14 @@ fn a_scan_of_a_store_that_is_killed_or_divided_comes_to_the_same_bytes() {
     let checkpoint = stored.packed.room.path("killed").join(ARCH).join("select-images_layer4.checkpoint");
     kill_once_saved(&mut stored.command(&resumed), &checkpoint);
     stored.run(0, &resumed);
-    let whole = stored.packed.room.path("whole");
-    assert_same_files(&whole, &stored.packed.room.path("killed"));
+    let layer = |out: &str| stored.packed.room.path(out).join(ARCH).join("neuron_layer4");
+    assert_same_files(&layer("whole"), &layer("killed"));
 
     for shard in ["1/4", "2/4", "3/4", "4/4"] {
         stored.run(0, &format!("{line} --out parts --shard {shard}"));
     }
     stored.run(0, "merge merged parts");
-    assert_same_files(&whole, &stored.packed.room.path("merged"));
+    assert_same_files(&layer("whole"), &layer("merged"));
 }
 
 #[test]
@@ -217,11 +250,11 @@ fn what_fails_in_passing_leaves_no_trace() {
         ] {
             stored.server.faults().add(part, fault, times);
             let started = Instant::now();
-            stored.run(0, &format!("{line} --out again --overwrite"));
+            stored.run(0, &format!("{line} --out again{at} --overwrite"));
             assert!(started.elapsed() < Duration::from_secs(40), "{fault:?} holds up {data}");
             assert_same_files(
                 &stored.packed.room.path(&format!("sound{at}")),
-                &stored.packed.room.path("again"),
+                &stored.packed.room.path(&format!("again{at}")),
             );
             stored.server.faults().clear();
         }

@@ -69,6 +69,6 @@ pub use preprocessing::Preprocessing;
 pub use resize::{Interpolation, resize_rgb8};
 pub use rgb8::Rgb8Image;
 pub use source::Source;
-pub use sources::archives::is_there;
+pub use sources::archives::{is_there, keep_indices, use_indices};
 pub use sources::lookup::{Lookup, Moved};
 pub use text::{read_list, read_text};

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::{claim, interrupt, output};
+use crate::{claim, indices, interrupt, output};
 use maker::Neuron;
 
 /// Turn all results into an atlas: a static web site with a page per unit
@@ -42,6 +42,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    indices::below(&args.folder);
+    indices::below(args.folder.parent().unwrap_or(&args.folder));
     let atlas = Atlas::read(&args.folder, &Neuron)?;
     let settings = Settings {
         patches: args.patches,

@@ -12,7 +12,6 @@ use neuron_patches::Windows;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
-use crate::exported;
 use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
@@ -20,6 +19,7 @@ use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScor
 use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
 use crate::usual::{ARCH, Usual};
+use crate::{exported, indices};
 use job::Baseline;
 use results::Results;
 
@@ -110,6 +110,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let positions = args.positions.of(&network, std::slice::from_ref(&tap), preprocessing.crop)?;
     let settings = Settings { positions, ..settings(args, global, &tap, &channels, boxes)? };
     let shard = args.scan.shard()?;
+    indices::beside(&args.out.join(exported::name(&args.arch)), global);
     let dataset = Arc::new(settings.source.open()?);
     global.say_notices(&dataset);
     let how = (WindowInput::Resized, positions);

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::{self, Channels};
 use crate::global::Global;
+use crate::indices;
 use crate::numbers::count;
 use crate::origin::Origin;
 use crate::outcome::{Outcome, WrongUsage};
@@ -167,6 +168,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network(&args.arch)?;
     let preprocessing = global.preprocessing(&network)?;
     let tap = network.tap(&args.layer)?;
+    indices::beside_lists(&args.out, global);
     let origin = Origin::of(&args.out)?;
     if let Some(origin) = &origin {
         if let Some(note) = origin.check(&network, &tap)? {

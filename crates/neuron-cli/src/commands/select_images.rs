@@ -18,6 +18,7 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
 use crate::usual::{ARCH, Usual};
+use crate::{exported, indices};
 
 pub(super) use results::write_merged;
 
@@ -109,6 +110,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let taps = taps(&network, &args.layers)?;
     let settings = settings(args, global, &network, &preprocessing, &taps)?;
     let shard = args.scan.shard()?;
+    indices::beside(&args.out.join(exported::name(&args.arch)), global);
     let dataset = Arc::new(settings.source.open()?);
     global.say_notices(&dataset);
     let identity = identity(&network, &preprocessing, &settings, &dataset).within(&global.limits());

@@ -13,6 +13,7 @@ use super::data::ClassImages;
 use super::kind::Kind;
 use super::reader::{Reader, References};
 use super::sought::Sought;
+use crate::indices;
 use crate::origin::Origin;
 use crate::scan::SkippedImage;
 
@@ -49,6 +50,7 @@ impl<'a> Search<'a> {
         }
         let mut images = None;
         if of_classes.iter().any(Option::is_none) {
+            indices::beside_lists(&units.topk_dir, global);
             images = Origin::of(&units.topk_dir)?;
             if let Some(images) = &images {
                 images.say_moved(global.data_if_any()?, global);

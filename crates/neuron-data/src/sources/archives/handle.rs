@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use super::index;
+use super::record::Record;
 use crate::address;
 use crate::remote::{self, Reader};
 
@@ -12,7 +15,19 @@ use crate::remote::{self, Reader};
 #[derive(Debug)]
 pub(super) enum Handle {
     File(File),
-    Object(Reader),
+    Object(Reader, Mutex<Listed>),
+}
+
+/// Whether an archive is being listed.
+#[derive(Debug, Default)]
+pub(super) enum Listed {
+    /// What is read is remembered.
+    Now(Record),
+    /// What an earlier run read is read again.
+    Before(Record),
+    /// It was.
+    #[default]
+    Done,
 }
 
 /// What tells an archive from another that took its place.
@@ -20,7 +35,7 @@ pub(super) enum Handle {
 pub(super) struct Stamp {
     pub(super) bytes: u64,
     modified: Option<SystemTime>,
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
 }
 
 impl Stamp {
@@ -43,7 +58,7 @@ impl Handle {
     pub(super) fn open(place: &Path, bytes: u64) -> io::Result<Self> {
         let (handle, found) = if address::is_address(place) {
             let about = remote::about(place)?;
-            (Self::Object(Reader::of(&about)), about.bytes())
+            (Self::Object(Reader::of(&about), Mutex::default()), about.bytes())
         } else {
             let file = File::open(place)?;
             let found = file.metadata()?.len();
@@ -59,7 +74,43 @@ impl Handle {
     pub(super) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File(file) => read_file_at(file, offset, buffer),
-            Self::Object(reader) => Ok(reader.read_at(offset, buffer)?),
+            Self::Object(reader, listed) => {
+                let lock = || listed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Listed::Before(record) = &*lock()
+                    && record.fill(offset, buffer)
+                {
+                    return Ok(());
+                }
+                reader.read_at(offset, buffer)?;
+                if let Listed::Now(record) = &mut *lock() {
+                    record.note(offset, buffer);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether reading a little at a time costs no more than reading more: what follows is in memory.
+    pub(super) fn has_memory(&self) -> bool {
+        matches!(self, Self::Object(..))
+    }
+
+    /// Begins to list an archive, by what is known of it.
+    pub(super) fn begin_listing(&self, place: &Path, stamp: &Stamp) {
+        if let Self::Object(_, listed) = self {
+            let known = index::load(place, stamp);
+            *listed.lock().unwrap_or_else(PoisonError::into_inner) =
+                known.map_or_else(|| Listed::Now(Record::default()), Listed::Before);
+        }
+    }
+
+    /// Keeps what was learnt.
+    pub(super) fn end_listing(&self, place: &Path, stamp: &Stamp) {
+        if let Self::Object(_, listed) = self
+            && let Listed::Now(record) =
+                std::mem::take(&mut *listed.lock().unwrap_or_else(PoisonError::into_inner))
+        {
+            index::save(place, stamp, &record);
         }
     }
 }

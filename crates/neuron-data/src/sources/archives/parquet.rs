@@ -80,6 +80,7 @@ fn list(file: Arc<ArchiveFile>) -> Result<(Listing, Rows)> {
             read_labels(&reader, at, label, (&columns.features, first), &mut listing)?;
         }
     }
+    file.listed();
     Ok((listing, Rows { reader, file, image: columns.image, groups }))
 }
 

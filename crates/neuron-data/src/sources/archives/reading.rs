@@ -21,18 +21,26 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub(super) struct ArchiveFile {
     path: PathBuf,
     number: u64,
-    /// Its size when it was listed.
-    bytes: u64,
+    /// As it was when it was listed.
+    stamp: Stamp,
 }
 
 impl ArchiveFile {
     /// Opens a regular file, or an object of a store.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let failed = |source| DataError::Read { path: path.into(), source };
-        let bytes = Stamp::of(path).map_err(failed)?.bytes;
-        let file = Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), bytes };
-        file.handle().map_err(failed)?;
+        let stamp = Stamp::of(path).map_err(failed)?;
+        let file = Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), stamp };
+        file.handle().map_err(failed)?.begin_listing(path, &file.stamp);
         Ok(file)
+    }
+
+    /// Says that all was read that is needed to list it.
+    pub(super) fn listed(&self) {
+        // Where it was closed meanwhile, what was learnt is lost, and no more.
+        if let Ok(handle) = self.handle() {
+            handle.end_listing(&self.path, &self.stamp);
+        }
     }
 
     /// What tells it from other files.
@@ -41,7 +49,7 @@ impl ArchiveFile {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.stamp.bytes
     }
 
     /// Fills `buffer` from a place in the file.
@@ -52,7 +60,7 @@ impl ArchiveFile {
     /// Replaces the content of `buffer` by so many bytes, which the file must hold: no memory is taken before that is
     /// known.
     pub(super) fn read_into(&self, offset: u64, bytes: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
-        if offset.checked_add(bytes).is_none_or(|end| end > self.bytes) {
+        if offset.checked_add(bytes).is_none_or(|end| end > self.bytes()) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         buffer.resize(bytes as usize, 0);
@@ -70,7 +78,7 @@ impl ArchiveFile {
             return Ok(file);
         }
         drop(open);
-        let file = Arc::new(Handle::open(&self.path, self.bytes)?);
+        let file = Arc::new(Handle::open(&self.path, self.bytes())?);
         let mut open = lock();
         if open.len() >= MOST_OPEN {
             open.remove(0);
@@ -104,7 +112,7 @@ pub(super) struct Part {
 impl Part {
     /// The part of `file` from `start` on, as far as there is one.
     pub(super) fn of(file: &ArchiveFile, start: u64, bytes: u64, window_bytes: usize) -> io::Result<Self> {
-        let bytes = bytes.min(file.bytes.saturating_sub(start));
+        let bytes = bytes.min(file.bytes().saturating_sub(start));
         Ok(Self { file: file.handle()?, start, bytes, at: 0, window: Vec::new(), window_bytes, window_at: 0 })
     }
 }
@@ -114,6 +122,12 @@ impl Read for Part {
         let left = self.bytes.saturating_sub(self.at);
         if left == 0 || buffer.is_empty() {
             return Ok(0);
+        }
+        if self.file.has_memory() {
+            let bytes = left.min(buffer.len() as u64) as usize;
+            self.file.read_exact_at(self.start + self.at, &mut buffer[..bytes])?;
+            self.at += bytes as u64;
+            return Ok(bytes);
         }
         let inside = self.at.checked_sub(self.window_at).filter(|at| *at < self.window.len() as u64);
         let inside = match inside {
@@ -187,7 +201,9 @@ mod tests {
         }
         assert!(OPEN.lock().unwrap().len() <= MOST_OPEN);
         assert!(files[0].read_into(0, u64::MAX, &mut buffer).is_err());
-        let gone = ArchiveFile { number: u64::MAX, path: path(3), bytes: 7 };
+        let mut stamp = Stamp::of(&path(3)).unwrap();
+        stamp.bytes = 7;
+        let gone = ArchiveFile { number: u64::MAX, path: path(3), stamp };
         assert!(gone.read_into(0, 7, &mut buffer).unwrap_err().to_string().contains("has changed"));
     }
 }

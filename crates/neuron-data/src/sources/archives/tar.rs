@@ -43,6 +43,7 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
         }
         listing.push_rest(&format!("the tar is damaged from byte {} on ({})", error.at, error.what));
     }
+    file.listed();
     Ok(listing.finish(place.into(), Box::new(Offsets { file, offsets })))
 }
 

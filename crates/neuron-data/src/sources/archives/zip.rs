@@ -52,6 +52,7 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
         list(&mut zip, index, &mut listing, &mut members);
         members.resize(listing.len(), Member::default());
     }
+    file.listed();
     Ok(listing.finish(place.into(), Box::new(Zip { file, members })))
 }
 

@@ -1,6 +1,7 @@
 //! The same images in a folder, tars, a zip and Parquet: seconds to list, images a second, and memory at its highest.
 //!
-//! `cargo bench -p neuron-data --bench archives [-- DATA_FOLDER]`. Packs copies into a temporary folder; each place is
+//! `cargo bench -p neuron-data --bench archives [--features cloud] [-- DATA_FOLDER]`. With the feature also from an S3
+//! server on this machine, near and at a distance of twenty milliseconds a request. Packs copies into a temporary folder; each place is
 //! read by a process of its own, in turn.
 
 use std::fs;
@@ -33,17 +34,21 @@ fn main() {
         println!("left out: no photos (set NEURON_SHARED, or give a data folder)");
         return;
     };
-    let packed = tempfile::tempdir().expect("a temporary folder");
-    let places = pack(&folder, packed.path());
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let packed = temporary.path().join("bucket");
+    fs::create_dir(&packed).expect("a temporary folder");
+    let mut places = pack(&folder, &packed);
+    #[cfg(feature = "cloud")]
+    let _servers = store(&folder, &packed, &mut places);
     // The first round warms the page cache and is thrown away.
     let mut rounds: Vec<Vec<[f64; 4]>> = Vec::new();
     for _ in 0..=ROUNDS {
-        rounds.push(places.iter().map(|(_, place)| measure_there(place)).collect());
+        rounds.push(places.iter().map(measure_there).collect());
     }
     println!("{}: {ROUNDS} rounds, medians", folder.display());
     println!("| images in | listed in, ms | read alone, images/s | loaded, images/s | highest memory, MB |");
     println!("|---|---|---|---|---|");
-    for (at, (name, _)) in places.iter().enumerate() {
+    for (at, Place { name, .. }) in places.iter().enumerate() {
         let of = |column: usize| median(rounds[1..].iter().map(|round| round[at][column]));
         println!("| {name} | {:.1} | {:.0} | {:.1} | {:.0} |", of(0), of(1), of(2), of(3));
     }
@@ -94,16 +99,62 @@ fn highest_memory() -> f64 {
     kilobytes.unwrap_or(f64::NAN) / 1e3
 }
 
-fn measure_there(place: &Path) -> [f64; 4] {
+fn measure_there(place: &Place) -> [f64; 4] {
     let program = std::env::current_exe().expect("this program");
-    let output = Command::new(program).arg("measure").arg(place).output().expect("it starts again");
+    let mut command = Command::new(program);
+    let measured = command.arg("measure").arg(&place.path).envs(place.environment.iter().cloned());
+    let output = measured.output().expect("it starts again");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     numbers.try_into().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Packs copies of the images in every way; names with places.
-fn pack(folder: &Path, into: &Path) -> Vec<(&'static str, PathBuf)> {
+/// Where images lie.
+struct Place {
+    name: String,
+    path: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// Adds what lies in a store; the servers run until they are dropped.
+#[cfg(feature = "cloud")]
+fn store(folder: &Path, packed: &Path, places: &mut Vec<Place>) -> Vec<neuron_test_stores::Server> {
+    use std::time::Duration;
+
+    use neuron_test_stores::{Fault, environment, s3};
+
+    let dataset = Dataset::open(folder, &DatasetOptions::default()).expect("images");
+    for index in 0..dataset.len() {
+        let copy = packed.join("folder").join(dataset.name(index));
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("a temporary folder");
+        fs::copy(dataset.entry(index), copy).expect("a temporary file");
+    }
+    [("a store", 0), ("a store at 20 ms", 20)]
+        .into_iter()
+        .map(|(distance, milliseconds)| {
+            let server = s3(packed.parent().expect("a folder"));
+            if milliseconds > 0 {
+                server.faults().add("", Fault::Slow(Duration::from_millis(milliseconds)), usize::MAX);
+            }
+            for (name, key) in [
+                ("objects", "folder"),
+                ("four tars", "shards"),
+                ("a zip, stored", "stored.zip"),
+                ("Parquet, groups of 100 rows", "groups.parquet"),
+            ] {
+                places.push(Place {
+                    name: format!("{name}, in {distance}"),
+                    path: format!("s3://bucket/{key}").into(),
+                    environment: environment(&server),
+                });
+            }
+            server
+        })
+        .collect()
+}
+
+/// Packs copies of the images in every way.
+fn pack(folder: &Path, into: &Path) -> Vec<Place> {
     let dataset = Dataset::open(folder, &DatasetOptions::default()).expect("images");
     let images: Vec<(&str, Vec<u8>)> = (0..dataset.len())
         .map(|index| {
@@ -121,14 +172,17 @@ fn pack(folder: &Path, into: &Path) -> Vec<(&'static str, PathBuf)> {
     fs::write(at("deflated.zip"), zip(&images, zip::CompressionMethod::Deflated)).expect("a temporary file");
     fs::write(at("groups.parquet"), table(&images, ROWS_A_GROUP)).expect("a temporary file");
     fs::write(at("group.parquet"), table(&images, images.len())).expect("a temporary file");
-    vec![
+    let places = [
         ("a folder", folder.to_owned()),
         ("four tars", at("shards")),
         ("a zip, stored", at("stored.zip")),
         ("a zip, deflated", at("deflated.zip")),
         ("Parquet, groups of 100 rows", at("groups.parquet")),
         ("Parquet, one group", at("group.parquet")),
-    ]
+    ];
+    let place =
+        |(name, path): (&str, PathBuf)| Place { name: name.to_owned(), path, environment: Vec::new() };
+    places.map(place).into()
 }
 
 fn tar(images: &[(&str, Vec<u8>)]) -> Vec<u8> {

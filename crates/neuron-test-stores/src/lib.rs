@@ -43,14 +43,14 @@ pub fn s3(folder: &Path) -> Server {
     }))
 }
 
-/// The variables that lead a client of S3 to a server, and with which it gives up a connection after half a second.
+/// The variables that lead a client of S3 to a server, and with which it gives up a connection after two seconds.
 pub fn environment(server: &Server) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", server.address()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY.into()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.into()),
         ("AWS_REGION", "us-east-1".into()),
-        ("NEURON_STORE_TIMEOUT", "0.5".into()),
+        ("NEURON_STORE_TIMEOUT", "2".into()),
     ]
 }
 

@@ -26,7 +26,11 @@ pub(crate) struct Packed {
 
 impl Packed {
     pub(crate) fn new(classes: usize, per_class: usize) -> Self {
-        let room = Room::new(classes, per_class);
+        Self::of(Room::new(classes, per_class))
+    }
+
+    /// The photos of a room.
+    pub(crate) fn of(room: Room) -> Self {
         let photos = files(&room.path("photos")).into_iter().map(|(path, bytes)| {
             let part = |part: &std::ffi::OsStr| part.to_str().unwrap().to_owned();
             (part(path.parent().unwrap().as_os_str()), part(path.file_name().unwrap()), bytes)
@@ -45,8 +49,8 @@ impl Packed {
         let each = self.photos.len().div_ceil(shards);
         for (at, photos) in self.photos.chunks(each).enumerate() {
             let members = photos.iter().flat_map(|(class, file, bytes)| {
-                let key = format!("{class}-{}", file.strip_suffix(".png").unwrap());
-                [(format!("{key}.cls"), class.as_bytes()), (format!("{key}.png"), &**bytes)]
+                let (stem, _) = file.split_once('.').unwrap();
+                [(format!("{class}-{stem}.cls"), class.as_bytes()), (format!("{class}-{file}"), &**bytes)]
             });
             self.write(&format!("{folder}/s-{at:03}.tar"), &tar(members));
         }

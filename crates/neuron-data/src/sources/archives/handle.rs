@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::index;
@@ -15,16 +15,18 @@ use crate::remote::{self, Reader};
 #[derive(Debug)]
 pub(super) enum Handle {
     File(File),
-    Object(Reader, Mutex<Listed>),
+    Object(Reader, Mutex<Listing>),
 }
 
 /// Whether an archive is being listed.
 #[derive(Debug, Default)]
-pub(super) enum Listed {
+pub(super) enum Listing {
     /// What is read is remembered.
     Now(Record),
     /// What an earlier run read is read again.
     Before(Record),
+    /// The store has failed, which must not pass for damage of the archive.
+    Failed(String),
     /// It was.
     #[default]
     Done,
@@ -74,18 +76,20 @@ impl Handle {
     pub(super) fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File(file) => read_file_at(file, offset, buffer),
-            Self::Object(reader, listed) => {
-                let lock = || listed.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Listed::Before(record) = &*lock()
+            Self::Object(reader, listing) => {
+                if let Listing::Before(record) = &*lock(listing)
                     && record.fill(offset, buffer)
                 {
                     return Ok(());
                 }
-                reader.read_at(offset, buffer)?;
-                if let Listed::Now(record) = &mut *lock() {
-                    record.note(offset, buffer);
+                let read = reader.read_at(offset, buffer);
+                match (&mut *lock(listing), &read) {
+                    (Listing::Done, _) => {}
+                    (Listing::Now(record), Ok(())) => record.note(offset, buffer),
+                    (_, Ok(())) => {}
+                    (listing, Err(error)) => *listing = Listing::Failed(error.to_string()),
                 }
-                Ok(())
+                Ok(read?)
             }
         }
     }
@@ -97,22 +101,26 @@ impl Handle {
 
     /// Begins to list an archive, by what is known of it.
     pub(super) fn begin_listing(&self, place: &Path, stamp: &Stamp) {
-        if let Self::Object(_, listed) = self {
+        if let Self::Object(_, listing) = self {
             let known = index::load(place, stamp);
-            *listed.lock().unwrap_or_else(PoisonError::into_inner) =
-                known.map_or_else(|| Listed::Now(Record::default()), Listed::Before);
+            *lock(listing) = known.map_or_else(|| Listing::Now(Record::default()), Listing::Before);
         }
     }
 
-    /// Keeps what was learnt.
-    pub(super) fn end_listing(&self, place: &Path, stamp: &Stamp) {
-        if let Self::Object(_, listed) = self
-            && let Listed::Now(record) =
-                std::mem::take(&mut *listed.lock().unwrap_or_else(PoisonError::into_inner))
-        {
-            index::save(place, stamp, &record);
+    /// Keeps what was learnt; an error if the store has failed meanwhile.
+    pub(super) fn end_listing(&self, place: &Path, stamp: &Stamp) -> io::Result<()> {
+        let Self::Object(_, listing) = self else { return Ok(()) };
+        match std::mem::take(&mut *lock(listing)) {
+            Listing::Now(record) => index::save(place, stamp, &record),
+            Listing::Failed(problem) => return Err(io::Error::other(problem)),
+            Listing::Before(_) | Listing::Done => {}
         }
+        Ok(())
     }
+}
+
+fn lock(listing: &Mutex<Listing>) -> MutexGuard<'_, Listing> {
+    listing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]

@@ -37,7 +37,8 @@ const LABEL_STEP: usize = 1024;
 pub(super) fn open(place: &Path) -> std::result::Result<Contents, DataError> {
     let file = Arc::new(ArchiveFile::open(place)?);
     // The crate that decodes trusts some lengths and offsets, and panics where they contradict each other.
-    let opened = catch_unwind(AssertUnwindSafe(|| list(file)));
+    let opened = catch_unwind(AssertUnwindSafe(|| list(Arc::clone(&file))));
+    file.listed()?;
     let opened = opened.unwrap_or_else(|_| Err(general("its lengths contradict each other")));
     let (listing, rows) = opened.map_err(|error| DataError::Archive {
         path: place.into(),
@@ -80,7 +81,6 @@ fn list(file: Arc<ArchiveFile>) -> Result<(Listing, Rows)> {
             read_labels(&reader, at, label, (&columns.features, first), &mut listing)?;
         }
     }
-    file.listed();
     Ok((listing, Rows { reader, file, image: columns.image, groups }))
 }
 

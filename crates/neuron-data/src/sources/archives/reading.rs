@@ -36,11 +36,12 @@ impl ArchiveFile {
     }
 
     /// Says that all was read that is needed to list it.
-    pub(super) fn listed(&self) {
-        // Where it was closed meanwhile, what was learnt is lost, and no more.
-        if let Ok(handle) = self.handle() {
-            handle.end_listing(&self.path, &self.stamp);
-        }
+    ///
+    /// # Errors
+    /// [`DataError::Store`] if its store has failed meanwhile: what it holds is not known then.
+    pub(super) fn listed(&self) -> Result<(), DataError> {
+        let ended = self.handle().and_then(|handle| handle.end_listing(&self.path, &self.stamp));
+        ended.map_err(|source| DataError::Store { source })
     }
 
     /// What tells it from other files.

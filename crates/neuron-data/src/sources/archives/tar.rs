@@ -30,6 +30,7 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
     }
     let mut walk = Walk { file: &file, listing: Listing::default(), offsets: Vec::new() };
     let first_error = walk.tar(whole, "", 1);
+    file.listed()?;
     let Walk { mut listing, offsets, .. } = walk;
     if let Some(error) = first_error {
         if error.at == 0 {
@@ -43,7 +44,6 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
         }
         listing.push_rest(&format!("the tar is damaged from byte {} on ({})", error.at, error.what));
     }
-    file.listed();
     Ok(listing.finish(place.into(), Box::new(Offsets { file, offsets })))
 }
 

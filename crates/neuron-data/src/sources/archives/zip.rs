@@ -43,7 +43,13 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
     let whole = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut zip = match ZipArchive::with_config(whole, part()?) {
         Ok(zip) => zip,
-        Err(_) => ZipArchive::new(part()?).map_err(wrong)?,
+        Err(_) => match ZipArchive::new(part()?) {
+            Ok(zip) => zip,
+            Err(error) => {
+                file.listed()?;
+                return Err(wrong(error));
+            }
+        },
     };
     let (mut listing, mut members) = (Listing::default(), Vec::new());
     // Of one name the last is in the list, and nothing is said of the others.
@@ -52,7 +58,7 @@ pub(super) fn open(place: &Path) -> Result<Contents, DataError> {
         list(&mut zip, index, &mut listing, &mut members);
         members.resize(listing.len(), Member::default());
     }
-    file.listed();
+    file.listed()?;
     Ok(listing.finish(place.into(), Box::new(Zip { file, members })))
 }
 

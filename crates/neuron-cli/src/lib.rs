@@ -39,6 +39,7 @@ mod references;
 mod rows;
 mod say;
 mod scan;
+mod shard;
 mod table;
 mod usual;
 mod way_out;

@@ -18,7 +18,8 @@ use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
 use crate::positions::{self, PositionsFlag};
-use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
+use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags};
+use crate::shard;
 use crate::usual::{ARCH, Usual};
 use job::Baseline;
 use results::Results;
@@ -138,7 +139,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global,
     };
     if global.dry_run {
-        let images = scanned_range(shard, dataset.len()).len();
+        let images = shard::range_of(shard, dataset.len()).len();
         let plan = plan(args, &settings, scorer, images, channels.len())?;
         let notices = dataset.notices().iter().map(ToString::to_string).collect();
         return Plan { start: scan.preview()?, notices, ..plan }.print(&network, global.json);

@@ -23,7 +23,8 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
 use crate::place::Place;
 use crate::positions::{self, PositionsFlag};
-use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
+use crate::scan::{Identity, Plan, Scan, ScanFlags};
+use crate::shard;
 use crate::usual::{ARCH, Usual};
 use job::ExtractPatches;
 use lists::Lists;
@@ -204,7 +205,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global,
     };
     if global.dry_run {
-        let images = scanned_range(shard, lists.dataset().len()).len();
+        let images = shard::range_of(shard, lists.dataset().len()).len();
         let notices = lists.notices().into_iter().chain(resized(&settings, &network, &tap)).collect();
         let plan = Plan { start: scan.preview()?, notices, ..plan(&settings, scorer, images, &lists)? };
         return plan.print(&network, global.json);

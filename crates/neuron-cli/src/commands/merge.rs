@@ -7,7 +7,8 @@ use super::{baseline, extract_patches, select_images};
 use crate::global::{self, Global};
 use crate::numbers::counted;
 use crate::outcome::Outcome;
-use crate::scan::{Checkpoint, Overwrite, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Overwrite, SkippedImage};
+use crate::shard::Shard;
 use crate::{interrupt, output};
 
 /// Merge the shards of select-images, extract-patches or baseline into the result of one run

@@ -3,7 +3,8 @@ use neuron_model::{ChannelsLast, Keep, Network, Tap};
 
 use super::{Args, Settings};
 use crate::exported;
-use crate::scan::{self, Plan, Shard};
+use crate::scan::{self, Plan};
+use crate::shard::{self, Shard};
 
 /// Images that are timed to estimate how long all will take.
 const TIMED: usize = 8;
@@ -34,7 +35,7 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
     Ok(Plan {
         command: "select-images",
         layers: settings.layers.iter().map(|layer| layer.tap.clone()).collect(),
-        images: scan::scanned_range(shard, dataset.len()).len(),
+        images: shard::range_of(shard, dataset.len()).len(),
         forwards_per_image: 1,
         channels,
         kept_per_channel: kept,

@@ -24,7 +24,7 @@ pub(crate) struct Cli {
 }
 
 /// What the commands know of it.
-const PROGRAM: Program = Program { definition, run: run_line };
+const PROGRAM: Program = Program { definition, parse: parse_line, run: run_line };
 
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {

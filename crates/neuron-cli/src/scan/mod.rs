@@ -15,6 +15,7 @@ mod run;
 mod skipped;
 mod source;
 mod start;
+mod tasks;
 mod timing;
 
 pub(crate) use checkpoint::Checkpoint;
@@ -28,3 +29,4 @@ pub(crate) use run::{Scan, loaded_together};
 pub(crate) use skipped::{SkippedImage, write_skipped};
 pub(crate) use source::{Source, SourceFlags};
 pub(crate) use start::{Leftovers, ScanFlags, seconds};
+pub(crate) use tasks::Tasks;

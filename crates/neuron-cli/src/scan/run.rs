@@ -94,7 +94,11 @@ impl Scan<'_> {
         Ok(Scanned { complete, skipped, timing })
     }
 
-    fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
+    pub(super) fn loader<I>(&self, items: I) -> anyhow::Result<Loader>
+    where
+        I: IntoIterator<Item = usize>,
+        I::IntoIter: Send + 'static,
+    {
         let limits = self.global.limits();
         let options = LoaderOptions {
             batch_size: self.batch_size,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::checkpoint::Checkpoint;
 use super::identity::Identity;
+use super::tasks::Tasks;
 use crate::input;
 use crate::outcome::WrongUsage;
 use crate::shard::{Shard, ShardFlag};
@@ -25,6 +26,9 @@ pub(crate) struct ScanFlags {
     /// Kubernetes Indexed Job)
     #[arg(long, value_name = "I/N|auto[/N]")]
     pub(crate) shard: Option<ShardFlag>,
+    /// The tasks of a plan; `neuron plan` sets them.
+    #[arg(skip)]
+    pub(crate) tasks: Option<Tasks>,
 }
 
 /// Seconds between two things that are done again and again.

@@ -45,6 +45,8 @@ neuron=${NEURON:-${CARGO_TARGET_DIR:-target}/debug/neuron}
 neuron=$(realpath "$neuron")
 
 work=$(mktemp -d)
+# From here on Slurm's commands know no other cluster.
+export SLURM_CONF="$work/slurm.conf"
 daemons=()
 end() {
   scancel --user=root 2>/dev/null || true
@@ -58,11 +60,9 @@ trap end EXIT
 
 # --- a cluster of one machine
 
-chmod 755 "$work"
 mkdir "$work/state" "$work/spool" "$work/munge" "$work/logs"
 host=$(hostname -s)
 port=$((20000 + RANDOM % 20000))
-export SLURM_CONF="$work/slurm.conf"
 cat >"$SLURM_CONF" <<CONF
 ClusterName=check
 SlurmctldHost=$host(127.0.0.1)

@@ -49,7 +49,10 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    commands::run(cli.command, &cli.global, &PROGRAM)
+    match commands::run(cli.command, &cli.global, &PROGRAM)? {
+        Outcome::Skipped if cli.global.accept_skipped => Ok(Outcome::Done),
+        outcome => Ok(outcome),
+    }
 }
 
 /// Runs a command line that this program made itself, the program's name first.

@@ -26,7 +26,7 @@ fn doubt_of(limit: Limit, bytes: f64) -> Option<String> {
         Limit::Machine(bytes) => (bytes, "this machine has"),
     };
     (bytes > allowed as f64)
-        .then(|| format!("that is more memory than the {} that {who}", size(allowed as f64)))
+        .then(|| format!("the memory is more than the {} that {who}", size(allowed as f64)))
 }
 
 /// The smallest limit, where the system tells any; `root` is that of the file system.

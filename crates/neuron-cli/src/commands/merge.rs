@@ -21,7 +21,7 @@ use crate::{interrupt, output};
 /// The result is byte-identical to that of one unsharded run. Nothing is waited for: where shards are missing or not
 /// finished, each is named with the command that makes it, and nothing is written.
 #[derive(Debug, clap::Args)]
-#[command(args = global::hidden_except(&["config", "quiet", "verbose", "json", "dry_run", "overwrite", "max_pixels"]))]
+#[command(args = global::hidden_except(&["config", "quiet", "verbose", "json", "dry_run", "overwrite", "max_pixels", "accept_skipped"]))]
 #[command(after_help = "Example:
   neuron select-images --data imagenet --shard 1/2 --out shards
   neuron select-images --data imagenet --shard 2/2 --out shards

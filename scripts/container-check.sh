@@ -48,7 +48,7 @@ unshare --mount --pid --fork bash -euo pipefail -c '
       --data /results/demo/pictures-10 --layer layer4 --topk-images 100 --quiet --out /results/shards \
       --shard auto/2 --resume --accept-skipped
   done
-  run "" merge /results/merged /results/shards --accept-skipped
+  run "" merge /results/merged /results/shards --accept-skipped --quiet
 ' -- "$work" "$USER_ID" >/dev/null
 
 [ -f "$work/results/demo/resnet10_demo/atlas/index.html" ] || {

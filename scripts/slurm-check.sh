@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A scan on a real Slurm: a controller and one node are started here, with all that they write in a temporary folder. The
 # script that docs/cluster.md shows runs as an array of four tasks, of which one is killed and one preempted; a dependent
-# job merges what they leave, which must have the bytes of one run.
+# job merges what they leave, which must have the bytes of one run. Then two tasks make pictures in one folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -118,6 +118,12 @@ data=$(echo "$work"/demo/pictures-*)
 scan=(select-images --arch resnet10_demo --weights "$work/demo/demo.safetensors" --data "$data" --layer "layer3,layer4")
 "$neuron" "${scan[@]}" --quiet --out "$work/whole"
 
+# Pictures of four units, of small size.
+lists="$work/demo/resnet10_demo/neuron_layer4"
+pictures=(fvis --arch resnet10_demo --weights "$work/demo/demo.safetensors" --data "$data" --layer layer4 --channels 0-3
+  --topk-dir "$lists" --num-real-img 5 --resolution 64 --jitter 4 --steps 10 --exp-name units)
+"$neuron" "${pictures[@]}" --quiet --out "$work/pictures-of-one-run"
+
 # --- the array, and three accidents
 
 # Word for word what users are told to save.
@@ -185,3 +191,13 @@ done
 say "job $merge: $(tail -n 1 "$work/logs/merge" | sed "s|$work/||")"
 diff -r "$work/whole" "$work/merged" >&2 || fail "the merged result differs from that of one run"
 say "all $(find "$work/whole" -type f | wc -l) files have the bytes of one run"
+
+# --- pictures: tasks that share a folder
+
+array=$(sbatch --parsable --array=1-2 --cpus-per-task=1 --mem=0 --time=5 \
+  --output="$work/logs/task-%a" "$work/neuron.sbatch" "${pictures[@]}" --out "$work/pictures")
+ended() { [[ $(state "${array}_$1" JobState) =~ COMPLETED|FAILED|CANCELLED|TIMEOUT ]]; }
+await "end of the pictures" ended 1
+await "end of the pictures" ended 2
+diff -r "$work/pictures-of-one-run" "$work/pictures" >&2 || fail "pictures of two tasks differ from those of one run"
+say "job $array: the pictures of 4 units, by 2 tasks, have the bytes of one run ($(find "$work/pictures" -type f | wc -l) files)"

@@ -65,7 +65,9 @@ fn run_line(arguments: &[&str]) -> anyhow::Result<Outcome> {
 /// # Errors
 /// If it is no valid command line.
 fn parse_line(arguments: &[&str]) -> anyhow::Result<Cli> {
-    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(arguments)?)?)
+    let typed = arguments.iter().map(OsString::from).collect();
+    let typed = config::expand(typed, commands::Command::has_subcommand)?;
+    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(typed)?)?)
 }
 
 /// Adds the snake_case spelling of every name of every flag, so that command lines written for the reference run

@@ -69,6 +69,8 @@ fn each_scan_can_be_planned_and_nothing_else() {
     room.run(0, "select-images --data photos --channels 0-3 --out lists");
     let patches = format!("extract-patches --out lists/{ARCH}/neuron_layer4 --channels 3 --patch-size 32");
     assert_eq!(tasks(&patches), ("extract-patches".to_owned(), 2));
+    std::fs::write(room.path("flags.toml"), "[select-images]\ndata = 'photos'\n").unwrap();
+    assert_eq!(tasks("select-images --config flags.toml"), ("select-images".to_owned(), 2));
     for (scan, told) in [
         ("fvis", "select-images, extract-patches or baseline"),
         ("select-images --data photos --shard 1/2", "leave out --shard"),

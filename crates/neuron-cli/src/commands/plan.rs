@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 
 use super::Command;
@@ -13,7 +14,7 @@ use crate::scan::Tasks;
 /// Says what each of N tasks takes that divide a scan among themselves with --shard: images, time, memory and disk, and
 /// what to ask of Slurm for them. The time is measured with a few images, on this machine. Nothing is written.
 #[derive(Debug, clap::Args)]
-#[command(args = global::hidden_except(&["config", "json"]))]
+#[command(args = global::hidden_except(&["json"]))]
 #[command(after_help = "Example:
   neuron plan --shards 8 -- select-images --data imagenet --layer layer4 --out shards")]
 pub(crate) struct Args {
@@ -28,10 +29,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
     let [command, flags @ ..] = &args.scan[..] else { return Err(no_scan().into()) };
     let line = flags.iter().fold(CommandLine::new(command), |line, flag| line.word(flag));
-    let mut planned = (program.parse)(&line.words()).map_err(|error| {
-        let told = error.to_string();
-        WrongUsage(format!("the scan to be planned: {}", told.trim_start_matches("error: ").trim_end()))
-    })?;
+    let mut planned = (program.parse)(&line.words()).map_err(wrong_scan)?;
     let scan = match &mut planned.command {
         Command::SelectImages(args) => &mut args.scan,
         Command::ExtractPatches(args) => &mut args.scan,
@@ -39,14 +37,17 @@ pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Re
         _ => return Err(no_scan().into()),
     };
     if scan.shard.is_some() {
-        return Err(
-            WrongUsage("the scan to be planned: leave out --shard, which each task adds".into()).into()
-        );
+        return Err(wrong_scan("leave out --shard, which each task adds").into());
     }
     scan.tasks = Some(Tasks { count: args.shards, line });
     planned.global.dry_run = true;
     planned.global.json |= global.json;
     super::run(planned.command, &planned.global, program)
+}
+
+fn wrong_scan(told: impl Display) -> WrongUsage {
+    let told = told.to_string();
+    WrongUsage(format!("the scan to be planned: {}", told.trim_start_matches("error: ").trim_end()))
 }
 
 fn no_scan() -> WrongUsage {

@@ -24,7 +24,7 @@ pub(crate) struct Cli {
 }
 
 /// What the commands know of it.
-const PROGRAM: Program = Program { definition, run: run_line };
+const PROGRAM: Program = Program { definition, parse: parse_line, run: run_line };
 
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {
@@ -49,7 +49,10 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    commands::run(cli.command, &cli.global, &PROGRAM)
+    match commands::run(cli.command, &cli.global, &PROGRAM)? {
+        Outcome::Skipped if cli.global.accept_skipped => Ok(Outcome::Done),
+        outcome => Ok(outcome),
+    }
 }
 
 /// Runs a command line that this program made itself, the program's name first.
@@ -62,7 +65,9 @@ fn run_line(arguments: &[&str]) -> anyhow::Result<Outcome> {
 /// # Errors
 /// If it is no valid command line.
 fn parse_line(arguments: &[&str]) -> anyhow::Result<Cli> {
-    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(arguments)?)?)
+    let typed = arguments.iter().map(OsString::from).collect();
+    let typed = config::expand(typed, commands::Command::has_subcommand)?;
+    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(typed)?)?)
 }
 
 /// Adds the snake_case spelling of every name of every flag, so that command lines written for the reference run

@@ -16,6 +16,11 @@ impl CommandLine {
         self.0.iter().map(String::as_str).collect()
     }
 
+    /// What is typed behind the program's name, as a shell reads it.
+    pub(crate) fn behind_program(&self) -> String {
+        Self(self.0[1..].to_vec()).to_string()
+    }
+
     /// With one more word.
     pub(crate) fn word(mut self, word: &str) -> Self {
         self.0.push(word.to_owned());

@@ -61,6 +61,9 @@ pub(crate) struct Global {
     /// Fail on the first unreadable image instead of skipping it
     #[arg(long, global = true)]
     pub(crate) strict: bool,
+    /// Exit with 0 in place of 3 if images were skipped, for schedulers to which all but 0 is a failure
+    #[arg(long, global = true, conflicts_with = "strict")]
+    pub(crate) accept_skipped: bool,
 }
 
 /// The value of `--threads`: more than any machine has cores would only exhaust it.

@@ -136,6 +136,42 @@ fn a_unit_is_the_same_alone_and_in_company() {
 }
 
 #[test]
+fn tasks_that_share_a_folder_make_the_pictures_of_one_run() {
+    let setup = Setup::new();
+    let all = ["--channels", "9,3,5", "--save-every", "4"];
+    setup.run(0, "whole", &all);
+    let shard = |shard: &'static str| [&all[..], &["--shard", shard, "--resume"]].concat();
+    // One task stops before its end, and the others come and go meanwhile.
+    setup.run(0, "parts", &[&shard("2/3")[..], &["--stop-after", "2"]].concat());
+    assert!(setup.path("parts/x.shard-2-of-3.checkpoint").is_file());
+    setup.run(0, "parts", &shard("1/3"));
+    setup.run(0, "parts", &shard("3/3"));
+    let (_, stderr) = setup.run(0, "parts", &shard("2/3"));
+    assert!(stderr.contains("resumed after 2 steps"), "{stderr}");
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+    // Replacing one part leaves the others' pictures alone, and another number of tasks makes the same.
+    let again = [&all[..], &["--shard", "1/2", "--overwrite"]].concat();
+    setup.run(0, "parts", &again);
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+    let (_, stderr) = setup.run(0, "parts", &[&all[..], &["--resume"]].concat());
+    assert!(stderr.contains("already complete"), "{stderr}");
+}
+
+#[test]
+fn a_task_is_told_its_part_by_its_scheduler() {
+    let setup = Setup::new();
+    setup.run(0, "whole", &["--channels", "3,5"]);
+    for index in ["0", "1", "2"] {
+        let mut task = setup.command("parts", &["--channels", "3,5", "--shard", "auto/3"]);
+        let (_, stderr) = expecting(0, task.env("JOB_COMPLETION_INDEX", index));
+        assert_eq!(stderr.contains("there are more parts than units"), index == "0", "{stderr}");
+    }
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+    let (_, stderr) = setup.run(2, "none", &["--channels", "3,5", "--shard", "auto"]);
+    assert!(stderr.contains("SLURM_ARRAY_TASK_ID") && stderr.contains("JOB_COMPLETION_INDEX"), "{stderr}");
+}
+
+#[test]
 fn clear_pictures_go_on_to_the_same_bytes() {
     let setup = Setup::new();
     let clear = ["--channels", "3,5", "--preset", "clear", "--scale", "0.9-1.1", "--rotation", "5"];

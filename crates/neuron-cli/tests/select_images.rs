@@ -200,6 +200,10 @@ fn files_that_cannot_be_read_are_skipped_and_reported() {
     assert!(stdout.contains("\"images\": 7") && stdout.contains("class1/broken.jpeg"), "{stdout}");
     let skipped = std::fs::read_to_string(out.join(ARCH).join("neuron_layer4/skipped.tsv")).unwrap();
     assert!(skipped.lines().count() == 2 && skipped.contains("class1/broken.jpeg"), "{skipped}");
+    // Schedulers take whatever is not 0 for a failure.
+    let accepted = setup.out("accepted");
+    run_expecting(0, &setup.arguments(accepted.to_str().unwrap(), &["--accept-skipped"]));
+    assert_same_files(&out, &accepted);
 
     let (_, stderr) = run_expecting(1, &[&arguments[..], &["--strict", "--overwrite"]].concat());
     assert!(stderr.contains("broken.jpeg") && stderr.contains("--strict"), "{stderr}");

@@ -10,7 +10,7 @@ use crate::commands::Command;
 
 /// The command lines of the reference implementation's interface, flags in snake case and with every flag's first
 /// name.
-const PUBLISHED: [&str; 26] = [
+const PUBLISHED: [&str; 27] = [
     "neuron select-images --target_layer layer4 --arch resnet50 --batch_size 512 --topk_images 10000",
     "neuron select-images --target-layer layer3,layer4 --split_N 50 --split val --channels 0-63,162 --out .",
     "neuron select-images --target-layer layer4 --resume --checkpoint-every 60 --shard 1/8",
@@ -34,6 +34,7 @@ const PUBLISHED: [&str; 26] = [
     "neuron activations a.jpg b.jpg --taps layer3,layer4 --reduce max --out f.safetensors --top 10",
     "neuron attribute a.jpg --layer layer4 --channel 3 --taps layer2,layer3 --method LRP --out d",
     "neuron merge out shards/resnet50 --threads 4",
+    "neuron plan --shards 8 -- select-images --data imagenet --layer layer4 -q",
     "neuron atlas results --strict",
     "neuron demo --epochs 20 --dry_run",
     "neuron completions bash --device cpu -q",

@@ -1,5 +1,4 @@
 mod maker;
-mod rerun;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

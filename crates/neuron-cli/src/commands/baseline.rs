@@ -17,7 +17,7 @@ use crate::numbers::count;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, Kept, WindowInput, WindowScorer, disk_bytes};
 use crate::positions::{self, PositionsFlag};
-use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags, scanned_range};
+use crate::scan::{Identity, Plan, Scan, ScanFlags, Source, SourceFlags};
 use crate::usual::{ARCH, Usual};
 use crate::{exported, indices};
 use job::Baseline;
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     drawing: DrawingFlags,
     #[command(flatten)]
-    scan: ScanFlags,
+    pub(super) scan: ScanFlags,
 }
 
 /// What decides the result; kept in checkpoints, so that shards can be merged without repeating the flags.
@@ -139,10 +139,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global,
     };
     if global.dry_run {
-        let images = scanned_range(shard, dataset.len()).len();
-        let plan = plan(args, &settings, scorer, images, channels.len())?;
+        let plan = plan(args, &settings, scorer, dataset.len(), channels.len())?;
         let notices = dataset.notices().iter().map(ToString::to_string).collect();
-        return Plan { start: scan.preview()?, notices, ..plan }.print(&network, global.json);
+        return scan.print_plan(Plan { notices, ..plan }, &network);
     }
     if settings.topk_patches > dataset.len() {
         global.say(0, || format!("the data set has {} images: one patch of each is kept", dataset.len()));
@@ -219,7 +218,6 @@ fn plan(
     Ok(Plan {
         command: "baseline",
         layers: vec![settings.layer.clone()],
-        images,
         forwards_per_image: scorer.windows().len(),
         channels,
         kept_per_channel: kept,
@@ -227,7 +225,6 @@ fn plan(
         disk_bytes: disk_bytes(channels, kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
         output: args.out.join(exported::name(&settings.arch)),
-        start: String::new(),
         notices: Vec::new(),
     })
 }

@@ -24,7 +24,7 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::patches::{Boxes, Drawing, DrawingFlags, WindowInput, WindowScorer, disk_bytes};
 use crate::place::Place;
 use crate::positions::{self, PositionsFlag};
-use crate::scan::{Identity, Plan, Scan, ScanFlags, scanned_range};
+use crate::scan::{Identity, Plan, Scan, ScanFlags};
 use crate::usual::{ARCH, Usual};
 use job::ExtractPatches;
 use lists::Lists;
@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     drawing: DrawingFlags,
     #[command(flatten)]
-    scan: ScanFlags,
+    pub(super) scan: ScanFlags,
 }
 
 /// How patches are found in an image.
@@ -206,10 +206,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         global,
     };
     if global.dry_run {
-        let images = scanned_range(shard, lists.dataset().len()).len();
         let notices = lists.notices().into_iter().chain(resized(&settings, &network, &tap)).collect();
-        let plan = Plan { start: scan.preview()?, notices, ..plan(&settings, scorer, images, &lists)? };
-        return plan.print(&network, global.json);
+        return scan.print_plan(Plan { notices, ..plan(&settings, scorer, &lists)? }, &network);
     }
     lists.notices().into_iter().for_each(|notice| global.say(0, || notice));
     resized(&settings, &network, &tap).into_iter().for_each(|notice| global.say(0, || notice));
@@ -332,13 +330,12 @@ fn identity(
         .with("lists_sha256", lists.sha256())
 }
 
-fn plan(settings: &Settings, mut scorer: Scorer, images: usize, lists: &Lists) -> anyhow::Result<Plan> {
+fn plan(settings: &Settings, mut scorer: Scorer, lists: &Lists) -> anyhow::Result<Plan> {
     let longest = (0..lists.units()).map(|unit| lists.len(unit)).max().unwrap_or(0);
     let kept = settings.topk_patches.min(longest);
     Ok(Plan {
         command: "extract-patches",
         layers: vec![settings.layer.clone()],
-        images,
         forwards_per_image: scorer.forwards_per_image(),
         channels: lists.units(),
         kept_per_channel: kept,
@@ -346,7 +343,6 @@ fn plan(settings: &Settings, mut scorer: Scorer, images: usize, lists: &Lists) -
         disk_bytes: disk_bytes(lists.units(), kept, settings.boxes.side_px()),
         seconds_per_forward: scorer.seconds_per_forward()?,
         output: settings.save_dir.to_path_buf(),
-        start: String::new(),
         notices: Vec::new(),
     })
 }

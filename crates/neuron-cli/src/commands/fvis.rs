@@ -30,14 +30,18 @@ use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
 use size::{at_resolution, check_schedule, resolution};
-use units::units;
+use units::{Part, units};
 
 /// Pictures that a GPU takes together: one alone would leave most of it idle. Fewer where memory is short.
 const AT_ONCE_ON_A_GPU: usize = 16;
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let network = global.network_for_backward_passes(&args.arch)?;
-    let units = units(args, &network)?;
+    let mut units = units(args, &network)?;
+    let part = Part::take(args, &mut units)?;
+    if units.channels.is_empty() {
+        return nothing_to_do(global);
+    }
     let Units { target, channels, .. } = &units;
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, resolution(args, &network, target)?);
@@ -78,7 +82,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .with("start_sha256", start.sha256.as_deref());
     let population = data.get()?.map(|images| images.fingerprint());
     let identities = Identities::new(&common, &subjects, &references, &settings, population.as_deref());
-    let results = Results::new(args, &units.layer, &subjects);
+    let results = Results::new(args, &units.layer, &subjects, part);
     if global.dry_run {
         results.earlier_run(&identities, args.resume, global.overwrite)?;
         return plan();
@@ -115,4 +119,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut optimizer = run.optimizer(settings, start.start, unfinished)?;
     let ended = run.optimize(&mut optimizer)?;
     run.finish(&mut optimizer, ended, &weights_preprocessing)
+}
+
+/// Of fewer units than parts, some parts have none.
+fn nothing_to_do(global: &Global) -> anyhow::Result<Outcome> {
+    global.say(0, || "this part has no units: there are more parts than units".to_owned());
+    if global.json {
+        report::print_summary(&[])?;
+    }
+    Ok(Outcome::Done)
 }

@@ -13,6 +13,7 @@ mod import;
 mod layers;
 mod man;
 mod merge;
+mod plan;
 mod select_images;
 mod weights;
 
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Baseline(baseline::Args),
     Fvis(Box<fvis::Args>),
     Eval(eval::Args),
+    Plan(plan::Args),
     Merge(merge::Args),
     Demo(demo::Args),
     Layers(layers::Args),
@@ -58,6 +60,7 @@ pub(crate) fn run(command: Command, global: &Global, program: &Program) -> anyho
         Command::Layers(args) => layers::run(&args, global),
         Command::Man(args) => man::run(&args, global, program),
         Command::Merge(args) => merge::run(&args, global),
+        Command::Plan(args) => plan::run(&args, global, program),
         Command::SelectImages(args) => select_images::run(&args, global),
         Command::Weights(args) => weights::run(&args, global),
     }

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = ".", value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    scan: ScanFlags,
+    pub(super) scan: ScanFlags,
 }
 
 /// What decides the result; kept in checkpoints, so that shards can be merged without repeating the flags.
@@ -137,10 +137,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             preprocessing: &preprocessing,
             settings,
             dataset: &dataset,
-            shard,
-            start: scan.preview()?,
         };
-        return plan::plan(&request)?.print(network, global.json);
+        return scan.print_plan(plan::plan(&request)?, network);
     }
     if settings.topk_images > dataset.len() {
         global.say(0, || format!("the data set has {} images: all of them are kept", dataset.len()));

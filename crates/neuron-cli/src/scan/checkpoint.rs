@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::identity::Identity;
-use super::shard::Shard;
 use super::skipped::SkippedImage;
+use crate::shard::Shard;
 use crate::{input, output};
 
 const MAGIC: [u8; 8] = *b"neurscan";

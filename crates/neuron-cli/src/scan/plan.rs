@@ -1,4 +1,4 @@
-//! `--dry-run`: what a scan would cost.
+//! What a scan would cost: `--dry-run`, and `neuron plan`.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -6,71 +6,126 @@ use std::time::Instant;
 use neuron_model::Network;
 use serde_json::json;
 
+use super::run::Scan;
+use crate::memory;
+use crate::numbers::size;
 use crate::outcome::Outcome;
 use crate::output;
+use crate::shard;
 
 /// Bytes of one entry of a list, with the room that lists keep to grow.
 const ENTRY_BYTES: f64 = 12.0 * 1.25;
+/// Images of the data set that are decoded to estimate how long all will take.
+const DECODED: usize = 32;
 
 /// What a scan would do and cost.
 pub(crate) struct Plan {
     pub(crate) command: &'static str,
     pub(crate) layers: Vec<String>,
-    pub(crate) images: usize,
     /// Images that go through the network for each image of the data set: itself, or its windows.
     pub(crate) forwards_per_image: usize,
     pub(crate) channels: usize,
     pub(crate) kept_per_channel: usize,
     /// Memory beside the network, its buffers and the lists of what is kept.
     pub(crate) other_memory_bytes: f64,
+    /// Of the results.
     pub(crate) disk_bytes: f64,
     pub(crate) seconds_per_forward: f64,
     pub(crate) output: PathBuf,
-    /// Where the scan would begin, or why it would be refused.
-    pub(crate) start: String,
     /// What of the data is left out, and how it is read.
     pub(crate) notices: Vec<String>,
 }
 
-impl Plan {
-    /// Prints the plan, as JSON if asked.
-    pub(crate) fn print(&self, network: &Network, as_json: bool) -> anyhow::Result<Outcome> {
-        let forwards = self.images * self.forwards_per_image;
-        let list_bytes = self.channels as f64 * self.kept_per_channel as f64 * ENTRY_BYTES;
-        let memory = list_bytes + network_bytes(network) + self.other_memory_bytes;
-        let seconds = self.seconds_per_forward * forwards as f64;
-        if as_json {
-            let plan = json!({
-                "command": self.command,
-                "images": self.images,
-                "forwards": forwards,
-                "layers": self.layers,
-                "channels": self.channels,
-                "kept_per_channel": self.kept_per_channel,
-                "memory_bytes": memory.round(),
-                "disk_bytes": self.disk_bytes.round(),
-                "seconds": seconds,
-                "output": self.output.display().to_string(),
-                "start": self.start,
-                "notices": self.notices,
-            });
-            output::print(&format!("{plan:#}\n"))?;
-        } else {
-            let notices: String =
-                self.notices.iter().map(|notice| format!("note        {notice}\n")).collect();
-            output::print(&format!(
-                "images      {}\nforward     {forwards} passes\nlists       {} channels x {}\nmemory      about {:.1} GB\ndisk        about {:.2} GB in {}\ntime        about {}\nstart       {}\n{notices}",
-                self.images,
-                self.channels,
-                self.kept_per_channel,
-                memory / 1e9,
-                self.disk_bytes / 1e9,
-                self.output.display(),
-                duration(seconds),
-                self.start,
-            ))?;
+/// What it takes to go through some images.
+pub(super) struct Costs {
+    pub(super) images: usize,
+    pub(super) forwards: usize,
+    pub(super) memory_bytes: f64,
+    /// Of the lists, as a checkpoint and a shard hold them.
+    pub(super) list_bytes: f64,
+    pub(super) seconds: f64,
+}
+
+impl Scan<'_> {
+    /// Prints what the scan would do and cost, as JSON if asked, and divided among tasks if asked.
+    pub(crate) fn print_plan(&self, mut plan: Plan, network: &Network) -> anyhow::Result<Outcome> {
+        let seconds_to_load = self.seconds_to_load()?;
+        let costs = |images: usize| plan.costs(network, images, seconds_to_load);
+        let all = self.dataset.len();
+        if let Some(tasks) = &self.flags.tasks {
+            let (task, all) = (costs(all.div_ceil(tasks.count.get())), costs(all));
+            plan.notices.extend(memory::doubt(task.memory_bytes));
+            return tasks.print(&plan, (&task, &all), network, self.global.json);
         }
+        let costs = costs(shard::range_of(self.shard, all).len());
+        plan.notices.extend(memory::doubt(costs.memory_bytes));
+        let start = self.preview()?;
+        let text = if self.global.json { plan.as_json(&costs, &start) } else { plan.as_text(&costs, &start) };
+        output::print(&text)?;
         Ok(Outcome::Done)
+    }
+
+    /// Seconds until an image is decoded, on all threads, by the time that some of the data set take.
+    fn seconds_to_load(&self) -> anyhow::Result<f64> {
+        let (images, few) = (self.dataset.len(), self.dataset.len().min(DECODED));
+        let spread: Vec<usize> = (0..few).map(|at| at * images / few).collect();
+        let started = Instant::now();
+        self.loader(spread)?.for_each(drop);
+        Ok(started.elapsed().as_secs_f64() / few.max(1) as f64)
+    }
+}
+
+impl Plan {
+    /// Of so many images, with what loading one takes beside the network: both compute on the same cores.
+    fn costs(&self, network: &Network, images: usize, seconds_to_load: f64) -> Costs {
+        let forwards = images * self.forwards_per_image;
+        let list_bytes = self.channels as f64 * self.kept_per_channel.min(images) as f64 * ENTRY_BYTES;
+        Costs {
+            images,
+            forwards,
+            memory_bytes: list_bytes + network_bytes(network) + self.other_memory_bytes,
+            list_bytes,
+            seconds: self.seconds_per_forward * forwards as f64 + seconds_to_load * images as f64,
+        }
+    }
+
+    fn as_json(&self, costs: &Costs, start: &str) -> String {
+        let plan = json!({
+            "command": self.command,
+            "images": costs.images,
+            "forwards": costs.forwards,
+            "layers": self.layers,
+            "channels": self.channels,
+            "kept_per_channel": self.kept_per_channel,
+            "memory_bytes": costs.memory_bytes.round(),
+            "disk_bytes": self.disk_bytes.round(),
+            "seconds": costs.seconds,
+            "output": self.output.display().to_string(),
+            "start": start,
+            "notices": self.notices,
+        });
+        format!("{plan:#}\n")
+    }
+
+    fn as_text(&self, costs: &Costs, start: &str) -> String {
+        format!(
+            "images      {}\nforward     {} passes\nlists       {} channels x {}\nmemory      about {}\n\
+             disk        about {} in {}\ntime        about {}\nstart       {start}\n{}",
+            costs.images,
+            costs.forwards,
+            self.channels,
+            self.kept_per_channel,
+            size(costs.memory_bytes),
+            size(self.disk_bytes),
+            self.output.display(),
+            duration(costs.seconds),
+            self.notes(),
+        )
+    }
+
+    /// What is to be noted, a line each.
+    pub(super) fn notes(&self) -> String {
+        self.notices.iter().map(|notice| format!("note        {notice}\n")).collect()
     }
 }
 
@@ -88,7 +143,7 @@ pub(crate) fn seconds_of<T, E>(mut work: impl FnMut() -> Result<T, E>) -> Result
     Ok(started.elapsed().as_secs_f64())
 }
 
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} seconds"),
         s if s < 7200.0 => format!("{:.0} minutes", s / 60.0),

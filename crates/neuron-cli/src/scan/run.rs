@@ -11,7 +11,6 @@ use super::checkpoint::{self, Checkpoint};
 use super::destination::Destination;
 use super::identity::Identity;
 use super::job::Job;
-use super::shard::{Shard, scanned_range};
 use super::skipped::SkippedImage;
 use super::start::ScanFlags;
 use super::timing::Timing;
@@ -19,6 +18,7 @@ use crate::global::Global;
 use crate::interrupt;
 use crate::output;
 use crate::progress::Progress;
+use crate::shard::{self, Shard};
 
 /// The most images that are worth loading together; more only adds latency and memory.
 pub(crate) fn loaded_together(device: &Device) -> usize {
@@ -55,7 +55,7 @@ pub(crate) struct Scanned {
 impl Scan<'_> {
     /// Goes through the images that are left after `resume`, or all.
     pub(super) fn run(&self, job: &mut dyn Job, resume: Option<Checkpoint>) -> anyhow::Result<Scanned> {
-        let range = scanned_range(self.shard, self.dataset.len());
+        let range = shard::range_of(self.shard, self.dataset.len());
         let (mut next, mut skipped) = (range.start, Vec::new());
         if let Some(checkpoint) = resume {
             (next, skipped) = (checkpoint.next, checkpoint.skipped);
@@ -95,7 +95,11 @@ impl Scan<'_> {
         Ok(Scanned { complete, skipped, timing })
     }
 
-    fn loader(&self, items: std::ops::Range<usize>) -> anyhow::Result<Loader> {
+    pub(super) fn loader<I>(&self, items: I) -> anyhow::Result<Loader>
+    where
+        I: IntoIterator<Item = usize>,
+        I::IntoIter: Send + 'static,
+    {
         let limits = self.global.limits();
         let options = LoaderOptions {
             batch_size: self.batch_size,

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::checkpoint::Checkpoint;
 use super::identity::Identity;
-use super::shard::{Shard, ShardFlag};
+use super::tasks::Tasks;
 use crate::input;
+use crate::outcome::WrongUsage;
+use crate::shard::{Shard, ShardFlag};
 
 /// Flags of every command that scans.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,9 +22,13 @@ pub(crate) struct ScanFlags {
     /// Seconds between checkpoints
     #[arg(long, default_value_t = 60.0, value_name = "SECS", value_parser = seconds)]
     pub(crate) checkpoint_every: f64,
-    /// Scan only part I of N, counted from 1; `neuron merge` joins the parts (auto: from Slurm's environment)
-    #[arg(long, value_name = "I/N|auto")]
+    /// Scan only part I of N, counted from 1; `neuron merge` joins the parts (auto: this task of a Slurm array; auto/N: of a
+    /// Kubernetes Indexed Job)
+    #[arg(long, value_name = "I/N|auto[/N]")]
     pub(crate) shard: Option<ShardFlag>,
+    /// The tasks of a plan; `neuron plan` sets them.
+    #[arg(skip)]
+    pub(crate) tasks: Option<Tasks>,
 }
 
 /// Seconds between two things that are done again and again.
@@ -38,7 +44,7 @@ impl ScanFlags {
         Duration::from_secs_f64(self.checkpoint_every)
     }
 
-    pub(crate) fn shard(&self) -> anyhow::Result<Option<Shard>> {
+    pub(crate) fn shard(&self) -> Result<Option<Shard>, WrongUsage> {
         self.shard.map(ShardFlag::resolve).transpose()
     }
 }

@@ -17,7 +17,10 @@ pub(crate) const ARCH: &str = "resnet10_demo";
 /// The command, away from the environment of whoever runs the tests.
 pub(crate) fn neuron(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neuron"));
-    command.args(arguments).env_remove("NEURON_DATA").env_remove("NEURON_WEIGHTS");
+    command.args(arguments);
+    for variable in ["NEURON_DATA", "NEURON_WEIGHTS", "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
+        command.env_remove(variable);
+    }
     command
 }
 

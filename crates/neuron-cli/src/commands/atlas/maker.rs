@@ -4,7 +4,7 @@ use neuron_atlas::Maker;
 use neuron_model::{Architecture, Weights};
 use serde_json::Value;
 
-use super::rerun;
+use crate::rerun;
 
 /// What this program knows of the results that its commands left.
 pub(super) struct Neuron;

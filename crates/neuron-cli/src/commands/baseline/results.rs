@@ -10,7 +10,8 @@ use crate::exported;
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit};
-use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage};
+use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage};
+use crate::shard::Shard;
 
 /// Where the results of a scan go, and what names the images in them.
 pub(super) struct Results<'a> {

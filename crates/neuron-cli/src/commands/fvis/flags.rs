@@ -20,6 +20,7 @@ use crate::outcome::WrongUsage;
 use crate::positions::PositionsFlag;
 use crate::references::Kind;
 use crate::scan::seconds;
+use crate::shard::ShardFlag;
 use crate::usual::{ARCH, NO_DEFAULT, Usual};
 
 /// Optimise a picture whose features are distributed like those of a unit's images
@@ -36,6 +37,7 @@ use crate::usual::{ARCH, NO_DEFAULT, Usual};
   neuron fvis --preset clear --channels 161 --steps 500
   neuron fvis --preset clear --channels 161 --facets auto --copies 3 --keep-best
   neuron fvis --channels 54,162,1935 --steps 400 --save-every 100
+  neuron fvis --channels all --shard 1/8 --resume   # one of eight machines, all with the same --out
   neuron fvis --channels 1935 --method GuidedBackprop --exp-name guided
   neuron fvis --class \"golden retriever\" --method none --data imagenet
   neuron fvis --channels 1935 --layers layer2,layer3.0 --layer-weights 1,0.5")]
@@ -189,6 +191,10 @@ pub(crate) struct Args {
     /// as many as they fall into
     #[arg(long, value_name = "auto|N")]
     pub(super) facets: Option<FacetCount>,
+    /// Make only the pictures of part I of N of the units, counted from 1; the parts may share a folder (auto: this task of a
+    /// Slurm array; auto/N: of a Kubernetes Indexed Job)
+    #[arg(long, value_name = "I/N|auto[/N]")]
+    pub(super) shard: Option<ShardFlag>,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::Args;
 use super::subject::Subject;
+use super::units::Part;
 use crate::channels;
 use crate::exported;
 
@@ -19,6 +20,8 @@ const FACETS: &str = "_facets.png";
 pub(super) struct Names<'a> {
     args: &'a Args,
     subjects: &'a [Subject],
+    /// Which of the run's units these are, if they are not all.
+    part: Option<Part>,
     base: String,
 }
 
@@ -28,18 +31,20 @@ impl<'a> Names<'a> {
         // A name is one part of a path, whatever the layer's or the architecture's is.
         let usual = || format!("{}_{}", exported::name(&args.arch), layer.trim()).replace(['/', '\\'], "-");
         let base = args.exp_name.clone().unwrap_or_else(usual);
-        Self { args, subjects, base }
+        Self { args, subjects, part: None, base }
+    }
+
+    /// For units that are a part of a run: they have the names that the whole run would give them.
+    pub(super) fn in_part(self, part: Option<Part>) -> Self {
+        Self { part, ..self }
     }
 
     /// A picture's files without what they end in.
     ///
     /// A run with several units or copies says in each name which it is.
     pub(super) fn stem(&self, unit: usize, copy: usize) -> String {
-        let mut name = self.base.clone();
         let Subject { channel, facet } = self.subjects[unit];
-        if self.channels().len() > 1 || self.args.exp_name.is_none() {
-            name += &format!("_unit{channel}");
-        }
+        let mut name = self.of_unit(channel);
         if let Some(facet) = facet {
             name += &format!("_facet{}", facet.number);
         }
@@ -47,6 +52,16 @@ impl<'a> Names<'a> {
             name += &format!("_copy{copy}");
         }
         name
+    }
+
+    /// What the names of a unit's files begin with.
+    fn of_unit(&self, channel: usize) -> String {
+        let units = self.part.map_or_else(|| self.channels().len(), |part| part.of_units);
+        if units > 1 || self.args.exp_name.is_none() {
+            format!("{}_unit{channel}", self.base)
+        } else {
+            self.base.clone()
+        }
     }
 
     /// Pictures of each unit that are kept in the end.
@@ -68,11 +83,7 @@ impl<'a> Names<'a> {
 
     /// The pictures of a unit's facets side by side.
     pub(super) fn facets(&self, channel: usize) -> PathBuf {
-        let unit = match (self.channels().len(), &self.args.exp_name) {
-            (1, Some(_)) => String::new(),
-            _ => format!("_unit{channel}"),
-        };
-        self.folder().join(format!("{}{unit}{FACETS}", self.base))
+        self.folder().join(self.of_unit(channel) + FACETS)
     }
 
     /// The units of which there are several facets.
@@ -123,8 +134,11 @@ impl<'a> Names<'a> {
     /// The run as a whole.
     fn run(&self) -> String {
         match (&self.args.exp_name, &self.channels()[..]) {
-            (Some(name), _) => name.clone(),
-            (None, [channel]) => format!("{}_unit{channel}", self.base),
+            (Some(name), _) => match self.part {
+                Some(Part { shard, .. }) => format!("{name}.{}", shard.file_part()),
+                None => name.clone(),
+            },
+            (None, [channel]) => self.of_unit(*channel),
             (None, several) => {
                 let units = channels::in_file_name(&channels::as_typed(several));
                 format!("{}_units{units}", self.base)
@@ -140,18 +154,21 @@ impl<'a> Names<'a> {
         });
         let own = own || self.with_facets().any(|channel| self.facets(channel).ends_with(file));
         !own && self.bases().iter().any(|base| {
-            file.strip_prefix(base.as_str())
-                .is_some_and(|rest| is_picture(rest, self.args.exp_name.is_some()))
+            file.strip_prefix(base.as_str()).is_some_and(|rest| is_picture(rest, self.owns_its_name()))
         })
+    }
+
+    /// Whether all pictures whose names begin with the run's are its own. Beside a part, they may be those of other parts.
+    fn owns_its_name(&self) -> bool {
+        self.args.exp_name.is_some() && self.part.is_none()
     }
 
     /// What the names of all pictures of this run begin with.
     fn bases(&self) -> Vec<String> {
-        if self.args.exp_name.is_some() {
+        if self.owns_its_name() {
             return vec![self.base.clone()];
         }
-        let unit = |channel| format!("{}_unit{channel}", self.base);
-        self.channels().into_iter().map(unit).collect()
+        self.channels().into_iter().map(|channel| self.of_unit(channel)).collect()
     }
 
     /// Whether `_step<n>.png` is one that this run writes.
@@ -187,6 +204,7 @@ mod tests {
 
     use super::super::subject::{Facet, whole};
     use super::*;
+    use crate::shard::Shard;
 
     fn args(flags: &[&str]) -> Args {
         let command = Args::augment_args(clap::Command::new("fvis"));
@@ -255,6 +273,24 @@ mod tests {
             Names::new(&named, "layer4_2", &whole(&[7, 8])).checkpoint(),
             Path::new("images/x.checkpoint")
         );
+    }
+
+    #[test]
+    fn a_part_has_the_names_of_the_whole_and_leaves_those_of_others() {
+        let part = |units| Some(Part { shard: Shard { index: 2, count: 3 }, of_units: units });
+        let named = args(&["--exp-name", "x"]);
+        let subjects = whole(&[7]);
+        let names = Names::new(&named, "l", &subjects).in_part(part(3));
+        assert_eq!(names.path(0, 0, ".png"), Path::new("images/x_unit7.png"));
+        assert_eq!(names.checkpoint(), Path::new("images/x.shard-2-of-3.checkpoint"));
+        assert_eq!(names.claimed(), ["x.shard-2-of-3", "x_unit7"]);
+        assert!(names.is_stale("x_unit7_copy1.png"));
+        assert!(!names.is_stale("x_unit8.png") && !names.is_stale("x_unit77.png"));
+        let names = Names::new(&named, "l", &subjects).in_part(part(1));
+        assert_eq!(names.path(0, 0, ".png"), Path::new("images/x.png"));
+        let usual = args(&[]);
+        let names = Names::new(&usual, "l", &subjects).in_part(part(3));
+        assert_eq!(names.checkpoint(), Path::new("images/resnet50_l_unit7.checkpoint"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use neuron_data::Preprocessing;
 use neuron_eval::{Achievement, TapScores};
 use neuron_fvis::{Aim, FeatureWeighting, Item, Optimizer, Settings};
 use neuron_model::{ChannelsLast, Images, Network, Positions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::flags::Args;
 use super::record::{OfItem, Record, best};
@@ -134,7 +134,7 @@ impl Report<'_> {
     }
 
     /// What can be said of a picture before it is finished; its record takes the place.
-    pub(super) fn first_record(&self, settings: &Settings, item: &Item) -> serde_json::Value {
+    pub(super) fn first_record(&self, settings: &Settings, item: &Item) -> Value {
         json!({
             "neuron_version": env!("CARGO_PKG_VERSION"),
             "references_are": self.references[item.unit].kind().name(),
@@ -198,9 +198,14 @@ impl Report<'_> {
                     "picture": picture.display().to_string(),
                 })
             });
-            let summary = json!({ "command": "fvis", "pictures": pictures.collect::<Vec<_>>() });
-            output::print(&format!("{summary:#}\n"))?;
+            print_summary(&pictures.collect::<Vec<_>>())?;
         }
         Ok(())
     }
+}
+
+/// What was made, as JSON on stdout.
+pub(super) fn print_summary(pictures: &[Value]) -> anyhow::Result<()> {
+    let summary = json!({ "command": "fvis", "pictures": pictures });
+    output::print(&format!("{summary:#}\n"))
 }

@@ -15,6 +15,7 @@ use super::identities::Identities;
 use super::names::Names;
 use super::record::OfItem;
 use super::subject::Subject;
+use super::units::Part;
 use crate::{claim, input, output};
 
 /// The state of a thousand large pictures.
@@ -23,7 +24,8 @@ const MOST_CHECKPOINT_BYTES: u64 = 16 << 30;
 /// Where a run's files go, and what earlier ones have left there.
 pub(super) struct Results<'a> {
     names: Names<'a>,
-    named: bool,
+    /// Whether other pictures beside this run's are no sign of a changed flag.
+    expects_others: bool,
 }
 
 /// What an earlier run of this name left.
@@ -42,8 +44,9 @@ pub(super) struct Unfinished {
 }
 
 impl<'a> Results<'a> {
-    pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
-        Self { names: Names::new(args, layer, subjects), named: args.exp_name.is_some() }
+    pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject], part: Option<Part>) -> Self {
+        let names = Names::new(args, layer, subjects).in_part(part);
+        Self { names, expects_others: args.exp_name.is_some() || part.is_some() }
     }
 
     /// Keeps other runs from writing the same pictures, for as long as the result lives.
@@ -105,7 +108,7 @@ impl<'a> Results<'a> {
     }
 
     /// A run that is continued for the first time simply begins: but beside the pictures of others, under a name
-    /// that nobody chose, a changed flag is the likelier reason why there is nothing to continue.
+    /// that nobody chose, a changed flag is the likelier reason why there is nothing to continue. A part has neighbours.
     fn nothing_to_resume(&self) -> anyhow::Result<EarlierRun> {
         let folder = self.names.folder();
         let is_record = |name: &str| name.ends_with("_loss.svg") || name.ends_with(".checkpoint");
@@ -113,7 +116,7 @@ impl<'a> Results<'a> {
         let other =
             others.map(|entry| entry.file_name().to_string_lossy().into_owned()).find(|name| is_record(name));
         match other {
-            Some(other) if !self.named => bail!(
+            Some(other) if !self.expects_others => bail!(
                 "nothing to resume: {} is not there, and {} holds other pictures ({other}); leave out --resume to make \
                  this one beside them, or name the run that you mean by its flags or --exp-name",
                 self.names.checkpoint().display(),

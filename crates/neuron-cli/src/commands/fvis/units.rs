@@ -1,4 +1,4 @@
-//! Which units the flags choose, and the usual place of their lists.
+//! Which units the flags choose, which of them are this task's, and the usual place of their lists.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,33 @@ use neuron_model::Network;
 use super::flags::Args;
 use crate::classifier::Classifier;
 use crate::exported;
+use crate::outcome::WrongUsage;
 use crate::references::Units;
+use crate::shard::Shard;
 
 /// The units of a run.
 pub(super) fn units(args: &Args, network: &Network) -> anyhow::Result<Units> {
     match &args.class {
         Some(typed) => of_classes(args, typed, network),
         None => of_channels(args, network),
+    }
+}
+
+/// A part of a run's units, which one of several tasks makes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) shard: Shard,
+    /// The units of all parts.
+    pub(super) of_units: usize,
+}
+
+impl Part {
+    /// Leaves only the units of the part that the flags name, if they name one.
+    pub(super) fn take(args: &Args, units: &mut Units) -> Result<Option<Self>, WrongUsage> {
+        let Some(flag) = args.shard else { return Ok(None) };
+        let part = Self { shard: flag.resolve()?, of_units: units.channels.len() };
+        units.channels = units.channels[part.shard.range(part.of_units)].to_vec();
+        Ok(Some(part))
     }
 }
 

@@ -3,7 +3,7 @@ use neuron_model::{ChannelsLast, Keep, Network, Tap};
 
 use super::{Args, Settings};
 use crate::exported;
-use crate::scan::{self, Plan, Shard};
+use crate::scan::{self, Plan};
 
 /// Images that are timed to estimate how long all will take.
 const TIMED: usize = 8;
@@ -16,13 +16,11 @@ pub(super) struct Request<'a> {
     pub(super) preprocessing: &'a Preprocessing,
     pub(super) settings: &'a Settings,
     pub(super) dataset: &'a Dataset,
-    pub(super) shard: Option<Shard>,
-    pub(super) start: String,
 }
 
 /// What the scan would do and cost; a scan takes as long as the network where decoding keeps up.
 pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
-    let Request { args, network, taps, preprocessing, settings, dataset, shard, .. } = *request;
+    let Request { args, network, taps, preprocessing, settings, dataset } = *request;
     let kept = settings.topk_images.min(dataset.len());
     let channels: usize = settings.layers.iter().map(|layer| layer.channels.len()).sum();
     let longest_name = (0..dataset.len().min(1000)).map(|index| dataset.entry(index).len()).max();
@@ -34,7 +32,6 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
     Ok(Plan {
         command: "select-images",
         layers: settings.layers.iter().map(|layer| layer.tap.clone()).collect(),
-        images: scan::scanned_range(shard, dataset.len()).len(),
         forwards_per_image: 1,
         channels,
         kept_per_channel: kept,
@@ -42,7 +39,6 @@ pub(super) fn plan(request: &Request<'_>) -> anyhow::Result<Plan> {
         disk_bytes: channels as f64 * kept as f64 * (longest_name.unwrap_or(0) as f64 + 1.0 + 12.0),
         seconds_per_forward: seconds / TIMED as f64,
         output: args.out.join(exported::name(&settings.arch)),
-        start: request.start.clone(),
         notices: dataset.notices().iter().map(ToString::to_string).collect(),
     })
 }

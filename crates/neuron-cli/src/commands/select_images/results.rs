@@ -10,7 +10,8 @@ use super::{Layer, Settings, stale};
 use crate::exported;
 use crate::outcome::Outcome;
 use crate::output;
-use crate::scan::{Checkpoint, Destination, Identity, Overwrite, Shard, SkippedImage, write_skipped};
+use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage, write_skipped};
+use crate::shard::Shard;
 use crate::table::{self, Column, RowGroup};
 
 /// The file that is written last.

@@ -11,33 +11,52 @@ use crate::command_line::CommandLine;
 ///
 /// Defaults are left out where the commands have had them all along. Weights are not named: their path is not part of
 /// what decides a result, their hash is.
-pub(super) fn command_line(scan: &Value, folder: &Path) -> Option<CommandLine> {
-    let settings = scan.get("settings").unwrap_or(&Value::Null);
-    match scan.get("command").and_then(Value::as_str)? {
-        "select-images" => Some(select_images(settings, folder)),
-        "extract-patches" => Some(extract_patches(settings)),
-        "baseline" => Some(baseline(settings, folder)),
-        "fvis" => Some(fvis(scan, folder)),
-        _ => None,
-    }
+pub(crate) fn command_line(scan: &Value, folder: &Path) -> Option<CommandLine> {
+    let above = |folders| folder.ancestors().nth(folders);
+    let out = match scan.get("command").and_then(Value::as_str)? {
+        // <out>/<arch>/neuron_<layer>
+        "select-images" => above(2),
+        // <out>/<arch>/neuron_<layer>/<channel>/top<k>
+        "baseline" => above(4),
+        _ => Some(folder),
+    };
+    into(scan, out)
 }
 
-fn select_images(settings: &Value, folder: &Path) -> CommandLine {
+/// The line of a run whose `--out` was that folder; `None` for what is no run of a command that is known.
+pub(crate) fn into(scan: &Value, out: Option<&Path>) -> Option<CommandLine> {
+    let settings = scan.get("settings").unwrap_or(&Value::Null);
+    let line = match scan.get("command").and_then(Value::as_str)? {
+        "select-images" => select_images(settings, out),
+        "extract-patches" => extract_patches(settings),
+        "baseline" => baseline(settings, out),
+        "fvis" => fvis(scan, out),
+        _ => return None,
+    };
+    Some(line.computed_as(scan))
+}
+
+fn select_images(settings: &Value, out: Option<&Path>) -> CommandLine {
     let layers = settings.get("layers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let typed: Vec<&str> =
         layers.iter().filter_map(|layer| layer.get("typed").and_then(Value::as_str)).collect();
-    let channels = layers.first().and_then(|layer| layer.get("channels")).and_then(Value::as_array);
-    let channels = channels.map(|all| all.iter().filter_map(number).collect::<Vec<usize>>());
-    let channels = channels.map(|channels| channels::as_typed(&channels));
     CommandLine::new("select-images")
         .json("--arch", settings.get("arch"))
         .json("--data", settings.get("data"))
         .flag("--layer", &typed.join(","))
         .json("--topk-images", settings.get("topk_images"))
-        .flag_if("--channels", channels.as_deref())
+        .flag_if("--channels", channels(layers).as_deref())
         .split(settings)
         .json("--positions", settings.get("positions"))
-        .results_in(folder.parent().and_then(Path::parent))
+        .results_in(out)
+}
+
+/// The channels of all layers; `None` for all channels, as only then those of one layer are not those of another.
+fn channels(layers: &[Value]) -> Option<String> {
+    let mut of_layers = layers.iter().map(|layer| layer.get("channels").and_then(Value::as_array));
+    let first = of_layers.next()??;
+    let channels: Vec<usize> = first.iter().filter_map(number).collect();
+    of_layers.all(|others| others == Some(first)).then(|| channels::as_typed(&channels))
 }
 
 fn extract_patches(settings: &Value) -> CommandLine {
@@ -55,7 +74,7 @@ fn extract_patches(settings: &Value) -> CommandLine {
         .drawing(settings)
 }
 
-fn baseline(settings: &Value, folder: &Path) -> CommandLine {
+fn baseline(settings: &Value, out: Option<&Path>) -> CommandLine {
     CommandLine::new("baseline")
         .json("--arch", settings.get("arch"))
         .json("--data", settings.get("data"))
@@ -66,11 +85,10 @@ fn baseline(settings: &Value, folder: &Path) -> CommandLine {
         .json("--topk-patches", settings.get("topk_patches"))
         .split(settings)
         .drawing(settings)
-        // <out>/<arch>/neuron_<layer>/<channel>/top<k>
-        .results_in(folder.ancestors().nth(4))
+        .results_in(out)
 }
 
-fn fvis(record: &Value, folder: &Path) -> CommandLine {
+fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
     let at = |pointer: &str| record.pointer(pointer);
     let phase = |key: &str| at("/settings/schedule/phases/0").and_then(|phase| phase.get(key));
     let phases = at("/settings/schedule/phases").and_then(Value::as_array).map_or(0, Vec::len);
@@ -109,7 +127,7 @@ fn fvis(record: &Value, folder: &Path) -> CommandLine {
     ];
     let line = plain.iter().fold(line, |line, (flag, pointer)| line.json(flag, at(pointer)));
     line.switch("--do-flip", at("/settings/mirror") == Some(&Value::Bool(true)))
-        .flag("--out", &folder.to_string_lossy())
+        .flag_if("--out", out.map(Path::to_string_lossy).as_deref())
 }
 
 /// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs.
@@ -134,6 +152,16 @@ impl CommandLine {
             Some(Value::String(text)) => self.flag(flag, text),
             Some(other) => self.flag(flag, &other.to_string()),
         }
+    }
+
+    /// With what decides the numbers beside the settings, where it is not the usual.
+    fn computed_as(self, scan: &Value) -> Self {
+        // Such as `cpu bf16`: what computed, and how precisely.
+        let precision =
+            scan.get("device").and_then(Value::as_str).and_then(|device| device.split(' ').nth(1));
+        self.flag_if("--precision", precision.filter(|precision| *precision != "f32"))
+            .json("--weights-key", scan.get("weights_key"))
+            .json("--max-pixels", scan.get("max_pixels"))
     }
 
     fn split(self, settings: &Value) -> Self {
@@ -184,11 +212,30 @@ mod tests {
             "arch": "resnet50", "data": "my photos", "topk_images": 50, "split": "val", "split_n": null,
             "layers": [{ "typed": "layer4_2", "channels": [0, 1, 2, 7] }],
         }});
+        let as_usual = "neuron select-images --arch resnet50 --data 'my photos' --layer layer4_2 --topk-images 50 \
+                        --channels '0-2,7' --split val --out runs";
+        let run = |scan: &Value| line(scan, "runs/resnet50/neuron_layer4_2");
+        assert_eq!(run(&scan), as_usual);
+        let mut other = scan;
+        other["device"] = "cpu f32".into();
+        assert_eq!(run(&other), as_usual);
+        other["device"] = "cpu-vdpbf16ps bf16".into();
+        other["max_pixels"] = 9.into();
+        assert_eq!(run(&other), format!("{as_usual} --precision bf16 --max-pixels 9"));
+    }
+
+    #[test]
+    fn all_channels_of_several_layers_are_all_again() {
+        let of = |second: &[usize]| {
+            json!({ "command": "select-images", "settings": { "data": "d", "layers": [
+                { "typed": "a", "channels": [0, 1] }, { "typed": "b", "channels": second },
+            ]}})
+        };
         assert_eq!(
-            line(&scan, "runs/resnet50/neuron_layer4_2"),
-            "neuron select-images --arch resnet50 --data 'my photos' --layer layer4_2 --topk-images 50 \
-             --channels '0-2,7' --split val --out runs"
+            line(&of(&[0, 1]), "o/a/l"),
+            "neuron select-images --data d --layer 'a,b' --channels 0-1 --out o"
         );
+        assert_eq!(line(&of(&[0, 1, 2]), "o/a/l"), "neuron select-images --data d --layer 'a,b' --out o");
     }
 
     #[test]

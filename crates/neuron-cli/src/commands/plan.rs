@@ -1,0 +1,57 @@
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+
+use super::Command;
+use crate::command_line::CommandLine;
+use crate::global::{self, Global};
+use crate::numbers::count;
+use crate::outcome::{Outcome, WrongUsage};
+use crate::program::Program;
+use crate::scan::Tasks;
+
+/// Plan a scan that is divided among tasks
+///
+/// Says what each of N tasks takes that divide a scan among themselves with --shard: images, time, memory and disk, and
+/// what to ask of Slurm for them. The time is measured with a few images, on this machine. Nothing is written.
+#[derive(Debug, clap::Args)]
+#[command(args = global::hidden_except(&["json"]))]
+#[command(after_help = "Example:
+  neuron plan --shards 8 -- select-images --data imagenet --layer layer4 --out shards")]
+pub(crate) struct Args {
+    /// Number of tasks
+    #[arg(long, value_name = "N", value_parser = count)]
+    shards: NonZeroUsize,
+    /// The scan: a command line of select-images, extract-patches or baseline, without --shard
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    scan: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
+    let [command, flags @ ..] = &args.scan[..] else { return Err(no_scan().into()) };
+    let line = flags.iter().fold(CommandLine::new(command), |line, flag| line.word(flag));
+    let mut planned = (program.parse)(&line.words()).map_err(wrong_scan)?;
+    let scan = match &mut planned.command {
+        Command::SelectImages(args) => &mut args.scan,
+        Command::ExtractPatches(args) => &mut args.scan,
+        Command::Baseline(args) => &mut args.scan,
+        _ => return Err(no_scan().into()),
+    };
+    if scan.shard.is_some() {
+        return Err(wrong_scan("leave out --shard, which each task adds").into());
+    }
+    scan.tasks = Some(Tasks { count: args.shards, line });
+    planned.global.dry_run = true;
+    planned.global.json |= global.json;
+    super::run(planned.command, &planned.global, program)
+}
+
+fn wrong_scan(told: impl Display) -> WrongUsage {
+    let told = told.to_string();
+    WrongUsage(format!("the scan to be planned: {}", told.trim_start_matches("error: ").trim_end()))
+}
+
+fn no_scan() -> WrongUsage {
+    let message = "plan divides scans: name the command line of select-images, extract-patches or baseline, such as \
+                   neuron plan --shards 8 -- select-images --data DIR";
+    WrongUsage(message.to_owned())
+}

@@ -140,17 +140,11 @@ fn archives_are_gone_through_once() {
         // As it is, damaged, and gone: results are the same, and what was lost is made again.
         stored.run(0, &line);
         let cut = pictures(&layer);
-        let asked_by_a_plan = || {
-            let requests = || stored.server.faults().requests(&format!("GET /bucket/{data}/"));
-            let before = requests();
-            stored.run(0, &format!("{line} --dry-run"));
-            requests() - before
-        };
-        assert_eq!(asked_by_a_plan(), 0, "{data}");
         fs::write(index.join(&names[0]), &kept[0][..kept[0].len() - 9]).unwrap();
         stored.run(0, &line);
         fs::remove_dir_all(&index).unwrap();
-        assert!(asked_by_a_plan() > 0 && !index.exists(), "a plan writes nothing");
+        stored.run(0, &format!("{line} --dry-run"));
+        assert!(!index.exists(), "a plan writes nothing");
         stored.run(0, &line);
         assert!(files(&index).into_values().eq(kept), "{data}");
         assert!(pictures(&layer) == cut);
@@ -225,14 +219,14 @@ fn a_scan_of_a_store_that_is_killed_or_divided_comes_to_the_same_bytes() {
     let checkpoint = stored.packed.room.path("killed").join(ARCH).join("select-images_layer4.checkpoint");
     kill_once_saved(&mut stored.command(&resumed), &checkpoint);
     stored.run(0, &resumed);
-    let layer = |out: &str| stored.packed.room.path(out).join(ARCH).join("neuron_layer4");
-    assert_same_files(&layer("whole"), &layer("killed"));
+    let whole = stored.packed.room.path("whole");
+    assert_same_files(&whole, &stored.packed.room.path("killed"));
 
     for shard in ["1/4", "2/4", "3/4", "4/4"] {
         stored.run(0, &format!("{line} --out parts --shard {shard}"));
     }
     stored.run(0, "merge merged parts");
-    assert_same_files(&layer("whole"), &layer("merged"));
+    assert_same_files(&whole, &stored.packed.room.path("merged"));
 }
 
 #[test]

@@ -39,6 +39,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     for path in &args.shards {
         files.extend(find::shards(path)?);
     }
+    // Shards lie in the folder of an architecture, those of patches in that of a layer below it.
+    for folder in files.iter().flat_map(|file| file.ancestors().skip(1).take(2)) {
+        neuron_data::use_indices(folder);
+    }
     let merged = join::all(&files)?;
     let skipped = merged.skipped.len();
     let command = merged.identity.get("command").and_then(|command| command.as_str()).unwrap_or_default();

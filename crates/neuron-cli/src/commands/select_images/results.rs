@@ -157,6 +157,7 @@ pub(in crate::commands) fn write_merged(
     overwrite: Overwrite,
 ) -> anyhow::Result<(PathBuf, Outcome)> {
     let settings: Settings = merged.identity.read("settings")?;
+    neuron_data::keep_indices(&out.join(exported::name(&settings.arch)));
     let dataset = settings.source.reopen(&merged.identity)?;
     let results = Results { settings: &settings, identity: &merged.identity, dataset: &dataset, out };
     let destination = results.destination(None);

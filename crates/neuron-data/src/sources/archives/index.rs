@@ -57,20 +57,31 @@ fn lock() -> MutexGuard<'static, Vec<(PathBuf, bool)>> {
     FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The record of an archive, if there is one of this very version.
+/// The record of an archive, if there is one of this very version. One that lies elsewhere is copied to where records are
+/// kept.
 pub(super) fn load(place: &Path, stamp: &Stamp) -> Option<Record> {
-    let name = name(place);
-    lock().clone().iter().find_map(|(folder, _)| read(&folder.join(&name), &About::of(place, stamp)).ok())
+    let (name, about) = (name(place), About::of(place, stamp));
+    let folders = lock().clone();
+    let (found, record) =
+        folders.iter().find_map(|(folder, _)| Some((folder, read(&folder.join(&name), &about).ok()?)))?;
+    if kept_in().is_some_and(|folder| folder != *found) {
+        save(place, stamp, &record);
+    }
+    Some(record)
 }
 
 /// Keeps a record, if there is a folder for it. Where that fails the next run takes longer, and no more.
 pub(super) fn save(place: &Path, stamp: &Stamp, record: &Record) {
-    let written = lock().iter().find(|(_, is_written)| *is_written).cloned();
-    if let Some((folder, _)) = written
+    if let Some(folder) = kept_in()
         && record.is_whole()
     {
-        let _ = write(&folder, &name(place), &About::of(place, stamp), record);
+        let _ = write(&folder.join(name(place)), &About::of(place, stamp), record);
     }
+}
+
+/// The folder that is written into.
+fn kept_in() -> Option<PathBuf> {
+    lock().iter().find(|(_, is_written)| *is_written).map(|(folder, _)| folder.clone())
 }
 
 impl About {
@@ -98,15 +109,60 @@ fn read(path: &Path, expected: &About) -> io::Result<Record> {
     }
 }
 
-/// Writes a file as a whole, or not at all: several runs may do so at once.
-fn write(folder: &Path, name: &str, about: &About, record: &Record) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let unfinished = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = File::create(&unfinished).and_then(|mut file| {
-        serde_json::to_writer(&mut file, about)?;
+fn write(path: &Path, about: &About, record: &Record) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    neuron_files::write(path, |file| {
+        serde_json::to_writer(&mut *file, about)?;
         file.write_all(b"\n")?;
-        record.write(&mut file)
-    });
-    let finished = written.and_then(|()| fs::rename(&unfinished, folder.join(name)));
-    finished.inspect_err(|_| _ = fs::remove_file(&unfinished))
+        record.write(file)
+    })
+}
+
+#[cfg(all(test, feature = "cloud"))]
+mod tests {
+    use neuron_test_stores::{Fault, web};
+
+    use super::super::kind_of;
+    use super::*;
+
+    /// Lists an archive as a new run does.
+    fn listed(address: &str) -> Result<Vec<String>, String> {
+        let place = Path::new(address);
+        let contents = (kind_of(place).unwrap().open)(place).map_err(|error| error.to_string())?;
+        Ok((0..contents.len()).map(|index| contents.name(index).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked_for_again_and_is_carried_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, bytes) in [("a/1.cls", &b"7"[..]), ("a/1.png", &[0; 3000]), ("a/2.png", &[0; 3000])] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, bytes).unwrap();
+        }
+        fs::create_dir(folder.path().join("served")).unwrap();
+        fs::write(folder.path().join("served/x.tar"), tar.into_inner().unwrap()).unwrap();
+        let server = web(&folder.path().join("served"));
+        let address = format!("{}/x.tar", server.address());
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+
+        keep_indices(&first);
+        let names = listed(&address).unwrap();
+        assert_eq!(names, ["a/1.png", "a/2.png"]);
+        server.faults().add("GET", Fault::Status(404), usize::MAX);
+        assert_eq!(listed(&address).unwrap(), names);
+
+        // Another run, which keeps what it knows elsewhere.
+        lock().clear();
+        use_indices(&first);
+        keep_indices(&second);
+        assert_eq!(listed(&address).unwrap(), names);
+        let kept = |folder: &Path| fs::read(folder.join(NAME).join(name(Path::new(&address)))).unwrap();
+        assert_eq!(kept(&first), kept(&second));
+
+        // Without it, the archive is asked for.
+        lock().clear();
+        assert!(listed(&address).unwrap_err().contains("is not there"));
+    }
 }

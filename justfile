@@ -25,6 +25,12 @@ hunt CASES='4000':
 fuzz SECONDS='60':
     scripts/fuzz.sh {{SECONDS}}
 
+# A scan on a real Slurm, and limits of cores and memory (need root; the first installs Slurm)
+cluster:
+    cargo build -p neuron-cli
+    scripts/slurm-check.sh
+    scripts/cgroup-check.sh
+
 # Format
 fmt:
     cargo fmt --all

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::flags::Args;
 use crate::global::Global;
+use crate::memory;
 use crate::outcome::Outcome;
 use crate::output;
 
@@ -26,6 +27,9 @@ fn passes_a_gradient(settings: &Settings) -> f64 {
     of_features + if settings.ascends() { 1.0 } else { 0.0 }
 }
 
+/// The program, and images that are being decoded.
+const OTHER_BYTES: f64 = 300e6;
+
 /// What a plan is made from.
 pub(super) struct Plan<'a> {
     pub(super) args: &'a Args,
@@ -40,6 +44,7 @@ impl Plan<'_> {
     pub(super) fn print(&self, units: usize, references: usize) -> anyhow::Result<Outcome> {
         let Self { args, global, network, target, settings } = *self;
         let pictures = units * settings.copies;
+        let memory = self.memory_bytes((units, pictures), references)?;
         let references = references * settings.schedule.phases().len();
         let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
         let measured = passes_a_measurement(settings);
@@ -47,13 +52,7 @@ impl Plan<'_> {
             + references as f64 * measured;
 
         let (height, width) = settings.size;
-        let maps = network.tap_infos(height, width)?;
-        let values: usize = maps.iter().map(|map| map.shape().len()).sum();
-        let weights: usize = network.weights().iter().map(|(_, tensor)| tensor.data.len()).sum();
-        // Each picture in the network keeps its maps and two signals; the weights are packed in five forms; targets, moments
-        // and gradients are small beside these.
-        let memory = 4.0 * (2 * values * pictures.min(settings.at_once) + 5 * weights) as f64
-            + 4.0 * (8 * 3 * height * width * pictures) as f64;
+        let doubt = memory::doubt(memory);
         let disk = (pictures * (7 * height * width + 100 * steps)) as f64;
         let seconds = passes * seconds_a_pass(network, target, (height, width))?;
         if global.json {
@@ -66,19 +65,43 @@ impl Plan<'_> {
                 "memory_bytes": memory.round(),
                 "disk_bytes": disk,
                 "seconds": seconds,
+                "notices": doubt.as_slice(),
             });
             output::print(&format!("{plan:#}\n"))?;
         } else {
             output::print(&format!(
                 "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
              forward     {passes:.0} passes, or the equivalent\nmemory      about {:.1} GB\n\
-             disk        about {:.1} MB in {}\ntime        about {seconds:.0} seconds\n",
+             disk        about {:.1} MB in {}\ntime        about {seconds:.0} seconds\n{}",
                 memory / 1e9,
                 disk / 1e6,
                 args.out.display(),
+                doubt.map_or_else(String::new, |doubt| format!("note        {doubt}\n")),
             ))?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// Memory for so many units with their pictures, and references of all of them.
+    fn memory_bytes(&self, (units, pictures): (usize, usize), references: usize) -> anyhow::Result<f64> {
+        let Self { network, target, settings, .. } = *self;
+        let (height, width) = settings.size;
+        let maps = network.tap_infos(height, width)?;
+        let values: usize = maps.iter().map(|map| map.shape().len()).sum();
+        let weights: usize = network.weights().iter().map(|(_, tensor)| tensor.data.len()).sum();
+        let mut features = 0;
+        if settings.aim != Aim::Activation {
+            for (layer, _) in settings.layer_weights.below(network, target)? {
+                features += network.graph().shape(&layer, settings.size)?.len();
+            }
+        }
+        // Each picture in the network keeps its maps and two signals; the weights are packed in five forms. A unit has its
+        // references as bytes, and the features of its target twice; a picture its moments and gradients.
+        let floats = 2 * values * pictures.min(settings.at_once)
+            + 5 * weights
+            + 2 * features * units
+            + 8 * 3 * height * width * pictures;
+        Ok(4.0 * floats as f64 + (references * 3 * height * width) as f64 + OTHER_BYTES)
     }
 }
 

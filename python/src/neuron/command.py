@@ -62,25 +62,26 @@ def run(command: str, *arguments: Word, **flags: Flag) -> Finished:
     Warns:
         SkippedInputs: if the command is done, but some inputs could not be used (3).
     """
-    words = (command, *_flags(flags), *(_text(argument) for argument in arguments))
-    exit_code, output, messages = _run(words)
+    line = (command, *words(**flags), *(_text(argument) for argument in arguments))
+    exit_code, output, messages = _run(line)
     if exit_code not in (DONE, SKIPPED):
-        raise _error(exit_code)(words, exit_code, messages)
+        raise _error(exit_code)(line, exit_code, messages)
     if exit_code == SKIPPED:
         last = messages.strip().rpartition("\n")[2]
         warnings.warn(f"neuron {command} skipped some inputs: {last}", SkippedInputs, stacklevel=2)
-    return Finished(words, exit_code, output, messages)
+    return Finished(line, exit_code, output, messages)
 
 
-def _flags(flags: dict[str, Flag]) -> list[str]:
-    words = []
+def words(**flags: Flag) -> list[str]:
+    """Flags as words of a command line; see `run`."""
+    said = []
     for name, value in flags.items():
         flag = "--" + name.strip("_").replace("_", "-")
         if value is True:
-            words.append(flag)
+            said.append(flag)
         elif value is not None and value is not False:
-            words.append(f"{flag}={_text(value)}")
-    return words
+            said.append(f"{flag}={_text(value)}")
+    return said
 
 
 def _text(value: Word | Sequence[Word]) -> str:
@@ -95,10 +96,10 @@ def _error(exit_code: int) -> type[CommandError]:
     return {WRONG_USAGE: WrongUsage, INTERRUPTED: Interrupted}.get(exit_code, CommandFailed)
 
 
-def _run(words: tuple[str, ...]) -> tuple[int, str, str]:
+def _run(line: tuple[str, ...]) -> tuple[int, str, str]:
     """The exit code, stdout and stderr of a run."""
     child = subprocess.Popen(
-        [os.fspath(distribution.command()), *words],
+        [os.fspath(distribution.command()), *line],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -37,6 +37,7 @@ mod program;
 mod progress;
 mod references;
 mod rows;
+mod same_layer;
 mod say;
 mod scan;
 mod table;

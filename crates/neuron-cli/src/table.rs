@@ -9,6 +9,7 @@ use anyhow::Context;
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
@@ -38,18 +39,31 @@ pub(crate) fn write(
     schema: &str,
     groups: impl IntoIterator<Item = RowGroup>,
 ) -> anyhow::Result<()> {
+    write_described(path, schema, &[], groups.into_iter().map(Ok))
+}
+
+/// As [`write()`], with metadata that say more of the table, from rows that may fail to be made: then there is no table.
+pub(crate) fn write_described(
+    path: &Path,
+    schema: &str,
+    metadata: &[(&str, &str)],
+    groups: impl IntoIterator<Item = anyhow::Result<RowGroup>>,
+) -> anyhow::Result<()> {
     let schema = Arc::new(parse_message_type(schema).context("the table's schema is not valid")?);
+    let metadata: Vec<KeyValue> =
+        metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
     let properties = WriterProperties::builder()
         .set_created_by(concat!("neuron ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::SNAPPY)
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .build();
     output::write_atomically(path, |file| {
-        let written = (|| {
+        let written = (|| -> anyhow::Result<()> {
             let mut writer: SerializedFileWriter<&mut BufWriter<File>> =
                 SerializedFileWriter::new(file, schema, Arc::new(properties))?;
             for group in groups {
                 let mut rows = writer.next_row_group()?;
-                for column in &group {
+                for column in &group? {
                     let mut column_writer = rows
                         .next_column()?
                         .ok_or_else(|| ParquetError::General("more columns than the schema has".into()))?;
@@ -58,7 +72,8 @@ pub(crate) fn write(
                 }
                 rows.close()?;
             }
-            writer.close().map(|_| ())
+            writer.close()?;
+            Ok(())
         })();
         written.map_err(std::io::Error::other)
     })

@@ -52,7 +52,7 @@ def test_a_unit_shows_patches_picture_and_scores(demo: Demo) -> None:
     assert images[-1].mode == "RGBA"
     score = demo.layer.patches(demo.shown)["score"][0]
     assert f"<figcaption>{score:.3g}</figcaption>" in html
-    assert f"Unit {demo.shown} of layer4" in html and "of its references" in html
+    assert f"Unit {demo.shown} of layer4" in html and "% of references" in html
 
 
 def test_nothing_is_fetched(demo: Demo) -> None:

@@ -128,3 +128,14 @@ def test_layers_of_several_architectures_are_told_apart(demo: Demo, tmp_path: Pa
     results = neuron.open(tmp_path)
     assert sorted(results.layers) == ["one/layer4", "two/layer4"]
     assert results.layers["two/layer4"].arch == "two"
+
+
+def test_a_layer_of_two_names_is_one(demo: Demo, tmp_path: Path) -> None:
+    results = demo.copy(tmp_path / "results")
+    for record in (results / "fvis").glob("*.json"):
+        record.write_text(record.read_text().replace('"layer": "layer4"', '"layer": "layer4.0"'))
+    opened = neuron.open(results)
+    assert list(opened.layers) == ["layer4"]
+    layer = opened.layers["layer4"]
+    assert layer.pictures(demo.shown)[0].record["layer"] == "layer4.0"
+    assert len(layer.topk(demo.shown)) > 0

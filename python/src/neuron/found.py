@@ -49,6 +49,18 @@ class Found:
         """All layers, in the order in which they were met."""
         return list(dict.fromkeys([*self.lists, *self.patches, *self.pictures]))
 
+    def rename(self, layer: LayerId, to: LayerId) -> None:
+        """Adds what was found of a layer to what was found of another; of two lists, that of the other stays."""
+        if layer in self.lists:
+            self.lists.setdefault(to, self.lists.pop(layer))
+        if layer in self.data:
+            self.data.setdefault(to, self.data.pop(layer))
+        for unit, folders in self.patches.pop(layer, {}).items():
+            of_unit = self.patches.setdefault(to, {}).setdefault(unit, {})
+            of_unit.update({command: folder for command, folder in folders.items() if command not in of_unit})
+        for unit, pictures in self.pictures.pop(layer, {}).items():
+            self.pictures.setdefault(to, {}).setdefault(unit, []).extend(pictures)
+
 
 def find(root: Path) -> Found:
     """All results in `root`, but for hidden folders and those of atlases."""

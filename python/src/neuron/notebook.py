@@ -100,9 +100,9 @@ def _images(unit: Unit) -> str:
 def _pictures(unit: Unit) -> str:
     parts = []
     for picture in unit.pictures:
-        ratio = "" if math.isnan(picture.ratio) else f", {picture.ratio:.0%} of its references"
-        figures = _figure(picture.image, PICTURE_PX, f"activation {picture.activation:.3g}{ratio}", picture.name)
-        figures += _figure(picture.masked, PICTURE_PX, "where it is relevant", picture.name)
+        ratio = "" if math.isnan(picture.ratio) else f", {picture.ratio:.0%} of references"
+        figures = _figure(picture.image, PICTURE_PX, f"{picture.activation:.3g}{ratio}", picture.name)
+        figures += _figure(picture.masked, PICTURE_PX, "what is relevant", picture.name)
         parts.append(_part("Picture", figures, PICTURE_PX, 2))
     return "".join(parts)
 

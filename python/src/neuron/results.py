@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from neuron import found
+from neuron import found, same
 from neuron.errors import NoResults, UnfinishedResults, UnknownLayer
 from neuron.found import Found
 from neuron.layer import Layer
@@ -15,7 +15,10 @@ from neuron.unfinished import Unfinished
 
 
 class Layers(Mapping[str, Layer]):
-    """Layers by name; `<arch>/<layer>` where several architectures have one of that name."""
+    """Layers by name; `<arch>/<layer>` where several architectures have one of that name.
+
+    A layer with several names (`layer4`, `layer4.2`) has the shortest under which there are results.
+    """
 
     def __init__(self, results: Found, data: Path | None) -> None:
         namesakes = Counter(layer.layer for layer in results.layers)
@@ -72,4 +75,5 @@ def open(folder: str | os.PathLike[str], data: str | os.PathLike[str] | None = N
         if results.unfinished:
             raise UnfinishedResults(place, results.unfinished)
         raise NoResults(place)
+    same.join(results)
     return Results(place, results, None if data is None else Path(data))

@@ -8,7 +8,6 @@ use image::{ExtendedColorType, ImageEncoder};
 use neuron_patches::Picture;
 use parquet::data_type::ByteArray;
 use rayon::prelude::*;
-use serde_json::json;
 
 use super::Export;
 use super::format::Format;
@@ -72,6 +71,14 @@ fn write(export: &Export<'_>) -> anyhow::Result<usize> {
     Ok(units)
 }
 
+/// The columns in their order, as members of an object in JSON.
+fn features() -> [String; 6] {
+    FEATURES.map(|(name, kind)| match kind {
+        "image" => format!(r#""{name}": {{"_type": "Image"}}"#),
+        kind => format!(r#""{name}": {{"dtype": "{kind}", "_type": "Value"}}"#),
+    })
+}
+
 /// A row group for each unit: no more than one unit's pixels are in memory.
 fn write_patches(
     path: &Path,
@@ -81,15 +88,7 @@ fn write_patches(
 ) -> anyhow::Result<()> {
     let names = kept.iter().flat_map(|(_, patches)| patches.iter().map(|patch| &*patch.image));
     let images = Images::look_up(names, layer, export.global);
-    let features = FEATURES.map(|(name, kind)| {
-        let feature = match kind {
-            "image" => json!({"_type": "Image"}),
-            kind => json!({"dtype": kind, "_type": "Value"}),
-        };
-        (name.to_owned(), feature)
-    });
-    let features: serde_json::Map<_, _> = features.into_iter().collect();
-    let info = json!({"info": {"features": features}}).to_string();
+    let info = format!("{{\"info\": {{\"features\": {{{}}}}}}}", features().join(", "));
     let groups = kept.iter().map(|(unit, patches)| rows(layer, unit, patches, &images));
     table::write_described(path, SCHEMA, &[("huggingface", &info)], groups)
 }

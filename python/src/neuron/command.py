@@ -48,7 +48,7 @@ def run(command: str, *arguments: Word, **flags: Flag) -> Finished:
 
     Args:
         command: Its name, as in `neuron --help`.
-        arguments: What has no flag, such as the images of `activations`.
+        arguments: What has no flag, such as the images of `activations` or `fetch` of `weights`.
         flags: By their names with underscores (`topk_images=50`; `class_=...` for `--class`, which Python reserves).
             `True` switches a flag on, `None` and `False` leave it out, a sequence is joined by commas.
 
@@ -62,7 +62,8 @@ def run(command: str, *arguments: Word, **flags: Flag) -> Finished:
     Warns:
         SkippedInputs: if the command is done, but some inputs could not be used (3).
     """
-    line = (command, *words(**flags), *(_text(argument) for argument in arguments))
+    # Arguments first: the flags of `weights fetch` are known only after `fetch`.
+    line = (command, *(_text(argument) for argument in arguments), *words(**flags))
     exit_code, output, messages = _run(line)
     if exit_code not in (DONE, SKIPPED):
         raise _error(exit_code)(line, exit_code, messages)

@@ -109,6 +109,7 @@ def test_the_hub_reads_a_data_set(demo: Demo, tmp_path: Path) -> None:
     assert card.startswith("---\n") and "path: data/train-*.parquet" in card
     table = pq.read_table(folder / "data" / "train-00000-of-00001.parquet")
     assert str(table.schema.field("image").type) == "struct<bytes: binary, path: string>"
+    assert table.schema.field("image").nullable
     features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
     assert list(features) == table.schema.names and features["image"] == {"_type": "Image"}
     for name, feature in features.items():

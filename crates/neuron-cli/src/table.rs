@@ -85,19 +85,21 @@ fn write_column(writer: &mut SerializedColumnWriter<'_>, column: &Column) -> Res
         Column::Float(values) => writer.typed::<FloatType>().write_batch(values, None, None)?,
         Column::Text(values) => writer.typed::<ByteArrayType>().write_batch(values, None, None)?,
         Column::OptionalText(values) => {
-            let (present, values) = definitions(values);
-            writer.typed::<ByteArrayType>().write_batch(&values, Some(&present), None)?
+            let writer = writer.typed::<ByteArrayType>();
+            let (levels, values) = definitions(values, writer.get_descriptor().max_def_level());
+            writer.write_batch(&values, Some(&levels), None)?
         }
         Column::OptionalFloat(values) => {
-            let (present, values) = definitions(values);
-            writer.typed::<FloatType>().write_batch(&values, Some(&present), None)?
+            let writer = writer.typed::<FloatType>();
+            let (levels, values) = definitions(values, writer.get_descriptor().max_def_level());
+            writer.write_batch(&values, Some(&levels), None)?
         }
     };
     Ok(())
 }
 
-/// Which values are present, and those that are.
-fn definitions<T: Clone>(values: &[Option<T>]) -> (Vec<i16>, Vec<T>) {
-    let present = values.iter().map(|value| i16::from(value.is_some())).collect();
-    (present, values.iter().flatten().cloned().collect())
+/// How far the path to each value is there, and the values that are: a value that is missing does so in a group that is not.
+fn definitions<T: Clone>(values: &[Option<T>], whole: i16) -> (Vec<i16>, Vec<T>) {
+    let levels = values.iter().map(|value| whole - i16::from(value.is_none())).collect();
+    (levels, values.iter().flatten().cloned().collect())
 }

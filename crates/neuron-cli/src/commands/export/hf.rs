@@ -19,9 +19,9 @@ use crate::table::{self, Column, RowGroup};
 
 pub(super) const FORMAT: Format = Format { name: "hf", per_unit: usize::MAX, write };
 
-/// An image is its bytes and a name.
+/// An image is its bytes and a name. `datasets` takes a column for what the metadata say only if it may be missing.
 const SCHEMA: &str = "message patches {
-    required group image {
+    optional group image {
         optional binary bytes;
         optional binary path (UTF8);
     }

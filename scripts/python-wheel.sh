@@ -16,9 +16,11 @@ fi
 
 # maturin cannot pack what it has not built, and a build of its own would compile everything once more. It asks whatever
 # `cargo` is on the path; this one says of the binary what the real one says when all is fresh.
-binary=$(realpath "$2")
 stand_in=$(mktemp -d)
 trap 'rm -r "$stand_in"' EXIT
+# It is packed under the name that it has.
+binary=$stand_in/neuron
+cp "$2" "$binary"
 package=$(cargo pkgid --manifest-path "$root/crates/neuron-cli/Cargo.toml")
 printf '{"reason":"compiler-artifact","package_id":"%s","manifest_path":"%s","target":%s,"profile":%s,"features":[],"filenames":["%s"],"executable":"%s","fresh":true}\n' \
   "$package" "$root/crates/neuron-cli/Cargo.toml" \

@@ -88,3 +88,12 @@ def test_without_optional_libraries_the_way_out_is_told(demo: Demo, monkeypatch:
         demo.layer.patches(73).grid()
     with pytest.raises(neuron.MissingLibrary, match="pip install pandas"):
         demo.layer.topk(73).to_pandas()
+
+
+def test_a_unit_without_patches_shows_images(demo: Demo, tmp_path: Path) -> None:
+    results = demo.copy(tmp_path / "results")
+    for table in results.rglob("patches.parquet"):
+        table.unlink()
+    html = neuron.open(results).layers["layer4"][demo.shown]._repr_html_()
+    assert Elements(html).counts["figure"] == 6 + 2
+    assert "Best images" in html

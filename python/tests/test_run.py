@@ -28,9 +28,14 @@ def test_package_and_command_have_one_version() -> None:
 
 
 def test_values_become_flags() -> None:
-    flags = words(topk_images=5, data=Path("a b"), channels=[1, "4-7"], lr=0.5, class_="cat", json=True, quiet=False, out=None)
-    expected = ["--topk-images=5", "--data=a b", "--channels=1,4-7", "--lr=0.5", "--class=cat", "--json"]
-    assert flags == expected
+    assert words(topk_images=5, data=Path("a b"), lr=0.5) == ["--topk-images=5", "--data=a b", "--lr=0.5"]
+    assert words(channels=[1, "4-7"], class_="cat") == ["--channels=1,4-7", "--class=cat"]
+    assert words(json=True, quiet=False, out=None) == ["--json"]
+
+
+def test_arguments_come_before_flags() -> None:
+    finished = neuron.run("weights", "inspect", "--help")
+    assert finished.command == ("weights", "inspect", "--help") and "Usage: neuron weights inspect" in finished.output
 
 
 def test_messages_are_passed_on(demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

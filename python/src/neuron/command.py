@@ -105,7 +105,7 @@ def _run(line: tuple[str, ...]) -> tuple[int, str, str]:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        # A terminal sends Ctrl-C to a whole session. The command gets it from here alone: a second would end it at once.
+        # A terminal sends Ctrl-C to a whole session. The command gets it from here alone: a second would end it.
         start_new_session=True,
     )
     assert child.stdout is not None and child.stderr is not None

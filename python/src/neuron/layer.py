@@ -61,10 +61,11 @@ class Layer:
         Raises:
             UnknownUnit: if it has no list.
         """
-        images = TopImages.read(self._table, unit, self._data_set) if self._table else ()
-        if not isinstance(images, TopImages) or len(images) == 0:
-            raise self._missing(unit, "list of images", "neuron select-images makes it")
-        return images
+        if self._table is not None:
+            images = TopImages.read(self._table, unit, self._data_set)
+            if len(images) > 0:
+                return images
+        raise self._missing(unit, "list of images", "neuron select-images makes it")
 
     def patches(self, unit: int, by: str | None = None) -> Patches:
         """The best patches of a unit, best first.
@@ -89,9 +90,10 @@ class Layer:
     def stats(self, first: int = 20) -> Columns:
         """What the results say about each unit in a few numbers; a row for each of `units`.
 
-        Columns: `unit` (int32), `images` (int64, entries of its list), `best`, `median`, `least` (float32, scores of the
-        list), `class` (the class most frequent among the `first` images, or `None`) and `class_share` (float64, its share
-        of them), `pictures` (int64) and `ratio` (float64, the best of its pictures' ratios). What is not known is NaN.
+        Columns: `unit` (int32), `images` (int64, entries of its list), `best`, `median`, `least` (float32, scores of
+        the list), `class` (the class most frequent among the `first` images, or `None`) and `class_share` (float64,
+        its share of them), `pictures` (int64) and `ratio` (float64, the best of its pictures' ratios). What is not
+        known is NaN.
         """
         return statistics.of_units(self.units, self._table, self._pictures, first)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from neuron.patches import Patches
+    from neuron.topk import TopImages
     from neuron.unit import Unit
 
 PATCHES = 12
@@ -34,13 +35,13 @@ STYLE = """
 .neuron-unit h5 { font-size: 12px; font-weight: 600; margin: 0 0 4px; opacity: .75; }
 .neuron-unit figure { margin: 0; }
 .neuron-unit img { display: block; object-fit: cover; border-radius: 3px; background: rgba(128, 128, 128, .18); }
-.neuron-unit figcaption { font-size: 11px; opacity: .75; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.neuron-unit figcaption { font-size: 11px; opacity: .75; }
+.neuron-unit figcaption { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 """
 
 
 def html(unit: Unit) -> str:
     """The unit's best patches, or images where it has none, its pictures, and its scores; images are embedded."""
-    # What a part shows that a unit has not is left out; what has moved is said.
     parts = [_patches(unit), _pictures(unit)]
     title = f"Unit {unit.channel} of {unit.layer.name}"
     return (
@@ -87,14 +88,16 @@ def _images(unit: Unit) -> str:
     try:
         listed = unit.topk
         shown = range(min(IMAGES, len(listed)))
-        figures = [
-            _figure(listed.image(rank), PATCH_PX, f"{listed['score'][rank]:.3g}", listed["image"][rank]) for rank in shown
-        ]
+        figures = [_image(listed, rank) for rank in shown]
     except UnknownUnit:
         return ""
     except MissingImage as missing:
         return f"<p>{_escaped(str(missing))}</p>"
     return _part("Best images", "".join(figures), PATCH_PX, 3)
+
+
+def _image(listed: TopImages, rank: int) -> str:
+    return _figure(listed.image(rank), PATCH_PX, f"{listed['score'][rank]:.3g}", listed["image"][rank])
 
 
 def _pictures(unit: Unit) -> str:

@@ -26,9 +26,9 @@ class Patches(Columns):
     """Patches of images, best first.
 
     Columns: `rank` (int32, from 0), `image` (path below the data folder), `x`, `y`, `size` (int32, the patch in pixels
-    of the crop that the network sees), `score` (float32), `image_score` (float32, the unit's score for the whole image;
-    NaN where no list has it), `source_x`, `source_y`, `source_width`, `source_height` (int32, the patch in pixels of the
-    image file) and `image_width`, `image_height` (int32).
+    of the crop that the network sees), `score` (float32), `image_score` (float32, the unit's score for the whole
+    image; NaN where no list has it), `source_x`, `source_y`, `source_width`, `source_height` (int32, the patch in
+    pixels of the image file) and `image_width`, `image_height` (int32).
     """
 
     def __init__(self, columns: Mapping[str, NDArray[Any]], folder: Path, data_set: DataSet) -> None:

@@ -40,6 +40,7 @@ mod progress;
 mod references;
 mod rerun;
 mod rows;
+mod same_layer;
 mod say;
 mod scan;
 mod shard;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::ReadOptionsBuilder;
-use parquet::record::{Row, RowAccessor};
+use parquet::record::{Field, Row, RowAccessor};
 use parquet::schema::types::Type;
 
 use crate::input;
@@ -45,6 +45,14 @@ impl Cells<'_> {
 
     pub(crate) fn text(&self, column: usize) -> anyhow::Result<&str> {
         Ok(self.row.get_string(self.places[column])?)
+    }
+
+    /// Text that may be missing.
+    pub(crate) fn optional_text(&self, column: usize) -> anyhow::Result<Option<&str>> {
+        match self.row.get_column_iter().nth(self.places[column]) {
+            Some((_, Field::Null)) => Ok(None),
+            _ => self.text(column).map(Some),
+        }
     }
 }
 

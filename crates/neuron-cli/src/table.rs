@@ -9,6 +9,7 @@ use anyhow::Context;
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType, Int32Type};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
@@ -38,18 +39,31 @@ pub(crate) fn write(
     schema: &str,
     groups: impl IntoIterator<Item = RowGroup>,
 ) -> anyhow::Result<()> {
+    write_described(path, schema, &[], groups.into_iter().map(Ok))
+}
+
+/// As [`write()`], with metadata that say more of the table, from rows that may fail to be made: then there is no table.
+pub(crate) fn write_described(
+    path: &Path,
+    schema: &str,
+    metadata: &[(&str, &str)],
+    groups: impl IntoIterator<Item = anyhow::Result<RowGroup>>,
+) -> anyhow::Result<()> {
     let schema = Arc::new(parse_message_type(schema).context("the table's schema is not valid")?);
+    let metadata: Vec<KeyValue> =
+        metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
     let properties = WriterProperties::builder()
         .set_created_by(concat!("neuron ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::SNAPPY)
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .build();
     output::write_atomically(path, |file| {
-        let written = (|| {
+        let written = (|| -> anyhow::Result<()> {
             let mut writer: SerializedFileWriter<&mut BufWriter<File>> =
                 SerializedFileWriter::new(file, schema, Arc::new(properties))?;
             for group in groups {
                 let mut rows = writer.next_row_group()?;
-                for column in &group {
+                for column in &group? {
                     let mut column_writer = rows
                         .next_column()?
                         .ok_or_else(|| ParquetError::General("more columns than the schema has".into()))?;
@@ -58,7 +72,8 @@ pub(crate) fn write(
                 }
                 rows.close()?;
             }
-            writer.close().map(|_| ())
+            writer.close()?;
+            Ok(())
         })();
         written.map_err(std::io::Error::other)
     })
@@ -70,19 +85,21 @@ fn write_column(writer: &mut SerializedColumnWriter<'_>, column: &Column) -> Res
         Column::Float(values) => writer.typed::<FloatType>().write_batch(values, None, None)?,
         Column::Text(values) => writer.typed::<ByteArrayType>().write_batch(values, None, None)?,
         Column::OptionalText(values) => {
-            let (present, values) = definitions(values);
-            writer.typed::<ByteArrayType>().write_batch(&values, Some(&present), None)?
+            let writer = writer.typed::<ByteArrayType>();
+            let (levels, values) = definitions(values, writer.get_descriptor().max_def_level());
+            writer.write_batch(&values, Some(&levels), None)?
         }
         Column::OptionalFloat(values) => {
-            let (present, values) = definitions(values);
-            writer.typed::<FloatType>().write_batch(&values, Some(&present), None)?
+            let writer = writer.typed::<FloatType>();
+            let (levels, values) = definitions(values, writer.get_descriptor().max_def_level());
+            writer.write_batch(&values, Some(&levels), None)?
         }
     };
     Ok(())
 }
 
-/// Which values are present, and those that are.
-fn definitions<T: Clone>(values: &[Option<T>]) -> (Vec<i16>, Vec<T>) {
-    let present = values.iter().map(|value| i16::from(value.is_some())).collect();
-    (present, values.iter().flatten().cloned().collect())
+/// How far the path to each value is there, and the values that are: a value that is missing does so in a group that is not.
+fn definitions<T: Clone>(values: &[Option<T>], whole: i16) -> (Vec<i16>, Vec<T>) {
+    let levels = values.iter().map(|value| whole - i16::from(value.is_none())).collect();
+    (levels, values.iter().flatten().cloned().collect())
 }

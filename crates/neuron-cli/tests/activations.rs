@@ -82,6 +82,10 @@ fn the_list_of_layers_follows_the_weights() {
     assert_eq!(layer("fc")["channels"], 3);
     let conv = layer("layer2.0.conv1");
     assert_eq!((&conv["height"], &conv["stride_px"]), (&8.into(), &8.into()));
+    assert_eq!(
+        (&layer("layer4.0")["same_as"], &layer("layer4")["same_as"]),
+        (&"layer4".into(), &Value::Null)
+    );
 }
 
 /// The map of a layer as the library computes it.

@@ -116,12 +116,13 @@ struct Place {
     environment: Vec<(&'static str, String)>,
 }
 
-/// Adds what lies in a store; the servers run until they are dropped.
+/// Adds what lies in stores; the servers run until they are dropped. That of S3 reads an object whole for every part of it,
+/// which says nothing of archives: those come from a web server.
 #[cfg(feature = "cloud")]
 fn store(folder: &Path, packed: &Path, places: &mut Vec<Place>) -> Vec<neuron_test_stores::Server> {
     use std::time::Duration;
 
-    use neuron_test_stores::{Fault, environment, s3};
+    use neuron_test_stores::{Fault, Server, environment, s3, web};
 
     let dataset = Dataset::open(folder, &DatasetOptions::default()).expect("images");
     for index in 0..dataset.len() {
@@ -129,28 +130,35 @@ fn store(folder: &Path, packed: &Path, places: &mut Vec<Place>) -> Vec<neuron_te
         fs::create_dir_all(copy.parent().expect("a folder")).expect("a temporary folder");
         fs::copy(dataset.entry(index), copy).expect("a temporary file");
     }
-    [("a store", 0), ("a store at 20 ms", 20)]
-        .into_iter()
-        .map(|(distance, milliseconds)| {
-            let server = s3(packed.parent().expect("a folder"));
-            if milliseconds > 0 {
-                server.faults().add("", Fault::Slow(Duration::from_millis(milliseconds)), usize::MAX);
-            }
-            for (name, key) in [
-                ("objects", "folder"),
-                ("four tars", "shards"),
-                ("a zip, stored", "stored.zip"),
-                ("Parquet, groups of 100 rows", "groups.parquet"),
-            ] {
-                places.push(Place {
-                    name: format!("{name}, in {distance}"),
-                    path: format!("s3://bucket/{key}").into(),
-                    environment: environment(&server),
-                });
-            }
-            server
-        })
-        .collect()
+    let slowed = |server: Server, milliseconds: u64| {
+        if milliseconds > 0 {
+            server.faults().add("", Fault::Slow(Duration::from_millis(milliseconds)), usize::MAX);
+        }
+        server
+    };
+    let mut servers = Vec::new();
+    for (distance, milliseconds) in [("", 0), (" at 20 ms", 20)] {
+        let objects = slowed(s3(packed.parent().expect("a folder")), milliseconds);
+        let archives = slowed(web(packed), milliseconds);
+        places.push(Place {
+            name: format!("objects in S3{distance}"),
+            path: "s3://bucket/folder".into(),
+            environment: environment(&objects),
+        });
+        for (name, path) in [
+            ("four tars", "shards/{0..3}.tar"),
+            ("a zip, stored", "stored.zip"),
+            ("Parquet, groups of 100 rows", "groups.parquet"),
+        ] {
+            places.push(Place {
+                name: format!("{name}, on a web server{distance}"),
+                path: format!("{}/{path}", archives.address()).into(),
+                environment: Vec::new(),
+            });
+        }
+        servers.extend([objects, archives]);
+    }
+    servers
 }
 
 /// Packs copies of the images in every way.

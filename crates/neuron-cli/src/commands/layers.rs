@@ -9,6 +9,7 @@ use crate::global::{self, Global};
 use crate::outcome::Outcome;
 use crate::output;
 use crate::preprocessing::Known;
+use crate::same_layer::shortest_name;
 use crate::{exported, fetch};
 
 /// List the layers of a network: channels, map size, stride and receptive field
@@ -36,7 +37,24 @@ struct Layers<'a> {
     /// Whether images of other sizes are refused; written only where they are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     takes_only_that: bool,
-    layers: Vec<TapInfo>,
+    layers: Vec<Layer>,
+}
+
+/// A layer in the list.
+#[derive(Serialize)]
+struct Layer {
+    #[serde(flatten)]
+    info: TapInfo,
+    /// The shortest name of the layers with the same value; written only where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<String>,
+}
+
+impl Layer {
+    fn new(info: TapInfo, graph: &Graph) -> Self {
+        let shortest = graph.tap(&info.name).ok().map(|tap| shortest_name(graph, &tap));
+        Self { same_as: shortest.filter(|shortest| *shortest != info.name), info }
+    }
 }
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
@@ -67,7 +85,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
 fn show(arch: &str, graph: &Graph, input_px: usize, global: &Global) -> anyhow::Result<Outcome> {
     let takes_only_that = graph.image_size().is_some();
-    let layers = Layers { arch, input_px, takes_only_that, layers: graph.tap_infos(input_px, input_px)? };
+    let infos = graph.tap_infos(input_px, input_px)?;
+    let layers = infos.into_iter().map(|info| Layer::new(info, graph)).collect();
+    let layers = Layers { arch, input_px, takes_only_that, layers };
     let text = if global.json { serde_json::to_string_pretty(&layers)? + "\n" } else { layers.table()? };
     output::print(&text)?;
     Ok(Outcome::Done)
@@ -75,8 +95,9 @@ fn show(arch: &str, graph: &Graph, input_px: usize, global: &Global) -> anyhow::
 
 impl Layers<'_> {
     fn table(&self) -> Result<String, std::fmt::Error> {
-        let names = self.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
-        let maps: Vec<String> = self.layers.iter().map(map).collect();
+        let infos = || self.layers.iter().map(|layer| &layer.info);
+        let names = infos().map(|layer| layer.name.len()).max().unwrap_or(0);
+        let maps: Vec<String> = infos().map(map).collect();
         let widest = maps.iter().map(String::len).max().unwrap_or(0).max(9);
         let (arch, input) = (self.arch, self.input_px);
         let mut text = match self.takes_only_that {
@@ -84,7 +105,7 @@ impl Layers<'_> {
             true => format!("{arch} takes {input} x {input} pixels only\n"),
         };
         writeln!(text, "{:names$}  channels  {:widest$}  stride  receptive field", "layer", "map")?;
-        for (layer, map) in self.layers.iter().zip(maps) {
+        for (layer, map) in infos().zip(maps) {
             // A layer behind the global pool sees everything, and has no stride.
             let pixels = |value: Option<[usize; 2]>| match value {
                 None => "-".to_owned(),

@@ -7,6 +7,7 @@ mod baseline;
 mod completions;
 mod demo;
 pub(crate) mod eval;
+mod export;
 mod extract_patches;
 mod fvis;
 mod import;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Activations(activations::Args),
     Attribute(attribute::Args),
     Atlas(atlas::Args),
+    Export(export::Args),
     Weights(weights::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -54,6 +56,7 @@ pub(crate) fn run(command: Command, global: &Global, program: &Program) -> anyho
         Command::Completions(args) => completions::run(&args, program),
         Command::Demo(args) => demo::run(&args, global, program),
         Command::Eval(args) => eval::run(&args, global),
+        Command::Export(args) => export::run(&args, global),
         Command::ExtractPatches(args) => extract_patches::run(&args, global),
         Command::Fvis(args) => fvis::run(&args, global),
         Command::Import(args) => import::run(&args, global),

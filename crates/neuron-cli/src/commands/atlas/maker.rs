@@ -5,6 +5,7 @@ use neuron_model::{Architecture, Weights};
 use serde_json::Value;
 
 use crate::rerun;
+use crate::same_layer::shortest_name;
 
 /// What this program knows of the results that its commands left.
 pub(super) struct Neuron;
@@ -15,8 +16,7 @@ impl Maker for Neuron {
         let Ok(architecture) = Architecture::from_name(arch) else { return layer.to_owned() };
         let graph = architecture.graph(&Weights::default());
         let Ok(tap) = graph.tap(layer) else { return layer.to_owned() };
-        let same = graph.taps().filter(|other| other.node == tap.node);
-        same.min_by_key(|other| other.name.len()).unwrap_or(tap).name
+        shortest_name(&graph, &tap)
     }
 
     fn command_line(&self, scan: &Value, folder: &Path) -> Option<String> {

@@ -16,11 +16,13 @@ use crate::hub;
 use crate::store::{Lists, Store};
 use crate::waiting;
 
+/// The address of a store, and the key of what an address names there.
+type Split = fn(&Address<'_>, &str) -> Result<(String, String), StoreError>;
+
 /// A kind of store.
 pub(crate) struct Kind {
     scheme: &'static str,
-    /// The address of the store, and the key of what an address names there.
-    pub(crate) split: fn(&Address<'_>, &str) -> Result<(String, String), StoreError>,
+    pub(crate) split: Split,
     /// Opens the store of an address.
     pub(crate) open: fn(&str) -> Result<Store>,
 }

@@ -27,12 +27,14 @@ pub enum StoreError {
     },
 
     /// The environment does not describe the store, or describes it wrongly.
-    #[error("the store of `{address}` cannot be used: {problem}")]
+    #[error("the store of `{address}` cannot be used ({problem}): {advice}")]
     Settings {
         /// The address.
         address: String,
         /// What is missing or wrong.
         problem: String,
+        /// Which variables describe it.
+        advice: &'static str,
     },
 
     /// A kind of store that says nothing of what it holds.

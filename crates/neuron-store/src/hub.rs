@@ -18,6 +18,8 @@ use crate::{stores, waiting};
 
 const SERVER: &str = "https://huggingface.co";
 const REVISION: &str = "main";
+pub(crate) const ADVICE: &str = "set HF_TOKEN to a token that may read the data set, and accept its conditions on the Hub \
+                                 if it has some";
 /// Attempts at a page of a list.
 const ATTEMPTS: u32 = 4;
 
@@ -80,7 +82,7 @@ pub(crate) fn open(address: &str) -> Result<Store> {
         address: address.into(),
         objects: Arc::new(objects),
         lists: Lists::Hub(tree),
-        advice: "set HF_TOKEN to a token that may read the data set, and accept its conditions on the Hub if it has some",
+        advice: ADVICE,
         breaker: Breaker::default(),
     })
 }

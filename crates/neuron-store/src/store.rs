@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt};
 
 use crate::address::Address;
 use crate::breaker::Breaker;
@@ -57,11 +57,12 @@ impl Store {
             return Ok((Arc::clone(store), key));
         }
         runtime::choose_encryption();
-        let store = Arc::new((kind.open)(&root).map_err(|error| match error {
-            Error::Generic { source, .. } => {
-                StoreError::Settings { address: text.into(), problem: source.to_string() }
-            }
-            other => StoreError::Settings { address: text.into(), problem: other.to_string() },
+        let store = Arc::new((kind.open)(&root).map_err(|error| {
+            let problem = match error {
+                Error::Generic { source, .. } => in_one_line(&*source),
+                other => in_one_line(&other),
+            };
+            StoreError::Settings { address: text.into(), problem, advice: kind.advice }
         })?);
         known.insert(root, Arc::clone(&store));
         Ok((store, key))
@@ -125,46 +126,47 @@ impl Store {
             if_match: object.tag.as_deref().map(str::to_owned),
             ..GetOptions::default()
         };
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            self.breaker.check(&self.address)?;
-            let asked = async { self.objects.get_opts(&path(&object.key)?, options.clone()).await };
-            // What failed before its body was asked for again and again already.
-            let found = asked.await.map_err(|error| self.error(&object.key, error))?;
-            if found.meta.size != object.bytes || found.range != range {
-                return Err(StoreError::Changed { address: object.address() });
-            }
-            match found.bytes().await {
-                Ok(bytes) => {
-                    self.breaker.answered();
-                    return Ok(bytes);
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(self.error(&object.key, last.expect("there was an attempt")))
+        let is_it = |found: &GetResult| match found.meta.size == object.bytes && found.range == range {
+            true => Ok(()),
+            false => Err(StoreError::Changed { address: object.address() }),
+        };
+        self.get(&object.key, options, is_it).await
     }
 
     /// A whole object that nobody has listed, if it is not larger than the limit.
     pub(crate) async fn read_whole(&self, key: &str, limit: u64) -> Result<Bytes, StoreError> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            self.breaker.check(&self.address)?;
-            let asked = async { self.objects.get(&path(key)?).await };
-            let found = asked.await.map_err(|error| self.error(key, error))?;
-            if found.meta.size > limit {
-                let address = self.address_of(key);
-                return Err(StoreError::TooLarge { address, bytes: found.meta.size, limit });
+        let is_small = |found: &GetResult| match found.meta.size {
+            bytes if bytes > limit => {
+                Err(StoreError::TooLarge { address: self.address_of(key), bytes, limit })
             }
+            _ => Ok(()),
+        };
+        self.get(key, GetOptions::default(), is_small).await
+    }
+
+    /// The bytes of an answer that is `wanted`.
+    async fn get(
+        &self,
+        key: &str,
+        options: GetOptions,
+        wanted: impl Fn(&GetResult) -> Result<(), StoreError>,
+    ) -> Result<Bytes, StoreError> {
+        let mut attempt = 1;
+        loop {
+            self.breaker.check(&self.address)?;
+            let asked = async { self.objects.get_opts(&path(key)?, options.clone()).await };
+            // What fails before its body was asked for again and again already.
+            let found = asked.await.map_err(|error| self.error(key, error))?;
+            wanted(&found)?;
             match found.bytes().await {
                 Ok(bytes) => {
                     self.breaker.answered();
                     return Ok(bytes);
                 }
-                Err(error) => last = Some(error),
+                Err(error) if attempt == ATTEMPTS => return Err(self.error(key, error)),
+                Err(_) => attempt += 1,
             }
         }
-        Err(self.error(key, last.expect("there was an attempt")))
     }
 
     /// Says what an error means, and takes note of it.

@@ -22,19 +22,28 @@ type Split = fn(&Address<'_>, &str) -> Result<(String, String), StoreError>;
 /// A kind of store.
 pub(crate) struct Kind {
     scheme: &'static str,
+    /// Which variables describe a store, and have its credentials.
+    pub(crate) advice: &'static str,
     pub(crate) split: Split,
     /// Opens the store of an address.
     pub(crate) open: fn(&str) -> Result<Store>,
 }
 
 const KINDS: [Kind; 6] = [
-    Kind { scheme: "s3", split: by_host, open: amazon },
-    Kind { scheme: "gs", split: by_host, open: google },
-    Kind { scheme: "az", split: by_host, open: azure },
-    Kind { scheme: "https", split: by_host, open: web },
-    Kind { scheme: "http", split: by_host, open: web },
-    Kind { scheme: "hf", split: hub::split, open: hub::open },
+    Kind { scheme: "s3", advice: AMAZON, split: by_host, open: amazon },
+    Kind { scheme: "gs", advice: GOOGLE, split: by_host, open: google },
+    Kind { scheme: "az", advice: AZURE, split: by_host, open: azure },
+    Kind { scheme: "https", advice: WEB, split: by_host, open: web },
+    Kind { scheme: "http", advice: WEB, split: by_host, open: web },
+    Kind { scheme: "hf", advice: hub::ADVICE, split: hub::split, open: hub::open },
 ];
+
+const AMAZON: &str = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a \
+                      public bucket";
+const GOOGLE: &str = "set GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket";
+const AZURE: &str = "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_SKIP_SIGNATURE=true for a \
+                     public container";
+const WEB: &str = "servers that want credentials are not supported";
 
 /// The kind of an address.
 pub(crate) fn of(address: &Address<'_>, text: &str) -> Result<&'static Kind, StoreError> {
@@ -68,9 +77,7 @@ fn amazon(address: &str) -> Result<Store> {
         let is_plain = endpoint.starts_with("http://");
         builder = builder.with_endpoint(endpoint).with_allow_http(is_plain);
     }
-    let advice = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a public \
-                  bucket";
-    Ok(listing(address, Arc::new(builder.build()?), advice))
+    Ok(listing(address, Arc::new(builder.build()?), AMAZON))
 }
 
 fn google(address: &str) -> Result<Store> {
@@ -78,8 +85,7 @@ fn google(address: &str) -> Result<Store> {
     for (key, value) in waiting::settings() {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
-    let advice = "set GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket";
-    Ok(listing(address, Arc::new(builder.build()?), advice))
+    Ok(listing(address, Arc::new(builder.build()?), GOOGLE))
 }
 
 fn azure(address: &str) -> Result<Store> {
@@ -87,9 +93,7 @@ fn azure(address: &str) -> Result<Store> {
     for (key, value) in waiting::settings() {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
-    let advice = "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_SKIP_SIGNATURE=true for a public \
-                  container";
-    Ok(listing(address, Arc::new(builder.build()?), advice))
+    Ok(listing(address, Arc::new(builder.build()?), AZURE))
 }
 
 fn web(address: &str) -> Result<Store> {
@@ -98,7 +102,7 @@ fn web(address: &str) -> Result<Store> {
         address: address.into(),
         objects: Arc::new(objects),
         lists: Lists::Nothing,
-        advice: "the server wants credentials, which are not supported",
+        advice: WEB,
         breaker: Breaker::default(),
     })
 }

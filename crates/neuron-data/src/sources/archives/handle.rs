@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::index;
 use super::record::Record;
 use crate::address;
+use crate::error::DataError;
 use crate::remote::{self, Reader};
 
 /// Reads at any place, for several threads at once.
@@ -30,6 +31,14 @@ pub(super) enum Listing {
     /// It was.
     #[default]
     Done,
+}
+
+/// Why a place cannot be opened; stores name it themselves.
+pub(super) fn failed(place: &Path, source: io::Error) -> DataError {
+    match address::is_address(place) {
+        true => DataError::Store { source },
+        false => DataError::Read { path: place.into(), source },
+    }
 }
 
 /// What tells an archive from another that took its place.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks;
-use super::handle::{Handle, Stamp};
+use super::handle::{self, Handle, Stamp};
 use crate::error::DataError;
 
 /// The most archives that are open at a time, beside those that are being listed: a system allows some hundred files.
@@ -28,7 +28,7 @@ pub(super) struct ArchiveFile {
 impl ArchiveFile {
     /// Opens a regular file, or an object of a store.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let failed = |source| DataError::Read { path: path.into(), source };
+        let failed = |source| handle::failed(path, source);
         let stamp = Stamp::of(path).map_err(failed)?;
         let file = Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), stamp };
         file.handle().map_err(failed)?.begin_listing(path, &file.stamp);

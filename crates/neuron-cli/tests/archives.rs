@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use packed::{Packed, pictures, rows, tar};
+use packed::{Packed, lists, pictures, rows, tar};
 use patches::kill_once_saved;
 use support::{ARCH, assert_same_files, expecting, neuron};
 
@@ -31,9 +31,7 @@ fn archives_give_what_folders_give() {
         let layer = packed.scan(data, &out);
         assert!(rows(&layer) == expected, "{data}");
         assert!(pictures(&layer) == cut, "{data}");
-        let lists: String = (0..10)
-            .map(|channel| fs::read_to_string(layer.join(format!("{channel}/files_all.txt"))).unwrap())
-            .collect();
+        let lists = lists(&layer);
         assert!(lists.lines().any(|line| line == first), "{lists}");
         // What lists name is found where a list is the data, too.
         packed.write("list.txt", lists.as_bytes());

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use neuron_test_stores::{Fault, Server, environment, hub, s3, web};
-use packed::{Packed, pictures, rows};
+use packed::{Packed, lists, pictures, rows};
 use patches::kill_once_saved;
 use support::{ARCH, Room, assert_same_files, expecting, files};
 
@@ -113,9 +113,7 @@ fn stores_give_what_folders_give() {
         let layer = packed.room.path(&layer);
         assert!(rows(&layer) == expected, "{data}");
         assert!(pictures(&layer) == cut, "{data}");
-        let lists: String = (0..10)
-            .map(|channel| fs::read_to_string(layer.join(format!("{channel}/files_all.txt"))).unwrap())
-            .collect();
+        let lists = lists(&layer);
         assert!(lists.lines().any(|line| line == first), "{lists}");
         // What lists name is found where a list is the data, too.
         packed.write("list.txt", lists.as_bytes());

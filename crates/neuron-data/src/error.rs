@@ -1,6 +1,8 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::address::is_address;
 
 /// Why a data set, its listing or its preprocessing cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +184,16 @@ pub enum DataError {
         /// Why.
         source: ImageError,
     },
+}
+
+impl DataError {
+    /// A place that cannot be read; stores name it themselves.
+    pub(crate) fn unreadable(place: &Path, source: std::io::Error) -> Self {
+        match is_address(place) {
+            true => Self::Store { source },
+            false => Self::Read { path: place.into(), source },
+        }
+    }
 }
 
 /// What holds images beside an empty split; displayed with the way to use them.

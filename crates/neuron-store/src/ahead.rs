@@ -1,18 +1,19 @@
 //! Pieces that are fetched ahead of their use, as long as they are used in their order.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::task::JoinError;
 
 use crate::error::StoreError;
 use crate::runtime;
 
 /// How to fetch a piece.
-pub(crate) type Fetch = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send>>;
+pub(crate) type Fetch = BoxFuture<'static, Result<Bytes, StoreError>>;
 
 /// A window of pieces, by number.
 pub(crate) struct Ahead {
@@ -35,15 +36,11 @@ pub(crate) struct Order {
 struct State {
     /// The furthest that was used since the last jump.
     front: Option<usize>,
-    pieces: BTreeMap<usize, Arc<Piece>>,
+    pieces: BTreeMap<usize, Piece>,
 }
 
-/// A piece that is there, or on its way.
-#[derive(Default)]
-struct Piece {
-    fetched: Mutex<Option<Result<Bytes, StoreError>>>,
-    is_there: Condvar,
-}
+/// A piece that is there, or on its way, for any number of threads.
+type Piece = Shared<Fetch>;
 
 impl Ahead {
     /// Nothing yet.
@@ -77,12 +74,12 @@ impl Ahead {
             if !state.pieces.contains_key(&wanted)
                 && let Some(request) = fetch(wanted)
             {
-                state.pieces.insert(wanted, Piece::start(request));
+                state.pieces.insert(wanted, start(request));
             }
         }
-        let piece = Arc::clone(state.pieces.get(&number)?);
+        let piece = state.pieces.get(&number)?.clone();
         drop(state);
-        let fetched = piece.wait();
+        let fetched = runtime::wait(piece);
         // Who asks for what failed once more gets a new attempt.
         if is_used_once || fetched.is_err() {
             self.state().pieces.remove(&number);
@@ -106,31 +103,15 @@ impl std::fmt::Debug for Ahead {
     }
 }
 
-impl Piece {
-    fn start(request: Fetch) -> Arc<Self> {
-        let piece = Arc::new(Self::default());
-        let arriving = Arc::clone(&piece);
-        runtime::start(async move {
-            let fetched = request.await;
-            *arriving.fetched() = Some(fetched);
-            arriving.is_there.notify_all();
-        });
-        piece
-    }
-
-    fn wait(&self) -> Result<Bytes, StoreError> {
-        let mut fetched = self.fetched();
-        loop {
-            match &*fetched {
-                Some(fetched) => return fetched.clone(),
-                None => fetched = self.is_there.wait(fetched).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-
-    fn fetched(&self) -> MutexGuard<'_, Option<Result<Bytes, StoreError>>> {
-        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Begins to fetch a piece, whether or not somebody waits for it.
+fn start(request: Fetch) -> Piece {
+    let fetched = runtime::start(request);
+    let piece = async move {
+        // Whoever waits is told, whatever becomes of a request.
+        let lost = |error: JoinError| StoreError::Lost { problem: error.to_string() };
+        fetched.await.unwrap_or_else(|error| Err(lost(error)))
+    };
+    piece.boxed().shared()
 }
 
 #[cfg(test)]
@@ -177,6 +158,13 @@ mod tests {
         assert!(ahead.get(5, 0..9, &|_| None).unwrap().is_ok(), "it is kept");
         ahead.clear();
         assert!(ahead.get(5, 0..9, &|_| None).is_none());
+    }
+
+    #[test]
+    fn a_request_that_panics_holds_nobody_up() {
+        let fetch = |_| -> Option<Fetch> { Some(Box::pin(async { panic!("on purpose") })) };
+        let said = ahead(0).get(0, 0..9, &fetch).unwrap().unwrap_err().to_string();
+        assert!(said.contains("was lost"), "{said}");
     }
 
     #[test]

@@ -101,6 +101,13 @@ pub enum StoreError {
         problem: Arc<str>,
     },
 
+    /// What waited for the store is gone, which is a fault of this program.
+    #[error("a request to a store was lost: {problem}")]
+    Lost {
+        /// How.
+        problem: String,
+    },
+
     /// The store has failed for several objects in a row.
     #[error("the store `{store}` does not answer any more; the last error was: {problem}")]
     Down {
@@ -120,12 +127,5 @@ impl From<StoreError> for std::io::Error {
             _ => std::io::ErrorKind::Other,
         };
         Self::new(kind, error)
-    }
-}
-
-impl StoreError {
-    /// The error of a store in what came of it as an error of input and output.
-    pub fn in_io(error: &std::io::Error) -> Option<&Self> {
-        error.get_ref()?.downcast_ref()
     }
 }

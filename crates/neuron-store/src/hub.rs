@@ -2,10 +2,12 @@
 //!
 //! The Hub hands files out as a web server does, and lists them by an interface of its own.
 
+use std::collections::HashMap;
 use std::env;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use object_store::{ClientConfigKey, ClientOptions, Error, Result};
+use futures_util::future::BoxFuture;
+use object_store::{ClientOptions, Error, Result};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LINK};
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
@@ -13,8 +15,8 @@ use serde::Deserialize;
 use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::error::StoreError;
-use crate::store::{Lists, Store};
-use crate::{stores, waiting};
+use crate::store::{Catalog, Found, Lists, Store};
+use crate::{waiting, web};
 
 const SERVER: &str = "https://huggingface.co";
 const REVISION: &str = "main";
@@ -29,6 +31,8 @@ pub(crate) struct Tree {
     client: Client,
     /// The address of its root.
     root: String,
+    /// What was listed, by path: each file of a folder is looked for in its list.
+    known: Mutex<HashMap<String, Vec<Found>>>,
 }
 
 /// An entry of a list.
@@ -69,19 +73,18 @@ pub(crate) fn open(address: &str) -> Result<Store> {
     let server = text("HF_ENDPOINT").map_or(SERVER.into(), |server| server.trim_end_matches('/').to_owned());
     let headers = headers(text("HF_TOKEN").as_deref())?;
     let mut options = ClientOptions::new().with_default_headers(headers.clone());
-    let is_plain = server.starts_with("http://").to_string();
-    for (key, value) in waiting::settings().into_iter().chain([(ClientConfigKey::AllowHttp, is_plain)]) {
+    for (key, value) in waiting::settings_of(&server) {
         options = options.with_config(key, value);
     }
     let files = format!("{server}/{repository}/resolve/{revision}");
-    let objects = stores::web_builder(&files).with_client_options(options).build()?;
+    let objects = web::builder(&files).with_client_options(options).build()?;
     let client = Client::builder().default_headers(headers).timeout(waiting::timeout()).build();
-    let tree =
-        Tree { client: client.map_err(failed)?, root: format!("{server}/api/{repository}/tree/{revision}") };
+    let root = format!("{server}/api/{repository}/tree/{revision}");
+    let tree = Tree { client: client.map_err(failed)?, root, known: Mutex::default() };
     Ok(Store {
         address: address.into(),
         objects: Arc::new(objects),
-        lists: Lists::Hub(tree),
+        lists: Lists::Catalog(Box::new(tree)),
         advice: ADVICE,
         breaker: Breaker::default(),
     })
@@ -97,20 +100,33 @@ fn headers(token: Option<&str>) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+impl Catalog for Tree {
+    fn list<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Vec<Found>>> {
+        Box::pin(self.below(key))
+    }
+}
+
 impl Tree {
-    /// The files below a path, and their sizes.
-    pub(crate) async fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
+    /// The files below a path.
+    async fn below(&self, path: &str) -> Result<Vec<Found>> {
+        if let Some(known) = self.known().get(path) {
+            return Ok(known.clone());
+        }
         let folder = if path.is_empty() { String::new() } else { format!("/{}", escaped(path)) };
         let mut page = Some(format!("{}{folder}?recursive=true", self.root));
         let mut files = Vec::new();
         while let Some(address) = page {
             let (entries, next) = self.page(&address, path).await?;
-            files.extend(
-                entries.into_iter().filter(|entry| entry.kind == "file").map(|file| (file.path, file.size)),
-            );
+            let of_page = entries.into_iter().filter(|entry| entry.kind == "file");
+            files.extend(of_page.map(|file| Found { key: file.path.into(), bytes: file.size, tag: None }));
             page = next;
         }
+        self.known().insert(path.to_owned(), files.clone());
         Ok(files)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<Found>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A page of a list, and the address of the next.

@@ -29,6 +29,7 @@ mod several;
 mod store;
 mod stores;
 mod waiting;
+mod web;
 
 pub use error::StoreError;
 pub use object::{Object, about, check, list, read, remember};

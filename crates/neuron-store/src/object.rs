@@ -1,22 +1,21 @@
 //! Objects as stores list them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::error::StoreError;
 use crate::runtime;
-use crate::store::Store;
+use crate::store::{Found, Store};
+use crate::stores;
 
 /// An object of a store, as it was listed.
 #[derive(Clone, Debug)]
 pub struct Object {
-    pub(crate) store: Arc<Store>,
-    pub(crate) key: Box<str>,
-    pub(crate) bytes: u64,
-    /// What tells it from others under its key, if the store says that.
-    pub(crate) tag: Option<Box<str>>,
+    store: Arc<Store>,
+    found: Found,
 }
 
 /// Objects that were asked for or [remembered](remember) in this run, by address: the store is asked once. One that
@@ -26,17 +25,28 @@ static KNOWN: LazyLock<Mutex<HashMap<String, Object>>> = LazyLock::new(Mutex::de
 impl Object {
     /// Where it lies, such as `s3://bucket/key`.
     pub fn address(&self) -> String {
-        self.store.address_of(&self.key)
+        self.store.address_of(&self.found.key)
     }
 
     /// Its size.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.found.bytes
     }
 
     /// What tells it from another of the same size that takes its place, if the store says that.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.found.tag.as_deref()
+    }
+
+    /// The same without what tells it from others: a million of these take memory.
+    pub(crate) fn without_tag(mut self) -> Self {
+        self.found.tag = None;
+        self
+    }
+
+    /// Some of its bytes.
+    pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.store.read(&self.found, range).await
     }
 }
 
@@ -48,8 +58,9 @@ pub fn about(address: &str) -> Result<Object, StoreError> {
     if let Some(known) = known().get(address) {
         return Ok(known.clone());
     }
-    let (store, key) = Store::of(address)?;
-    let object = runtime::wait(store.about(&key))?;
+    let (store, key) = stores::of(address)?;
+    let found = runtime::wait(store.about(&key))?;
+    let object = Object { store, found };
     known().insert(address.to_owned(), object.clone());
     Ok(object)
 }
@@ -59,8 +70,9 @@ pub fn about(address: &str) -> Result<Object, StoreError> {
 /// # Errors
 /// [`StoreError::NoList`] for web servers, and any other [`StoreError`].
 pub fn list(address: &str) -> Result<Vec<Object>, StoreError> {
-    let (store, key) = Store::of(address)?;
-    runtime::wait(store.list(&key))
+    let (store, key) = stores::of(address)?;
+    let found = runtime::wait(store.list(&key))?;
+    Ok(found.into_iter().map(|found| Object { store: Arc::clone(&store), found }).collect())
 }
 
 /// Lets [`about`] find an object without a request.
@@ -73,7 +85,7 @@ pub fn remember(object: &Object) {
 /// # Errors
 /// [`StoreError::Down`].
 pub fn check(address: &str) -> Result<(), StoreError> {
-    let (store, _) = Store::of(address)?;
+    let (store, _) = stores::of(address)?;
     store.breaker.check(&store.address)
 }
 
@@ -82,7 +94,7 @@ pub fn check(address: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::TooLarge`] before more than `limit` bytes are held, and any other [`StoreError`].
 pub fn read(address: &str, limit: u64) -> Result<Bytes, StoreError> {
-    let (store, key) = Store::of(address)?;
+    let (store, key) = stores::of(address)?;
     runtime::wait(store.read_whole(&key, limit))
 }
 

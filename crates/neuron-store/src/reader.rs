@@ -37,25 +37,20 @@ impl Reader {
         Self { object: object.clone(), ahead: Arc::new(Ahead::new(ORDER)), end: Mutex::new(0) }
     }
 
-    /// The object.
-    pub fn object(&self) -> &Object {
-        &self.object
-    }
-
     /// Fills `buffer` from a place in the object.
     ///
     /// # Errors
     /// [`StoreError::End`] if the object has fewer bytes, [`StoreError::Changed`], and any other [`StoreError`].
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
         let end = offset.saturating_add(buffer.len() as u64);
-        if end > self.object.bytes {
+        if end > self.object.bytes() {
             return Err(StoreError::End { address: self.object.address(), end });
         }
         if buffer.is_empty() {
             return Ok(());
         }
         if !self.is_near(offset, end) {
-            let read = runtime::wait(self.object.store.read(&self.object, offset..end))?;
+            let read = runtime::wait(self.object.read(offset..end))?;
             buffer.copy_from_slice(&read);
             return Ok(());
         }
@@ -84,10 +79,10 @@ impl Reader {
         let fetch = |number: usize| -> Option<Fetch> {
             let object = self.object.clone();
             let start = number as u64 * BLOCK;
-            let range = start..object.bytes.min(start + BLOCK);
-            Some(Box::pin(async move { object.store.read(&object, range).await }))
+            let range = start..object.bytes().min(start + BLOCK);
+            Some(Box::pin(async move { object.read(range).await }))
         };
-        let all = 0..self.object.bytes.div_ceil(BLOCK) as usize;
+        let all = 0..self.object.bytes().div_ceil(BLOCK) as usize;
         self.ahead.get(number, all, &fetch).expect("every block is worth its request")
     }
 

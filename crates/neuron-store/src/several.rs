@@ -21,11 +21,9 @@ pub struct Several {
 
 impl Several {
     /// Asks for nothing yet.
-    pub fn of(mut objects: Vec<Object>) -> Self {
-        for object in &mut objects {
-            // An object that is read in one request is never half of another one; a million tags take memory.
-            object.tag = None;
-        }
+    pub fn of(objects: Vec<Object>) -> Self {
+        // An object that is read in one request is never half of another one.
+        let objects = objects.into_iter().map(Object::without_tag).collect();
         Self { objects, ahead: Ahead::new(ORDER) }
     }
 
@@ -39,11 +37,10 @@ impl Several {
     pub fn read(&self, index: usize) -> Result<Bytes, StoreError> {
         let fetch = |at: usize| -> Option<Fetch> {
             let object = self.objects[at].clone();
-            let is_worth_it = at == index || object.bytes <= MOST_BYTES_AHEAD;
-            is_worth_it
-                .then(|| Box::pin(async move { object.store.read(&object, 0..object.bytes).await }) as Fetch)
+            let is_worth_it = at == index || object.bytes() <= MOST_BYTES_AHEAD;
+            is_worth_it.then(|| Box::pin(async move { object.read(0..object.bytes()).await }) as Fetch)
         };
-        if self.objects[index].bytes == 0 {
+        if self.objects[index].bytes() == 0 {
             return Ok(Bytes::new());
         }
         self.ahead.get(index, 0..self.objects.len(), &fetch).expect("what is asked for is worth it")

@@ -1,34 +1,46 @@
 //! One store: requests, and what its errors mean.
 
-use std::collections::HashMap;
+use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt};
 
-use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::error::StoreError;
-use crate::hub::Tree;
-use crate::object::Object;
-use crate::{runtime, stores};
 
 /// Attempts at a range whose body ends too early, where the store does not say what it is of: without that, going on
 /// in the middle is not safe.
 const ATTEMPTS: usize = 3;
+
+/// What a store says of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) key: Box<str>,
+    pub(crate) bytes: u64,
+    /// What tells it from others under its key, if the store says that.
+    pub(crate) tag: Option<Box<str>>,
+}
 
 /// How a store tells what it holds.
 #[derive(Debug)]
 pub(crate) enum Lists {
     /// By itself.
     Itself,
-    /// By the Hub's interface.
-    Hub(Tree),
+    /// By an interface of its own.
+    Catalog(Box<dyn Catalog>),
     /// Not at all.
     Nothing,
+}
+
+/// An interface that lists what a store holds.
+pub(crate) trait Catalog: Debug + Send + Sync {
+    /// All objects below a key, in any order.
+    fn list<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Vec<Found>, Error>>;
 }
 
 /// A bucket, a container, a web server, or a repository of the Hub.
@@ -43,94 +55,62 @@ pub(crate) struct Store {
     pub(crate) breaker: Breaker,
 }
 
-/// The stores that were used, by their addresses: connections are kept.
-static STORES: LazyLock<Mutex<HashMap<String, Arc<Store>>>> = LazyLock::new(Mutex::default);
-
 impl Store {
-    /// The store of an address, and the key there.
-    pub(crate) fn of(text: &str) -> Result<(Arc<Self>, String), StoreError> {
-        let address = Address::of(text)?;
-        let kind = stores::of(&address, text)?;
-        let (root, key) = (kind.split)(&address, text)?;
-        let mut known = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = known.get(&root) {
-            return Ok((Arc::clone(store), key));
-        }
-        runtime::choose_encryption();
-        let store = Arc::new((kind.open)(&root).map_err(|error| {
-            let problem = match error {
-                Error::Generic { source, .. } => in_one_line(&*source),
-                other => in_one_line(&other),
-            };
-            StoreError::Settings { address: text.into(), problem, advice: kind.advice }
-        })?);
-        known.insert(root, Arc::clone(&store));
-        Ok((store, key))
-    }
-
     pub(crate) fn address_of(&self, key: &str) -> String {
         if key.is_empty() { self.address.clone() } else { format!("{}/{key}", self.address) }
     }
 
     /// All objects below a key, in bytewise order of their keys.
-    pub(crate) async fn list(self: &Arc<Self>, key: &str) -> Result<Vec<Object>, StoreError> {
+    pub(crate) async fn list(&self, key: &str) -> Result<Vec<Found>, StoreError> {
         self.breaker.check(&self.address)?;
-        let object = |key: &str, bytes, tag: Option<String>| Object {
-            store: Arc::clone(self),
-            key: key.into(),
-            bytes,
-            tag: tag.map(Into::into),
-        };
-        let mut found: Vec<Object> = match &self.lists {
+        let listed = match &self.lists {
             Lists::Nothing => return Err(StoreError::NoList { address: self.address_of(key) }),
-            Lists::Hub(tree) => {
-                let listed = tree.list(key).await.map_err(|error| self.error(key, error))?;
-                listed.into_iter().map(|(key, bytes)| object(&key, bytes, None)).collect()
-            }
-            Lists::Itself => {
-                let below = (!key.is_empty()).then(|| path(key)).transpose();
-                let below = below.map_err(|error| self.error(key, error))?;
-                let listed = self.objects.list(below.as_ref());
-                let found = listed.map_ok(|about| object(about.location.as_ref(), about.size, about.e_tag));
-                found.try_collect().await.map_err(|error| self.error(key, error))?
-            }
+            Lists::Catalog(catalog) => catalog.list(key).await,
+            Lists::Itself => self.list_itself(key).await,
         };
+        let mut found = listed.map_err(|error| self.error(key, error))?;
         self.breaker.answered();
         found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(found)
     }
 
+    async fn list_itself(&self, key: &str) -> Result<Vec<Found>, Error> {
+        let below = (!key.is_empty()).then(|| path(key)).transpose()?;
+        let listed = self.objects.list(below.as_ref());
+        let found = listed.map_ok(|about| Found {
+            key: about.location.as_ref().into(),
+            bytes: about.size,
+            tag: about.e_tag.map(Into::into),
+        });
+        found.try_collect().await
+    }
+
     /// What an object is.
-    pub(crate) async fn about(self: &Arc<Self>, key: &str) -> Result<Object, StoreError> {
-        self.breaker.check(&self.address)?;
-        if let Lists::Hub(_) = &self.lists {
+    pub(crate) async fn about(&self, key: &str) -> Result<Found, StoreError> {
+        if let Lists::Catalog(_) = &self.lists {
             let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let found = self.list(folder).await?.into_iter().find(|object| &*object.key == key);
+            let found = self.list(folder).await?.into_iter().find(|found| &*found.key == key);
             return found.ok_or_else(|| StoreError::NotFound { address: self.address_of(key) });
         }
+        self.breaker.check(&self.address)?;
         let asked = async { self.objects.head(&path(key)?).await };
         let about = asked.await.map_err(|error| self.error(key, error))?;
         self.breaker.answered();
-        Ok(Object {
-            store: Arc::clone(self),
-            key: key.into(),
-            bytes: about.size,
-            tag: about.e_tag.map(Into::into),
-        })
+        Ok(Found { key: key.into(), bytes: about.size, tag: about.e_tag.map(Into::into) })
     }
 
     /// Some bytes of an object, which must be the one that was listed.
-    pub(crate) async fn read(&self, object: &Object, range: Range<u64>) -> Result<Bytes, StoreError> {
+    pub(crate) async fn read(&self, known: &Found, range: Range<u64>) -> Result<Bytes, StoreError> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
-            if_match: object.tag.as_deref().map(str::to_owned),
+            if_match: known.tag.as_deref().map(str::to_owned),
             ..GetOptions::default()
         };
-        let is_it = |found: &GetResult| match found.meta.size == object.bytes && found.range == range {
+        let is_it = |found: &GetResult| match found.meta.size == known.bytes && found.range == range {
             true => Ok(()),
-            false => Err(StoreError::Changed { address: object.address() }),
+            false => Err(StoreError::Changed { address: self.address_of(&known.key) }),
         };
-        self.get(&object.key, options, is_it).await
+        self.get(&known.key, options, is_it).await
     }
 
     /// A whole object that nobody has listed, if it is not larger than the limit.
@@ -204,7 +184,7 @@ fn path(key: &str) -> Result<Path, Error> {
 }
 
 /// An error with what it came of, once each: some repeat what they came of.
-fn in_one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,20 +1,19 @@
 //! The kinds of stores, a line each.
 
+use std::collections::HashMap;
 use std::env;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::http::HttpBuilder;
-use object_store::{ClientConfigKey, ObjectStore, Result};
+use object_store::{Error, ObjectStore, Result as Opened};
 
 use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::error::StoreError;
-use crate::hub;
-use crate::store::{Lists, Store};
-use crate::waiting;
+use crate::store::{Lists, Store, in_one_line};
+use crate::{hub, runtime, waiting, web};
 
 /// The address of a store, and the key of what an address names there.
 type Split = fn(&Address<'_>, &str) -> Result<(String, String), StoreError>;
@@ -26,15 +25,15 @@ pub(crate) struct Kind {
     pub(crate) advice: &'static str,
     pub(crate) split: Split,
     /// Opens the store of an address.
-    pub(crate) open: fn(&str) -> Result<Store>,
+    pub(crate) open: fn(&str) -> Opened<Store>,
 }
 
 const KINDS: [Kind; 6] = [
     Kind { scheme: "s3", advice: AMAZON, split: by_host, open: amazon },
     Kind { scheme: "gs", advice: GOOGLE, split: by_host, open: google },
     Kind { scheme: "az", advice: AZURE, split: by_host, open: azure },
-    Kind { scheme: "https", advice: WEB, split: by_host, open: web },
-    Kind { scheme: "http", advice: WEB, split: by_host, open: web },
+    Kind { scheme: "https", advice: web::ADVICE, split: by_host, open: web::open },
+    Kind { scheme: "http", advice: web::ADVICE, split: by_host, open: web::open },
     Kind { scheme: "hf", advice: hub::ADVICE, split: hub::split, open: hub::open },
 ];
 
@@ -43,15 +42,33 @@ const AMAZON: &str = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGIO
 const GOOGLE: &str = "set GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket";
 const AZURE: &str = "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_SKIP_SIGNATURE=true for a \
                      public container";
-const WEB: &str = "servers that want credentials are not supported";
 
-/// The kind of an address.
-pub(crate) fn of(address: &Address<'_>, text: &str) -> Result<&'static Kind, StoreError> {
-    KINDS.iter().find(|kind| kind.scheme == address.scheme).ok_or_else(|| StoreError::Scheme {
+/// The stores that were used, by their addresses: connections are kept.
+static USED: LazyLock<Mutex<HashMap<String, Arc<Store>>>> = LazyLock::new(Mutex::default);
+
+/// The store of an address, and the key of what the address names there.
+pub(crate) fn of(text: &str) -> Result<(Arc<Store>, String), StoreError> {
+    let address = Address::of(text)?;
+    let kind = KINDS.iter().find(|kind| kind.scheme == address.scheme).ok_or_else(|| StoreError::Scheme {
         address: text.into(),
         scheme: address.scheme.into(),
         known: KINDS.each_ref().map(|kind| format!("{}://", kind.scheme)).join(", "),
-    })
+    })?;
+    let (root, key) = (kind.split)(&address, text)?;
+    let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(store) = used.get(&root) {
+        return Ok((Arc::clone(store), key));
+    }
+    runtime::choose_encryption();
+    let store = Arc::new((kind.open)(&root).map_err(|error| {
+        let problem = match error {
+            Error::Generic { source, .. } => in_one_line(&*source),
+            other => in_one_line(&other),
+        };
+        StoreError::Settings { address: text.into(), problem, advice: kind.advice }
+    })?);
+    used.insert(root, Arc::clone(&store));
+    Ok((store, key))
 }
 
 fn by_host(address: &Address<'_>, _: &str) -> Result<(String, String), StoreError> {
@@ -63,7 +80,7 @@ fn listing(address: &str, objects: Arc<dyn ObjectStore>, advice: &'static str) -
     Store { address: address.into(), objects, lists: Lists::Itself, advice, breaker: Breaker::default() }
 }
 
-fn amazon(address: &str) -> Result<Store> {
+fn amazon(address: &str) -> Opened<Store> {
     let mut builder = AmazonS3Builder::from_env().with_url(address).with_retry(waiting::retries());
     for (key, value) in waiting::settings() {
         builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
@@ -80,7 +97,7 @@ fn amazon(address: &str) -> Result<Store> {
     Ok(listing(address, Arc::new(builder.build()?), AMAZON))
 }
 
-fn google(address: &str) -> Result<Store> {
+fn google(address: &str) -> Opened<Store> {
     let mut builder = GoogleCloudStorageBuilder::from_env().with_url(address).with_retry(waiting::retries());
     for (key, value) in waiting::settings() {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
@@ -88,31 +105,10 @@ fn google(address: &str) -> Result<Store> {
     Ok(listing(address, Arc::new(builder.build()?), GOOGLE))
 }
 
-fn azure(address: &str) -> Result<Store> {
+fn azure(address: &str) -> Opened<Store> {
     let mut builder = MicrosoftAzureBuilder::from_env().with_url(address).with_retry(waiting::retries());
     for (key, value) in waiting::settings() {
         builder = builder.with_config(AzureConfigKey::Client(key), value);
     }
     Ok(listing(address, Arc::new(builder.build()?), AZURE))
-}
-
-fn web(address: &str) -> Result<Store> {
-    let objects = web_builder(address).build()?;
-    Ok(Store {
-        address: address.into(),
-        objects: Arc::new(objects),
-        lists: Lists::Nothing,
-        advice: WEB,
-        breaker: Breaker::default(),
-    })
-}
-
-/// What is common to web servers.
-pub(crate) fn web_builder(address: &str) -> HttpBuilder {
-    let mut builder = HttpBuilder::new().with_url(address).with_retry(waiting::retries());
-    let is_plain = address.starts_with("http://").to_string();
-    for (key, value) in waiting::settings().into_iter().chain([(ClientConfigKey::AllowHttp, is_plain)]) {
-        builder = builder.with_config(key, value);
-    }
-    builder
 }

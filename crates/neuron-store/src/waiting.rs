@@ -45,3 +45,9 @@ pub(crate) fn settings() -> [(ClientConfigKey, String); 3] {
         (ClientConfigKey::Timeout, milliseconds(timeout * 60)),
     ]
 }
+
+/// As [`settings`], for a server that is named by whoever wants it, with or without encryption.
+pub(crate) fn settings_of(server: &str) -> impl IntoIterator<Item = (ClientConfigKey, String)> + use<> {
+    let is_plain = server.starts_with("http://").to_string();
+    settings().into_iter().chain([(ClientConfigKey::AllowHttp, is_plain)])
+}

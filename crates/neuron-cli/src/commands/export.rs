@@ -1,6 +1,7 @@
 mod clip_dissect;
 mod crp;
 mod format;
+mod formats;
 mod hf;
 mod images;
 mod layer;
@@ -9,17 +10,15 @@ mod npy;
 mod patches;
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::bail;
 use serde_json::json;
 
 use crate::global::{self, Global};
 use crate::numbers::count;
 use crate::outcome::Outcome;
-use crate::{claim, output};
-use format::Format;
-use layer::Layer;
+use crate::{claim, indices, output};
+use format::{Export, Format};
 
 /// Write results as other tools read them
 ///
@@ -37,7 +36,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// What to write
-    #[arg(long, value_name = "FORMAT", value_parser = Format::parser())]
+    #[arg(long, value_name = "FORMAT", value_parser = formats::parser())]
     format: &'static Format,
     /// Folder for the files
     #[arg(long, value_name = "DIR")]
@@ -47,38 +46,11 @@ pub(crate) struct Args {
     per_unit: Option<NonZeroUsize>,
 }
 
-/// What a format is asked to write.
-pub(crate) struct Export<'a> {
-    layers: Vec<Layer>,
-    out: &'a Path,
-    /// Entries of each unit, at most.
-    per_unit: usize,
-    global: &'a Global,
-}
-
-impl Export<'_> {
-    /// The places of files below the folder, in which they then can be written.
-    ///
-    /// # Errors
-    /// If one is there already, unless it may be replaced.
-    fn places<const N: usize>(&self, folder: &str, names: [&str; N]) -> anyhow::Result<[PathBuf; N]> {
-        let places = names.map(|name| self.out.join(folder).join(name));
-        for place in &places {
-            if output::is_result(place) && !self.global.overwrite {
-                bail!(
-                    "{} is there already; pass --overwrite to replace it, or another --out",
-                    place.display()
-                );
-            }
-        }
-        Ok(places)
-    }
-}
-
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Args { folder, format, out, per_unit } = args;
     let per_unit = per_unit.map_or(format.per_unit, NonZeroUsize::get);
     let layers = layer::find(folder, per_unit)?;
+    layers.iter().for_each(|layer| indices::beside_lists(&layer.folder, global));
     let export = Export { layers, out, per_unit, global };
     if global.dry_run {
         return report(&export, format, None);

@@ -11,6 +11,7 @@ mod drive;
 mod identity;
 mod job;
 mod plan;
+mod preview;
 mod run;
 mod skipped;
 mod source;

@@ -6,17 +6,10 @@ use std::time::Instant;
 use neuron_model::Network;
 use serde_json::json;
 
-use super::run::Scan;
-use crate::memory;
 use crate::numbers::size;
-use crate::outcome::Outcome;
-use crate::output;
-use crate::shard;
 
 /// Bytes of one entry of a list, with the room that lists keep to grow.
 const ENTRY_BYTES: f64 = 12.0 * 1.25;
-/// Images of the data set that are decoded to estimate how long all will take.
-const DECODED: usize = 32;
 
 /// What a scan would do and cost.
 pub(crate) struct Plan {
@@ -46,38 +39,9 @@ pub(super) struct Costs {
     pub(super) seconds: f64,
 }
 
-impl Scan<'_> {
-    /// Prints what the scan would do and cost, as JSON if asked, and divided among tasks if asked.
-    pub(crate) fn print_plan(&self, mut plan: Plan, network: &Network) -> anyhow::Result<Outcome> {
-        let seconds_to_load = self.seconds_to_load()?;
-        let costs = |images: usize| plan.costs(network, images, seconds_to_load);
-        let all = self.dataset.len();
-        if let Some(tasks) = &self.flags.tasks {
-            let (task, all) = (costs(all.div_ceil(tasks.count.get())), costs(all));
-            plan.notices.extend(memory::doubt(task.memory_bytes));
-            return tasks.print(&plan, (&task, &all), network, self.global.json);
-        }
-        let costs = costs(shard::range_of(self.shard, all).len());
-        plan.notices.extend(memory::doubt(costs.memory_bytes));
-        let start = self.preview()?;
-        let text = if self.global.json { plan.as_json(&costs, &start) } else { plan.as_text(&costs, &start) };
-        output::print(&text)?;
-        Ok(Outcome::Done)
-    }
-
-    /// Seconds until an image is decoded, on all threads, by the time that some of the data set take.
-    fn seconds_to_load(&self) -> anyhow::Result<f64> {
-        let (images, few) = (self.dataset.len(), self.dataset.len().min(DECODED));
-        let spread: Vec<usize> = (0..few).map(|at| at * images / few).collect();
-        let started = Instant::now();
-        self.loader(spread)?.for_each(drop);
-        Ok(started.elapsed().as_secs_f64() / few.max(1) as f64)
-    }
-}
-
 impl Plan {
     /// Of so many images, with what loading one takes beside the network: both compute on the same cores.
-    fn costs(&self, network: &Network, images: usize, seconds_to_load: f64) -> Costs {
+    pub(super) fn costs(&self, network: &Network, images: usize, seconds_to_load: f64) -> Costs {
         let forwards = images * self.forwards_per_image;
         let list_bytes = self.channels as f64 * self.kept_per_channel.min(images) as f64 * ENTRY_BYTES;
         Costs {
@@ -89,7 +53,7 @@ impl Plan {
         }
     }
 
-    fn as_json(&self, costs: &Costs, start: &str) -> String {
+    pub(super) fn as_json(&self, costs: &Costs, start: &str) -> String {
         let plan = json!({
             "command": self.command,
             "images": costs.images,
@@ -107,7 +71,7 @@ impl Plan {
         format!("{plan:#}\n")
     }
 
-    fn as_text(&self, costs: &Costs, start: &str) -> String {
+    pub(super) fn as_text(&self, costs: &Costs, start: &str) -> String {
         format!(
             "images      {}\nforward     {} passes\nlists       {} channels x {}\nmemory      about {}\n\
              disk        about {} in {}\ntime        about {}\nstart       {start}\n{}",

@@ -158,3 +158,10 @@ pub(crate) fn pictures(layer: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         .filter(|(name, _)| name.extension().is_some_and(|ending| ending == "png"))
         .collect()
 }
+
+/// The lists of the first ten channels, one after another.
+pub(crate) fn lists(layer: &Path) -> String {
+    (0..10)
+        .map(|channel| fs::read_to_string(layer.join(format!("{channel}/files_all.txt"))).unwrap())
+        .collect()
+}

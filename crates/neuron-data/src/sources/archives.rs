@@ -17,6 +17,7 @@ mod parquet;
 mod reading;
 mod record;
 mod samples;
+mod stamp;
 mod tar;
 mod which;
 mod zip;

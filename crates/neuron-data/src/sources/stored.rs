@@ -1,5 +1,6 @@
 //! What lies in stores: archives, or images in folders, which stores have by the names of their objects only.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::archives;
@@ -24,8 +25,9 @@ fn folder(place: &Path, options: &DatasetOptions) -> Result<Opened, DataError> {
         .collect();
     match archives::among(named.iter().map(|(name, _)| name.as_str()), place, options)? {
         Some(set) => {
-            let is_read = |name: &str| set.files.iter().any(|file| file == name);
-            named.iter().filter(|(name, _)| is_read(name)).for_each(|(_, object)| remote::remember(object));
+            let read: HashSet<&str> = set.files.iter().map(String::as_str).collect();
+            let is_read = |(name, _): &&(String, Object)| read.contains(name.as_str());
+            named.iter().filter(is_read).for_each(|(_, object)| remote::remember(object));
             archives::open_set(set, place, options)
         }
         None => archives::open_objects(named, place, options),

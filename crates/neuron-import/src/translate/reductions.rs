@@ -11,6 +11,14 @@ use super::value::Value;
 use super::{Axis, Map, Obstacle, Translator};
 use crate::program::{Binary, Operand, Reduction};
 
+/// The dimensions that are gone through; none that are named stands for all.
+fn reduced_dims(axes: &[i64], rank: usize) -> Result<Vec<usize>, Obstacle> {
+    match axes.is_empty() {
+        true => Ok((0..rank).collect()),
+        false => axes.iter().map(|axis| wrapped(*axis, rank)).collect(),
+    }
+}
+
 impl Translator<'_> {
     /// Means, sums or maxima along some dimensions: of all positions, or of all channels.
     pub(super) fn reduce(
@@ -21,10 +29,7 @@ impl Translator<'_> {
     ) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let rank = input.dims.len();
-        let mut dims = axes.iter().map(|axis| wrapped(*axis, rank)).collect::<Result<Vec<_>, _>>()?;
-        if dims.is_empty() {
-            dims = (0..rank).collect();
-        }
+        let dims = reduced_dims(axes, rank)?;
         let without = |map: &Map| {
             let kept = map.dims.iter().enumerate();
             let kept = kept.filter(|(dim, _)| keep || !dims.contains(dim));
@@ -83,10 +88,7 @@ impl Translator<'_> {
     ) -> Result<Value, Obstacle> {
         let input = self.map(inputs, 0)?;
         let rank = input.dims.len();
-        let mut dims = axes.iter().map(|axis| wrapped(*axis, rank)).collect::<Result<Vec<_>, _>>()?;
-        if dims.is_empty() {
-            dims = (0..rank).collect();
-        }
+        let dims = reduced_dims(axes, rank)?;
         let count: usize = dims.iter().map(|dim| size(&input.dims[*dim])).product();
         let mean = self.reduced_along(&input, &dims, Reduction::Mean)?;
         let apart = self.maps(&input, &Map { scale: -mean.scale, ..mean }, Binary::Add)?;

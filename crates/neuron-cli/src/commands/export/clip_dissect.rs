@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use anyhow::bail;
 use neuron_data::ImagenetClass;
 
-use super::Export;
-use super::format::Format;
+use super::format::{Export, Format};
 use super::layer::Unit;
 use crate::output;
 

@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 
-use super::format::Format;
+use super::format::{Export, Format};
 use super::layer::{Layer, Listed};
-use super::{Export, npy};
+use super::npy;
 use crate::output;
 
 /// 40 is its `SAMPLE_SIZE`.

@@ -1,13 +1,13 @@
-//! The formats by name.
+//! What a format has to say and do.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use anyhow::bail;
 
-use super::{Export, clip_dissect, crp, hf, milan};
-
-/// All formats; a new one is a file beside this one and a line here.
-static ALL: [Format; 4] = [milan::FORMAT, crp::FORMAT, clip_dissect::FORMAT, hf::FORMAT];
+use super::layer::Layer;
+use crate::global::Global;
+use crate::output;
 
 /// What another tool reads.
 pub(crate) struct Format {
@@ -18,16 +18,40 @@ pub(crate) struct Format {
     pub(super) write: fn(&Export<'_>) -> anyhow::Result<usize>,
 }
 
-impl Format {
-    /// For clap: the one that is named.
-    pub(super) fn parser() -> impl TypedValueParser<Value = &'static Self> {
-        let names = PossibleValuesParser::new(ALL.iter().map(|format| format.name));
-        names.try_map(|name| ALL.iter().find(|format| format.name == name).ok_or("not a format"))
-    }
-}
-
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Format").field(&self.name).finish()
+    }
+}
+
+/// What a format is asked to write.
+pub(super) struct Export<'a> {
+    pub(super) layers: Vec<Layer>,
+    pub(super) out: &'a Path,
+    /// Entries of each unit, at most.
+    pub(super) per_unit: usize,
+    pub(super) global: &'a Global,
+}
+
+impl Export<'_> {
+    /// The places of files below the folder, in which they then can be written.
+    ///
+    /// # Errors
+    /// If one is there already, unless it may be replaced.
+    pub(super) fn places<const N: usize>(
+        &self,
+        folder: &str,
+        names: [&str; N],
+    ) -> anyhow::Result<[PathBuf; N]> {
+        let places = names.map(|name| self.out.join(folder).join(name));
+        for place in &places {
+            if output::is_result(place) && !self.global.overwrite {
+                bail!(
+                    "{} is there already; pass --overwrite to replace it, or another --out",
+                    place.display()
+                );
+            }
+        }
+        Ok(places)
     }
 }

@@ -9,8 +9,7 @@ use neuron_patches::Picture;
 use parquet::data_type::ByteArray;
 use rayon::prelude::*;
 
-use super::Export;
-use super::format::Format;
+use super::format::{Export, Format};
 use super::images::Images;
 use super::layer::{Layer, Unit};
 use super::patches::{self, Patch};

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use neuron_geometry::PixelBox;
 
-use super::format::Format;
+use super::format::{Export, Format};
 use super::images::Images;
 use super::layer::{Layer, Listed};
-use super::{Export, npy, patches};
+use super::{npy, patches};
 use crate::output;
 
 /// 15 is what both tools expect.

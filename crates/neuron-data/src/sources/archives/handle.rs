@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use super::index;
 use super::record::Record;
+use super::stamp::Stamp;
 use crate::address;
-use crate::error::DataError;
 use crate::remote::{self, Reader};
 
 /// Reads at any place, for several threads at once.
@@ -31,37 +30,6 @@ pub(super) enum Listing {
     /// It was.
     #[default]
     Done,
-}
-
-/// Why a place cannot be opened; stores name it themselves.
-pub(super) fn failed(place: &Path, source: io::Error) -> DataError {
-    match address::is_address(place) {
-        true => DataError::Store { source },
-        false => DataError::Read { path: place.into(), source },
-    }
-}
-
-/// What tells an archive from another that took its place.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) bytes: u64,
-    modified: Option<SystemTime>,
-    pub(super) tag: Option<String>,
-}
-
-impl Stamp {
-    /// Of a regular file, or of an object; a pipe would wait for somebody to write.
-    pub(super) fn of(place: &Path) -> io::Result<Self> {
-        if address::is_address(place) {
-            let about = remote::about(place)?;
-            return Ok(Self { bytes: about.bytes(), modified: None, tag: about.tag().map(str::to_owned) });
-        }
-        let about = std::fs::metadata(place)?;
-        match about.is_file() {
-            true => Ok(Self { bytes: about.len(), modified: about.modified().ok(), tag: None }),
-            false => Err(io::Error::other("it is not a regular file")),
-        }
-    }
 }
 
 impl Handle {

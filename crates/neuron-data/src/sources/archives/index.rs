@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::handle::Stamp;
 use super::record::Record;
+use super::stamp::Stamp;
 
 /// Changes with what is written.
 const FORMAT: u32 = 1;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::contents::Contents;
-use super::handle::{self, Stamp};
+use super::stamp::Stamp;
 use super::{SEPARATOR, kind_of};
 use crate::error::DataError;
 
@@ -18,7 +18,7 @@ type Opened = HashMap<PathBuf, (Stamp, Arc<Contents>)>;
 
 /// Lists an archive, and remembers that.
 pub(super) fn read(place: &Path) -> Result<Arc<Contents>, DataError> {
-    let stamp = Stamp::of(place).map_err(|source| handle::failed(place, source))?;
+    let stamp = Stamp::of(place)?;
     let kind = kind_of(place).ok_or_else(|| DataError::Archive {
         path: place.into(),
         kind: "an archive",

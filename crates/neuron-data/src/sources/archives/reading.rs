@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks;
-use super::handle::{self, Handle, Stamp};
+use super::handle::Handle;
+use super::stamp::Stamp;
 use crate::error::DataError;
 
 /// The most archives that are open at a time, beside those that are being listed: a system allows some hundred files.
@@ -28,10 +29,10 @@ pub(super) struct ArchiveFile {
 impl ArchiveFile {
     /// Opens a regular file, or an object of a store.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let failed = |source| handle::failed(path, source);
-        let stamp = Stamp::of(path).map_err(failed)?;
-        let file = Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), stamp };
-        file.handle().map_err(failed)?.begin_listing(path, &file.stamp);
+        let file =
+            Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), stamp: Stamp::of(path)? };
+        let handle = file.handle().map_err(|source| DataError::unreadable(path, source))?;
+        handle.begin_listing(path, &file.stamp);
         Ok(file)
     }
 

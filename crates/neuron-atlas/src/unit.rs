@@ -19,6 +19,7 @@ pub(crate) struct Unit {
     pub(crate) patches: Vec<PatchSet>,
     pub(crate) visualisations: Vec<Visualisation>,
     pub(crate) heat_maps: Vec<HeatMap>,
+    pub(crate) evaluations: Vec<Evaluation>,
 }
 
 /// Images of a list that are kept; what is further down is only counted.
@@ -109,4 +110,15 @@ pub(crate) struct HeatMap {
     pub(crate) picture: PathBuf,
     pub(crate) image: String,
     pub(crate) method: String,
+}
+
+/// How well a set of pictures shows the unit.
+#[derive(Debug)]
+pub(crate) struct Evaluation {
+    /// Name of the set.
+    pub(crate) set: String,
+    /// Pictures of the unit in it.
+    pub(crate) pictures: usize,
+    /// The name of each measure that says something, with its mean over the pictures.
+    pub(crate) measures: Vec<(String, f64)>,
 }

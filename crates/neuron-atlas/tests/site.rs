@@ -346,6 +346,31 @@ fn a_class_is_named_only_where_it_describes_the_unit() {
 }
 
 #[test]
+fn an_evaluation_is_a_table_on_the_page_of_its_unit() {
+    let tree = Tree::whole();
+    tree.write_evaluation(1);
+    // JSON of other kinds lies among results by right.
+    fs::write(tree.path("results/other.json"), r#"{"command": "export"}"#).unwrap();
+    let written = tree.write("site");
+    assert!(written.skipped.is_empty(), "{:?}", written.skipped);
+    let page = |channel| page(&tree, "site", channel);
+    let table = [
+        r#"<th scope="col">measure</th><th scope="col">clear &#38; &#60;b&#62;bright</th><th scope="col">noise, 3 pictures</th>"#,
+        r#"<th scope="row">activation_ratio</th><td>1.25</td><td>0.0310</td>"#,
+        r#"<th scope="row">rank</th><td>1</td><td>1038</td>"#,
+        r#"<th scope="row">noise_ratio</th><td></td><td>46.5</td>"#,
+    ];
+    for line in table {
+        assert!(page(1).contains(line), "{line} is not in\n{}", page(1));
+    }
+    assert!(!page(0).contains("How well pictures show it") && !page(1).contains("auc"));
+
+    let whole = fs::read(tree.path("results/eval.json")).unwrap();
+    fs::write(tree.path("results/eval.json"), &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(tree.write("broken").skipped[0].path, tree.path("results/eval.json"));
+}
+
+#[test]
 fn a_ratio_that_says_nothing_is_not_shown() {
     let tree = Tree::whole();
     let record = tree.path("results/images/eye & <b>ear<\u{29f8}b>.json");

@@ -1,6 +1,7 @@
 //! The pages of a site, and the few files that they share.
 
 mod content;
+mod evaluations;
 mod figures;
 mod index;
 mod made;

@@ -1,6 +1,7 @@
 use askama::Template;
 
 use super::content::Pages;
+use super::evaluations::EvaluationsView;
 use super::figures::Shown;
 use super::index::best_score;
 use super::made::{self, Made};
@@ -36,6 +37,7 @@ pub(super) struct UnitPage<'a> {
     classes: Option<ClassesView>,
     bars: Option<Bars>,
     heat_maps: Vec<HeatMapView<'a>>,
+    evaluations: Option<EvaluationsView>,
     made: Vec<Made>,
     /// Images that would be here, could they be read.
     missing: usize,
@@ -134,6 +136,7 @@ impl<'a> UnitPage<'a> {
             bars: unit.images.as_ref().and_then(|list| bars(list, &composition)),
             classes: ClassesView::new(&composition),
             heat_maps: heat_maps(pages, unit, planned),
+            evaluations: EvaluationsView::new(unit),
             made: made::of(unit, pages.atlas),
             missing: wanted - shown,
         })

@@ -16,6 +16,8 @@ pub(super) struct Found {
     pub(super) plain_lists: Vec<PathBuf>,
     /// JSON files with a picture of the same name.
     pub(super) records: Vec<PathBuf>,
+    /// JSON files without one, but for manifests.
+    pub(super) other_json: Vec<PathBuf>,
     /// `heatmap.png` with `relevance.safetensors`.
     pub(super) heat_maps: Vec<PathBuf>,
     /// Folders that could not be looked into.
@@ -40,9 +42,8 @@ pub(super) fn find(root: &Path) -> Result<Found, AtlasError> {
         }
     }
     found.plain_lists.retain(|list| !has_table(list));
-    for kind in [&mut found.lists, &mut found.plain_lists, &mut found.records, &mut found.heat_maps] {
-        kind.sort_unstable();
-    }
+    let Found { lists, plain_lists, records, other_json, heat_maps, .. } = &mut found;
+    [lists, plain_lists, records, other_json, heat_maps].into_iter().for_each(|kind| kind.sort_unstable());
     Ok(found)
 }
 
@@ -77,12 +78,12 @@ impl Found {
                 "files_all.txt" => self.plain_lists.push(path),
                 "patches.parquet" | "patches.png" => drop(self.patches.insert(folder.to_owned())),
                 "heatmap.png" if files.contains("relevance.safetensors") => self.heat_maps.push(path),
-                _ => {
-                    let stem = name.strip_suffix(".json");
-                    if stem.is_some_and(|stem| files.contains(&format!("{stem}.png"))) {
-                        self.records.push(path);
-                    }
-                }
+                "manifest.json" => {}
+                _ => match name.strip_suffix(".json") {
+                    Some(stem) if files.contains(&format!("{stem}.png")) => self.records.push(path),
+                    Some(_) => self.other_json.push(path),
+                    None => {}
+                },
             }
         }
     }

@@ -1,5 +1,6 @@
 //! From the files of an output tree to what is known of each unit.
 
+mod evaluations;
 mod files;
 mod find;
 mod heat_maps;
@@ -47,6 +48,7 @@ impl Atlas {
         reading.each(&found.patches, patches::read)?;
         reading.each(&found.records, visualisations::read)?;
         reading.each(&found.heat_maps, heat_maps::read)?;
+        reading.each(&found.other_json, evaluations::read)?;
         let Reading { units, runs, refused, .. } = reading;
         let skipped = refused
             .iter()

@@ -59,9 +59,19 @@ impl<'a> Reading<'a> {
 
     /// What is known of a unit, to add to.
     pub(super) fn unit(&mut self, place: &Place) -> &mut Unit {
-        let layer = self.layer(&place.arch, &place.layer);
-        let id = UnitId { arch: place.arch.clone(), layer, channel: place.channel };
+        let id = self.id(place);
         self.units.entry(id).or_default()
+    }
+
+    /// What is known of a unit, if anything is.
+    pub(super) fn known_unit(&mut self, place: &Place) -> Option<&mut Unit> {
+        let id = self.id(place);
+        self.units.get_mut(&id)
+    }
+
+    fn id(&mut self, place: &Place) -> UnitId {
+        let layer = self.layer(&place.arch, &place.layer);
+        UnitId { arch: place.arch.clone(), layer, channel: place.channel }
     }
 
     /// A run that left its results in `folder`.

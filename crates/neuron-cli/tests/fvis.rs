@@ -222,6 +222,43 @@ fn every_objective_makes_a_picture_with_its_record() {
 }
 
 #[test]
+fn starts_magnitudes_and_masks_are_chosen_and_recorded() {
+    let setup = Setup::new();
+    let bytes = |name: &str| fs::read(setup.path(name)).unwrap();
+    let clear = ["--channels", "3", "--preset", "clear"];
+    for start in ["noise", "natural", "reference"] {
+        setup.run(0, start, &[&clear[..], &["--start", start]].concat());
+        let from = &setup.record(&format!("{start}/x.json"))["settings"]["start_from"];
+        assert_eq!(from.as_str().unwrap_or("noise"), start);
+    }
+    assert!(
+        bytes("natural/x.png") != bytes("reference/x.png") && bytes("natural/x.png") != bytes("noise/x.png")
+    );
+
+    // By another mask, the picture stays what it is.
+    setup.run(0, "masked", &[&clear[..], &["--mask", "relevance"]].concat());
+    assert!(bytes("masked/x.png") == bytes("noise/x.png"));
+    assert!(bytes("masked/x_masked.png") != bytes("noise/x_masked.png"));
+    assert_eq!(setup.record("masked/x.json")["inputs"]["mask"], "relevance");
+
+    let maco = ["--channels", "3", "--objective", "maco"];
+    setup.run(0, "measured", &maco);
+    setup.run(0, "falling", &[&maco[..], &["--magnitudes", "1/f"]].concat());
+    assert!(bytes("measured/x.png") != bytes("falling/x.png"));
+    for (folder, of) in [("measured", "data"), ("falling", "1/f")] {
+        assert_eq!(setup.record(&format!("{folder}/x.json"))["magnitudes"], of);
+    }
+    setup.run(0, "parts", &[&maco[..], &["--stop-after", "2"]].concat());
+    setup.run(0, "parts", &[&maco[..], &["--resume"]].concat());
+    assert_same_files(&setup.path("measured"), &setup.path("parts"));
+    // The magnitudes of other images are other magnitudes.
+    setup.run(0, "parts2", &[&maco[..], &["--stop-after", "2"]].concat());
+    fs::remove_file(setup.path("photos/class0/photo000.png")).unwrap();
+    let (_, stderr) = setup.run(1, "parts2", &[&maco[..], &["--resume"]].concat());
+    assert!(stderr.contains("population"), "{stderr}");
+}
+
+#[test]
 fn facets_have_pictures_of_their_own() {
     let setup = Setup::new();
     let (_, stderr) = setup.run(0, "two", &["--channels", "3,9", "--facets", "2"]);

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use neuron_model::{ByteImages, Images, Network, Tap, first_not_finite};
+use neuron_model::{ByteImages, Images, Network, Tap};
 
 use crate::aim::Aim;
 use crate::error::FvisError;
@@ -10,7 +10,8 @@ use crate::objective::Objective;
 use crate::parametrisation::Canvas;
 use crate::random;
 use crate::schedule::Phase;
-use crate::settings::{Settings, Start, Unit};
+use crate::settings::{Settings, Unit};
+use crate::start::{self, Start};
 use crate::view::{Shift, View};
 use crate::warp::Warp;
 
@@ -98,13 +99,12 @@ impl<'r> Optimizer<'r> {
             .at_positions(settings.positions, settings.size)?;
 
         let at_once = settings.at_once;
-        let canvas = settings.parametrisation.canvas(settings.size, settings.pixels);
+        let canvas = start::canvas(&settings, start.magnitudes)?;
         let anchor = anchor(&settings, start.pictures.as_deref(), network)?;
-        let starts = starts(&settings, start.pictures, &*canvas)?;
-        let pairs = (0..units.len()).flat_map(|unit| (0..settings.copies).map(move |copy| (unit, copy)));
-        let len = settings.picture_len();
-        let items =
-            pairs.map(|(unit, copy)| Item::new(unit, copy, starts[copy].clone(), &*canvas, len)).collect();
+        let starts = start::parameters(&settings, start.pictures.as_deref(), &units, &*canvas)?;
+        let (copies, len) = (settings.copies, settings.picture_len());
+        let item = |(at, start)| Item::new(at / copies, at % copies, start, &*canvas, len);
+        let items = starts.into_iter().enumerate().map(item).collect();
         Ok(Self {
             settings,
             units,
@@ -323,26 +323,6 @@ fn anchor(
         Some(first) if copies.all(|copy| copy == first) => Ok(Some(first.to_vec())),
         Some(_) => Err(wrong("accentuation", "one start picture for all copies")),
     }
-}
-
-/// What the start of each copy is made of.
-fn starts(
-    settings: &Settings,
-    given: Option<Vec<f32>>,
-    canvas: &dyn Canvas,
-) -> Result<Vec<Vec<f32>>, FvisError> {
-    let (copies, len) = (settings.copies, settings.picture_len());
-    let Some(given) = given else {
-        let normal = |copy| random::normal(settings.seed, copy, canvas.parameters());
-        return Ok((0..copies).map(|copy| canvas.start(normal(copy))).collect());
-    };
-    if given.len() != copies * len {
-        return Err(FvisError::Length { tensor: "the start", expected: copies * len, found: given.len() });
-    }
-    if let Some(place) = first_not_finite(&given) {
-        return Err(FvisError::StartNotFinite { place, value: given[place] });
-    }
-    Ok(given.chunks_exact(len).map(|picture| canvas.of_picture(picture)).collect())
 }
 
 /// Images at the size of a phase.

@@ -8,6 +8,7 @@ use crate::layer_weights::LayerWeights;
 use crate::parametrisation::Parametrisation;
 use crate::prior::ImagePriors;
 use crate::schedule::{Phase, Schedule};
+use crate::start_from::StartFrom;
 use crate::warp::Transforms;
 use crate::weighting::FeatureWeighting;
 
@@ -43,6 +44,9 @@ pub struct Settings {
     pub schedule: Schedule,
     /// Learning rate after the warm-up. Default 1.
     pub learning_rate: f64,
+    /// What pictures start from that are not given. Default: noise.
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_from: StartFrom,
     /// Whether a picture is mirrored in half of the steps. Default: it is not.
     pub mirror: bool,
     /// Seed of the start pictures and of the jitter. Default 0.
@@ -76,6 +80,7 @@ impl Default for Settings {
             priors: ImagePriors::default(),
             schedule: Schedule::of(Phase::new(2000, 1, 30)),
             learning_rate: 1.0,
+            start_from: StartFrom::default(),
             mirror: false,
             seed: 0,
             copies: 1,
@@ -160,13 +165,4 @@ impl Unit<'_> {
         }
         Ok(())
     }
-}
-
-/// Where pictures start and how they move, in place of the random numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Start {
-    /// The start of every copy, the same for all units: `[copies, height, width, 3]`, normalised.
-    pub pictures: Option<Vec<f32>>,
-    /// The shift (down, right) of each step, the same for all pictures; steps beyond the last one are random.
-    pub offsets: Vec<(isize, isize)>,
 }

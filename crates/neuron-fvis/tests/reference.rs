@@ -76,7 +76,7 @@ fn agrees_with_the_reference(method: RelevanceMethod) {
     let photos = Photos::read(&folder, golden.references().iter().map(String::as_str));
     let offsets: Vec<isize> = golden.values("offsets").into_iter().map(|value| value as isize).collect();
     let offsets = offsets.chunks_exact(2).map(|offset| (offset[0], offset[1])).collect();
-    let start = Start { pictures: Some(golden.picture("init")), offsets };
+    let start = Start { pictures: Some(golden.picture("init")), offsets, ..Start::default() };
     let settings = Settings { method: method.into(), ..Settings::default() };
     let references = photos.images();
     let units = vec![Unit { channel: 1935, references: &references }];

@@ -212,7 +212,8 @@ impl Tree {
             { "set": "noise", "pictures": 3, "measures": {},
               "units": [unit(3, json!({ "activation_ratio": 0.031, "noise_ratio": 46.5, "rank": 1038.0 }))] },
         ]);
-        let report = json!({ "command": "eval", "evaluation": { "arch": "resnet50" }, "sets": sets, "skipped": [] });
+        let report =
+            json!({ "command": "eval", "evaluation": { "arch": "resnet50" }, "sets": sets, "skipped": [] });
         fs::write(self.path("results/eval.json"), format!("{report:#}\n")).unwrap();
     }
 

@@ -3,6 +3,8 @@ mod display;
 mod failure;
 mod flags;
 mod identities;
+mod magnitudes;
+mod mask;
 mod names;
 mod plan;
 mod record;
@@ -12,6 +14,7 @@ mod run;
 mod schedule;
 mod size;
 mod start;
+mod start_flag;
 mod subject;
 mod units;
 
@@ -75,12 +78,19 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let references =
         (0..channels.len()).map(|unit| search.load(unit, &reader)).collect::<anyhow::Result<Vec<_>>>()?;
     let (subjects, references) = subject::facets((args, global), (&network, &units), references, &settings)?;
-    let start = start::read(args, global, &preprocessing)?;
-    let common = Identity::of("fvis", &network, &preprocessing)
+    let mut start = start::read(args, global, &preprocessing)?;
+    let population = data.get()?.map(|images| images.fingerprint());
+    let magnitudes_of = magnitudes::of(args, &data, &settings)?;
+    let mut common = Identity::of("fvis", &network, &preprocessing)
         .with("arch", &args.arch)
         .with("layer", &target.name)
         .with("start_sha256", start.sha256.as_deref());
-    let population = data.get()?.map(|images| images.fingerprint());
+    if let Some(mask) = args.mask.recorded() {
+        common = common.with("mask", mask);
+    }
+    if let Some(of) = magnitudes_of {
+        common = common.with("magnitudes", of).with("population", population.as_deref());
+    }
     let identities = Identities::new(&common, &subjects, &references, &settings, population.as_deref());
     let results = Results::new(args, &units.layer, &subjects, part);
     if global.dry_run {
@@ -96,6 +106,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         subjects: &subjects,
         references: &references,
         positions: settings.positions,
+        magnitudes: magnitudes_of,
         identities: &identities.units,
     };
     let run = Run { report: &report, results: &results, inputs: identities.inputs() };
@@ -116,6 +127,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         results.remove_stale()?;
     }
     let _caught = interrupt::caught();
+    start.start.magnitudes = magnitudes::find(args, global, &data, (&settings, &preprocessing))?;
     let mut optimizer = run.optimizer(settings, start.start, unfinished)?;
     let ended = run.optimize(&mut optimizer)?;
     run.finish(&mut optimizer, ended, &weights_preprocessing)

@@ -2,6 +2,7 @@
 
 mod coefficients;
 mod colours;
+mod magnitudes;
 mod phases;
 mod pixels;
 mod pyramid;
@@ -12,6 +13,8 @@ use std::str::FromStr;
 
 use neuron_model::PixelRange;
 use serde::Serialize;
+
+pub use magnitudes::Magnitudes;
 
 use phases::Phases;
 use pixels::Pixels;
@@ -72,12 +75,23 @@ impl Parametrisation {
     pub const ALL: [Self; 4] = [Self::Pixels, Self::Spectrum, Self::Pyramid, Self::Phases];
 
     /// Numbers for pictures of a size, whose pixels lie in a range.
-    pub(crate) fn canvas(self, (height, width): (usize, usize), pixels: PixelRange) -> Box<dyn Canvas> {
+    ///
+    /// Of phases, `magnitudes` are those that stay, of pictures of this size; without them they
+    /// [fall](Magnitudes::falling).
+    pub(crate) fn canvas(
+        self,
+        (height, width): (usize, usize),
+        pixels: PixelRange,
+        magnitudes: Option<Magnitudes>,
+    ) -> Box<dyn Canvas> {
         match self {
             Self::Pixels => Box::new(Pixels::new(height * width, pixels)),
             Self::Spectrum => Box::new(Spectrum::new(height, width, pixels)),
             Self::Pyramid => Box::new(Pyramid::new(height, width, pixels)),
-            Self::Phases => Box::new(Phases::new(height, width, pixels)),
+            Self::Phases => {
+                let magnitudes = magnitudes.unwrap_or_else(|| Magnitudes::falling((height, width)));
+                Box::new(Phases::new(magnitudes, pixels))
+            }
         }
     }
 
@@ -138,7 +152,7 @@ mod tests {
     #[test]
     fn gradients_by_finite_differences() {
         for (size, known) in SIZES.into_iter().flat_map(|size| Parametrisation::ALL.map(|p| (size, p))) {
-            let canvas = known.canvas(size, PixelRange::default());
+            let canvas = known.canvas(size, PixelRange::default(), None);
             let count = canvas.parameters();
             let parameters: Vec<f32> = random::normal(1, 0, count).iter().map(|v| 0.3 * v).collect();
             let len = 3 * size.0 * size.1;
@@ -169,7 +183,7 @@ mod tests {
             if known == Parametrisation::Phases {
                 continue;
             }
-            let canvas = known.canvas(size, PixelRange::default());
+            let canvas = known.canvas(size, PixelRange::default(), None);
             let len = 3 * size.0 * size.1;
             let picture: Vec<f32> = (0..len).map(|at| ((at * 7) % 13) as f32 / 10.0 - 0.6).collect();
             let mut again = vec![0.0; len];
@@ -184,7 +198,7 @@ mod tests {
     fn bounded_pictures_hold_real_pixels() {
         let range = PixelRange::default();
         for known in [Parametrisation::Spectrum, Parametrisation::Pyramid, Parametrisation::Phases] {
-            let canvas = known.canvas((8, 6), range);
+            let canvas = known.canvas((8, 6), range, None);
             let wild: Vec<f32> = random::normal(1, 0, canvas.parameters()).iter().map(|v| 1e3 * v).collect();
             let mut picture = vec![0.0; 3 * 48];
             canvas.draw(&wild, &mut picture);

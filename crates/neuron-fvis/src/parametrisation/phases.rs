@@ -5,41 +5,28 @@ use neuron_spectrum::Complex32;
 
 use super::Canvas;
 use super::coefficients::Coefficients;
-
-/// Amplitudes of photos fall with the frequency `f` as `1 / f` (Field, "Relations between the statistics of natural
-/// images and the response properties of cortical cells", 1987), in every plane of decorrelated colours.
-fn natural_amplitude(frequency: f64) -> f64 {
-    if frequency > 0.0 { 1.0 / frequency } else { 0.0 }
-}
+use super::magnitudes::Magnitudes;
 
 /// A picture as the phases of Fourier coefficients whose magnitudes stay.
 ///
-/// Its numbers are `[3, height, width / 2 + 1]`, in radians. Planes have mean 0 and variance 1, whatever the phases.
+/// Its numbers are `[3, height, width / 2 + 1]`, in radians. Planes have the variance that the magnitudes say, whatever the
+/// phases.
 #[derive(Clone, Debug)]
 pub(super) struct Phases {
     coefficients: Coefficients,
-    magnitude: Vec<f32>,
+    magnitudes: Magnitudes,
 }
 
 impl Phases {
-    pub(super) fn new(height: usize, width: usize, pixels: PixelRange) -> Self {
-        let coefficients = Coefficients::new(height, width, pixels);
-        let transform = &coefficients.transform;
-        let amplitudes: Vec<f64> =
-            (0..transform.len()).map(|at| natural_amplitude(transform.frequency(at))).collect();
-        // By Parseval: the mean square of a plane is the sum of the squares over its whole spectrum, by positions twice.
-        let power =
-            |(at, amplitude): (usize, &f64)| f64::from(transform.multiplicity(at)) * amplitude.powi(2);
-        let power: f64 = amplitudes.iter().enumerate().map(power).sum();
-        let scale = if power > 0.0 { (height * width) as f64 / power.sqrt() } else { 0.0 };
-        let magnitude = amplitudes.iter().map(|amplitude| (scale * amplitude) as f32).collect();
-        Self { coefficients, magnitude }
+    pub(super) fn new(magnitudes: Magnitudes, pixels: PixelRange) -> Self {
+        let (height, width) = magnitudes.size();
+        Self { coefficients: Coefficients::new(height, width, pixels), magnitudes }
     }
 
     fn planes(&self, parameters: &[f32]) -> Vec<f32> {
         let len = self.coefficients.len();
         self.coefficients.planes(|plane, spectrum| {
-            let phases = parameters[plane * len..][..len].iter().zip(&self.magnitude);
+            let phases = parameters[plane * len..][..len].iter().zip(self.magnitudes.plane(plane));
             for (value, (phase, magnitude)) in spectrum.iter_mut().zip(phases) {
                 *value = Complex32::from_polar(*magnitude, *phase);
             }
@@ -71,7 +58,7 @@ impl Canvas for Phases {
     fn pull_back(&self, parameters: &[f32], gradient: &[f32], pulled: &mut [f32]) {
         let len = self.coefficients.len();
         self.coefficients.pull_back(&self.planes(parameters), gradient, |plane, spectrum| {
-            let phases = parameters[plane * len..][..len].iter().zip(&self.magnitude);
+            let phases = parameters[plane * len..][..len].iter().zip(self.magnitudes.plane(plane));
             let pulled = pulled[plane * len..][..len].iter_mut();
             for (pulled, (gradient, (phase, magnitude))) in pulled.zip(spectrum.iter().zip(phases)) {
                 // A phase turns its coefficient: along i times it.
@@ -90,7 +77,7 @@ mod tests {
     #[test]
     fn planes_keep_their_mean_and_variance() {
         for (height, width) in [(16, 15), (9, 12)] {
-            let canvas = Phases::new(height, width, PixelRange::default());
+            let canvas = Phases::new(Magnitudes::falling((height, width)), PixelRange::default());
             let planes = canvas.planes(&random::normal(4, 0, canvas.parameters()));
             for plane in planes.chunks_exact(height * width) {
                 let count = plane.len() as f32;

@@ -13,7 +13,9 @@ use neuron_fvis::{
 };
 use neuron_model::{Network, PixelRange, Tap};
 
+use super::mask::MaskFlag;
 use super::schedule::{self, ScheduleFlag};
+use super::start_flag::StartFlag;
 use crate::channels::Channels;
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
@@ -172,9 +174,19 @@ pub(crate) struct Args {
     /// Seed of the start picture and of the jitter
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(super) seed: u64,
-    /// Start from a file: a picture, or safetensors with `init` and optionally `offsets`
-    #[arg(long, value_name = "FILE")]
-    pub(super) start: Option<PathBuf>,
+    /// What the picture starts from. noise: white noise of pixels, or next to grey; natural: noise with the spectrum and
+    /// colours of photos; reference: a strongly blurred reference; or a file: a picture, or safetensors with `init` and
+    /// optionally `offsets`
+    #[arg(
+        long,
+        default_value = "noise",
+        hide_default_value = true,
+        value_name = "noise|natural|reference|FILE"
+    )]
+    pub(super) start: StartFlag,
+    /// Magnitudes that phases keep: the mean over images in general of --data, or such that fall as 1 / frequency
+    #[arg(long, value_enum, default_value = "data")]
+    pub(super) magnitudes: MagnitudesFlag,
     /// Stop after N steps of the schedule; --resume continues
     #[arg(long, value_name = "N")]
     pub(super) stop_after: Option<usize>,
@@ -195,6 +207,9 @@ pub(crate) struct Args {
     /// Slurm array; auto/N: of a Kubernetes Indexed Job)
     #[arg(long, value_name = "I/N|auto[/N]")]
     pub(super) shard: Option<ShardFlag>,
+    /// What makes the pixels of the masked picture opaque
+    #[arg(long, value_enum, default_value = "gradient")]
+    pub(super) mask: MaskFlag,
     /// Also write the picture every N steps
     #[arg(long, value_name = "N", value_parser = count)]
     pub(super) save_every: Option<NonZeroUsize>,
@@ -253,6 +268,16 @@ impl From<ObjectiveFlag> for Aim {
     }
 }
 
+/// The value of `--magnitudes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MagnitudesFlag {
+    /// Those of images in general, measured
+    Data,
+    /// Such that fall as 1 / frequency
+    #[value(name = "1/f")]
+    Falling,
+}
+
 /// The value of `--preset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum PresetFlag {
@@ -276,6 +301,7 @@ pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Re
         parametrisation: args.parametrisation,
         transforms: Transforms { scale: args.scale, rotation_deg: args.rotation },
         learning_rate: args.lr.unwrap_or_else(|| usual_learning_rate(args.parametrisation)),
+        start_from: args.start.made(),
         mirror: args.do_flip,
         seed: args.seed,
         copies: args.copies.get(),
@@ -348,7 +374,7 @@ pub(super) fn check_layers(args: &Args, network: &Network, target: &Tap) -> anyh
 
 /// Refuses to accentuate nothing.
 pub(super) fn check_accentuated(args: &Args) -> Result<(), WrongUsage> {
-    if args.objective == ObjectiveFlag::Accentuation && args.start.is_none() {
+    if args.objective == ObjectiveFlag::Accentuation && args.start.file().is_none() {
         let message = "--objective accentuation changes a picture that you give: name it with --start FILE";
         return Err(WrongUsage(message.to_owned()));
     }

@@ -26,6 +26,9 @@ pub(super) struct Record {
     pub(super) seed: u64,
     pub(super) settings: Settings,
     pub(super) start: Option<String>,
+    /// Whose magnitudes the picture keeps, if it is made of phases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) magnitudes: Option<&'static str>,
     pub(super) references: Vec<String>,
     pub(super) references_are: &'static str,
     /// What else decides the picture beside the settings: by it a run knows its results again.

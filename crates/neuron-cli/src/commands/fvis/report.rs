@@ -18,7 +18,7 @@ use crate::scan::Identity;
 use crate::{not_finite, output};
 
 /// Images of the data folder that stand for images in general.
-const POPULATION: usize = 256;
+pub(super) const POPULATION: usize = 256;
 
 /// What records are made from.
 pub(super) struct Report<'a> {
@@ -33,6 +33,8 @@ pub(super) struct Report<'a> {
     pub(super) references: &'a [References],
     /// Where the units count.
     pub(super) positions: Positions,
+    /// Whose magnitudes the pictures keep, if they keep some.
+    pub(super) magnitudes: Option<&'static str>,
     /// Of each unit's pictures.
     pub(super) identities: &'a [Identity],
 }
@@ -117,7 +119,8 @@ impl Report<'_> {
             copy: item.copy,
             seed: settings.seed,
             settings: settings.clone(),
-            start: self.args.start.as_ref().map(|path| path.display().to_string()),
+            start: self.args.start.file().map(|path| path.display().to_string()),
+            magnitudes: self.magnitudes,
             references: self.references[item.unit].names().to_vec(),
             references_are: self.references[item.unit].kind().name(),
             inputs: self.identities[item.unit].clone(),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::curve;
 use super::flags::Args;
 use super::identities::Identities;
+use super::mask::Masks;
 use super::names::Names;
 use super::record::OfItem;
 use super::subject::Subject;
@@ -223,7 +224,12 @@ impl<'a> Results<'a> {
     }
 
     /// Every picture with what belongs to it.
-    pub(super) fn write(&self, optimizer: &Optimizer<'_>, records: &[OfItem]) -> anyhow::Result<()> {
+    pub(super) fn write(
+        &self,
+        optimizer: &Optimizer<'_>,
+        records: &[OfItem],
+        mut masks: Masks,
+    ) -> anyhow::Result<()> {
         let (height, width) = optimizer.settings().size;
         let rendering = Rendering { range: optimizer.settings().pixels };
         for OfItem { item, record } in records {
@@ -232,7 +238,8 @@ impl<'a> Results<'a> {
             // First, for by it the pictures are known.
             let json = serde_json::to_string_pretty(record)? + "\n";
             output::write_bytes(&path(".json"), json.as_bytes())?;
-            let masked = rendering.masked(&item.picture, &item.gradient);
+            let strength = masks.strength(item, record.channel, (height, width))?;
+            let masked = rendering.masked(&item.picture, &strength);
             output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
             output::write_bytes(&path("_loss.svg"), curve::draw(record)?.as_bytes())?;
             // Last, so that where the picture is, the rest is.

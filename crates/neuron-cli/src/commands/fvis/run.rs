@@ -8,6 +8,7 @@ use neuron_fvis::{FvisError, Item, Optimizer, Settings, Start, Unit};
 
 use super::display::Display;
 use super::failure;
+use super::mask::Masks;
 use super::report::Report;
 use super::results::{Results, Unfinished};
 use crate::interrupt;
@@ -102,10 +103,13 @@ impl Run<'_> {
         ended: Ended,
         preprocessing: &Preprocessing,
     ) -> anyhow::Result<Outcome> {
+        let report = self.report;
         if optimizer.steps_done() > 0 {
-            let records = self.report.records(optimizer, preprocessing)?;
-            self.results.write(optimizer, &records)?;
-            self.report.say(&records, self.results)?;
+            let records = report.records(optimizer, preprocessing)?;
+            let masks =
+                Masks::new(report.args.mask, (report.network, &report.units.target), optimizer.settings())?;
+            self.results.write(optimizer, &records, masks)?;
+            report.say(&records, self.results)?;
         }
         match ended {
             Ended::Finished => self.results.remove_checkpoint()?,

@@ -24,7 +24,7 @@ pub(super) struct Read {
 
 /// Reads the start that the flags name; the default is to start at random.
 pub(super) fn read(args: &Args, global: &Global, preprocessing: &Preprocessing) -> anyhow::Result<Read> {
-    let Some(path) = &args.start else { return Ok(Read::default()) };
+    let Some(path) = args.start.file() else { return Ok(Read::default()) };
     let bytes =
         input::read(path, MOST_BYTES).with_context(|| format!("cannot read the start {}", path.display()))?;
     let start = if path.extension().is_some_and(|extension| extension == "safetensors") {
@@ -45,7 +45,7 @@ fn picture(
     preprocessing: &Preprocessing,
 ) -> anyhow::Result<Start> {
     let values = preprocessing.load(path, &global.limits())?;
-    Ok(Start { pictures: Some(values.repeat(args.copies.get())), offsets: Vec::new() })
+    Ok(Start { pictures: Some(values.repeat(args.copies.get())), ..Start::default() })
 }
 
 /// `init` `[bs, 3, H, W]` and perhaps `offsets` `[steps, 2]`.
@@ -81,7 +81,7 @@ fn tensors(bytes: &[u8], args: &Args, side: usize) -> anyhow::Result<Start> {
                 .collect()
         }
     };
-    Ok(Start { pictures: Some(channels_last(&planes, side * side)), offsets })
+    Ok(Start { pictures: Some(channels_last(&planes, side * side)), offsets, ..Start::default() })
 }
 
 fn numbers<const N: usize, T>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {

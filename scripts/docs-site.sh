@@ -3,7 +3,8 @@
 #
 #   scripts/docs-site.sh [FOLDER [BINARY]]
 #
-# Into target/site, unless a FOLDER is named. Without a BINARY, the command is built. Installs mdBook if it is not there.
+# Into target/site, unless a FOLDER is named; what that holds is replaced. Without a BINARY, the command is built. Installs
+# mdBook if it is not there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

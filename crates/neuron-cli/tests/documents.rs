@@ -144,12 +144,13 @@ fn section<'a>(help: &'a str, heading: &str) -> impl Iterator<Item = &'a str> {
     lines.take_while(|line| line.starts_with(' ') || line.is_empty())
 }
 
-/// The flags that lines of a help or a page describe. Text that is wrapped in a help is indented further than they are.
+/// The flags that lines of a help or a page describe. Other text in a help is not indented, or further than they are.
 fn flags(text: &str) -> BTreeSet<&str> {
-    const MOST_INDENT: usize = 6;
-    let lines = text.lines().map(|line| (line, line.trim_start_matches([' ', '`'])));
-    let lines = lines.filter(|(line, flags)| line.len() - flags.len() <= MOST_INDENT);
-    let long = lines.map(|(_, flags)| match flags.get(2..4) {
+    let lines = text.lines().filter_map(|line| {
+        let flags = line.trim_start();
+        line.strip_prefix('`').or_else(|| (2..=6).contains(&(line.len() - flags.len())).then_some(flags))
+    });
+    let long = lines.map(|flags| match flags.get(2..4) {
         Some(", ") => &flags[4..],
         _ => flags,
     });

@@ -49,6 +49,10 @@ deny:
 bench *ARGS:
     cargo bench --workspace {{ARGS}}
 
+# The documentation as a site, in target/site
+site:
+    scripts/docs-site.sh
+
 # The wheel for Python, with its tests; into FOLDER by scripts/python-wheel.sh
 python:
     scripts/python-check.sh

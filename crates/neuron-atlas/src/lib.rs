@@ -1,19 +1,4 @@
-//! The atlas: a static site of what each unit of a network responds to.
-//!
-//! [`Atlas::read`] gathers what the commands left below a folder; [`Site::write`] makes pages of it that need
-//! neither a server nor a network. `docs/atlas.md` describes the site.
-//!
-//! ```no_run
-//! use std::ops::ControlFlow;
-//! use std::path::Path;
-//! use neuron_atlas::{Atlas, Settings, Site};
-//!
-//! let atlas = Atlas::read(Path::new("results"), &|_arch: &str, layer: &str| layer.to_owned())?;
-//! let site = Site::new(&atlas, Settings::default());
-//! let written = site.write(Path::new("site"), false, &|_event| ControlFlow::Continue(()))?;
-//! println!("{} units, {} images could not be shown", written.units, written.skipped.len());
-//! # Ok::<(), neuron_atlas::AtlasError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod classes;
 mod error;

@@ -18,12 +18,12 @@ static ALL: [DemoNetwork; 2] = [
     DemoNetwork {
         arch: "resnet10_demo",
         file: "demo.safetensors",
-        weights: include_bytes!("../../../weights/demo.safetensors"),
+        weights: include_bytes!("../weights/demo.safetensors"),
     },
     DemoNetwork {
         arch: "densenet_demo",
         file: "densenet_demo.safetensors",
-        weights: include_bytes!("../../../weights/densenet_demo.safetensors"),
+        weights: include_bytes!("../weights/densenet_demo.safetensors"),
     },
 ];
 

@@ -32,8 +32,6 @@ pub(crate) struct Global {
     /// Images: a folder with train/ and/or val/, class folders, a flat folder, or a list of paths (-: stdin)
     #[arg(long, global = true, env = "NEURON_DATA", hide_env_values = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) preprocessing: PreprocessingFlags,
     /// Read flags from a TOML file; the command line takes precedence
     #[arg(long, global = true, value_name = "FILE.toml")]
     pub(crate) config: Option<PathBuf>,
@@ -64,6 +62,9 @@ pub(crate) struct Global {
     /// Exit with 0 in place of 3 if images were skipped, for schedulers to which all but 0 is a failure
     #[arg(long, global = true, conflicts_with = "strict")]
     pub(crate) accept_skipped: bool,
+    // Last: their heading would be that of the flags below them.
+    #[command(flatten)]
+    pub(crate) preprocessing: PreprocessingFlags,
 }
 
 /// The value of `--threads`: more than any machine has cores would only exhaust it.

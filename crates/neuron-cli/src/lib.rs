@@ -1,5 +1,4 @@
-//! The `neuron` command: what does each unit of a vision network respond to?
-
+#![doc = include_str!("../README.md")]
 #![allow(
     rustdoc::invalid_html_tags,
     rustdoc::broken_intra_doc_links,

@@ -7,6 +7,18 @@ use neuron_patches::PatchError;
 
 use crate::way_out;
 
+/// What the exit codes mean, for the reference of the commands.
+pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
+    (0, "done"),
+    (1, "failed"),
+    (
+        2,
+        "wrong usage: the command line, a configuration file, or a layer, channel or network that is not there",
+    ),
+    (3, "done, but some inputs could not be used; `skipped.tsv` lists them (0 with `--accept-skipped`)"),
+    (130, "stopped by a signal, after a checkpoint where the command writes one"),
+];
+
 /// A command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -1,26 +1,4 @@
-//! Image data sets: listing, decoding, preprocessing, and a loader that is ordered, bounded and parallel.
-//!
-//! Pixels are plain `[height, width, 3]` bytes in red, green, blue; nothing here knows a tensor library.
-//!
-//! ```no_run
-//! use std::path::Path;
-//! use std::sync::Arc;
-//! use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
-//!
-//! let dataset = Arc::new(Dataset::open(Path::new("photos"), &DatasetOptions::default())?);
-//! let preprocessing = Preprocessing::default();
-//! let mut input = vec![0.0; 32 * preprocessing.crop_bytes()];
-//! let mut loader =
-//!     Loader::new(Arc::clone(&dataset), 0..dataset.len(), &preprocessing, &LoaderOptions::default())?;
-//! while let Some(batch) = loader.next() {
-//!     preprocessing.normalize_into(batch.pixels(), &mut input[..batch.pixels().len()]);
-//!     for skipped in &batch.skipped {
-//!         eprintln!("{}: {}", skipped.entry, skipped.reason);
-//!     }
-//!     loader.recycle(batch);
-//! }
-//! # Ok::<(), neuron_data::DataError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod classes;

@@ -1,17 +1,4 @@
-//! How well a picture shows what its unit responds to: numbers, none of which asks a person.
-//!
-//! One file is one measure. What they read of a network (activations, features, ranks of values) comes from a [`Probe`],
-//! which shows images to it once for all measures. `docs/eval.md` says how to read the numbers, and what they do not say.
-//!
-//! | measure | says |
-//! |---|---|
-//! | [`Achievement`] | how much the picture excites its unit, beside the references and the other channels |
-//! | [`Separation`] | whether it excites it more than images in general do |
-//! | [`Retrieval`] | whether a network takes it for one of the unit's own references |
-//! | [`LayerSimilarity`] | whether it goes through the network as the references do |
-//! | [`Luminance`] | how much of it is noise |
-//! | [`seen_most`], [`place`] | whether a classifier recognises what it sees in the references |
-//! | [`Estimate`] | what many units say together, and how surely |
+#![doc = include_str!("../README.md")]
 
 mod achievement;
 mod class;

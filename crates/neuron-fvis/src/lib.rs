@@ -1,4 +1,4 @@
-//! VITAL feature visualisation.
+#![doc = include_str!("../README.md")]
 
 mod activation_term;
 mod adam;

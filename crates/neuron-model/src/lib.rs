@@ -1,20 +1,4 @@
-//! Vision networks with named taps: forward pass, input gradient and relevance on frozen weights.
-//!
-//! A [`Network`] is a [`Graph`] of named operations and its [`Weights`]. Any module output that torchvision would
-//! name can be *tapped*; one pass serves several taps and stops at the deepest.
-//!
-//! ```no_run
-//! use candle_core::{DType, Device, Tensor};
-//! use neuron_model::Network;
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let network = Network::open("resnet50", "weights/resnet50.safetensors".as_ref())?;
-//! let images = Tensor::zeros((2, 3, 224, 224), DType::F32, &Device::Cpu)?;
-//! let maps = network.activations(&images, &["layer3", "layer4.2.conv2"])?;
-//! assert_eq!(maps[0].dims(), [2, 1024, 14, 14]);
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod activations;
 mod arithmetic;

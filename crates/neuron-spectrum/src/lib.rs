@@ -1,10 +1,4 @@
-//! The two-dimensional Fourier transform of a plane of real numbers, and its gradient.
-//!
-//! Of a real plane, half of the coefficients say all: the other half are their conjugates. A spectrum here is
-//! `[height, width / 2 + 1]`, row `u` and column `v` for the frequencies `u / height` (or `u / height - 1`, in the lower
-//! half) and `v / width`, in cycles per pixel.
-//!
-//! The bits of a result depend neither on threads nor on the processor: the transforms are scalar code.
+#![doc = include_str!("../README.md")]
 
 use std::f64::consts::SQRT_2;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Opens Parquet tables that may be damaged, or made to do harm.
+#![doc = include_str!("../README.md")]
 
 mod footer;
 mod pages;

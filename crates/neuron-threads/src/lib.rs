@@ -1,19 +1,4 @@
-//! Loops that several threads share.
-//!
-//! A pass through a network is some hundred loops of 50 to 500 microseconds, one after the other, and often a single
-//! pass after a pause. What such loops need of their threads is not what a scheduler of many small tasks is made for:
-//!
-//! * The caller works, too, and its thread is awake. A pool that only wakes workers has every one of them placed by the
-//!   system after each pause, and for a while two may share a core.
-//! * A worker joins a loop; the caller waits for those that joined, not for those that might. On a busy machine a
-//!   worker may not get a core before the others have done its share.
-//! * Between loops a worker spins for [`SPIN`], then sleeps: a pass does not pay for waking, and a pause costs nothing.
-//! * Thread `t` begins with the same contiguous share of every loop, and finds in its cache what it wrote in the loop
-//!   before; then it takes over what others have left.
-//!
-//! [`Pool::install`] names the pool for a thread; [`run`] and [`for_each`] share a loop among the threads of that pool,
-//! or of one with a thread for each core. A loop within a loop, or at the same time as another caller's, is run by its
-//! caller alone. What a loop computes must not depend on who runs which part, and then depends on no timing.
+#![doc = include_str!("../README.md")]
 
 mod pool;
 mod spin;

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuron.archives import Member, is_in_archive
 from neuron.errors import DamagedResult, MissingImage, MissingLibrary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Between the path of an archive and a name in it.
-IN_ARCHIVE = "::"
+MOVED = 'if the images have moved, neuron.open(..., data="FOLDER")'
+CHANGED = "put back the image that was scanned"
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where images lie: a folder, or a text file that lists them, as the scan was given it."""
+    """Where images lie: a folder, archives, or a text file that lists them, as the scan was given it."""
 
     place: Path | None
 
@@ -25,28 +27,34 @@ class DataSet:
         """The image of this name, RGB.
 
         Args:
-            name: As tables have it: the path below the folder, or as the list has it.
+            name: As tables have it: the path below the folder, or as the list has it; for a member of an archive, that
+                of the archive, `::`, and its name there.
 
         Raises:
-            MissingImage: if it is not there, cannot be decoded or lies in an archive.
+            MissingImage: if it is not there or cannot be decoded.
             MissingLibrary: without Pillow.
         """
-        path = self._path(name)
-        if IN_ARCHIVE in name:
-            way_out = "make files of its patches by extract-patches --save-patches"
-            raise MissingImage(path, "lies in an archive, which is not read from Python", way_out)
-        if not path.is_file():
-            raise MissingImage(path, "is not there", 'if the images have moved, neuron.open(..., data="FOLDER")')
+        path = self._folder() / name
+        member = Member.of(path) if is_in_archive(name) and not path.is_file() else None
+        if not (member.archive if member else path).is_file():
+            raise MissingImage(path, "is not there", MOVED)
         try:
-            return decode(path, "RGB")
-        except OSError as error:
-            raise MissingImage(path, f"cannot be decoded ({error})", "put back the image that was scanned") from error
+            return decode(BytesIO(member.read()) if member else path, "RGB")
+        except KeyError as error:
+            raise MissingImage(path, "is not in its archive any more", CHANGED) from error
+        except (OSError, ValueError) as error:
+            raise MissingImage(path, f"cannot be decoded ({error})", CHANGED) from error
 
-    def _path(self, name: str) -> Path:
+    def _folder(self) -> Path:
+        """The folder that names start from."""
         if self.place is None:
-            return Path(name)
-        # Whoever is given a list is given paths beside it.
-        return (self.place.parent if self.place.is_file() else self.place) / name
+            return Path()
+        # Whoever is given a list is given paths beside it, and archives are named beside one another.
+        if self.place.is_file():
+            return self.place.parent
+        # A pattern of archives, `d/shard-{000..127}.tar`: the last folder before a brace.
+        whole = [place for place in (self.place, *self.place.parents) if "{" not in str(place)]
+        return self.place if self.place.is_dir() else whole[0]
 
 
 def open_result(path: Path, mode: str) -> Image:
@@ -62,11 +70,11 @@ def open_result(path: Path, mode: str) -> Image:
         raise DamagedResult(path, error) from error
 
 
-def decode(path: Path, mode: str) -> Image:
-    """An image file in a mode such as RGB."""
+def decode(file: Path | BytesIO, mode: str) -> Image:
+    """An image file, or its bytes, in a mode such as RGB."""
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingLibrary("pillow", "images") from error
-    with Image.open(path) as image:
+    with Image.open(file) as image:
         return image.convert(mode)

@@ -245,6 +245,10 @@ fn pictures_of_tokens_by_every_method() {
         let path = files.into_iter().find(|path| path.extension() == Some("json".as_ref())).unwrap();
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     };
+    room.run(0, &format!("{fvis} --reference-compat --out p/compat"));
+    let [own, published] = ["p/LRP", "p/compat"].map(record);
+    assert_eq!(published["settings"]["method"], "LRP, published");
+    assert_ne!(own["loss"], published["loss"], "inputs of both signs");
     let mut activations = Vec::new();
     for positions in ["all", "grid", "class"] {
         let clear = format!("{fvis} --preset clear --positions {positions} --out at/{positions}");

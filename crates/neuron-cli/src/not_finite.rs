@@ -41,7 +41,7 @@ mod tests {
         let told = named(found, name);
         assert!(told.is::<NotFinite>());
         assert!(told.to_string().starts_with("photo3.jpg: channel 7 of layer4 is NaN"), "{told}");
-        let other = ModelError::UnknownArchitecture { name: "a".into(), known: "b".into() };
+        let other = ModelError::UnknownArchitecture { name: "a".into(), nearest: vec!["b".into()] };
         assert!(!named(other, name).to_string().contains("photo"));
         assert_eq!(named(anyhow::anyhow!("something else"), name).to_string(), "something else");
     }

@@ -55,6 +55,13 @@ fn of_fvis(error: &FvisError) -> String {
 fn of_model(error: &ModelError) -> String {
     match error {
         ModelError::Device { source } => of_device(source),
+        ModelError::UnknownArchitecture { .. } => {
+            format!(
+                "{error}; `neuron layers --help` lists all, and a file with a network of your own is taken, too"
+            )
+        }
+        ModelError::UnknownTap { .. } => format!("{error}; `neuron layers` lists all"),
+        ModelError::Shape { .. } => format!("{error} (--resize and --crop set another size)"),
         error => error.to_string(),
     }
 }

@@ -241,7 +241,12 @@ fn mistakes_are_named() {
     let (code, message) = run(&["wide.png", "--taps", "layer5", "--top", "1"]);
     assert_eq!(
         (code, message.lines().next()),
-        (Some(2), Some("error: unknown layer layer5; the nearest names are layer1, layer2, layer3, layer4"))
+        (
+            Some(2),
+            Some(
+                "error: unknown layer layer5; the nearest names are layer1, layer2, layer3, layer4; `neuron layers` lists all"
+            )
+        )
     );
     for (arguments, expected) in [
         (&[".", "--taps", "fc", "--top", "1"][..], "error: . is a folder; name the images in it\n"),

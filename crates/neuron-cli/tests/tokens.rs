@@ -245,6 +245,10 @@ fn pictures_of_tokens_by_every_method() {
         let path = files.into_iter().find(|path| path.extension() == Some("json".as_ref())).unwrap();
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     };
+    room.run(0, &format!("{fvis} --reference-compat --out p/compat"));
+    let [own, published] = ["p/LRP", "p/compat"].map(record);
+    assert_eq!(published["settings"]["method"], "LRP, published");
+    assert_ne!(own["loss"], published["loss"], "inputs of both signs");
     let mut activations = Vec::new();
     for positions in ["all", "grid", "class"] {
         let clear = format!("{fvis} --preset clear --positions {positions} --out at/{positions}");
@@ -341,6 +345,26 @@ fn layers_are_listed_with_tokens_and_cells() {
 }
 
 #[test]
+fn mistyped_names_are_told_with_those_that_were_meant() {
+    let room = Room::new(1, 1);
+    let (_, said) = room
+        .run(2, &format!("select-images --arch {ARCH} --data photos --out x --layer encoder_layer_1.mpl.0"));
+    let meant = "encoder.layers.encoder_layer_1.mlp.0, ";
+    assert!(said.contains(meant) && said.contains("`neuron layers` lists all"), "{said}");
+    let (_, said) = room.run(2, "select-images --arch vit_demo_ --data photos --out x");
+    assert!(
+        said.contains("the nearest names are vit_demo, ")
+            && said.contains("`neuron layers --help` lists all"),
+        "{said}"
+    );
+    let (said, _) = room.run(0, "layers --help");
+    let names = said.split_once("Architectures: ").expect("a list").1;
+    let names: Vec<&str> = names.split([',', ';']).map(str::trim).collect();
+    let known = neuron_model::Architecture::names();
+    known.for_each(|name| assert!(names.contains(&name), "{name} of {names:?}"));
+}
+
+#[test]
 fn weights_that_crop_to_another_size_are_told_which_fits() {
     let room = Room::new(1, 1);
     let weights = Weights::open(&room.at("random.safetensors")).unwrap();
@@ -352,6 +376,9 @@ fn weights_that_crop_to_another_size_are_told_which_fits() {
     let line = format!("select-images --arch {ARCH} --data photos --out x --weights");
     let (_, said) = room.run(1, &format!("{line} wrong.safetensors"));
     assert!(said.contains("64 x 64 pixels only") && said.contains("crop=64"), "{said}");
+    let (_, said) = room.run(1, &format!("{line} random.safetensors --crop 48"));
+    assert!(said.contains("64 x 64 pixels only") && said.contains("pass --crop 64"), "{said}");
+    room.run(0, &format!("{line} wrong.safetensors --resize 64 --crop 64 --dry-run"));
     // Where nobody says a size, it is the network's.
     metadata.retain(|key, _| key != "crop" && key != "resize");
     Weights::from_tensors(tensors(), metadata).save(&room.at("silent.safetensors")).unwrap();

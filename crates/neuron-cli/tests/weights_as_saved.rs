@@ -117,7 +117,7 @@ fn somebodys_own_configuration_stops_nothing() {
     let path = save(&folder.path().join("model.safetensors"), tensors, &BTreeMap::new());
     std::fs::write(folder.path().join("config.json"), r#"{"lr": NaN, "input_size": 224}"#).unwrap();
     let (_, said) = activations(0, &path, "fc", &[]);
-    assert!(said.contains("config.json beside it is not one of timm or transformers"), "{said}");
+    assert!(said.contains("config.json beside it is not one of timm, OpenCLIP or transformers"), "{said}");
 }
 
 #[test]

@@ -239,6 +239,6 @@ fn the_weights_of_another_network_are_not_kept() {
 fn an_unknown_architecture_is_wrong_usage() {
     for name in ["resnet99", "resnet99:hf"] {
         let (_, stderr) = support::run_expecting(2, &["weights", "fetch", name]);
-        assert!(stderr.contains("unknown architecture resnet99; known are resnet18"));
+        assert!(stderr.contains("unknown architecture resnet99; the nearest names are resnet18, "));
     }
 }

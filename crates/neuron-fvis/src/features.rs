@@ -56,14 +56,15 @@ impl Forward {
         weighting: FeatureWeighting,
         layers: &[Tap],
     ) -> Result<Self, ModelError> {
-        match weighting {
-            FeatureWeighting::None => {
+        match weighting.rules(network) {
+            None => {
                 // The target as well: what the unit says of a picture is part of what is found.
                 let taps = [layers, std::slice::from_ref(target)].concat();
                 network.session(&taps, Keep::Gradient).map(Self::Plain)
             }
-            FeatureWeighting::Relevance(method) => {
-                let attributor = Attributor::new(network, target, layers, method)?;
+            Some((method, composite)) => {
+                let rules = (method.into(), composite);
+                let attributor = Attributor::with_composite(network, target, layers, rules)?;
                 Ok(Self::WithRelevance(Box::new(attributor)))
             }
         }

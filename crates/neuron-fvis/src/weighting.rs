@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use neuron_model::{RelevanceMethod, UnknownMethod};
+use neuron_model::{Composite, Network, RelevanceMethod, UnknownMethod};
 use serde::{Serialize, Serializer};
 
 /// How much each value of a layer's features `F` counts in what is matched, `S = A * F`.
@@ -14,12 +14,35 @@ pub enum FeatureWeighting {
     None,
     /// By the unit's relevance there, scaled to 0..1 by channel.
     Relevance(RelevanceMethod),
+    /// The same, with the quirks of the reference implementation ([`Composite::published`]).
+    Published(RelevanceMethod),
 }
 
 impl FeatureWeighting {
-    /// Every weighting.
+    /// Every weighting that has a name of its own.
     pub fn all() -> impl Iterator<Item = Self> {
         RelevanceMethod::ALL.into_iter().map(Self::Relevance).chain([Self::None])
+    }
+
+    /// The same weighting as the reference implementation has it: LRP with its quirks. Of the others it has none.
+    #[must_use]
+    pub fn published(self) -> Self {
+        match self {
+            Self::Relevance(method @ (RelevanceMethod::Lrp | RelevanceMethod::LrpRestricted)) => {
+                Self::Published(method)
+            }
+            other => other,
+        }
+    }
+
+    /// How relevance is found in a network; `None` if none is.
+    pub(crate) fn rules(self, network: &Network) -> Option<(RelevanceMethod, Composite)> {
+        let pixels = network.pixel_range();
+        match self {
+            Self::None => None,
+            Self::Relevance(method) => Some((method, method.composite(pixels))),
+            Self::Published(method) => Some((method, method.published(network.graph(), pixels))),
+        }
     }
 }
 
@@ -41,6 +64,7 @@ impl fmt::Display for FeatureWeighting {
         match self {
             Self::None => f.pad("none"),
             Self::Relevance(method) => f.pad(&method.to_string()),
+            Self::Published(method) => f.pad(&format!("{method}, published")),
         }
     }
 }
@@ -57,7 +81,7 @@ impl FromStr for FeatureWeighting {
     }
 }
 
-/// As it is printed and parsed.
+/// As it is printed.
 impl Serialize for FeatureWeighting {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -76,6 +100,14 @@ mod tests {
         }
         assert_eq!("None".parse(), Ok(FeatureWeighting::None));
         assert_eq!("lrp".parse(), Ok(FeatureWeighting::default()));
+        let published = FeatureWeighting::default().published();
+        assert_eq!(serde_json::to_value(published).unwrap(), "LRP, published");
+        assert_eq!(
+            (published.published(), FeatureWeighting::None.published()),
+            (published, FeatureWeighting::None)
+        );
+        let guided = FeatureWeighting::from(RelevanceMethod::GuidedBackprop);
+        assert_eq!(guided.published(), guided);
         let error = "nothing".parse::<FeatureWeighting>().unwrap_err();
         assert_eq!(error.known, "LRP, LRPRestricted, GuidedBackprop, none");
     }

@@ -35,6 +35,22 @@ fn weighed_objective(
 }
 
 #[test]
+fn the_published_rules_are_the_same_on_a_residual_network() {
+    let network = network();
+    let target = network.tap("layer4.0").unwrap();
+    let pictures = stripes(2);
+    let unit = most_active(&network, &target, (&pictures[..PIXELS], SIZE))[0].0;
+    let own = FeatureWeighting::default();
+    let distances = [own, own.published()].map(|weighting| {
+        let mut objective = weighed_objective(weighting, &network, (&target, &[unit]), &pictures[..PIXELS]);
+        let Distance { items, gradient } = objective.compare(&pictures, SIZE, &[0, 0]).unwrap();
+        (items[1].weighted, gradient.to_vec())
+    });
+    assert!(distances[0].0 > 0.0);
+    assert_eq!(distances[0], distances[1]);
+}
+
+#[test]
 fn a_picture_that_is_the_reference_is_at_no_distance() {
     let network = network();
     let target = network.tap("layer4.0").unwrap();

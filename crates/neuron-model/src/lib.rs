@@ -14,6 +14,7 @@ mod families;
 mod finite;
 mod graph;
 mod images;
+mod nearest;
 mod network;
 mod opening;
 pub mod ops;

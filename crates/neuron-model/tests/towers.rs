@@ -351,16 +351,70 @@ fn some_towers_take_one_size() {
     }
 }
 
-/// Gradients of a tower's last block, with registers, layer scales and an enlarged table on the way, against the difference
-/// of two passes; of one on a grid that is no square.
+/// A network of each design here, with weights of the rule, its blocks from the image upwards, and the size of an image.
+fn designs() -> Vec<(Network, Vec<String>, [usize; 2])> {
+    let blocks = |prefix: &str| [0, 2, 5, 11].map(|block| format!("{prefix}.{block}")).to_vec();
+    let dinov2 = "dinov2_vits14_reg";
+    vec![
+        (network(dinov2, by_rule(dinov2, "cls_token", &[])), blocks("blocks"), [42, 70]),
+        (network("clip_vit_b_32", clip(&[])), blocks("vision_model.encoder.layers"), [224, 224]),
+        (
+            network("deit_tiny_patch16_224", by_rule("deit_tiny_patch16_224", "cls_token", &[])),
+            blocks("blocks"),
+            [224, 224],
+        ),
+    ]
+}
+
+fn image([height, width]: [usize; 2]) -> Vec<f32> {
+    rules::normalised(&rules::image(3, 0, [height, width]), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+}
+
+/// What flows in at the last block arrives at the blocks below. Of what class tokens are given nothing arrives at the pixels.
+#[test]
+fn relevance_is_conserved_in_towers() {
+    const CHANNEL: usize = 5;
+    for (network, blocks, size) in designs() {
+        let name = network.architecture().unwrap().name();
+        let (image, target) = (image(size), network.tap(&blocks[3]).unwrap());
+        let mut wanted: Vec<Tap> = blocks[..3].iter().map(|block| network.tap(block).unwrap()).collect();
+        wanted.push(network.graph().image_tap());
+        let mut session = network.session(std::slice::from_ref(&target), Keep::Relevance).unwrap();
+        session.run(&ChannelsFirst::new(&image, size[0], size[1]), &mut |_| {}).unwrap();
+        let map = session.map(&target).unwrap();
+        let unit: Vec<f32> =
+            map.data.iter().skip(CHANNEL).step_by(map.channels).map(|v| v.max(0.0)).collect();
+        let total: f64 = unit.iter().map(|value| f64::from(*value)).sum();
+        assert!(total > 0.0, "{name}: the unit speaks");
+        let (channels, mut pass) = (map.channels, BackwardPass::new());
+        pass.seed(&session, &target, |signal| {
+            signal.iter_mut().skip(CHANNEL).step_by(channels).zip(&unit).for_each(|(to, from)| *to = *from);
+        });
+        pass.run(&session, &Composite::z_plus(network.pixel_range()), &wanted).unwrap();
+        for (tap, least) in wanted.iter().zip([0.99, 0.99, 0.99, 0.5]) {
+            let signal = pass.signal(tap).unwrap();
+            let share = signal.iter().map(|value| f64::from(*value)).sum::<f64>() / total;
+            println!("{name} {}: {share:.5} of the relevance", tap.name);
+            assert!((least..1.0001).contains(&share), "{name} {}: {share} of the relevance", tap.name);
+            assert!(signal.iter().all(|value| *value >= 0.0), "{name} {}: a sign against it", tap.name);
+        }
+    }
+}
+
+/// Gradients of a tower's last block, with registers, layer scales, an enlarged table or other activations on the way,
+/// against the difference of two passes; of one on a grid that is no square.
 #[test]
 fn gradients_agree_with_finite_differences() {
-    let name = "dinov2_vits14_reg";
-    let network = network(name, by_rule(name, "cls_token", &[]));
-    let [height, width] = [42, 70];
-    let image =
-        rules::normalised(&rules::image(3, 0, [height, width]), [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-    let target = network.tap("blocks.11").unwrap();
+    for (network, blocks, size) in designs() {
+        gradient_agrees(&network, &blocks[3], size);
+    }
+}
+
+fn gradient_agrees(network: &Network, block: &str, [height, width]: [usize; 2]) {
+    let name = network.architecture().unwrap().name();
+    let image = image([height, width]);
+    let target = network.tap(block).unwrap();
+    let channels = network.channels(&target);
     let mut session = network.session(std::slice::from_ref(&target), Keep::Gradient).unwrap();
     let channel = 5;
     let unit = |pixels: &[f32], session: &mut Session| {
@@ -371,7 +425,7 @@ fn gradients_agree_with_finite_differences() {
     unit(&image, &mut session);
     let mut pass = BackwardPass::new();
     pass.seed(&session, &target, |signal| {
-        signal.iter_mut().skip(channel).step_by(384).for_each(|signal| *signal = 1.0);
+        signal.iter_mut().skip(channel).step_by(channels).for_each(|signal| *signal = 1.0);
     });
     let at = network.graph().image_tap();
     pass.run(&session, &Composite::gradient(), std::slice::from_ref(&at)).unwrap();

@@ -18,6 +18,7 @@ pub(super) fn seeds() -> Vec<Made> {
         ("flags", "ok-of-fvis", FLAGS.into()),
         ("configuration", "ok-timm", TIMM.into()),
         ("configuration", "ok-transformers", TRANSFORMERS.into()),
+        ("configuration", "ok-open-clip", OPEN_CLIP.into()),
         ("configuration", "other", br#"{"architectures": ["ResNet"]}"#.to_vec()),
     ];
     texts.into()
@@ -50,6 +51,10 @@ chs = "0-3,9"
 const TIMM: &str = r#"{"architecture":"resnet50","num_classes":1000,"pretrained_cfg":{"tag":"tv_in1k",
 "input_size":[3,224,224],"fixed_input_size":false,"interpolation":"bilinear","crop_pct":0.875,"crop_mode":"center",
 "mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225]}}
+"#;
+
+const OPEN_CLIP: &str = r#"{"model_cfg":{"embed_dim":512,"quick_gelu":true,"vision_cfg":{"image_size":224,"layers":12}},
+"preprocess_cfg":{"mean":[0.48,0.46,0.41],"std":[0.27,0.26,0.28],"interpolation":"bicubic","resize_mode":"shortest"}}
 "#;
 
 const TRANSFORMERS: &str = r#"{"image_processor_type":"ConvNextImageProcessor","image_mean":[0.5,0.5,0.5],

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, resolution(args, &network, target)?);
     let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
-    let mut settings = Settings { at_once, ..settings(args, &preprocessing)? };
+    let mut settings = Settings { at_once, ..settings(args, global, &preprocessing)? };
     settings.positions = args.positions.of(&network, std::slice::from_ref(target), preprocessing.crop)?;
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());

@@ -21,11 +21,22 @@ use crate::{exported, fetch};
 /// token and a grid.
 #[derive(Debug, clap::Args)]
 #[command(args = global::hidden_except(&["weights", "weights_key", "config", "quiet", "verbose", "json"]))]
-#[command(after_help = "Example:\n  neuron layers --arch resnet18")]
+#[command(after_help = EXAMPLE, after_long_help = known())]
 pub(crate) struct Args {
-    /// Architecture
+    /// Architecture: one of the names below, or a file
     #[arg(long, default_value = crate::usual::ARCH)]
     arch: String,
+}
+
+const EXAMPLE: &str = "Example:\n  neuron layers --arch resnet18";
+
+/// The example, and every name that `--arch` takes.
+fn known() -> String {
+    let names: Vec<&str> = Architecture::names().collect();
+    format!(
+        "Architectures: {}; or a file with a network of your own, model.pt2, model.onnx or model.neuron\n\n{EXAMPLE}",
+        names.join(", ")
+    )
 }
 
 /// The layers of a network.

@@ -176,8 +176,8 @@ mod tests {
                 "resnet10_demo",
                 "torchvision has no weights of resnet10_demo; resnet10_demo:hf asks the Hugging Face Hub",
             ),
-            ("resnet99", "unknown architecture resnet99; known are resnet18"),
-            ("ResNet50", "unknown architecture ResNet50"),
+            ("resnet99", "unknown architecture resnet99; the nearest names are resnet18, "),
+            ("ResNet50", "unknown architecture ResNet50; the nearest names are resnet50, "),
         ] {
             let error = Request::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");

@@ -7,7 +7,7 @@ use neuron_data::Preprocessing;
 use serde_json::Value;
 
 use super::error::{ConfigurationError, Problem};
-use super::{timm, transformers};
+use super::{open_clip, timm, transformers};
 use crate::input;
 
 /// A configuration longer than this is something else.
@@ -36,12 +36,18 @@ struct Kind {
 }
 
 /// The first is asked first.
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind {
         file: "config.json",
         read: timm::metadata,
         is_theirs: |value| timm::is_timms(value) || transformers::is_model(value),
         words: &["\"pretrained_cfg\"", "\"default_cfg\""],
+    },
+    Kind {
+        file: "open_clip_config.json",
+        read: open_clip::metadata,
+        is_theirs: open_clip::is_open_clips,
+        words: &["\"vision_cfg\""],
     },
     // Nobody else has files of that name.
     Kind {
@@ -64,7 +70,7 @@ pub(super) struct Beside {
 /// Looks beside the weights, and where they are links, beside what they lead to, step by step.
 ///
 /// # Errors
-/// [`ConfigurationError`] if a configuration of timm or transformers is damaged, or wants what is not supported.
+/// [`ConfigurationError`] if a configuration of timm, OpenCLIP or transformers is damaged, or wants what is not supported.
 pub(super) fn read(weights: &Path) -> Result<Beside, ConfigurationError> {
     let mut beside = Beside::default();
     for weights in steps(weights) {

@@ -4,6 +4,7 @@
 mod beside;
 mod error;
 mod flags;
+pub(crate) mod open_clip;
 pub(crate) mod timm;
 pub(crate) mod transformers;
 
@@ -81,8 +82,8 @@ impl Known {
         }
         if !self.assumed.contains(&"crop") {
             bail!(
-                "{only}, and the preprocessing of its weights crops {crop} x {crop}: write crop={height} into their \
-                 metadata (`neuron weights convert` with --metadata)"
+                "{only}, and the preprocessing crops {crop} x {crop}: pass --crop {height}, or write crop={height} into \
+                 the weights' metadata (`neuron weights convert` with --metadata)"
             );
         }
         self.preprocessing.crop = height;
@@ -130,7 +131,9 @@ impl Known {
                 self.assumed.join(", ")
             ));
             let others = self.others.iter();
-            parts.extend(others.map(|name| format!("{name} beside it is not one of timm or transformers")));
+            parts.extend(
+                others.map(|name| format!("{name} beside it is not one of timm, OpenCLIP or transformers")),
+            );
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
@@ -183,6 +186,18 @@ mod tests {
         assert_eq!(known.preprocessing.mean, [0.0; 3]);
         assert_eq!((known.preprocessing.resize, known.preprocessing.crop), (128, 96));
         assert_eq!(known.assumed, ["interpolation", "std"]);
+    }
+
+    #[test]
+    fn the_configuration_of_openclip_is_found_under_its_name() {
+        let open_clip =
+            r#"{"model_cfg": {"vision_cfg": {"image_size": 336}}, "preprocess_cfg": {"std": [1, 1, 1]}}"#;
+        let known = weights(&[], "open_clip_config.json", open_clip).unwrap();
+        assert_eq!((known.preprocessing.resize, known.preprocessing.crop), (336, 336));
+        assert_eq!((known.preprocessing.std, known.assumed.len()), ([1.0; 3], 0));
+        let squashed = open_clip.replace(r#""std": [1, 1, 1]"#, r#""resize_mode": "squash""#);
+        let error = format!("{:#}", weights(&[], "open_clip_config.json", &squashed).unwrap_err());
+        assert!(error.contains("open_clip_config.json") && error.contains("squash"), "{error}");
     }
 
     #[test]
@@ -239,7 +254,7 @@ mod tests {
             let told = known.told(Path::new("w")).unwrap();
             assert!(told.contains("ImageNet's are assumed"), "{own}: {told}");
             assert!(
-                told.contains("config.json beside it is not one of timm or transformers"),
+                told.contains("config.json beside it is not one of timm, OpenCLIP or transformers"),
                 "{own}: {told}"
             );
         }

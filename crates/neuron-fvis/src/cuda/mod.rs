@@ -121,10 +121,10 @@ impl DeviceMatching {
         let Comparison { images, target, channels, units, weighting, layers, ascent } = *comparison;
         let (items, image) = (units.len(), device.network().graph().image_tap());
         device.run(images)?;
-        let relevance = match weighting {
-            FeatureWeighting::None => None,
-            FeatureWeighting::Relevance(method) => {
-                Some(device.relevance(method, (target, channels), layers)?)
+        let relevance = match weighting.rules(device.network()) {
+            None => None,
+            Some((method, composite)) => {
+                Some(device.relevance((method, &composite), (target, channels), layers)?)
             }
         };
         let (mut seeds, mut sums) = (Vec::new(), Vec::new());

@@ -8,7 +8,6 @@ use crate::executor::cuda::{DeviceRun, GpuRun, pass_there, signal};
 use crate::graph::Tap;
 use crate::images::Images;
 use crate::network::Network;
-use crate::rule::PixelRange;
 use crate::session::Session;
 use crate::value::{NodeId, Reduction, Shape};
 
@@ -82,8 +81,8 @@ impl OnDevice<'_> {
         Ok(self.device.run.reduce(tap.node, Reduction::Max)?.0)
     }
 
-    /// As [`Attributor::run`](crate::Attributor::run): the relevance of one channel of `target` for each image, at each of
-    /// the `wanted` taps.
+    /// As [`Attributor::run`](crate::Attributor::run), by a method and rules for it: the relevance of one channel of `target`
+    /// for each image, at each of the `wanted` taps.
     ///
     /// # Errors
     /// [`ModelError::UnknownChannel`] if the tap has fewer channels; [`ModelError::Items`] if there are not as many
@@ -93,7 +92,7 @@ impl OnDevice<'_> {
     /// If a wanted tap does not lie strictly below the target.
     pub fn relevance(
         &mut self,
-        method: RelevanceMethod,
+        (method, composite): (RelevanceMethod, &Composite),
         (target, channels): (&Tap, &[usize]),
         wanted: &[Tap],
     ) -> Result<Vec<DeviceSignal>, ModelError> {
@@ -105,9 +104,7 @@ impl OnDevice<'_> {
         run.gpu().bind()?;
         let channels = known.on_device(run, channels)?;
         let values = signal(run, target.node, channels, method.start())?;
-        // No pass to layers goes down to the pixels, so that their range is never read.
-        let composite = method.composite(PixelRange::default());
-        let relevance = signals(run, &composite, vec![DeviceSignal::new(target, values)], wanted)?;
+        let relevance = signals(run, composite, vec![DeviceSignal::new(target, values)], wanted)?;
         if method.finish() == Finish::ClampNegative {
             for DeviceSignal { values, .. } in &relevance {
                 run.launch("relu", values.len(), &[values.into(), values.into()])?;

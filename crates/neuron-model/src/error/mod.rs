@@ -125,12 +125,12 @@ pub enum ModelError {
         problems: WeightsProblems,
     },
     /// No network of that name is known.
-    #[error("unknown architecture {name}; known are {known}")]
+    #[error("unknown architecture {name}; the nearest names are {}", nearest.join(", "))]
     UnknownArchitecture {
         /// What was asked for.
         name: String,
-        /// The names that are known.
-        known: String,
+        /// The most similar names that are known.
+        nearest: Vec<String>,
     },
     /// The network has no module of that name.
     #[error("unknown layer {tap}; the nearest names are {}", nearest.join(", "))]

@@ -32,6 +32,7 @@ use std::fmt;
 
 use crate::error::ModelError;
 use crate::graph::{Graph, UsualLayers};
+use crate::nearest::nearest;
 use crate::weights::Weights;
 
 /// Every known family. A new one is a file with a description, and a line here.
@@ -151,11 +152,11 @@ impl Architecture {
     /// The network of that name (torchvision's: `resnet50`, `resnext50_32x4d`).
     ///
     /// # Errors
-    /// [`ModelError::UnknownArchitecture`] with the names that are known.
+    /// [`ModelError::UnknownArchitecture`] with the nearest names; [`Architecture::names`] has them all.
     pub fn from_name(name: &str) -> Result<Self, ModelError> {
         Self::all().find(|known| known.name() == name).ok_or_else(|| ModelError::UnknownArchitecture {
             name: name.to_owned(),
-            known: Self::names().collect::<Vec<_>>().join(", "),
+            nearest: nearest(name, Self::names()),
         })
     }
 

@@ -3,6 +3,7 @@ use serde::Serialize;
 
 use super::Graph;
 use crate::error::ModelError;
+use crate::nearest::nearest;
 use crate::value::{NodeId, Shape};
 
 /// A named place in a network whose value can be read.
@@ -102,7 +103,10 @@ impl Graph {
         }
         match loose[..] {
             [found] => self.tap_or_absent(found),
-            [] => Err(ModelError::UnknownTap { tap: name.to_owned(), nearest: self.nearest_names(wanted) }),
+            [] => {
+                let known = self.modules.iter().map(|(name, _)| name.as_str());
+                Err(ModelError::UnknownTap { tap: name.to_owned(), nearest: nearest(wanted, known) })
+            }
             _ => Err(ModelError::AmbiguousTap {
                 tap: name.to_owned(),
                 candidates: loose.into_iter().map(str::to_owned).collect(),
@@ -171,34 +175,11 @@ impl Graph {
         };
         Ok(self.taps().filter_map(info).collect())
     }
-
-    /// The names that are most like `wanted`, whichever of dots and underscores it has.
-    fn nearest_names(&self, wanted: &str) -> Vec<String> {
-        let distance = |name: &str| edit_distance(&loosely(wanted), &loosely(name));
-        let mut names: Vec<_> = self.modules.iter().map(|(name, _)| (distance(name), name)).collect();
-        names.sort();
-        names.into_iter().take(4).map(|(_, name)| name.clone()).collect()
-    }
 }
 
 /// A name as it is compared where dots and underscores are not told apart.
 fn loosely(name: &str) -> String {
     name.replace('_', ".")
-}
-
-/// Levenshtein's distance: insertions, deletions and replacements that lead from `from` to `to`.
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]
@@ -255,12 +236,5 @@ mod tests {
             panic!("there is no such module");
         };
         assert_eq!(nearest[0], "encoder.layers.encoder_layer_7.mlp.0");
-    }
-
-    #[test]
-    fn edit_distances_by_hand() {
-        assert_eq!(edit_distance("", "abc"), 3);
-        assert_eq!(edit_distance("layer5", "layer4"), 1);
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
     }
 }

@@ -17,6 +17,7 @@ use super::mask::MaskFlag;
 use super::schedule::{self, ScheduleFlag};
 use super::start_flag::StartFlag;
 use crate::channels::Channels;
+use crate::global::Global;
 use crate::numbers::count;
 use crate::outcome::WrongUsage;
 use crate::positions::PositionsFlag;
@@ -288,10 +289,14 @@ pub(super) enum PresetFlag {
 }
 
 /// What the flags say of the pictures.
-pub(super) fn settings(args: &Args, preprocessing: &Preprocessing) -> anyhow::Result<Settings> {
+pub(super) fn settings(
+    args: &Args,
+    global: &Global,
+    preprocessing: &Preprocessing,
+) -> anyhow::Result<Settings> {
     let schedule = schedule::of(args)?;
     Ok(Settings {
-        method: args.method,
+        method: if global.reference_compat { args.method.published() } else { args.method },
         layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },

@@ -17,7 +17,7 @@ use crate::output;
 fn passes_a_measurement(settings: &Settings) -> f64 {
     match settings.weighting() {
         FeatureWeighting::None => 1.4,
-        FeatureWeighting::Relevance(_) => 4.5,
+        FeatureWeighting::Relevance(_) | FeatureWeighting::Published(_) => 4.5,
     }
 }
 

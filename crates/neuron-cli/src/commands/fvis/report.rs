@@ -176,7 +176,9 @@ impl Report<'_> {
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
                 let consequence = match record.settings.weighting() {
-                    FeatureWeighting::Relevance(_) if !record.settings.ascends() => {
+                    FeatureWeighting::Relevance(_) | FeatureWeighting::Published(_)
+                        if !record.settings.ascends() =>
+                    {
                         ", and only the priors changed the picture"
                     }
                     _ => "",

@@ -1,7 +1,7 @@
 use super::{Made, safetensors};
 
 pub(super) fn seeds() -> Vec<Made> {
-    let texts: [Made; 17] = [
+    let texts: [Made; 18] = [
         ("list", "ok-paths", b"a/1.png\nb/1.png\r\n\n#1.png\n# a comment\na/2.png".to_vec()),
         ("list", "ok-marked", b"\xef\xbb\xbfa/1.png\na/1.png\n".to_vec()),
         ("list", "moved", b"old/a/1.png\n./old/../old/b/1.png\nold\n".to_vec()),

@@ -1,5 +1,5 @@
 use crate::depthwise::Depthwise;
-use crate::direct::{Direct, Filter, Sampling};
+use crate::direct::{Direct, Filter, Gated, Sampling};
 use crate::epilogue::Epilogue;
 use crate::microkernel::{FullEpilogue, Isa, Size};
 use crate::shape::{ConvGeometry, View};
@@ -95,11 +95,31 @@ impl Convolution {
     /// # Panics
     /// If a length does not fit.
     pub fn forward(&self, input: View<'_>, epilogue: Epilogue<'_>, output: &mut [f32]) {
-        self.run(input, epilogue.with_bias(&self.bias), output);
+        self.run(Gated { input, gate: None }, epilogue.with_bias(&self.bias), output);
     }
 
-    /// As [`Convolution::forward`], with any epilogue that begins with the bias.
-    pub(super) fn run(&self, input: View<'_>, epilogue: FullEpilogue<'_>, output: &mut [f32]) {
+    /// As [`Convolution::forward`] of `input * gate`, with the bits of [`multiply_by_gate`](crate::multiply_by_gate) before it.
+    /// Only a [pointwise](ConvGeometry::is_pointwise) convolution can do this.
+    ///
+    /// # Shapes
+    /// * `gate`: `[batch, in_channels]`
+    ///
+    /// # Panics
+    /// If a length does not fit, or the convolution is not pointwise.
+    pub fn forward_gated(
+        &self,
+        (input, gate): (View<'_>, &[f32]),
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        assert!(self.geometry.is_pointwise(), "a gate before {:?}", self.geometry);
+        assert_eq!(gate.len(), input.batch * input.channels, "gates of [batch, channels]");
+        self.run(Gated { input, gate: Some(gate) }, epilogue.with_bias(&self.bias), output);
+    }
+
+    /// As [`Convolution::forward_gated`], with any epilogue that begins with the bias, and with or without a gate.
+    pub(super) fn run(&self, gated: Gated<'_>, epilogue: FullEpilogue<'_>, output: &mut [f32]) {
+        let Gated { input, .. } = gated;
         input.check();
         let ConvGeometry { in_channels, out_channels, window, .. } = self.geometry;
         let positions = self.geometry.positions(input.size());
@@ -113,7 +133,7 @@ impl Convolution {
             Form::Depthwise(depthwise) => depthwise.forward(input, &sampling, &epilogue, output),
             Form::Dense(dense) => match self.tile_size(positions) {
                 Some(size) => dense.winograd(size).forward(input, origin, positions, &epilogue, output),
-                None => dense.direct.forward(input, &sampling, &epilogue, output),
+                None => dense.direct.forward(gated, &sampling, &epilogue, output),
             },
         }
     }

@@ -7,8 +7,10 @@ use crate::tasks;
 
 mod by_position;
 mod few_channels;
+mod gated;
 mod narrow_groups;
 
+pub(super) use gated::Gated;
 pub(super) use narrow_groups::{GroupPart, run_groups};
 
 /// Output positions a task: a gathered block of them stays in the second-level cache. A multiple of every tile's height.
@@ -143,10 +145,10 @@ impl Direct {
         self.blocks.count * self.blocks.outputs
     }
 
-    /// Overwrites `output` `[batch, positions, out_channels]`.
+    /// Overwrites `output` `[batch, positions, out_channels]`. Only pointwise convolutions take a gate.
     pub(super) fn forward(
         &self,
-        input: View<'_>,
+        gated: Gated<'_>,
         sampling: &Sampling,
         epilogue: &FullEpilogue<'_>,
         output: &mut [f32],
@@ -154,7 +156,7 @@ impl Direct {
         if output.is_empty() {
             return;
         }
-        let one_position = self.kernel == [1, 1];
+        let (Gated { input, .. }, one_position) = (gated, self.kernel == [1, 1]);
         // Lines are read in place, a kernel row at a time: its columns must touch.
         if few_channels(&self.blocks) && !one_position && self.dilation[1] == 1 {
             self.by_lines(input, sampling, epilogue, output);
@@ -163,12 +165,18 @@ impl Direct {
         } else if !one_position && self.runs_by_position(input, sampling) {
             self.by_position(input, sampling, epilogue, output);
         } else {
-            self.by_rows(input, sampling, epilogue, output);
+            self.by_rows(gated, sampling, epilogue, output);
         }
     }
 
     /// Tasks of neighbouring positions and columns.
-    fn by_rows(&self, input: View<'_>, sampling: &Sampling, epilogue: &FullEpilogue<'_>, output: &mut [f32]) {
+    fn by_rows(
+        &self,
+        Gated { input, gate }: Gated<'_>,
+        sampling: &Sampling,
+        epilogue: &FullEpilogue<'_>,
+        output: &mut [f32],
+    ) {
         let rows = input.batch * sampling.positions[0] * sampling.positions[1];
         let (row_parts, column_parts) = self.partition(rows);
         let one = Axis::whole(1, 1);
@@ -188,7 +196,9 @@ impl Direct {
             let epilogue = epilogue.at_column(block * self.blocks.outputs + first);
             let columns = Columns { block, first };
             let mut sums = cell.matrix(0);
-            if in_place {
+            if let Some(gate) = gate {
+                self.gated_sums((input, gate), row..row + count, columns, epilogue, &mut sums);
+            } else if in_place {
                 self.sums_in_place(input, row, columns, epilogue, &mut sums);
             } else {
                 let corners: Vec<_> = (row..row + count).map(|position| sampling.corner(position)).collect();

@@ -86,6 +86,12 @@ impl ConvGeometry {
         self.weight_shape().iter().product()
     }
 
+    /// Whether every position of the output sees all channels of one position of the input, the same one.
+    pub fn is_pointwise(&self) -> bool {
+        let Window { kernel, stride, padding, .. } = self.window;
+        self.groups == 1 && (kernel, stride, padding) == ([1; 2], [1; 2], [0; 2])
+    }
+
     /// Channels of a group, in and out.
     pub(super) fn group(&self) -> [usize; 2] {
         [self.in_channels / self.groups, self.out_channels / self.groups]

@@ -1,4 +1,5 @@
 use crate::convolution::{Algorithm, Convolution};
+use crate::direct::Gated;
 use crate::epilogue::TransposeEpilogue;
 use crate::microkernel::Isa;
 use crate::shape::{ConvGeometry, View};
@@ -99,7 +100,11 @@ impl ConvolutionTranspose {
         assert_eq!(output.len(), expected, "gradient of the input of {:?}", self.geometry);
         match &self.form {
             Form::Convolution(reverse) => {
-                reverse.run(gradient, epilogue.with_bias(reverse.bias()), output);
+                reverse.run(
+                    Gated { input: gradient, gate: None },
+                    epilogue.with_bias(reverse.bias()),
+                    output,
+                );
             }
             Form::Strided(strided) => strided.forward(gradient, size, epilogue, output),
             Form::StridedDepthwise(strided) => strided.forward(gradient, size, epilogue, output),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use neuron_kernels::{Algorithm, View};
+use neuron_kernels::{Algorithm, Terms, View};
 
 use crate::composite::Composite;
 use crate::error::ModelError;
@@ -13,7 +13,7 @@ use crate::finite::first_not_finite;
 use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::network::Network;
-use crate::plan::Plan;
+use crate::plan::{Plan, TakesGates};
 use crate::traversal;
 use crate::value::{Keep, NodeId, Scored, Scoring, Shape, Tapped};
 
@@ -33,7 +33,7 @@ impl Network {
     /// Those of [`Network::session`].
     pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Session, ModelError> {
         self.graph().check_taps(taps)?;
-        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm);
+        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm, takes_gates(self, keep));
         let executor = executor(self, &plan)?;
         Ok(Session { network: self.clone(), plan, executor })
     }
@@ -45,11 +45,21 @@ fn executor(network: &Network, plan: &Plan) -> Result<Box<dyn Executor>, ModelEr
     if !network.device().is_cpu() {
         return Ok(Box::new(Gpus::new(network, plan)?));
     }
-    let terms = network.device().arithmetic().precision.terms().filter(|_| plan.keep() == Keep::Taps);
-    Ok(match terms {
+    Ok(match terms(network, plan.keep()) {
         Some(terms) => Box::new(Bf16Host::new(network.clone(), plan.clone(), terms)),
         None => Box::new(Host::new(network.clone(), plan.clone())),
     })
+}
+
+/// The bf16 numbers a value on the CPU, where it computes in them.
+fn terms(network: &Network, keep: Keep) -> Option<Terms> {
+    network.device().arithmetic().precision.terms().filter(|_| keep == Keep::Taps)
+}
+
+/// The f32 engine of the CPU does; the others round a map before they multiply it, or are not limited by memory.
+fn takes_gates(network: &Network, keep: Keep) -> TakesGates {
+    let is_f32_host = network.device().is_cpu() && terms(network, keep).is_none();
+    if is_f32_host { TakesGates::Yes } else { TakesGates::No }
 }
 
 /// A score that is NaN or infinite.

@@ -104,15 +104,18 @@ fn taps_know_their_maps() {
 
 #[test]
 fn looking_at_one_value_changes_no_other() {
-    let network = network("resnet10_demo", 2);
     let pixels = pixels(3, 40, 56);
     let images = ChannelsLast::new(&pixels, 40, 56);
-    let alone = values(&network, &["layer4"], &images, Keep::Taps);
-    let all: Vec<String> = network.graph().taps().map(|tap| tap.name).collect();
-    let names: Vec<&str> = all.iter().map(String::as_str).collect();
-    let at = names.iter().position(|name| *name == "layer4").unwrap();
-    for keep in [Keep::Taps, Keep::Gradient, Keep::Relevance] {
-        assert!(values(&network, &names, &images, keep)[at] == alone[0], "{keep:?}");
+    // Batch norms, additions and activations in the convolutions below; in the other, gates in those above.
+    for (name, deepest) in [("resnet10_demo", "layer4"), ("regnet_y_400mf", "trunk_output")] {
+        let network = network(name, 2);
+        let alone = values(&network, &[deepest], &images, Keep::Taps);
+        let all: Vec<String> = network.graph().taps().map(|tap| tap.name).collect();
+        let names: Vec<&str> = all.iter().map(String::as_str).collect();
+        let at = names.iter().position(|name| *name == deepest).unwrap();
+        for keep in [Keep::Taps, Keep::Gradient, Keep::Relevance] {
+            assert!(values(&network, &names, &images, keep)[at] == alone[0], "{name}, {keep:?}");
+        }
     }
 }
 

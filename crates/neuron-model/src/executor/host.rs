@@ -115,6 +115,7 @@ impl stages::Pass for Pass<'_> {
             },
             input: self.view(step.inputs[0], chunk),
             others: &others,
+            gate: step.gate.map(|gate| self.view(gate, chunk).data),
             addend: step.addend.map(|addend| self.view(addend, chunk).data),
             activation: step.activation,
             algorithm: self.plan.algorithm(),

@@ -41,6 +41,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) input: View<'a>,
     /// The other inputs of the operation.
     pub(crate) others: &'a [View<'a>],
+    /// Factors of the first input's channels, where they are multiplied in the same step.
+    pub(crate) gate: Option<&'a [f32]>,
     /// A value that is added to the result in the same step.
     pub(crate) addend: Option<&'a [f32]>,
     /// The function that follows in the same step.
@@ -82,6 +84,7 @@ impl Bf16Forward<'_> {
             weights: self.weights,
             input: views[0],
             others: &views[1..],
+            gate: None,
             addend: None,
             activation: self.activation,
             algorithm: Algorithm::Auto,

@@ -30,11 +30,15 @@ pub(super) struct Sliding<'a> {
 }
 
 impl<'a> Sliding<'a> {
-    /// `activation?(product + bias + addend?)`
+    /// `activation?(product + bias + addend?)`, of the input or of `input * gate`.
     pub(super) fn forward(&self, call: &Forward<'_>, choice: Choice<'_>, output: &mut [f32]) {
         let epilogue = Epilogue::Activation { residual: call.addend, activation: call.activation };
         let Weighted { prepared, owner, .. } = self.weights;
-        prepared.convolution(owner, self.geometry, choice).forward(call.input, epilogue, output);
+        let convolution = prepared.convolution(owner, self.geometry, choice);
+        match call.gate {
+            None => convolution.forward(call.input, epilogue, output),
+            Some(gate) => convolution.forward_gated((call.input, gate), epilogue, output),
+        }
     }
 
     /// As [`Sliding::forward`], on maps of bf16 numbers.

@@ -1,8 +1,8 @@
 //! What has to be computed for some taps, in which order, and where each value lives.
 //!
-//! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the batch norm, the
-//! residual addition and the ReLU that follow it into one step wherever nobody looks at the values in between;
-//! asking for an intermediate value splits the step at that place and changes no bit of any other value.
+//! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the gate before it, and the
+//! batch norm, the residual addition and the activation that follow it, into one step wherever nobody looks at the values in
+//! between; asking for an intermediate value splits the step at that place and changes no bit of any other value.
 
 mod fuse;
 mod layout;
@@ -16,6 +16,13 @@ use std::sync::Arc;
 use crate::graph::{Graph, Tap};
 use crate::value::Keep;
 use neuron_kernels::Algorithm;
+
+/// Whether what runs a plan multiplies the gate of a map while the convolution above reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakesGates {
+    Yes,
+    No,
+}
 
 /// The steps that lead to some taps of a graph.
 #[derive(Clone, Debug)]
@@ -32,13 +39,19 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a forward pass to `taps` that stops at the deepest.
-    pub(crate) fn new(graph: Arc<Graph>, taps: Vec<Tap>, keep: Keep, algorithm: Algorithm) -> Self {
+    pub(crate) fn new(
+        graph: Arc<Graph>,
+        taps: Vec<Tap>,
+        keep: Keep,
+        algorithm: Algorithm,
+        gates: TakesGates,
+    ) -> Self {
         let needed = graph.ancestors(taps.iter().map(|tap| tap.node));
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
-        let kept_apart = fuse::kept_apart(&graph, &needed, &visible);
-        let steps = fuse::steps(&graph, &needed, &visible);
+        let kept_apart = fuse::kept_apart(&graph, &needed, &visible, gates);
+        let steps = fuse::steps(&graph, &needed, &visible, gates);
         Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps }
     }
 

@@ -9,6 +9,8 @@ pub(crate) struct Step {
     pub(crate) node: NodeId,
     /// The values that it reads.
     pub(crate) inputs: Vec<NodeId>,
+    /// The factors of the first input's channels.
+    pub(crate) gate: Option<NodeId>,
     /// The batch norm that is folded into its weights.
     pub(crate) fold: Option<NodeId>,
     /// The value that is added to its result.
@@ -22,6 +24,6 @@ pub(crate) struct Step {
 impl Step {
     /// Every value that is read.
     pub(crate) fn reads(&self) -> impl Iterator<Item = NodeId> {
-        self.inputs.iter().copied().chain(self.addend)
+        self.inputs.iter().copied().chain(self.gate).chain(self.addend)
     }
 }

@@ -144,9 +144,7 @@ impl Convolution {
 
     /// The algorithm for maps of a size. Never decided by the batch: an item's bits must not depend on it.
     fn tile_size(&self, [height, width]: [usize; 2]) -> Option<Size> {
-        let ConvGeometry { window: Window { kernel, stride, dilation, .. }, in_channels, .. } = self.geometry;
-        let minimal_filtering = (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2]);
-        let applies = self.algorithm == Algorithm::Auto && minimal_filtering && in_channels >= 16;
+        let applies = self.algorithm == Algorithm::Auto && self.geometry.is_minimally_filtered();
         // On maps of up to 2x2 the direct path leaves out what lies in the padding and has no more to do.
         if !applies || height * width <= 4 {
             return None;

@@ -58,6 +58,7 @@ pub use normalise::{layer_norm, layer_norm_gradient};
 pub use pool::{AdaptiveAveragePool, AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use positions::{
     add_to_items, insert_positions, merge_patches, put_positions, split_patches, take_positions,
+    thin_positions,
 };
 pub use reduce::{reduce_max, reduce_mean};
 pub use shape::{ConvGeometry, View};

@@ -1,6 +1,7 @@
 //! Maps whose positions are inserted, taken out, added to or regrouped; channels stay together.
 use std::ops::Range;
 
+use crate::microkernel::Number;
 use crate::shape::View;
 
 /// Calls `body` with each item and its part of the output.
@@ -51,6 +52,33 @@ pub fn take_positions(input: View<'_>, ranges: &[Range<usize>], output: &mut [f3
             to.copy_from_slice(from);
             output = rest;
         }
+    });
+}
+
+/// Every `every`-th line and column of maps, from the first on.
+///
+/// # Shapes
+/// * `input`: `[batch, height, width, pixel]`, the four sizes
+/// * `output`: `[batch, ceil(height / every), ceil(width / every), pixel]`
+///
+/// # Panics
+/// If a length does not fit.
+pub fn thin_positions<N: Number + Send + Sync>(
+    input: &[N],
+    [batch, height, width, pixel]: [usize; 4],
+    every: usize,
+    output: &mut [N],
+) {
+    let (lines, columns) = (height.div_ceil(every), width.div_ceil(every));
+    assert_eq!(input.len(), batch * height * width * pixel, "maps of {height} x {width}");
+    assert_eq!(output.len(), batch * lines * columns * pixel, "maps of {lines} x {columns}");
+    if output.is_empty() {
+        return;
+    }
+    neuron_threads::for_each(output.chunks_mut(columns * pixel), |line, output| {
+        let from = (line / lines * height + line % lines * every) * width * pixel;
+        let pixels = input[from..][..width * pixel].chunks_exact(pixel).step_by(every);
+        output.chunks_exact_mut(pixel).zip(pixels).for_each(|(output, input)| output.copy_from_slice(input));
     });
 }
 
@@ -169,6 +197,16 @@ mod tests {
         let mut sums = [0.0; 8];
         add_to_items(input, &[1.0, 2.0, 3.0, 4.0], &mut sums);
         assert_eq!(sums, [1.0, 3.0, 5.0, 7.0, 5.0, 7.0, 9.0, 11.0]);
+    }
+
+    #[test]
+    fn thin_maps_have_the_first_of_every_two_lines_and_columns() {
+        // Two items of three lines of two pixels of two numbers.
+        let data: Vec<u16> = (0..24).collect();
+        let mut thin = [0; 8];
+        thin_positions(&data, [2, 3, 2, 2], 2, &mut thin);
+        assert_eq!(thin, [0, 1, 8, 9, 12, 13, 20, 21]);
+        thin_positions::<u16>(&[], [0, 3, 2, 2], 2, &mut []);
     }
 
     #[test]

@@ -92,6 +92,28 @@ impl ConvGeometry {
         self.groups == 1 && (kernel, stride, padding) == ([1; 2], [1; 2], [0; 2])
     }
 
+    /// The same, with so many times the stride.
+    ///
+    /// # Panics
+    /// If a new stride is not a whole number.
+    #[must_use]
+    pub fn with_stride_times(&self, [factor, divisor]: [usize; 2]) -> Self {
+        let stride = self.window.stride.map(|stride| {
+            assert!((stride * factor).is_multiple_of(divisor), "{factor} / {divisor} of stride {stride}");
+            stride * factor / divisor
+        });
+        Self { window: Window { stride, ..self.window }, ..*self }
+    }
+
+    /// Whether [`Algorithm::Auto`](crate::Algorithm::Auto) may arrange the sums otherwise than in one chain: a 3x3 kernel of
+    /// stride and dilation 1.
+    pub fn is_minimally_filtered(&self) -> bool {
+        let Window { kernel, stride, dilation, .. } = self.window;
+        (kernel, stride, dilation) == ([3; 2], [1; 2], [1; 2])
+            && self.in_channels >= 16
+            && !self.is_depthwise()
+    }
+
     /// Channels of a group, in and out.
     pub(super) fn group(&self) -> [usize; 2] {
         [self.in_channels / self.groups, self.out_channels / self.groups]

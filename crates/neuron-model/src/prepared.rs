@@ -89,6 +89,8 @@ pub(crate) struct Form {
     pub(crate) fold: Option<NodeId>,
     pub(crate) part: Part,
     pub(crate) packing: Packing,
+    /// Where positions that nobody reads are left out, another one than the operation's.
+    pub(crate) stride: [usize; 2],
 }
 
 /// A node whose weights are asked for, under the name of its tensors.
@@ -216,7 +218,7 @@ impl PreparedWeights {
         geometry: ConvGeometry,
         choice: Choice<'_>,
     ) -> Arc<Convolution> {
-        self.convolutions.get(choice.form(owner), || {
+        self.convolutions.get(choice.form(owner, geometry), || {
             let (weight, bias) = self.values(owner, &choice);
             Convolution::new(geometry, &weight, bias.as_deref(), choice.algorithm)
         })
@@ -230,7 +232,7 @@ impl PreparedWeights {
         (fold, terms): (Option<Fold<'_>>, Terms),
     ) -> Arc<Bf16Convolution> {
         let choice = Choice { fold, ..Choice::part(Part::Raw) };
-        let form = Form { packing: Packing::Bf16(terms), ..choice.form(owner) };
+        let form = Form { packing: Packing::Bf16(terms), ..choice.form(owner, geometry) };
         self.in_bf16.get(form, || {
             let (weight, bias) = self.values(owner, &choice);
             Bf16Convolution::new(geometry, &weight, bias.as_deref(), terms)
@@ -244,7 +246,7 @@ impl PreparedWeights {
         geometry: ConvGeometry,
         choice: Choice<'_>,
     ) -> Arc<ConvolutionTranspose> {
-        self.transposes.get(choice.form(owner), || {
+        self.transposes.get(choice.form(owner, geometry), || {
             ConvolutionTranspose::new(geometry, &self.values(owner, &choice).0, choice.algorithm)
         })
     }
@@ -290,9 +292,10 @@ impl Choice<'_> {
         Self { part, fold: None, algorithm: part.algorithm() }
     }
 
-    fn form(&self, owner: Owner<'_>) -> Form {
+    fn form(&self, owner: Owner<'_>, geometry: ConvGeometry) -> Form {
         let fold = self.fold.map(|fold| fold.norm.node);
-        Form { node: owner.node, fold, part: self.part, packing: Packing::F32(self.algorithm) }
+        let (packing, stride) = (Packing::F32(self.algorithm), geometry.window.stride);
+        Form { node: owner.node, fold, part: self.part, packing, stride }
     }
 }
 

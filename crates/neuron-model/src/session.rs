@@ -13,7 +13,7 @@ use crate::finite::first_not_finite;
 use crate::graph::{Graph, Tap};
 use crate::images::Images;
 use crate::network::Network;
-use crate::plan::{Plan, TakesGates};
+use crate::plan::{Engine, Plan};
 use crate::traversal;
 use crate::value::{Keep, NodeId, Scored, Scoring, Shape, Tapped};
 
@@ -33,7 +33,7 @@ impl Network {
     /// Those of [`Network::session`].
     pub fn session_by(&self, taps: &[Tap], keep: Keep, algorithm: Algorithm) -> Result<Session, ModelError> {
         self.graph().check_taps(taps)?;
-        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm, takes_gates(self, keep));
+        let plan = Plan::new(self.graph().clone(), taps.to_vec(), keep, algorithm, engine(self, keep));
         let executor = executor(self, &plan)?;
         Ok(Session { network: self.clone(), plan, executor })
     }
@@ -56,10 +56,13 @@ fn terms(network: &Network, keep: Keep) -> Option<Terms> {
     network.device().arithmetic().precision.terms().filter(|_| keep == Keep::Taps)
 }
 
-/// The f32 engine of the CPU does; the others round a map before they multiply it, or are not limited by memory.
-fn takes_gates(network: &Network, keep: Keep) -> TakesGates {
-    let is_f32_host = network.device().is_cpu() && terms(network, keep).is_none();
-    if is_f32_host { TakesGates::Yes } else { TakesGates::No }
+/// What computes.
+fn engine(network: &Network, keep: Keep) -> Engine {
+    match (network.device().is_cpu(), terms(network, keep)) {
+        (false, _) => Engine::Gpu,
+        (true, Some(_)) => Engine::Bf16,
+        (true, None) => Engine::F32,
+    }
 }
 
 /// A score that is NaN or infinite.

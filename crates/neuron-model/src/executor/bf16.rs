@@ -4,7 +4,9 @@
 //! ties then. Asking for a value changes no bit of another: what would have been computed in one call goes on from the
 //! value as it was summed up.
 
-use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into};
+use std::borrow::Cow;
+
+use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into, thin_positions};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
@@ -126,6 +128,7 @@ impl stages::Pass for Pass<'_> {
             full: kept_apart[input.0].then(|| self.full(*input, chunk)),
         });
         let inputs: Vec<Bf16Input<'_>> = inputs.collect();
+        let addend = step.addend.map(|addend| self.addend(addend, step.output, chunk));
         let call = Bf16Forward {
             weights: Weighted {
                 prepared: self.network.prepared(),
@@ -133,8 +136,9 @@ impl stages::Pass for Pass<'_> {
                 fold: step.fold.and_then(|norm| graph.fold(norm)),
             },
             inputs: &inputs,
-            addend: step.addend.map(|addend| self.rounded(addend, chunk).data),
+            addend: addend.as_deref(),
             activation: step.activation,
+            thinning: self.plan.thinning(step),
             shape,
         };
         let output = Bf16Output {
@@ -154,6 +158,18 @@ impl stages::Pass for Pass<'_> {
 impl Pass<'_> {
     fn is_tapped(&self, id: NodeId) -> bool {
         self.plan.taps().iter().any(|tap| tap.node == id)
+    }
+
+    /// What is added to the map of `output`, at the positions that this has.
+    fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [u16]> {
+        let (map, factor) = (self.rounded(id, chunk), self.plan.every(output) / self.plan.every(id));
+        if factor == 1 {
+            return Cow::Borrowed(map.data);
+        }
+        let pixel = map.terms.count() * map.channels;
+        let mut thinned = vec![0; chunk.items * self.terms.count() * self.layout.shape(output).len()];
+        thin_positions(map.data, [map.batch, map.height, map.width, pixel], factor, &mut thinned);
+        Cow::Owned(thinned)
     }
 
     /// A tapped value as it was summed up.

@@ -1,6 +1,8 @@
 //! The CPU engine runs a plan.
 
-use neuron_kernels::{Buffer, View};
+use std::borrow::Cow;
+
+use neuron_kernels::{Buffer, View, thin_positions};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
@@ -107,6 +109,7 @@ impl stages::Pass for Pass<'_> {
             saved.resize(output.len(), 0);
         }
         let others: Vec<View<'_>> = step.inputs[1..].iter().map(|input| self.view(*input, chunk)).collect();
+        let addend = step.addend.map(|addend| self.addend(addend, step.output, chunk));
         let call = Forward {
             weights: Weighted {
                 prepared: self.network.prepared(),
@@ -116,9 +119,10 @@ impl stages::Pass for Pass<'_> {
             input: self.view(step.inputs[0], chunk),
             others: &others,
             gate: step.gate.map(|gate| self.view(gate, chunk).data),
-            addend: step.addend.map(|addend| self.view(addend, chunk).data),
+            addend: addend.as_deref(),
             activation: step.activation,
             algorithm: self.plan.algorithm(),
+            thinning: self.plan.thinning(step),
             shape: self.layout.shape(step.output),
         };
         let beside = (!saved.is_empty()).then_some(&mut saved[..]);
@@ -133,6 +137,17 @@ impl stages::Pass for Pass<'_> {
 }
 
 impl Pass<'_> {
+    /// What is added to the map of `output`, at the positions that this has.
+    fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [f32]> {
+        let (map, factor) = (self.view(id, chunk), self.plan.every(output) / self.plan.every(id));
+        if factor == 1 {
+            return Cow::Borrowed(map.data);
+        }
+        let mut thinned = vec![0.0; chunk.items * self.layout.shape(output).len()];
+        thin_positions(map.data, [map.batch, map.height, map.width, map.channels], factor, &mut thinned);
+        Cow::Owned(thinned)
+    }
+
     fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {
         let shape = self.layout.shape(id);
         let (buffer, start) = chunk.place(self.layout, id).expect("every value that is read was placed");

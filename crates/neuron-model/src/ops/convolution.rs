@@ -78,11 +78,13 @@ impl HostOp for Convolution {
             None if !self.bias => Choice::part(Part::Raw),
             fold => Choice { part: Part::Raw, fold, algorithm: call.algorithm },
         };
-        Sliding { weights: call.weights, geometry: self.geometry }.forward(call, choice, output);
+        let geometry = call.thinning.of(self.geometry);
+        Sliding { weights: call.weights, geometry }.forward(call, choice, output);
     }
 
     fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
-        Sliding { weights: call.weights, geometry: self.geometry }.forward_in_bf16(call, output);
+        let geometry = call.thinning.of(self.geometry);
+        Sliding { weights: call.weights, geometry }.forward_in_bf16(call, output);
     }
 
     fn backward(&self, call: &Backward<'_>, signal: Signal, pool: &mut Pool) -> Vec<Signal> {

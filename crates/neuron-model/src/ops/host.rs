@@ -7,6 +7,7 @@ use neuron_kernels::{
 };
 
 use super::op::Op;
+use super::thinning::Thinning;
 use crate::prepared::{Fold, Owner, PreparedWeights};
 use crate::rule::Rule;
 use crate::value::Shape;
@@ -49,6 +50,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) activation: Option<Activation>,
     /// How sums may be arranged.
     pub(crate) algorithm: Algorithm,
+    /// Only of a convolution.
+    pub(crate) thinning: Thinning,
     /// The shape of an item of the output.
     pub(crate) shape: Shape,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) addend: Option<&'a [u16]>,
     /// The function that follows in the same step.
     pub(crate) activation: Option<Activation>,
+    /// Only of a convolution.
+    pub(crate) thinning: Thinning,
     /// The shape of an item of the output.
     pub(crate) shape: Shape,
 }
@@ -88,6 +93,7 @@ impl Bf16Forward<'_> {
             addend: None,
             activation: self.activation,
             algorithm: Algorithm::Auto,
+            thinning: self.thinning,
             shape: self.shape,
         };
         let terms = self.inputs[0].rounded.terms;

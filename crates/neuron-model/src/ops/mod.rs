@@ -57,11 +57,13 @@ mod space_to_depth;
 mod spread;
 mod sums;
 mod table_product;
+mod thinning;
 mod token_insertion;
 mod token_join;
 mod token_selection;
 
 pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
+pub(crate) use thinning::Thinning;
 
 pub use crate::error::ShapeError;
 pub use attention::{Places, Reach, Similarity};

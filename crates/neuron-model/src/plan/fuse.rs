@@ -2,14 +2,14 @@
 //!
 //! Asking for a value that would stay inside a call splits it there, and changes no bit of any other value.
 
-use super::{Step, TakesGates};
+use super::Step;
 use crate::graph::{Graph, Node};
 use crate::ops::{OpKind, Operation};
 use crate::value::NodeId;
 
 /// The steps for the `needed` nodes such that every `visible` value is written, in topological order.
-pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], gates: TakesGates) -> Vec<Step> {
-    let absorbed = absorbed(graph, needed, visible, gates);
+pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<Step> {
+    let absorbed = absorbed(graph, needed, visible, takes_gates);
     let mut steps = Vec::new();
     for id in graph.ids().filter(|id| needed[id.0] && *id != graph.input()) {
         // A convolution that is looked at is computed once more by itself: its batch norm keeps the folded
@@ -22,9 +22,9 @@ pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], gates: Tak
 }
 
 /// Which nodes would be absorbed if nobody looked at them, and are not.
-pub(super) fn kept_apart(graph: &Graph, needed: &[bool], visible: &[bool], gates: TakesGates) -> Vec<bool> {
-    let unseen = absorbed(graph, needed, &vec![false; visible.len()], gates);
-    let seen = absorbed(graph, needed, visible, gates);
+pub(super) fn kept_apart(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<bool> {
+    let unseen = absorbed(graph, needed, &vec![false; visible.len()], takes_gates);
+    let seen = absorbed(graph, needed, visible, takes_gates);
     unseen.into_iter().zip(seen).map(|(unseen, seen)| unseen && !seen).collect()
 }
 
@@ -47,7 +47,7 @@ fn takes_activation(node: &Node) -> bool {
 }
 
 /// Which nodes are computed inside the step of their only reader.
-fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], gates: TakesGates) -> Vec<bool> {
+fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<bool> {
     let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
     for id in graph.ids().filter(|id| needed[id.0]) {
         graph.node(id).inputs.iter().for_each(|input| readers[input.0].push(id));
@@ -63,7 +63,7 @@ fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], gates: TakesGates)
                 !visible[id.0] && reader.inputs[0] == id && from_convolution()
             }
             (Operation::Gate(_), Operation::Convolution(convolution)) => {
-                gates == TakesGates::Yes && !visible[id.0] && convolution.geometry.is_pointwise()
+                takes_gates && !visible[id.0] && convolution.geometry.is_pointwise()
             }
             _ if reader.operation.op().activation().is_some() => takes_activation(node) && !visible[id.0],
             _ => false,

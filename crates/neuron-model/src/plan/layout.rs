@@ -7,9 +7,11 @@ use crate::value::{Keep, NodeId, Shape};
 
 /// Pixels of an image of 224 x 224, for which the sizes below were measured.
 const USUAL_PIXELS: usize = 224 * 224;
-/// Items of a late pass for each item of an early one: early maps are large and stay in cache one image at a
-/// time, late ones are small and want more rows for each streamed weight (5 to 7 % measured at batch 8).
-const LATE_PER_EARLY: usize = 8;
+/// Images of 224 x 224 that go through the late part together: its maps are small and want more rows for each streamed
+/// weight (5 to 7 % measured at batch 8). In the early part there are as many as let the largest map stay in cache.
+const LATE_ITEMS: usize = 8;
+/// Bytes of that map, of all items together.
+const EARLY_BYTES: usize = 4 << 20;
 /// A map belongs to the late pass once it has this many times fewer positions than the image has pixels
 /// (stride 16, with some room for sizes that do not divide).
 const LATE_REDUCTION: usize = 200;
@@ -48,7 +50,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// Lays the plan out for images of `height x width`, of which at most `batch` come at once.
     pub(crate) fn new(plan: &Plan, height: usize, width: usize, batch: usize) -> Result<Self, ModelError> {
-        let shapes = plan.graph().shapes(plan.needed(), height, width)?;
+        let shapes = shapes(plan, height, width)?;
         let (stages, group) = match plan.keep() {
             Keep::Taps => stages(plan.steps(), &shapes, height * width, batch),
             Keep::Gradient | Keep::Relevance => one_stage(plan, batch),
@@ -59,7 +61,7 @@ impl Layout {
     /// As [`Layout::new`], with all items in each step: for devices that are busy only then.
     #[cfg(feature = "cuda")]
     pub(crate) fn whole(plan: &Plan, height: usize, width: usize, batch: usize) -> Result<Self, ModelError> {
-        let shapes = plan.graph().shapes(plan.needed(), height, width)?;
+        let shapes = shapes(plan, height, width)?;
         let (stages, group) = one_stage(plan, batch);
         Ok(Self::of_stages(plan, shapes, stages, group))
     }
@@ -82,6 +84,17 @@ impl Layout {
     }
 }
 
+/// Shapes of what is computed of each node's map.
+fn shapes(plan: &Plan, height: usize, width: usize) -> Result<Vec<Option<Shape>>, ModelError> {
+    let mut shapes = plan.graph().shapes(plan.needed(), height, width)?;
+    for id in plan.graph().ids() {
+        if let Some(Shape { height, width, .. }) = &mut shapes[id.0] {
+            (*height, *width) = (height.div_ceil(plan.every(id)), width.div_ceil(plan.every(id)));
+        }
+    }
+    Ok(shapes)
+}
+
 /// All steps, one after the other, over the whole batch.
 fn one_stage(plan: &Plan, batch: usize) -> (Vec<Stage>, usize) {
     (vec![Stage { steps: 0..plan.steps().len(), chunk: batch }], batch)
@@ -90,11 +103,14 @@ fn one_stage(plan: &Plan, batch: usize) -> (Vec<Stage>, usize) {
 /// Splits the steps into an early and a late stage.
 fn stages(steps: &[Step], shapes: &[Option<Shape>], pixels: usize, batch: usize) -> (Vec<Stage>, usize) {
     let unit = (USUAL_PIXELS / pixels.max(1)).max(1);
-    let group = (LATE_PER_EARLY * unit).min(batch.max(1));
-    let is_late =
-        |step: &Step| shapes[step.output.0].is_some_and(|shape| shape.positions() * LATE_REDUCTION <= pixels);
-    let cut = steps.iter().position(is_late).unwrap_or(steps.len());
-    let stages = [(0..cut, unit.min(group)), (cut..steps.len(), group)];
+    let group = (LATE_ITEMS * unit).min(batch.max(1));
+    let shape = |step: &Step| shapes[step.output.0].unwrap_or(Shape::grid(0, 0, 0));
+    // A gate's map of one position among large ones is not yet late.
+    let is_early = |step: &Step| shape(step).positions() * LATE_REDUCTION > pixels;
+    let cut = steps.iter().rposition(is_early).map_or(0, |last| last + 1);
+    let largest = steps[..cut].iter().map(|step| shape(step).len() * size_of::<f32>()).max();
+    let chunk = (EARLY_BYTES / largest.unwrap_or(0).max(1)).clamp(1, group);
+    let stages = [(0..cut, chunk), (cut..steps.len(), group)];
     let stages = stages.into_iter().filter(|(steps, _)| !steps.is_empty());
     (stages.map(|(steps, chunk)| Stage { steps, chunk }).collect(), group)
 }

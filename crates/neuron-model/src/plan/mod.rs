@@ -7,6 +7,7 @@
 mod fuse;
 mod layout;
 mod step;
+mod unread;
 
 pub(crate) use layout::Layout;
 pub(crate) use step::Step;
@@ -14,14 +15,27 @@ pub(crate) use step::Step;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Tap};
-use crate::value::Keep;
+use crate::ops::Thinning;
+use crate::value::{Keep, NodeId};
 use neuron_kernels::Algorithm;
 
-/// Whether what runs a plan multiplies the gate of a map while the convolution above reads it.
+/// What runs a plan, as far as it matters for what is computed in one call, or at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TakesGates {
-    Yes,
-    No,
+pub(crate) enum Engine {
+    /// The CPU, in f32.
+    F32,
+    /// The CPU, in bf16 numbers.
+    Bf16,
+    /// GPUs.
+    Gpu,
+}
+
+impl Engine {
+    /// Whether it multiplies the gate of a map while the convolution above reads it. The others round a map before they
+    /// multiply it, or are not limited by memory.
+    fn takes_gates(self) -> bool {
+        self == Self::F32
+    }
 }
 
 /// The steps that lead to some taps of a graph.
@@ -35,6 +49,7 @@ pub struct Plan {
     retained: Vec<bool>,
     kept_apart: Vec<bool>,
     steps: Vec<Step>,
+    every: Vec<usize>,
 }
 
 impl Plan {
@@ -44,15 +59,19 @@ impl Plan {
         taps: Vec<Tap>,
         keep: Keep,
         algorithm: Algorithm,
-        gates: TakesGates,
+        engine: Engine,
     ) -> Self {
         let needed = graph.ancestors(taps.iter().map(|tap| tap.node));
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
-        let kept_apart = fuse::kept_apart(&graph, &needed, &visible, gates);
-        let steps = fuse::steps(&graph, &needed, &visible, gates);
-        Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps }
+        let kept_apart = fuse::kept_apart(&graph, &needed, &visible, engine.takes_gates());
+        let steps = fuse::steps(&graph, &needed, &visible, engine.takes_gates());
+        let every = match keep {
+            Keep::Taps => unread::every(&graph, &steps, &visible, (engine, algorithm)),
+            Keep::Gradient | Keep::Relevance => vec![1; needed.len()],
+        };
+        Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps, every }
     }
 
     /// The taps, in the order in which they were asked for.
@@ -92,6 +111,16 @@ impl Plan {
 
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Every how-manieth line and column of a node's map is computed: the others are not read.
+    pub(crate) fn every(&self, id: NodeId) -> usize {
+        self.every[id.0]
+    }
+
+    /// Which positions a step finds and computes.
+    pub(crate) fn thinning(&self, step: &Step) -> Thinning {
+        Thinning { input: self.every(step.inputs[0]), output: self.every(step.output) }
     }
 }
 

@@ -13,8 +13,19 @@ pub(crate) fn random_weights(name: &str, seed: u64) -> Weights {
     weights_of(&Architecture::from_name(name).expect("a known network").graph(&Weights::default()), seed)
 }
 
+/// Those of a ResNet-50 with its strides in the pointwise convolutions, as it was first published.
+pub(crate) fn random_weights_v1(seed: u64) -> Weights {
+    let metadata = BTreeMap::from([("stride_in_1x1".to_owned(), "true".to_owned())]);
+    let graph = Architecture::from_name("resnet50").expect("a known network").graph(&Weights::default());
+    Weights::from_tensors(tensors(&graph, seed), metadata)
+}
+
 /// As [`random_weights`], for any graph.
 pub(crate) fn weights_of(graph: &Graph, seed: u64) -> Weights {
+    Weights::from_tensors(tensors(graph, seed), BTreeMap::new())
+}
+
+fn tensors(graph: &Graph, seed: u64) -> Vec<(String, WeightTensor)> {
     let mut state = seed | 1;
     let mut noise = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -32,7 +43,7 @@ pub(crate) fn weights_of(graph: &Graph, seed: u64) -> Weights {
         let data: Vec<f32> = (0..len).map(|_| value(noise())).collect();
         (name, WeightTensor::new(shape, data))
     });
-    Weights::from_tensors(tensors.collect::<Vec<_>>(), BTreeMap::new())
+    tensors.collect()
 }
 
 /// A network of random weights on two threads.

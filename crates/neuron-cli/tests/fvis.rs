@@ -174,7 +174,7 @@ fn a_task_is_told_its_part_by_its_scheduler() {
 #[test]
 fn clear_pictures_go_on_to_the_same_bytes() {
     let setup = Setup::new();
-    let clear = ["--channels", "3,5", "--preset", "clear", "--scale", "0.9-1.1", "--rotation", "5"];
+    let clear = ["--channels", "3,5", "--preset", "clear"];
     setup.run(0, "whole", &[&clear[..], &["--threads", "1"]].concat());
     setup.run(0, "parts", &[&clear[..], &["--stop-after", "2"]].concat());
     let (_, stderr) = setup.run(0, "parts", &[&clear[..], &["--resume", "--threads", "3"]].concat());
@@ -182,8 +182,10 @@ fn clear_pictures_go_on_to_the_same_bytes() {
     assert_same_files(&setup.path("whole"), &setup.path("parts"));
     let settings = &setup.record("whole/x_unit3.json")["settings"];
     assert_eq!(settings["parametrisation"], "spectrum");
-    assert_eq!(settings["priors"]["tv_l2"], 1e-4);
+    assert_eq!(settings["priors"]["tv_l2"], 2e-5);
+    assert_eq!(settings["transforms"]["rotation_deg"], 5.0, "{settings}");
     assert!(settings["activation"]["weight"].as_f64().unwrap() > 0.0, "{settings}");
+    assert_eq!(settings["method"], "none", "{settings}");
     // What is typed comes before what the preset says.
     setup.run(0, "own", &["--channels", "3", "--preset", "clear", "--lr", "0.5", "--activation", "0"]);
     let settings = &setup.record("own/x.json")["settings"];

@@ -11,7 +11,9 @@ mod resnet50;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use neuron_fvis::{ActivationTerm, FeatureWeighting, Optimizer, Parametrisation, Settings, Start, Unit};
+use neuron_fvis::{
+    ActivationTerm, FeatureWeighting, Optimizer, Parametrisation, Settings, Start, Transforms, Unit,
+};
 use neuron_model::{ChannelsLast, Keep, Network, RelevanceMethod};
 use resnet50::{noise, weights};
 
@@ -33,15 +35,17 @@ fn main() {
     let published = |method: FeatureWeighting| Settings { method, ..Settings::default() };
     let clear = Settings {
         parametrisation: Parametrisation::Spectrum,
-        activation: ActivationTerm { weight: 0.3, goal: Some(1.25), specificity: 1.0 },
+        activation: ActivationTerm { weight: 1.0, goal: Some(1.4), specificity: 1.0 },
+        transforms: Transforms { scale: (0.9, 1.1), rotation_deg: 5.0 },
+        method: FeatureWeighting::None,
         learning_rate: 0.1,
         ..Settings::default()
     };
     for (name, settings, units) in [
         ("LRP", published(RelevanceMethod::Lrp.into()), 1),
         ("LRP", published(RelevanceMethod::Lrp.into()), 4),
-        ("LRP, clear", clear.clone(), 1),
-        ("LRP, clear", clear, 4),
+        ("clear", clear.clone(), 1),
+        ("clear", clear, 4),
         ("LRPRestricted", published(RelevanceMethod::LrpRestricted.into()), 1),
         ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 1),
         ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 4),

@@ -77,12 +77,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_ifs = [("objective", "maco", "phases"), ("objective", "activation", "spectrum"), ("objective", "accentuation", "spectrum"), ("preset", "clear", "spectrum")], default_value_t = Parametrisation::default(), hide_default_value = true, value_name = "KIND")]
     pub(super) parametrisation: Parametrisation,
     /// Weight of the unit's own activation beside the features: the length of its gradient as a share of theirs [default: 0;
-    /// 0.3 with --preset clear; 1 with --objective accentuation]
-    #[arg(long, default_value_ifs = [("objective", "accentuation", "1"), ("preset", "clear", "0.3")], default_value_t = 0.0, hide_default_value = true, value_name = "X")]
+    /// 1 with --preset clear and --objective accentuation]
+    #[arg(long, default_value_ifs = [("objective", "accentuation", "1"), ("preset", "clear", "1")], default_value_t = 0.0, hide_default_value = true, value_name = "X")]
     pub(super) activation: f64,
     /// Activation to be reached by that, as a multiple of the references' mean; about there its weight falls to 0. inf: the
-    /// more, the better [default: 1.25; inf with --objective activation or maco]
-    #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf")], default_value_t = 1.25, hide_default_value = true, value_name = "X")]
+    /// more, the better [default: 1.25; 1.4 with --preset clear; inf with --objective activation or maco]
+    #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf"), ("preset", "clear", "1.4")], default_value_t = 1.25, hide_default_value = true, value_name = "X")]
     pub(super) activation_goal: f64,
     /// How much the other channels are pushed down where the unit is active, for a picture that excites this unit more than
     /// others [default: 0; 1 with --preset clear]
@@ -94,22 +94,23 @@ pub(crate) struct Args {
         value_name = "X"
     )]
     pub(super) specificity: f64,
-    /// Range of factors by which the picture is enlarged in a step, at random [default: 1-1; 0.9-1.1 with --objective
-    /// activation, 1-1.4 with maco]
-    #[arg(long, default_value_ifs = [("objective", "maco", "1-1.4"), ("objective", "activation", "0.9-1.1")], default_value = "1-1", hide_default_value = true, value_name = "X-X", value_parser = factors)]
+    /// Range of factors by which the picture is enlarged in a step, at random [default: 1-1; 0.9-1.1 with --preset clear and
+    /// --objective activation, 1-1.4 with maco]
+    #[arg(long, default_value_ifs = [("objective", "maco", "1-1.4"), ("objective", "activation", "0.9-1.1"), ("preset", "clear", "0.9-1.1")], default_value = "1-1", hide_default_value = true, value_name = "X-X", value_parser = factors)]
     pub(super) scale: Factors,
-    /// Largest angle by which the picture is turned in a step, at random, in degrees [default: 0; 5 with --objective
-    /// activation]
+    /// Largest angle by which the picture is turned in a step, at random, in degrees [default: 0; 5 with --preset clear and
+    /// --objective activation]
     #[arg(
         long,
-        default_value_if("objective", "activation", "5"),
+        default_value_ifs = [("objective", "activation", "5"), ("preset", "clear", "5")],
         default_value_t = 0.0,
         hide_default_value = true,
         value_name = "DEGREES"
     )]
     pub(super) rotation: f64,
     /// Method of attribution that weighs the features: LRP, LRPRestricted or GuidedBackprop; none: all features count alike
-    #[arg(long, default_value_t = FeatureWeighting::default(), value_name = "METHOD")]
+    /// [default: LRP; none with --preset clear]
+    #[arg(long, default_value_if("preset", "clear", "none"), default_value_t = FeatureWeighting::default(), hide_default_value = true, value_name = "METHOD")]
     pub(super) method: FeatureWeighting,
     /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
@@ -159,10 +160,10 @@ pub(crate) struct Args {
     /// Weight of the total variation (L1: sum of absolute differences)
     #[arg(long, default_value_t = 0.0, value_name = "X", allow_negative_numbers = true)]
     pub(super) tv_l1: f64,
-    /// Weight of the total variation (L2: sum of gradient norms) [default: 3e-7; with --preset clear, 1e-4]
+    /// Weight of the total variation (L2: sum of gradient norms) [default: 3e-7; with --preset clear, 2e-5]
     #[arg(
         long,
-        default_value_if("preset", "clear", "1e-4"),
+        default_value_if("preset", "clear", "2e-5"),
         default_value_t = 3e-7,
         hide_default_value = true,
         value_name = "X",
@@ -284,7 +285,8 @@ pub(super) enum MagnitudesFlag {
 pub(super) enum PresetFlag {
     /// The settings of the published scripts
     Published,
-    /// For pictures that can be named: a spectrum, smooth, with a term for the unit's activation
+    /// For pictures that can be named: a spectrum that is turned and enlarged, all features of the references, and a term for
+    /// the unit's activation
     Clear,
 }
 

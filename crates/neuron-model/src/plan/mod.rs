@@ -68,7 +68,7 @@ impl Plan {
         let kept_apart = fuse::kept_apart(&graph, &needed, &visible, engine.takes_gates());
         let steps = fuse::steps(&graph, &needed, &visible, engine.takes_gates());
         let every = match keep {
-            Keep::Taps => unread::every(&graph, &steps, &visible, (engine, algorithm)),
+            Keep::Taps => unread::every(&graph, &steps, &visible, engine),
             Keep::Gradient | Keep::Relevance => vec![1; needed.len()],
         };
         Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps, every }

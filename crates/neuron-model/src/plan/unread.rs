@@ -6,20 +6,15 @@ use super::{Engine, Step};
 use crate::graph::Graph;
 use crate::ops::Operation;
 use crate::value::NodeId;
-use neuron_kernels::{Algorithm, ConvGeometry};
+use neuron_kernels::ConvGeometry;
 
 /// By node, every how-manieth line and column of its map is computed.
-pub(super) fn every(
-    graph: &Graph,
-    steps: &[Step],
-    visible: &[bool],
-    (engine, algorithm): (Engine, Algorithm),
-) -> Vec<usize> {
+pub(super) fn every(graph: &Graph, steps: &[Step], visible: &[bool], engine: Engine) -> Vec<usize> {
     let mut every = vec![1; visible.len()];
     // What reads a map comes behind what writes it: what is wanted of its own output is known.
     for (at, step) in steps.iter().enumerate().rev() {
         let convolution = convolution(graph, step.node).filter(|_| !visible[step.output.0]);
-        if convolution.is_none_or(|geometry| !keeps_its_bits(&geometry, engine, algorithm)) {
+        if convolution.is_none_or(|geometry| !keeps_its_bits(&geometry, engine)) {
             continue;
         }
         let reads = steps[at + 1..].iter().filter_map(|reader| read_by(graph, reader, step.output, &every));
@@ -36,9 +31,9 @@ fn convolution(graph: &Graph, id: NodeId) -> Option<ConvGeometry> {
 }
 
 /// Whether the sums of a convolution are the same ones with a larger stride.
-fn keeps_its_bits(geometry: &ConvGeometry, engine: Engine, algorithm: Algorithm) -> bool {
+fn keeps_its_bits(geometry: &ConvGeometry, engine: Engine) -> bool {
     match engine {
-        Engine::F32 => algorithm == Algorithm::Direct || !geometry.is_minimally_filtered(),
+        Engine::F32 => !geometry.is_minimally_filtered(),
         Engine::Bf16 => true,
         // There, an algorithm is chosen by what a convolution looks like.
         Engine::Gpu => false,

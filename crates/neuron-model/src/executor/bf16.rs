@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 
-use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into, thin_positions};
+use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
 use super::stages::{self, Chunk};
+use super::thinned::thinned;
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
@@ -160,16 +161,11 @@ impl Pass<'_> {
         self.plan.taps().iter().any(|tap| tap.node == id)
     }
 
-    /// What is added to the map of `output`, at the positions that this has.
+    /// What is added to the map of `output`.
     fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [u16]> {
-        let (map, factor) = (self.rounded(id, chunk), self.plan.every(output) / self.plan.every(id));
-        if factor == 1 {
-            return Cow::Borrowed(map.data);
-        }
-        let pixel = map.terms.count() * map.channels;
-        let mut thinned = vec![0; chunk.items * self.terms.count() * self.layout.shape(output).len()];
-        thin_positions(map.data, [map.batch, map.height, map.width, pixel], factor, &mut thinned);
-        Cow::Owned(thinned)
+        let Bf16View { batch, height, width, channels, terms, data } = self.rounded(id, chunk);
+        let sizes = [batch, height, width, terms.count() * channels];
+        thinned(data, sizes, self.plan.every(output) / self.plan.every(id))
     }
 
     /// A tapped value as it was summed up.

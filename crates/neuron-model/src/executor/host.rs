@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use neuron_kernels::{Buffer, View, thin_positions};
+use neuron_kernels::{Buffer, View};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
 use super::stages::{self, Chunk};
+use super::thinned::thinned;
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
@@ -137,15 +138,10 @@ impl stages::Pass for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// What is added to the map of `output`, at the positions that this has.
+    /// What is added to the map of `output`.
     fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [f32]> {
-        let (map, factor) = (self.view(id, chunk), self.plan.every(output) / self.plan.every(id));
-        if factor == 1 {
-            return Cow::Borrowed(map.data);
-        }
-        let mut thinned = vec![0.0; chunk.items * self.layout.shape(output).len()];
-        thin_positions(map.data, [map.batch, map.height, map.width, map.channels], factor, &mut thinned);
-        Cow::Owned(thinned)
+        let View { batch, height, width, channels, data } = self.view(id, chunk);
+        thinned(data, [batch, height, width, channels], self.plan.every(output) / self.plan.every(id))
     }
 
     fn view(&self, id: NodeId, chunk: Chunk) -> View<'_> {

@@ -12,6 +12,7 @@ mod host;
 mod interface;
 mod sized;
 mod stages;
+mod thinned;
 
 pub(crate) use bf16::Bf16Host;
 pub(crate) use host::Host;

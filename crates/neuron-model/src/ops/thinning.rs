@@ -1,6 +1,6 @@
 use neuron_kernels::ConvGeometry;
 
-/// Which positions of maps a call finds and which it computes: every so-manieth line and column, from the first on.
+/// Which positions of maps a call finds and which it computes: every n-th line and column from the first on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Thinning {
     /// Of the input.

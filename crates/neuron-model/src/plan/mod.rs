@@ -113,7 +113,7 @@ impl Plan {
         &self.steps
     }
 
-    /// Every how-manieth line and column of a node's map is computed: the others are not read.
+    /// The n of which every n-th line and column of a node's map is computed: nobody reads the others. 1 for all of them.
     pub(crate) fn every(&self, id: NodeId) -> usize {
         self.every[id.0]
     }

@@ -1,5 +1,5 @@
-//! Positions that nobody reads: a pointwise convolution with a stride reads every so-manieth line and column only, and what
-//! writes its input need not compute the others. In a residual network with its strides in the pointwise convolutions, these
+//! Positions that nobody reads: a pointwise convolution with a stride of n reads only every n-th line and column, and
+//! what writes its input need not compute the others. In a residual network with its strides in the pointwise convolutions, these
 //! are a tenth of all arithmetic.
 
 use super::{Engine, Step};
@@ -8,7 +8,7 @@ use crate::ops::Operation;
 use crate::value::NodeId;
 use neuron_kernels::ConvGeometry;
 
-/// By node, every how-manieth line and column of its map is computed.
+/// For each node the n of which every n-th line and column of its map is computed: 1 for all of them.
 pub(super) fn every(graph: &Graph, steps: &[Step], visible: &[bool], engine: Engine) -> Vec<usize> {
     let mut every = vec![1; visible.len()];
     // What reads a map comes behind what writes it: what is wanted of its own output is known.
@@ -40,7 +40,7 @@ fn keeps_its_bits(geometry: &ConvGeometry, engine: Engine) -> bool {
     }
 }
 
-/// Every how-manieth line and column of `map` a step reads, if it reads it.
+/// The n of which a step reads every n-th line and column of `map`, if it reads it.
 fn read_by(graph: &Graph, step: &Step, map: NodeId, every: &[usize]) -> Option<usize> {
     let wanted = every[step.output.0];
     let as_input = step.inputs.contains(&map).then(|| match convolution(graph, step.node) {

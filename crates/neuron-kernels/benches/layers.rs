@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use neuron_geometry::Window;
 use neuron_kernels::{
-    Activation, Algorithm, Bf16Buffer, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Buffer,
-    ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool, Terms, TransposeEpilogue, View,
-    bf16_arithmetic, round_into,
+    Activation, Algorithm, Bf16Buffer, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual, Bf16View,
+    Buffer, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool, Terms,
+    TransposeEpilogue, View, bf16_arithmetic, round_into,
 };
 
 /// Measurements of each kernel at least, and for how long: the fastest counts, as what disturbs only ever slows down.
@@ -277,7 +277,7 @@ impl Bench {
         let (batch, map) = (self.batch, layer.map);
         move || {
             let input = Bf16View { batch, height: map, width: map, channels, terms, data: &input };
-            let epilogue = Bf16Epilogue { residual: residual.as_deref(), relu: true };
+            let epilogue = Bf16Epilogue { residual: residual.as_deref().map(Bf16Residual::Map), relu: true };
             convolution.forward(input, epilogue, Bf16Output { rounded: Some(&mut output), full: None });
         }
     }

@@ -39,8 +39,8 @@ pub use attention::{
     Attention, Neighbourhoods, Similarity, attention, attention_gradient, attention_transpose,
 };
 pub use bf16::{
-    Bf16Arithmetic, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16View, Terms, bf16_arithmetic,
-    bf16_is_fast, bf16_max_pool, has_matrix_instructions, round_into, widen_into,
+    Bf16Arithmetic, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual, Bf16View, Terms,
+    bf16_arithmetic, bf16_is_fast, bf16_max_pool, has_matrix_instructions, round_into, widen_into,
 };
 pub use channels::{
     concatenate, flatten_channels_first, put_channels, shuffle_channels, take_channels,

@@ -109,7 +109,7 @@ impl Pending {
     /// As for [`product`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     #[inline]
-    unsafe fn advance(&mut self, sink: &Sink<'_>, count: usize) {
+    unsafe fn advance(&mut self, sink: &Sink, count: usize) {
         let end = (self.next + count).min(self.rows());
         while self.next < end {
             let heights = self.tiles[0].len();

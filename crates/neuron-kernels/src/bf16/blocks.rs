@@ -37,7 +37,7 @@ pub(super) struct Place {
     pub(super) position: usize,
 }
 
-impl Sink<'_> {
+impl Sink {
     /// How many of so many rows are kept.
     pub(super) fn kept_rows(&self, rows: usize) -> usize {
         rows / self.line * self.kept + (rows % self.line).min(self.kept)

@@ -32,10 +32,19 @@ pub struct Bf16Convolution {
 /// What happens to the sums: `relu?(conv + bias + residual?)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bf16Epilogue<'a> {
-    /// Laid out like the rounded output.
-    pub residual: Option<&'a [u16]>,
+    /// What is added to the sums.
+    pub residual: Option<Bf16Residual<'a>>,
     /// Whether negative values become 0 (NaN stays NaN).
     pub relu: bool,
+}
+
+/// A value that is added.
+#[derive(Clone, Copy, Debug)]
+pub enum Bf16Residual<'a> {
+    /// Laid out like the rounded output.
+    Map(&'a [u16]),
+    /// What the rounded output holds, and loses.
+    Output,
 }
 
 /// Where values go; both may be wanted.
@@ -119,16 +128,26 @@ impl Bf16Convolution {
             "full output of {:?}",
             self.geometry
         );
-        assert!(fits(epilogue.residual.map(<[u16]>::len), numbers), "residual of {:?}", self.geometry);
+        let residual = epilogue.residual.map(|residual| match residual {
+            Bf16Residual::Map(map) => map,
+            Bf16Residual::Output => output.rounded.as_deref().unwrap_or_default(),
+        });
+        assert!(fits(residual.map(<[u16]>::len), numbers), "residual of {:?}", self.geometry);
         if values == 0 {
             return;
         }
+        let rounded = output.rounded.map(|rounded| Start(rounded.as_mut_ptr()));
         let pass = Pass {
             convolution: self,
             engine,
             input,
-            epilogue,
-            rounded: output.rounded.map(|rounded| Start(rounded.as_mut_ptr())),
+            residual: match epilogue.residual {
+                None => None,
+                Some(Bf16Residual::Map(map)) => Some(Start(map.as_ptr().cast_mut())),
+                Some(Bf16Residual::Output) => rounded,
+            },
+            relu: epilogue.relu,
+            rounded,
             full: output.full.map(|full| Start(full.as_mut_ptr())),
             positions: [lines, columns],
         };
@@ -171,7 +190,9 @@ struct Pass<'a> {
     convolution: &'a Bf16Convolution,
     engine: Engine,
     input: Bf16View<'a>,
-    epilogue: Bf16Epilogue<'a>,
+    /// Is read.
+    residual: Option<Start<u16>>,
+    relu: bool,
     rounded: Option<Start<u16>>,
     full: Option<Start<f32>>,
     /// Height and width of the output.
@@ -329,8 +350,8 @@ impl Pass<'_> {
             first: part.block * outputs,
             columns: outputs,
             terms,
-            relu: self.epilogue.relu,
-            residual: self.epilogue.residual,
+            relu: self.relu,
+            residual: self.residual.map(|start| start.0.cast_const()),
             rounded: self.rounded.map(|start| start.0),
             full: self.full.map(|start| start.0),
         };

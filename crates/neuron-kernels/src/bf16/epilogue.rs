@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Asks for the memory that [`finish`] will read and write, so that it comes while the sums are formed.
 #[inline]
-pub(super) fn fetch(sink: &Sink<'_>, position: usize, column: usize) {
+pub(super) fn fetch(sink: &Sink, position: usize, column: usize) {
     let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
     let values = position * sink.channels + sink.first + column;
     // SAFETY: a prefetch has no effect but on time, whatever the address.
@@ -14,7 +14,7 @@ pub(super) fn fetch(sink: &Sink<'_>, position: usize, column: usize) {
         for term in 0..sink.terms.count() {
             let numbers = numbers + term * sink.channels;
             if let Some(residual) = sink.residual {
-                _mm_prefetch::<_MM_HINT_T0>(residual.as_ptr().wrapping_add(numbers).cast());
+                _mm_prefetch::<_MM_HINT_T0>(residual.wrapping_add(numbers).cast());
             }
             if let Some(rounded) = sink.rounded {
                 _mm_prefetch::<_MM_HINT_ET0>(rounded.wrapping_add(numbers).cast());
@@ -33,7 +33,7 @@ pub(super) fn fetch(sink: &Sink<'_>, position: usize, column: usize) {
 /// No other task may have this position and these columns.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[inline]
-pub(super) unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, first: __m512, second: __m512) {
+pub(super) unsafe fn finish(sink: &Sink, position: usize, column: usize, first: __m512, second: __m512) {
     let count = PANEL.min(sink.columns - column);
     let all = u32::MAX >> (PANEL - count);
     let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
@@ -44,7 +44,7 @@ pub(super) unsafe fn finish(sink: &Sink<'_>, position: usize, column: usize, fir
             let mask = (all >> (16 * half)) as u16;
             let mut sums = sums;
             if let Some(residual) = sink.residual {
-                let from = residual.as_ptr().add(numbers).wrapping_add(16 * half);
+                let from = residual.add(numbers).wrapping_add(16 * half);
                 let mut addend = widen(mask, from);
                 if sink.terms == Terms::Two {
                     addend = _mm512_add_ps(addend, widen(mask, from.wrapping_add(sink.channels)));

@@ -41,7 +41,7 @@ mod task;
 mod tests;
 
 pub use arithmetic::Bf16Arithmetic;
-pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
+pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};
 pub use engine::{bf16_arithmetic, bf16_is_fast, has_matrix_instructions};
 pub use map::Bf16View;
 pub use number::{Terms, round_into, widen_into};

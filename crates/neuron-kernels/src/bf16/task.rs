@@ -32,12 +32,12 @@ pub(super) struct Task<'a> {
     pub(super) panels: Range<usize>,
     /// For the columns of all panels.
     pub(super) bias: &'a [f32],
-    pub(super) sink: Sink<'a>,
+    pub(super) sink: Sink,
 }
 
 /// Where finished rows go, and what happens to them on the way.
 #[derive(Clone, Copy)]
-pub(super) struct Sink<'a> {
+pub(super) struct Sink {
     /// Rows of a line of the output, with those that are dropped at its end.
     pub(super) line: usize,
     /// Positions of a line.
@@ -51,9 +51,9 @@ pub(super) struct Sink<'a> {
     pub(super) columns: usize,
     pub(super) terms: Terms,
     pub(super) relu: bool,
-    /// Laid out like `rounded`.
-    pub(super) residual: Option<&'a [u16]>,
-    /// Is written here; the slices' lengths were checked against the positions.
+    /// Laid out like `rounded`, which it may be: a row's columns are read before they are written. The lengths were checked.
+    pub(super) residual: Option<*const u16>,
+    /// Is written here; the lengths were checked against the positions.
     pub(super) rounded: Option<*mut u16>,
     pub(super) full: Option<*mut f32>,
 }
@@ -68,7 +68,7 @@ pub(super) struct Cursor {
 impl Cursor {
     /// The position of the next row; `None` if it is dropped.
     #[inline(always)]
-    pub(super) fn next(&mut self, sink: &Sink<'_>) -> Option<usize> {
+    pub(super) fn next(&mut self, sink: &Sink) -> Option<usize> {
         let position = (self.x < sink.kept).then_some(self.line_start + self.x);
         self.x += 1;
         if self.x == sink.line {
@@ -78,7 +78,7 @@ impl Cursor {
     }
 }
 
-impl Sink<'_> {
+impl Sink {
     /// Where a row and those after it go.
     pub(super) fn cursor(&self, row: usize) -> Cursor {
         Cursor { x: row % self.line, line_start: self.position + row / self.line * self.line_step }
@@ -96,9 +96,11 @@ impl Sink<'_> {
         for (index, sum) in sums.iter().enumerate().take(count) {
             let mut value = *sum;
             if let Some(residual) = self.residual {
-                let mut addend = widen(residual[numbers + index]);
+                // SAFETY: the position and its columns lie inside, and are this task's alone.
+                let number = |at: usize| widen(unsafe { *residual.add(at) });
+                let mut addend = number(numbers + index);
                 if self.terms == Terms::Two {
-                    addend += widen(residual[numbers + self.channels + index]);
+                    addend += number(numbers + self.channels + index);
                 }
                 value += addend;
             }

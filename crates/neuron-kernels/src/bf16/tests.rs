@@ -1,6 +1,6 @@
 //! The arithmetic by its definition, on every engine of the machine.
 use super::Bf16Arithmetic::{self, Pairs, Tiles};
-use super::convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output};
+use super::convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};
 use super::engine::available;
 use super::map::Bf16View;
 use super::number::{Terms, bias, round, round_into, split, widen};
@@ -193,18 +193,28 @@ fn engines_compute_what_is_defined() {
                 let mut want_rounded = vec![0; terms.count() * len];
                 round_into(&want, out_channels, terms, &mut want_rounded);
                 for engine in available(arithmetic) {
-                    let epilogue = Bf16Epilogue { residual: Some(&residual), relu };
-                    let run = |output: Bf16Output<'_>| convolution.run(engine, input, epilogue, output);
+                    let run = |residual, output: Bf16Output<'_>| {
+                        convolution.run(
+                            engine,
+                            input,
+                            Bf16Epilogue { residual: Some(residual), relu },
+                            output,
+                        );
+                    };
                     for &threads in if cfg!(miri) { &[2][..] } else { &[1, 3] } {
                         let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
                         let (mut rounded, mut full) = (vec![7; terms.count() * len], vec![7.0; len]);
                         let output = Bf16Output { rounded: Some(&mut rounded), full: Some(&mut full) };
-                        pool.install(|| run(output));
+                        pool.install(|| run(Bf16Residual::Map(&residual), output));
+                        let mut in_place = residual.clone();
+                        let output = Bf16Output { rounded: Some(&mut in_place), full: None };
+                        pool.install(|| run(Bf16Residual::Output, output));
                         let what = format!("{} {terms:?} {geometry:?}", engine.name);
                         if let Some(at) = (0..len).find(|at| full[*at].to_bits() != want[*at].to_bits()) {
                             panic!("{what} at {at}: {:e} instead of {:e}", full[at], want[at]);
                         }
                         assert!(rounded == want_rounded, "{what}: rounding");
+                        assert!(in_place == want_rounded, "{what}: in place of the residual");
                     }
                 }
             }

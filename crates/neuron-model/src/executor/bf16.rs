@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16View, Buffer, Terms, View, round_into};
+use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16Residual, Bf16View, Buffer, Terms, View, round_into};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
@@ -129,7 +129,9 @@ impl stages::Pass for Pass<'_> {
             full: kept_apart[input.0].then(|| self.full(*input, chunk)),
         });
         let inputs: Vec<Bf16Input<'_>> = inputs.collect();
-        let addend = step.addend.map(|addend| self.addend(addend, step.output, chunk));
+        let in_place = step.addend.is_some_and(|addend| chunk.place(self.layout, addend) == place);
+        let addend = step.addend.filter(|_| !in_place);
+        let addend = addend.map(|addend| self.addend(addend, step.output, chunk));
         let call = Bf16Forward {
             weights: Weighted {
                 prepared: self.network.prepared(),
@@ -137,7 +139,10 @@ impl stages::Pass for Pass<'_> {
                 fold: step.fold.and_then(|norm| graph.fold(norm)),
             },
             inputs: &inputs,
-            addend: addend.as_deref(),
+            addend: match &addend {
+                _ if in_place => Some(Bf16Residual::Output),
+                addend => addend.as_deref().map(Bf16Residual::Map),
+            },
             activation: step.activation,
             thinning: self.plan.thinning(step),
             shape,

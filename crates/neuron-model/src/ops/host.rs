@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use neuron_kernels::{
-    Activation, Algorithm, Bf16Output, Bf16View, Buffer, View, copy, round_into, widen_into,
+    Activation, Algorithm, Bf16Output, Bf16Residual, Bf16View, Buffer, View, copy, round_into, widen_into,
 };
 
 use super::op::Op;
@@ -61,7 +61,7 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) weights: Weighted<'a>,
     pub(crate) inputs: &'a [Bf16Input<'a>],
     /// A value that is added to the result in the same step.
-    pub(crate) addend: Option<&'a [u16]>,
+    pub(crate) addend: Option<Bf16Residual<'a>>,
     /// The function that follows in the same step.
     pub(crate) activation: Option<Activation>,
     /// Only of a convolution.

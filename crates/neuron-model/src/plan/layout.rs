@@ -160,6 +160,13 @@ impl<'a> Allocation<'a> {
             self.reserve(self.graph.input(), false, stage.chunk);
         }
         for (at, step) in steps.iter().enumerate() {
+            let done =
+                |id: &NodeId| !steps[at + 1..].iter().any(|later| later.reads().any(|read| read == *id));
+            if self.places[step.output.0].is_none() {
+                // What is added is replaced by the sum: one map the less that has to stay in cache.
+                let addend = step.addend.filter(|addend| plan.adds_in_place() && done(addend));
+                self.places[step.output.0] = addend.and_then(|addend| self.replaced(step, addend));
+            }
             if self.places[step.output.0].is_none() {
                 match free.pop() {
                     None => {
@@ -172,13 +179,20 @@ impl<'a> Allocation<'a> {
                     }
                 }
             }
-            let done =
-                |id: &NodeId| !steps[at + 1..].iter().any(|later| later.reads().any(|read| read == *id));
             let mut over: Vec<NodeId> = step.reads().chain([step.output]).filter(done).collect();
             over.sort();
             over.dedup();
             let places = over.into_iter().filter_map(|id| self.places[id.0]);
-            free.extend(places.filter(|place| !place.wide).map(|place| place.buffer));
+            let taken = self.places[step.output.0].filter(|_| !done(&step.output));
+            let places = places.filter(|place| !place.wide && Some(*place) != taken);
+            free.extend(places.map(|place| place.buffer));
         }
+    }
+
+    /// The place of a step's addend, if the result may lie there.
+    fn replaced(&self, step: &Step, addend: NodeId) -> Option<Place> {
+        let is_other = !step.inputs.contains(&addend) && step.gate != Some(addend);
+        let fits = is_other && self.shapes[addend.0] == self.shapes[step.output.0];
+        self.places[addend.0].filter(|place| fits && !place.wide)
     }
 }

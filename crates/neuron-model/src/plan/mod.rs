@@ -36,6 +36,11 @@ impl Engine {
     fn takes_gates(self) -> bool {
         self == Self::F32
     }
+
+    /// Whether a convolution may write its result over what it adds. In f32, the output holds the sums meanwhile.
+    fn adds_in_place(self) -> bool {
+        self == Self::Bf16
+    }
 }
 
 /// The steps that lead to some taps of a graph.
@@ -45,6 +50,7 @@ pub struct Plan {
     taps: Vec<Tap>,
     keep: Keep,
     algorithm: Algorithm,
+    engine: Engine,
     needed: Vec<bool>,
     retained: Vec<bool>,
     kept_apart: Vec<bool>,
@@ -71,7 +77,7 @@ impl Plan {
             Keep::Taps => unread::every(&graph, &steps, &visible, engine),
             Keep::Gradient | Keep::Relevance => vec![1; needed.len()],
         };
-        Self { graph, taps, keep, algorithm, needed, retained, kept_apart, steps, every }
+        Self { graph, taps, keep, algorithm, engine, needed, retained, kept_apart, steps, every }
     }
 
     /// The taps, in the order in which they were asked for.
@@ -87,6 +93,11 @@ impl Plan {
     /// How the sums of convolutions are arranged.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Whether a step may write its result over what it adds.
+    pub(crate) fn adds_in_place(&self) -> bool {
+        self.engine.adds_in_place()
     }
 
     /// The graph that is run.

@@ -2,9 +2,9 @@
 //!
 //! Tile registers belong to nobody but this file: the compiler never touches them, so that they keep their contents from
 //! one `asm!` to the next, and vector code in between runs beside the tile unit.
-use super::epilogue::finish;
+use super::epilogue::{Finish, Positions, Sums};
 use super::number::Terms;
-use super::packed::{PANEL, STEP, STEP_NUMBERS};
+use super::packed::{PANEL, STEP, STEP_NUMBERS, TILE_COLUMNS};
 use super::task::{Cursor, Sink, TILE, Task};
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -69,7 +69,10 @@ impl Shapes {
 
 /// The sums of two row tiles and two column tiles.
 #[repr(C, align(64))]
-struct Sums([f32; 4 * 256]);
+struct Block([f32; 4 * TILE_SUMS]);
+
+/// Sums of a tile.
+const TILE_SUMS: usize = TILE * TILE_COLUMNS;
 
 /// All rows times all panels.
 ///
@@ -89,107 +92,145 @@ pub(super) unsafe fn product(task: &Task<'_>) {
     }
 }
 
-/// A block whose sums are done, and whose rows go through the epilogue while the tile unit computes the next ones.
-struct Pending {
-    sums: *const f32,
-    tiles: [Range<usize>; 2],
-    column: usize,
-    next: usize,
+/// Consecutive rows in two tiles, and where they go.
+struct Pair {
+    start: usize,
+    /// Rows of the first tile, and of both.
+    height: usize,
+    rows: usize,
     cursor: Cursor,
 }
 
+/// A block whose sums are done, and whose rows go through the epilogue while the tile unit computes the next ones.
+///
+/// It is written field by field and never moved: a copy would wait for the stores before it, and so for the tiles.
+#[derive(Default)]
+struct Pending {
+    cursor: Cursor,
+    /// The panel's first.
+    column: usize,
+    height: usize,
+    rows: usize,
+    next: usize,
+}
+
 impl Pending {
-    fn rows(&self) -> usize {
-        self.tiles[0].len() + self.tiles[1].len()
+    #[inline(always)]
+    fn begin(&mut self, pair: &Pair, panel: usize) {
+        self.cursor = pair.cursor;
+        self.column = panel * PANEL;
+        self.height = pair.height;
+        self.rows = pair.rows;
+        self.next = 0;
     }
 
-    /// Finishes up to `count` more rows.
+    /// Finishes up to `count` more rows of the sums.
     ///
     /// # Safety
     /// As for [`product`].
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    #[inline]
-    unsafe fn advance(&mut self, sink: &Sink, count: usize) {
-        let end = (self.next + count).min(self.rows());
+    #[inline(always)]
+    unsafe fn advance(&mut self, (sink, finish): (&Sink, &Finish), sums: *const f32, count: usize) {
+        let end = (self.next + count).min(self.rows);
         while self.next < end {
-            let heights = self.tiles[0].len();
-            let (tile, index) = if self.next < heights { (0, self.next) } else { (1, self.next - heights) };
-            if index == 0 {
-                self.cursor = sink.cursor(self.tiles[tile].start);
+            let is_first = self.next < self.height;
+            let here = if is_first { end.min(self.height) } else { end } - self.next;
+            let (tile, row) = if is_first { (0, self.next) } else { (1, self.next - self.height) };
+            let (first, count) = self.cursor.some(sink, here);
+            if let Some(first) = first {
+                // SAFETY: the sums of a block are as many as four tiles; the rest is the caller's promise.
+                unsafe {
+                    let left = sums.add(2 * tile * TILE_SUMS + row * TILE_COLUMNS);
+                    let sums = Sums { left, right: TILE_SUMS, pitch: TILE_COLUMNS };
+                    finish.rows(sums, self.column, Positions { first, count });
+                }
             }
-            self.next += 1;
-            let Some(position) = self.cursor.next(sink) else { continue };
-            // SAFETY: the sums of a block are as many as four tiles; the rest is the caller's promise.
-            unsafe {
-                let sums = self.sums.add(tile * 512 + index * 16);
-                finish(sink, position, self.column, _mm512_load_ps(sums), _mm512_load_ps(sums.add(256)));
-            }
+            self.next += count;
         }
     }
 }
 
+/// Blocks of rows and panels, one after the other.
+///
+/// The processor looks about 500 instructions ahead, and loading a tile takes 16 of them: whatever is known before the
+/// first block is computed there.
+///
 /// # Safety
 /// As for [`product`], with the tiles' shapes loaded.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn blocks(task: &Task<'_>) {
-    let tiles = Tiles::new(task.rows);
-    let steps = task.steps();
+    let pairs = Tiles::new(task.rows).pairs(&task.sink);
+    let steps = task.steps().max(1);
+    let finish = Finish::new(&task.sink);
+    let finish = (&task.sink, &finish);
     // Tile stores are not forwarded to vector loads: the epilogue runs two blocks behind.
-    let mut memory = [const { Sums([0.0; 1024]) }; 3];
-    let memory = memory.each_mut().map(|sums| sums.0.as_mut_ptr());
-    let none = |sums: *const f32| Pending {
-        sums,
-        tiles: [0..0, 0..0],
-        column: 0,
-        next: 0,
-        cursor: Cursor::default(),
-    };
-    let (mut oldest, mut newest) = (none(memory[0]), none(memory[0]));
-    for (index, [pair, panel]) in task.order(tiles.count.div_ceil(2)).enumerate() {
-        let both = 2 * pair + 1 < tiles.count;
-        let rows = [tiles.tile(2 * pair), if both { tiles.tile(2 * pair + 1) } else { 0..0 }];
-        let rate = oldest.rows().div_ceil(steps.max(1));
-        let out = memory[index % 3];
+    let mut memory = [const { Block([0.0; 4 * TILE_SUMS]) }; 3];
+    let memory = memory.each_mut().map(|block| block.0.as_mut_ptr());
+    let mut pending: [Pending; 3] = Default::default();
+    let mut newest = 0;
+    for [pair, panel] in task.order(pairs.len()) {
+        let pair = &pairs[pair];
+        let oldest = (newest + 1) % 3;
+        let (done, sums) = (&mut pending[oldest], memory[oldest]);
+        let rate = done.rows.div_ceil(steps);
         // SAFETY: the caller's promise; panels are as long as they say, and so are biases.
         unsafe {
-            let bias = task.bias.as_ptr().add(panel * PANEL);
-            let panel_weights = task.weights.panel(panel).as_ptr();
-            begin(bias);
-            for run in task.runs {
-                let mut weights = panel_weights.add(run.steps.start * task.weights.step_len());
-                let mut first = run.start.wrapping_add(rows[0].start * task.pitch);
-                let mut second = run.start.wrapping_add(rows[1].start * task.pitch);
-                for _ in run.steps.clone() {
-                    match (task.weights.terms, both) {
-                        (Terms::One, true) => step_of_two([first, second], task.pitch, weights),
-                        (Terms::One, false) => step_of_one(first, task.pitch, weights),
-                        (Terms::Two, _) => {
-                            let low = [first.wrapping_add(task.low), second.wrapping_add(task.low)];
-                            let low_weights = weights.add(STEP_NUMBERS);
-                            if both {
-                                step_of_two_terms([first, second], low, task.pitch, weights);
-                            } else {
-                                step_of_one(first, task.pitch, weights);
-                                step_of_one(low[0], task.pitch, weights);
-                                step_of_one(first, task.pitch, low_weights);
-                            }
-                        }
+            begin(task.bias.as_ptr().add(panel * PANEL));
+            let beside = || done.advance(finish, sums, rate);
+            match (task.weights.terms, pair.rows > pair.height) {
+                (Terms::One, false) => all_steps::<false, false>(task, pair, panel, beside),
+                (Terms::One, true) => all_steps::<false, true>(task, pair, panel, beside),
+                (Terms::Two, false) => all_steps::<true, false>(task, pair, panel, beside),
+                (Terms::Two, true) => all_steps::<true, true>(task, pair, panel, beside),
+            }
+            done.advance(finish, sums, 2 * TILE);
+            end(memory[newest]);
+        }
+        pending[newest].begin(pair, panel);
+        newest = oldest;
+    }
+    // The next slot is free.
+    for slot in [newest + 1, newest + 2].map(|slot| slot % 3) {
+        // SAFETY: as above.
+        unsafe { pending[slot].advance(finish, memory[slot], 2 * TILE) }
+    }
+}
+
+/// All products of one or two tiles of rows and a panel, with something `beside` each step.
+///
+/// # Safety
+/// As for [`product`], with the tiles' shapes loaded.
+#[inline(always)]
+unsafe fn all_steps<const TWO_TERMS: bool, const TWO_TILES: bool>(
+    task: &Task<'_>,
+    pair: &Pair,
+    panel: usize,
+    mut beside: impl FnMut(),
+) {
+    let panel = task.weights.panel(panel).as_ptr();
+    let step_len = if TWO_TERMS { 2 * STEP_NUMBERS } else { STEP_NUMBERS };
+    for run in task.runs {
+        let mut first = run.start.wrapping_add(pair.start * task.pitch);
+        let mut second = first.wrapping_add(pair.height * task.pitch);
+        let mut weights = panel.wrapping_add(run.steps.start * step_len);
+        for _ in run.steps.clone() {
+            let low = [first.wrapping_add(task.low), second.wrapping_add(task.low)];
+            // SAFETY: the caller's promise.
+            unsafe {
+                match (TWO_TERMS, TWO_TILES) {
+                    (false, false) => step_of_one(first, task.pitch, weights),
+                    (false, true) => step_of_two([first, second], task.pitch, weights),
+                    (true, false) => {
+                        step_of_one(first, task.pitch, weights);
+                        step_of_one(low[0], task.pitch, weights);
+                        step_of_one(first, task.pitch, weights.wrapping_add(STEP_NUMBERS));
                     }
-                    (first, second) = (first.wrapping_add(STEP), second.wrapping_add(STEP));
-                    weights = weights.add(task.weights.step_len());
-                    oldest.advance(&task.sink, rate);
+                    (true, true) => step_of_two_terms([first, second], low, task.pitch, weights),
                 }
             }
-            oldest.advance(&task.sink, usize::MAX / 2);
-            end(out);
+            beside();
+            (first, second) = (first.wrapping_add(STEP), second.wrapping_add(STEP));
+            weights = weights.wrapping_add(step_len);
         }
-        let done = Pending { tiles: rows, column: panel * PANEL, ..none(out) };
-        oldest = std::mem::replace(&mut newest, done);
-    }
-    // SAFETY: as above.
-    unsafe {
-        oldest.advance(&task.sink, usize::MAX / 2);
-        newest.advance(&task.sink, usize::MAX / 2);
     }
 }
 
@@ -313,5 +354,16 @@ impl Tiles {
 
     fn tile(&self, index: usize) -> Range<usize> {
         self.rows * index / self.count..self.rows * (index + 1) / self.count
+    }
+
+    /// Two and two of them; of an odd number, the last alone.
+    fn pairs(&self, sink: &Sink) -> Vec<Pair> {
+        let pair = |index: usize| {
+            let first = self.tile(index);
+            let end = if index + 1 < self.count { self.tile(index + 1).end } else { first.end };
+            let (start, height) = (first.start, first.len());
+            Pair { start, height, rows: end - start, cursor: sink.cursor(start) }
+        };
+        (0..self.count).step_by(2).map(pair).collect()
     }
 }

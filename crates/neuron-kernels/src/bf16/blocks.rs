@@ -20,12 +20,9 @@ impl Task<'_> {
     /// Each of so many blocks of rows with each panel.
     pub(super) fn order(&self, blocks: usize) -> impl Iterator<Item = [usize; 2]> {
         let (panels, first, by_rows) = (self.panels.len(), self.panels.start, self.is_by_rows());
-        (0..blocks * panels).map(move |index| {
-            if by_rows {
-                [index / panels, first + index % panels]
-            } else {
-                [index % blocks, first + index / blocks]
-            }
+        let [outer, inner] = if by_rows { [blocks, panels] } else { [panels, blocks] };
+        (0..outer).flat_map(move |outer| {
+            (0..inner).map(move |inner| if by_rows { [outer, first + inner] } else { [inner, first + outer] })
         })
     }
 }

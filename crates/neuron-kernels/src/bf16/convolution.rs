@@ -4,7 +4,7 @@ use super::map::Bf16View;
 use super::number::{self, Terms};
 use super::packed::{PANEL, Packed, STEP};
 use super::task::{Run, Sink, TILE, Task};
-use crate::microkernel::{share, with_scratch};
+use crate::microkernel::{Buffer, share, with_scratch};
 use crate::shape::ConvGeometry;
 use neuron_geometry::Window;
 use std::ops::Range;
@@ -23,8 +23,8 @@ pub struct Bf16Convolution {
     geometry: ConvGeometry,
     terms: Terms,
     depth: Depth,
-    /// One matrix a block of channels, and the biases of its panels.
-    blocks: Vec<(Packed, Vec<f32>)>,
+    /// One matrix a block of channels, and the biases of its panels, which begin at cache lines: tiles are loaded with them.
+    blocks: Vec<(Packed, Buffer)>,
     inputs: usize,
     outputs: usize,
 }
@@ -85,7 +85,7 @@ impl Bf16Convolution {
                 _ => 0.0,
             };
             let packed = Packed::new(depth.steps(), outputs, terms, at);
-            let mut biases = vec![0.0; packed.panels * PANEL];
+            let mut biases = Buffer::zeros(packed.panels * PANEL);
             if let Some(bias) = bias {
                 let bias = &bias[block * outputs..][..outputs];
                 biases.iter_mut().zip(bias).for_each(|(to, bias)| *to = number::bias(*bias));

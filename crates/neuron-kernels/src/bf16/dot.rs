@@ -1,6 +1,6 @@
 //! The instruction of AVX-512 that adds pairs of bf16 products to f32 sums.
 use super::blocks::Place;
-use super::epilogue::{fetch, finish};
+use super::epilogue::{Finish, Positions, Sums};
 use super::packed::{PANEL, STEP, STEP_NUMBERS, TILE_COLUMNS, TILE_NUMBERS};
 use super::task::{Task, products};
 use crate::microkernel::share;
@@ -129,7 +129,8 @@ const KERNELS: [BlockKernel; ROWS] = [
 unsafe fn block<const R: usize>(task: &Task<'_>, block: Block) {
     let Block { first, panel, mut ahead } = block;
     let places: [Place; R] = task.sink.places(first);
-    places.iter().for_each(|place| fetch(&task.sink, place.position, panel * PANEL));
+    let finish = Finish::new(&task.sink);
+    places.iter().for_each(|place| finish.fetch(panel * PANEL, place.position));
     let bias = &task.bias[panel * PANEL..][..PANEL];
     let mut memory = [[0f32; PANEL]; R];
     // SAFETY: rows are readable for all steps, by the caller's promise, and a panel's weights are as many as its steps
@@ -161,8 +162,8 @@ unsafe fn block<const R: usize>(task: &Task<'_>, block: Block) {
     for (place, sums) in places.iter().zip(&memory) {
         // SAFETY: the sums are two vectors; the rest is the caller's promise.
         unsafe {
-            let (left, right) = (sums.as_ptr(), sums.as_ptr().add(TILE_COLUMNS));
-            finish(&task.sink, place.position, panel * PANEL, _mm512_loadu_ps(left), _mm512_loadu_ps(right));
+            let sums = Sums { left: sums.as_ptr(), right: TILE_COLUMNS, pitch: PANEL };
+            finish.rows(sums, panel * PANEL, Positions { first: place.position, count: 1 });
         }
     }
 }

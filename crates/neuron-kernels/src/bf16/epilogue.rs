@@ -3,106 +3,191 @@ use super::number::{SMALLEST, Terms};
 use super::packed::{PANEL, TILE_COLUMNS};
 use super::task::Sink;
 use std::arch::x86_64::*;
+use std::ptr::{null, null_mut};
 
-/// Asks for the memory that [`finish`] will read and write, so that it comes while the sums are formed.
-#[inline]
-pub(super) fn fetch(sink: &Sink, position: usize, column: usize) {
-    let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
-    let values = position * sink.channels + sink.first + column;
-    // SAFETY: a prefetch has no effect but on time, whatever the address.
-    unsafe {
-        for term in 0..sink.terms.count() {
-            let numbers = numbers + term * sink.channels;
-            if let Some(residual) = sink.residual {
-                _mm_prefetch::<_MM_HINT_T0>(residual.wrapping_add(numbers).cast());
-            }
-            if let Some(rounded) = sink.rounded {
-                _mm_prefetch::<_MM_HINT_ET0>(rounded.wrapping_add(numbers).cast());
-            }
-        }
-        if let Some(full) = sink.full {
-            _mm_prefetch::<_MM_HINT_ET0>(full.wrapping_add(values).cast());
-            _mm_prefetch::<_MM_HINT_ET0>(full.wrapping_add(values + TILE_COLUMNS).cast());
-        }
-    }
-}
-
-/// As [`Sink::finish`], 32 columns in two vectors.
+/// As [`Sink::finish`]: what does not change from row to row lies ready.
 ///
-/// # Safety
-/// No other task may have this position and these columns.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-#[inline]
-pub(super) unsafe fn finish(sink: &Sink, position: usize, column: usize, first: __m512, second: __m512) {
-    let count = PANEL.min(sink.columns - column);
-    let all = u32::MAX >> (PANEL - count);
-    let numbers = position * sink.terms.count() * sink.channels + sink.first + column;
-    let values = position * sink.channels + sink.first + column;
-    // SAFETY: masked lanes are not touched; the others lie inside of the outputs, which the caller checked.
-    unsafe {
-        for (half, sums) in [first, second].into_iter().enumerate() {
-            let mask = (all >> (16 * half)) as u16;
-            let mut sums = sums;
-            if let Some(residual) = sink.residual {
-                let from = residual.add(numbers).wrapping_add(16 * half);
-                let mut addend = widen(mask, from);
-                if sink.terms == Terms::Two {
-                    addend = _mm512_add_ps(addend, widen(mask, from.wrapping_add(sink.channels)));
+/// Null pointers stand for what is absent; the others point to the first column at position 0.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    residual: *const u16,
+    rounded: *mut u16,
+    full: *mut f32,
+    terms: Terms,
+    channels: usize,
+    columns: usize,
+    /// What no value is less than.
+    least: f32,
+    kernels: [Kernel; 2],
+}
+
+/// Sums of rows, as vectors of 16 columns.
+#[derive(Clone, Copy)]
+pub(super) struct Sums {
+    pub(super) left: *const f32,
+    /// How far the other 16 columns lie behind.
+    pub(super) right: usize,
+    /// From a row to the next.
+    pub(super) pitch: usize,
+}
+
+/// The first one's position, and how many they are.
+#[derive(Clone, Copy)]
+pub(super) struct Positions {
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+/// Finishes the sums of rows from a column on. Few instructions a row matter: more of them than the processor looks ahead
+/// would keep the tile unit waiting.
+type Kernel = unsafe fn(&Finish, Sums, usize, Positions);
+
+impl Finish {
+    pub(super) fn new(sink: &Sink) -> Self {
+        Self {
+            residual: sink.residual.map_or(null(), |start| start.wrapping_add(sink.first)),
+            rounded: sink.rounded.map_or(null_mut(), |start| start.wrapping_add(sink.first)),
+            full: sink.full.map_or(null_mut(), |start| start.wrapping_add(sink.first)),
+            terms: sink.terms,
+            channels: sink.channels,
+            columns: sink.columns,
+            least: if sink.relu { 0.0 } else { f32::NEG_INFINITY },
+            kernels: match (sink.terms, sink.residual.is_some(), sink.full.is_some()) {
+                (Terms::One, false, false) => kernels::<false, false, false>(),
+                (Terms::One, false, true) => kernels::<false, false, true>(),
+                (Terms::One, true, false) => kernels::<false, true, false>(),
+                (Terms::One, true, true) => kernels::<false, true, true>(),
+                (Terms::Two, false, false) => kernels::<true, false, false>(),
+                (Terms::Two, false, true) => kernels::<true, false, true>(),
+                (Terms::Two, true, false) => kernels::<true, true, false>(),
+                (Terms::Two, true, true) => kernels::<true, true, true>(),
+            },
+        }
+    }
+
+    /// Asks for the memory that [`Finish::rows`] will read and write, so that it comes while the sums are formed.
+    #[inline(always)]
+    pub(super) fn fetch(&self, column: usize, position: usize) {
+        let values = position * self.channels + column;
+        // SAFETY: a prefetch has no effect but on time, whatever the address.
+        unsafe {
+            for term in 0..self.terms.count() {
+                let numbers =
+                    values + (self.terms.count() - 1) * position * self.channels + term * self.channels;
+                if !self.residual.is_null() {
+                    _mm_prefetch::<_MM_HINT_T0>(self.residual.wrapping_add(numbers).cast());
                 }
-                sums = _mm512_add_ps(sums, addend);
-            }
-            if sink.relu {
-                // The second operand where one is NaN.
-                sums = _mm512_max_ps(_mm512_setzero_ps(), sums);
-            }
-            if let Some(full) = sink.full {
-                _mm512_mask_storeu_ps(full.add(values).wrapping_add(16 * half), mask, sums);
-            }
-            if let Some(rounded) = sink.rounded {
-                let to = rounded.add(numbers).wrapping_add(16 * half);
-                let high = round(sums);
-                _mm256_mask_storeu_epi16(to.cast(), mask, high);
-                if sink.terms == Terms::Two {
-                    let rest_is_none = infinite(sums);
-                    let rest = _mm512_sub_ps(sums, widened(high));
-                    let low = round(_mm512_maskz_mov_ps(!rest_is_none, rest));
-                    _mm256_mask_storeu_epi16(to.wrapping_add(sink.channels).cast(), mask, low);
+                if !self.rounded.is_null() {
+                    _mm_prefetch::<_MM_HINT_ET0>(self.rounded.wrapping_add(numbers).cast());
                 }
+            }
+            if !self.full.is_null() {
+                _mm_prefetch::<_MM_HINT_ET0>(self.full.wrapping_add(values).cast());
+                _mm_prefetch::<_MM_HINT_ET0>(self.full.wrapping_add(values + TILE_COLUMNS).cast());
             }
         }
     }
+
+    /// Finishes the sums of consecutive positions in the panel that begins at `column`.
+    ///
+    /// # Safety
+    /// The machine must have AVX-512 and its instructions for bf16 numbers. The sums must be readable. No other task may
+    /// have these positions and columns.
+    #[inline(always)]
+    pub(super) unsafe fn rows(&self, sums: Sums, column: usize, positions: Positions) {
+        let is_whole = column + PANEL <= self.columns;
+        // SAFETY: the caller's promise.
+        unsafe { (self.kernels[usize::from(is_whole)])(self, sums, column, positions) }
+    }
 }
 
-/// Which lanes are infinite.
+/// For panels that lack some columns, and for whole ones.
+fn kernels<const TWO: bool, const ADDS: bool, const FULL: bool>() -> [Kernel; 2] {
+    [rows::<TWO, ADDS, FULL, false>, rows::<TWO, ADDS, FULL, true>]
+}
+
+/// # Safety
+/// As for [`Finish::rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn rows<const TWO: bool, const ADDS: bool, const FULL: bool, const WHOLE: bool>(
+    finish: &Finish,
+    sums: Sums,
+    column: usize,
+    Positions { first, count }: Positions,
+) {
+    let Finish { residual, rounded, full, channels, columns, least, .. } = *finish;
+    let columns = if WHOLE { u32::MAX } else { u32::MAX >> (PANEL - (columns - column)) };
+    let pixel = if TWO { 2 * channels } else { channels };
+    let (has_rounded, least) = (!rounded.is_null(), _mm512_set1_ps(least));
+    let mut left = sums.left;
+    let (mut residual, mut rounded, mut full) = (
+        residual.wrapping_add(first * pixel + column),
+        rounded.wrapping_add(first * pixel + column),
+        full.wrapping_add(first * channels + column),
+    );
+    for _ in 0..count {
+        // SAFETY: masked columns are not touched; the others lie inside of the outputs, which the caller checked.
+        unsafe {
+            let mut values = [_mm512_loadu_ps(left), _mm512_loadu_ps(left.wrapping_add(sums.right))];
+            if ADDS {
+                let mut addends = widened(_mm512_maskz_loadu_epi16(columns, residual.cast()));
+                if TWO {
+                    let low =
+                        widened(_mm512_maskz_loadu_epi16(columns, residual.wrapping_add(channels).cast()));
+                    addends = [0, 1].map(|half| _mm512_add_ps(addends[half], low[half]));
+                }
+                values = [0, 1].map(|half| _mm512_add_ps(values[half], addends[half]));
+            }
+            // The second operand where one is NaN.
+            values = values.map(|value| _mm512_max_ps(least, value));
+            if FULL {
+                _mm512_mask_storeu_ps(full, columns as u16, values[0]);
+                _mm512_mask_storeu_ps(full.wrapping_add(TILE_COLUMNS), (columns >> 16) as u16, values[1]);
+            }
+            if !FULL || has_rounded {
+                let high = round(values);
+                _mm512_mask_storeu_epi16(rounded.cast(), columns, high);
+                if TWO {
+                    let high = widened(high);
+                    let low = round([0, 1].map(|half| rest(values[half], high[half])));
+                    _mm512_mask_storeu_epi16(rounded.wrapping_add(channels).cast(), columns, low);
+                }
+            }
+        }
+        left = left.wrapping_add(sums.pitch);
+        residual = residual.wrapping_add(pixel);
+        rounded = rounded.wrapping_add(pixel);
+        full = full.wrapping_add(channels);
+    }
+}
+
+/// What is left of values beyond their high terms: nothing of infinite ones.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn infinite(values: __m512) -> __mmask16 {
-    _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY))
+fn rest(values: __m512, high: __m512) -> __m512 {
+    let finite = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY));
+    _mm512_maskz_sub_ps(finite, values, high)
 }
 
-/// The values of bf16 numbers in memory.
-///
-/// # Safety
-/// The numbers of the mask must be readable.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The values of 32 bf16 numbers.
+#[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn widen(mask: __mmask16, from: *const u16) -> __m512 {
-    // SAFETY: the caller's promise.
-    widened(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) })
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-#[inline]
-fn widened(numbers: __m256i) -> __m512 {
-    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers)))
+fn widened(numbers: __m512i) -> [__m512; 2] {
+    let halves = [_mm512_castsi512_si256(numbers), _mm512_extracti64x4_epi64::<1>(numbers)];
+    halves.map(|half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))))
 }
 
 /// As [`round`](super::number::round).
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 #[inline]
-fn round(values: __m512) -> __m256i {
+fn round(values: [__m512; 2]) -> __m512i {
     // Not less: NaN stays.
-    let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST));
-    // SAFETY: both are 256 bits of bf16 numbers.
-    unsafe { std::mem::transmute(_mm512_maskz_cvtneps_pbh(kept, values)) }
+    let [left, right] = values.map(|values| {
+        u32::from(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST)))
+    });
+    // SAFETY: both are 512 bits of bf16 numbers.
+    unsafe {
+        let kept = _mm512_kunpackw(right, left);
+        std::mem::transmute(_mm512_maskz_cvtne2ps_pbh(kept, values[1], values[0]))
+    }
 }

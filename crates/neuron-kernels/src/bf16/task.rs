@@ -66,15 +66,18 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// The position of the next row; `None` if it is dropped.
+    /// Of up to `most` next rows those that go to consecutive positions, or those that are dropped: the first one's
+    /// position, and how many they are.
     #[inline(always)]
-    pub(super) fn next(&mut self, sink: &Sink) -> Option<usize> {
+    pub(super) fn some(&mut self, sink: &Sink, most: usize) -> (Option<usize>, usize) {
         let position = (self.x < sink.kept).then_some(self.line_start + self.x);
-        self.x += 1;
+        let end = if position.is_some() { sink.kept } else { sink.line };
+        let count = most.min(end - self.x);
+        self.x += count;
         if self.x == sink.line {
             *self = Self { x: 0, line_start: self.line_start + sink.line_step };
         }
-        position
+        (position, count)
     }
 }
 
@@ -89,7 +92,7 @@ impl Sink {
     /// # Safety
     /// No other task may have this row and these columns.
     pub(super) unsafe fn finish(&self, row: usize, column: usize, sums: &[f32; PANEL]) {
-        let Some(position) = self.cursor(row).next(self) else { return };
+        let (Some(position), _) = self.cursor(row).some(self, 1) else { return };
         let count = PANEL.min(self.columns - column);
         let numbers = position * self.terms.count() * self.channels + self.first + column;
         let values = position * self.channels + self.first + column;

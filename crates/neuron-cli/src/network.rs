@@ -172,10 +172,10 @@ impl Global {
     fn open_device_for_backward_passes(&self) -> anyhow::Result<Device> {
         let device = self.open_device()?;
         let Arithmetic { engine, precision } = device.arithmetic();
-        if engine != Engine::Cuda && precision != Precision::F32 {
+        if engine != Engine::Cuda && precision == Precision::Bf16 {
             let message = format!(
                 "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
-                 compute in {precision}; here, take f32"
+                 compute in {precision}; here, take bf16x3 where there is AMX, else f32"
             );
             return Err(WrongUsage(message).into());
         }

@@ -1,7 +1,9 @@
+use crate::bf16::{Bf16Convolution, Terms};
 use crate::depthwise::Depthwise;
 use crate::direct::{Direct, Filter, Gated, Sampling};
 use crate::epilogue::Epilogue;
-use crate::microkernel::{FullEpilogue, Isa, Size};
+use crate::gate::multiply_by_gate;
+use crate::microkernel::{FullEpilogue, Isa, Size, with_scratch};
 use crate::shape::{ConvGeometry, View};
 use crate::winograd::Winograd;
 use neuron_geometry::Window;
@@ -20,6 +22,9 @@ pub enum Algorithm {
     Auto,
     /// One chain of fused multiply-adds an output value. Relevance divides by small sums, so it never uses Winograd.
     Direct,
+    /// Each factor as the sum of two bf16 numbers, so that three products stand for one: nearly f32 (16 bits of mantissa).
+    /// Few channels, and kernels a channel, are computed as by [`Algorithm::Direct`].
+    Bf16x3,
 }
 
 /// A convolution on frozen weights.
@@ -37,7 +42,12 @@ enum Form {
     Dense(Box<Dense>),
     /// A kernel a channel.
     Depthwise(Depthwise),
+    /// Products of bf16 numbers.
+    Bf16x3(&'static Isa, Box<Bf16Convolution>),
 }
+
+/// With fewer channels, most of a step of bf16 products would be padding.
+const FEW_CHANNELS: usize = 16;
 
 #[derive(Debug)]
 struct Dense {
@@ -76,6 +86,8 @@ impl Convolution {
         let form = if geometry.is_depthwise() {
             let weight = |channel: usize, tap: [usize; 2]| at(channel, 0, tap);
             Form::Depthwise(Depthwise::new(isa, out_channels, [kernel, dilation], weight))
+        } else if algorithm == Algorithm::Bf16x3 && geometry.in_channels >= FEW_CHANNELS {
+            Form::Bf16x3(isa, Box::new(Bf16Convolution::new(geometry, weight, None, Terms::Two)))
         } else {
             let direct = Direct::new(isa, Filter { groups, inputs, outputs, kernel, dilation }, at);
             let (winograd2, winograd4) = (OnceLock::new(), OnceLock::new());
@@ -129,8 +141,15 @@ impl Convolution {
         epilogue.check(output.len());
         let origin = window.padding.map(|padding| -(padding as isize));
         let sampling = Sampling { stride: window.stride, origin, positions };
+        if let (Form::Bf16x3(..), Some(gate)) = (&self.form, gated.gate) {
+            return with_scratch(input.data.len(), |gated: &mut [f32]| {
+                multiply_by_gate(input, gate, gated);
+                self.run(Gated { input: View { data: gated, ..input }, gate: None }, epilogue, output);
+            });
+        }
         match &self.form {
             Form::Depthwise(depthwise) => depthwise.forward(input, &sampling, &epilogue, output),
+            Form::Bf16x3(isa, product) => product.forward_on_values(input, (isa, &epilogue), output),
             Form::Dense(dense) => match self.tile_size(positions) {
                 Some(size) => dense.winograd(size).forward(input, origin, positions, &epilogue, output),
                 None => dense.direct.forward(gated, &sampling, &epilogue, output),

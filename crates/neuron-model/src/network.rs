@@ -88,7 +88,7 @@ impl Network {
             name: name.to_owned(),
             graph: Arc::new(graph),
             usual: OnceLock::new(),
-            prepared: PreparedWeights::new(weights),
+            prepared: PreparedWeights::new(weights, device.arithmetic().precision),
             threads,
             #[cfg(feature = "cuda")]
             device_weights: device.gpus.iter().cloned().map(DeviceWeights::new).collect(),

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use neuron_kernels::{Algorithm, Bf16Convolution, ConvGeometry, Convolution, ConvolutionTranspose, Terms};
 
+use crate::arithmetic::Precision;
 use crate::value::NodeId;
 use crate::weights::Weights;
 
@@ -132,6 +133,8 @@ impl<K: Copy + Eq + Hash, V> Made<K, V> {
 /// A network's weights, and every form of them that was asked for.
 pub(crate) struct PreparedWeights {
     weights: Weights,
+    /// Whether three products of bf16 numbers stand for one where maps are in f32.
+    in_bf16x3: bool,
     affines: Made<NodeId, Affine>,
     convolutions: Made<Form, Convolution>,
     transposes: Made<Form, ConvolutionTranspose>,
@@ -155,9 +158,10 @@ pub(crate) fn tensor_name(node: &str, suffix: &str) -> String {
 
 impl PreparedWeights {
     /// Prepares nothing yet. The weights were checked against the graph.
-    pub(crate) fn new(weights: Weights) -> Self {
+    pub(crate) fn new(weights: Weights, precision: Precision) -> Self {
         Self {
             weights,
+            in_bf16x3: precision == Precision::Bf16x3,
             affines: Made::default(),
             convolutions: Made::default(),
             transposes: Made::default(),
@@ -218,6 +222,7 @@ impl PreparedWeights {
         geometry: ConvGeometry,
         choice: Choice<'_>,
     ) -> Arc<Convolution> {
+        let choice = self.precise(choice);
         self.convolutions.get(choice.form(owner, geometry), || {
             let (weight, bias) = self.values(owner, &choice);
             Convolution::new(geometry, &weight, bias.as_deref(), choice.algorithm)
@@ -246,9 +251,16 @@ impl PreparedWeights {
         geometry: ConvGeometry,
         choice: Choice<'_>,
     ) -> Arc<ConvolutionTranspose> {
+        let choice = self.precise(choice);
         self.transposes.get(choice.form(owner, geometry), || {
             ConvolutionTranspose::new(geometry, &self.values(owner, &choice).0, choice.algorithm)
         })
+    }
+
+    /// A form by the precision of the device.
+    fn precise<'a>(&self, choice: Choice<'a>) -> Choice<'a> {
+        let algorithm = if self.in_bf16x3 { Algorithm::Bf16x3 } else { choice.algorithm };
+        Choice { algorithm, ..choice }
     }
 
     /// The bias of a sliding product, past the norm above if that is folded in; `None` if it has none.

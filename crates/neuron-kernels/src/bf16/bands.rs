@@ -4,7 +4,7 @@
 //! one distance and each of their rows without a gap. With a vertical stride `s`, lines that are seen by the same kernel
 //! row lie together: `s` planes. A line is longer than its positions, by as much as its last window reaches into the
 //! next: the sums there are computed and dropped.
-use super::map::Bf16View;
+use super::map::Map;
 use super::number::Terms;
 use super::packed::STEP;
 use super::task::Run;
@@ -141,19 +141,26 @@ impl Band {
     }
 
     /// Copies what the output lines from `first` on see of an item.
-    pub(super) fn copy(&self, input: &Bf16View<'_>, item: usize, first: usize, to: &mut [u16]) {
+    pub(super) fn copy(&self, input: &Map<'_>, item: usize, first: usize, to: &mut [u16]) {
         let Window { stride, padding, .. } = self.depth.window;
+        let [_, height, width, _] = input.sizes();
         for plane in 0..self.planes() {
             for index in 0..self.plane_lines {
                 let start = (plane * self.plane_lines + index) * self.line_len();
                 let line = ((first + index) * stride[0] + plane).checked_sub(padding[0]);
-                let line = line.filter(|line| *line < input.height);
+                let line = line.filter(|line| *line < height).map(|line| (item * height + line) * width);
                 if self.depth.is_planar() {
                     let (high, low) = to.split_at_mut(self.term_len());
                     let [high, low] = [high, low].map(|half| &mut half[start..][..self.line_len()]);
-                    self.copy_planar(input, item, line, high, low);
+                    let [high, low] = [high, low].map(|half| self.inside(width, line.is_some(), half));
+                    if let Some(line) = line {
+                        input.copy_apart(line, [high, low]);
+                    }
                 } else {
-                    self.copy_line(input, item, line, &mut to[start..][..self.line_len()]);
+                    let to = self.inside(width, line.is_some(), &mut to[start..][..self.line_len()]);
+                    if let Some(line) = line {
+                        input.copy(line, to);
+                    }
                 }
             }
         }
@@ -161,43 +168,16 @@ impl Band {
         to[end..].fill(0);
     }
 
-    /// The columns of the input that lie in a copied line, and at which of its positions.
-    fn columns(&self, width: usize) -> (Range<usize>, usize) {
+    /// The part of a copied line that shows an input line of a width, if there is one; the rest becomes zeros.
+    fn inside<'a>(&self, width: usize, is_there: bool, to: &'a mut [u16]) -> &'a mut [u16] {
         let padding = self.depth.window.padding[1];
-        let count = (self.line * self.depth.window.stride[1]).saturating_sub(padding).min(width);
-        (0..count, padding)
-    }
-
-    fn copy_line(&self, input: &Bf16View<'_>, item: usize, line: Option<usize>, to: &mut [u16]) {
-        let Some(line) = line else { return to.fill(0) };
-        let (columns, at) = self.columns(input.width);
-        let from = (item * input.height + line) * input.width * self.pixel();
-        let (before, rest) = to.split_at_mut((at * self.pixel()).min(to.len()));
-        let (inside, after) = rest.split_at_mut(columns.len() * self.pixel());
+        let shown = (self.line * self.depth.window.stride[1]).saturating_sub(padding).min(width);
+        let shown = if is_there { shown } else { 0 };
+        let (before, rest) = to.split_at_mut((padding * self.pixel()).min(to.len()));
+        let (inside, after) = rest.split_at_mut(shown * self.pixel());
         before.fill(0);
-        inside.copy_from_slice(&input.data[from..][..inside.len()]);
         after.fill(0);
-    }
-
-    fn copy_planar(
-        &self,
-        input: &Bf16View<'_>,
-        item: usize,
-        line: Option<usize>,
-        high: &mut [u16],
-        low: &mut [u16],
-    ) {
-        high.fill(0);
-        low.fill(0);
-        let Some(line) = line else { return };
-        let (columns, at) = self.columns(input.width);
-        let channels = input.channels;
-        for column in columns {
-            let from = ((item * input.height + line) * input.width + column) * 2 * channels;
-            let to = (at + column) * channels..(at + column + 1) * channels;
-            high[to.clone()].copy_from_slice(&input.data[from..][..channels]);
-            low[to].copy_from_slice(&input.data[from + channels..][..channels]);
-        }
+        inside
     }
 
     /// The runs of a block of channels in the copy.

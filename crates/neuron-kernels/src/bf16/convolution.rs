@@ -1,11 +1,11 @@
 use super::bands::{Band, Depth};
 use super::engine::{Engine, detected};
-use super::map::Bf16View;
-use super::number::{self, Terms};
+use super::map::{Bf16View, Map};
+use super::number::{self, Terms, round_into};
 use super::packed::{PANEL, Packed, STEP};
 use super::task::{Run, Sink, TILE, Task};
-use crate::microkernel::{Buffer, share, with_scratch};
-use crate::shape::ConvGeometry;
+use crate::microkernel::{Buffer, FullEpilogue, Isa, RowsInPlace, apply_to_rows, share, with_scratch};
+use crate::shape::{ConvGeometry, View};
 use neuron_geometry::Window;
 use std::ops::Range;
 
@@ -140,7 +140,7 @@ impl Bf16Convolution {
         let pass = Pass {
             convolution: self,
             engine,
-            input,
+            input: Map::Numbers(input),
             residual: match epilogue.residual {
                 None => None,
                 Some(Bf16Residual::Map(map)) => Some(Start(map.as_ptr().cast_mut())),
@@ -149,21 +149,63 @@ impl Bf16Convolution {
             relu: epilogue.relu,
             rounded,
             full: output.full.map(|full| Start(full.as_mut_ptr())),
+            then: None,
             positions: [lines, columns],
         };
-        if self.reads_in_place() {
-            pass.in_place();
-        } else if self.runs_by_position(&input, lines * columns) {
-            pass.by_position();
-        } else {
-            pass.by_bands();
+        pass.run();
+    }
+
+    /// Overwrites `output` with what `then` makes of the products of maps in f32. The bias must be 0.
+    ///
+    /// # Shapes
+    /// * `input`: `[batch, height, width, in_channels]`
+    /// * `output`: `[batch, positions, out_channels]`
+    ///
+    /// # Panics
+    /// If a length does not fit, or values are not split into two terms.
+    pub(crate) fn forward_on_values(
+        &self,
+        input: View<'_>,
+        then: (&Isa, &FullEpilogue<'_>),
+        output: &mut [f32],
+    ) {
+        self.run_on_values(detected(), input, then, output);
+    }
+
+    pub(super) fn run_on_values(
+        &self,
+        engine: Engine,
+        input: View<'_>,
+        (isa, then): (&Isa, &FullEpilogue<'_>),
+        output: &mut [f32],
+    ) {
+        input.check();
+        let ConvGeometry { in_channels, out_channels, .. } = self.geometry;
+        assert_eq!((input.channels, Terms::Two), (in_channels, self.terms), "the input's channels");
+        let [lines, columns] = self.geometry.positions(input.size());
+        assert_eq!(output.len(), input.batch * lines * columns * out_channels, "output of {:?}", self.geometry);
+        then.check(output.len());
+        if output.is_empty() {
+            return;
         }
+        let pass = Pass {
+            convolution: self,
+            engine,
+            input: Map::Values(input),
+            residual: None,
+            relu: false,
+            rounded: None,
+            full: Some(Start(output.as_mut_ptr())),
+            then: Some((isa, then)),
+            positions: [lines, columns],
+        };
+        pass.run();
     }
 
     /// Whether each output position is a product by itself, whose rows are the items: nothing is copied, and places in
     /// the padding are left out.
-    fn runs_by_position(&self, input: &Bf16View<'_>, positions: usize) -> bool {
-        positions <= SMALL && input.batch >= MANY && self.depth.steps_of([0, 0]).is_some()
+    fn runs_by_position(&self, batch: usize, positions: usize) -> bool {
+        positions <= SMALL && batch >= MANY && self.depth.steps_of([0, 0]).is_some()
     }
 
     /// Whether rows are read where they lie.
@@ -186,15 +228,18 @@ struct Start<T>(*mut T);
 // SAFETY: tasks write other rows or other columns.
 unsafe impl<T> Sync for Start<T> {}
 
+#[derive(Clone, Copy)]
 struct Pass<'a> {
     convolution: &'a Bf16Convolution,
     engine: Engine,
-    input: Bf16View<'a>,
+    input: Map<'a>,
     /// Is read.
     residual: Option<Start<u16>>,
     relu: bool,
     rounded: Option<Start<u16>>,
     full: Option<Start<f32>>,
+    /// What the values in `full` go through once a task has written them.
+    then: Option<(&'a Isa, &'a FullEpilogue<'a>)>,
     /// Height and width of the output.
     positions: [usize; 2],
 }
@@ -215,19 +260,42 @@ struct Part<'a> {
 }
 
 impl Pass<'_> {
+    fn run(&self) {
+        let [batch, ..] = self.input.sizes();
+        let by_position = self.convolution.runs_by_position(batch, self.positions[0] * self.positions[1]);
+        match &self.input {
+            Map::Values(values) if by_position || self.band_parts()[1] > 1 => self.run_split(values),
+            Map::Numbers(input) if self.convolution.reads_in_place() => self.in_place(input),
+            Map::Numbers(input) if by_position => self.by_position(input),
+            _ => self.by_bands(),
+        }
+    }
+
+    /// Splits all values first: several tasks read the same ones.
+    fn run_split(&self, values: &View<'_>) {
+        let View { batch, height, width, channels, data } = *values;
+        let terms = Terms::Two;
+        with_scratch(terms.count() * data.len(), |numbers: &mut [u16]| {
+            round_into(data, channels, terms, numbers);
+            let input = Map::Numbers(Bf16View { batch, height, width, channels, terms, data: numbers });
+            // What lives as long as the copy is the pass alone.
+            Pass { input, ..*self }.run();
+        });
+    }
+
     /// Tasks of rows and panels of a pointwise convolution.
-    fn in_place(&self) {
+    fn in_place(&self, input: &Bf16View<'_>) {
         let Bf16Convolution { inputs, blocks, .. } = self.convolution;
-        let (rows, pixel) = (self.input.batch * self.positions[0] * self.positions[1], self.input.pixel());
+        let (rows, pixel) = (input.batch * self.positions[0] * self.positions[1], input.pixel());
         let (row_parts, panel_parts) = self.partition(rows, 1);
         neuron_threads::run(blocks.len() * row_parts * panel_parts, |task| {
             let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
             let rows = share(rows, task / panel_parts, row_parts);
-            let start = &self.input.data[rows.start * pixel + block * inputs..];
+            let start = &input.data[rows.start * pixel + block * inputs..];
             let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP, depth: *inputs }];
             let part = Part {
                 runs: &runs,
-                low: self.input.channels,
+                low: input.channels,
                 pitch: pixel,
                 rows: rows.len(),
                 line: rows.len(),
@@ -245,11 +313,9 @@ impl Pass<'_> {
     /// Tasks of lines and panels, of which each copies what its lines see.
     fn by_bands(&self) {
         let Bf16Convolution { depth, inputs, blocks, .. } = self.convolution;
-        let [lines, columns] = self.positions;
-        let line = Band::new(depth, 1, columns).line;
-        let (band_parts, panel_parts) = self.partition(lines * line, self.input.batch);
-        let band_parts = band_parts.min(lines);
-        let tasks = self.input.batch * band_parts * panel_parts;
+        let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
+        let [band_parts, panel_parts] = self.band_parts();
+        let tasks = batch * band_parts * panel_parts;
         neuron_threads::run(tasks, |task| {
             let (item, task) = (task / (band_parts * panel_parts), task % (band_parts * panel_parts));
             let lines = share(lines, task / panel_parts, band_parts);
@@ -276,17 +342,25 @@ impl Pass<'_> {
         });
     }
 
+    /// Shares of the lines of an item, and of the panels.
+    fn band_parts(&self) -> [usize; 2] {
+        let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
+        let line = Band::new(&self.convolution.depth, 1, columns).line;
+        let (band_parts, panel_parts) = self.partition(lines * line, batch);
+        [band_parts.min(lines), panel_parts]
+    }
+
     /// Tasks of a position, items and panels.
-    fn by_position(&self) {
+    fn by_position(&self, input: &Bf16View<'_>) {
         let Bf16Convolution { depth, inputs, blocks, geometry, .. } = self.convolution;
         let Window { kernel, stride, padding, dilation, .. } = geometry.window;
         let [lines, columns] = self.positions;
-        let (pixel, size) = (self.input.pixel(), [self.input.height, self.input.width]);
-        let (item_parts, panel_parts) = self.partition(self.input.batch, lines * columns * blocks.len());
+        let (pixel, size) = (input.pixel(), [input.height, input.width]);
+        let (item_parts, panel_parts) = self.partition(input.batch, lines * columns * blocks.len());
         let parts = item_parts * panel_parts;
         neuron_threads::run(lines * columns * blocks.len() * parts, |task| {
             let (position, block) = (task / parts / blocks.len(), task / parts % blocks.len());
-            let items = share(self.input.batch, task % parts / panel_parts, item_parts);
+            let items = share(input.batch, task % parts / panel_parts, item_parts);
             let seen = |axis: usize, place: usize| {
                 let at =
                     [position / columns, position % columns][axis] * stride[axis] + place * dilation[axis];
@@ -296,13 +370,13 @@ impl Pass<'_> {
             let run = |place: [usize; 2]| {
                 let (y, x) = (seen(0, place[0])?, seen(1, place[1])?);
                 let start = ((items.start * size[0] + y) * size[1] + x) * pixel + block * inputs;
-                let start = self.input.data[start..].as_ptr();
+                let start = input.data[start..].as_ptr();
                 Some(Run { start, steps: depth.steps_of(place)?, depth: *inputs })
             };
             let runs: Vec<Run> = places.filter_map(run).collect();
             let part = Part {
                 runs: &runs,
-                low: self.input.channels,
+                low: input.channels,
                 pitch: size[0] * size[1] * pixel,
                 rows: items.len(),
                 line: 1,
@@ -359,6 +433,35 @@ impl Pass<'_> {
         let panels = part.panels.clone();
         let task = Task { runs, low, pitch, rows, weights, panels, bias, sink };
         // SAFETY: the caller's promise; the engine is one that this machine has.
-        unsafe { (self.engine.kernel)(&task) }
+        unsafe {
+            (self.engine.kernel)(&task);
+            if let (Some(then), Some(full)) = (self.then, self.full) {
+                apply(then, part, [part.block * outputs, outputs], geometry.out_channels, full);
+            }
+        }
+    }
+}
+
+/// What follows the values of a part, whose block has `columns` from the `first` on.
+///
+/// # Safety
+/// No other task may have the part's positions and panels.
+unsafe fn apply(
+    (isa, then): (&Isa, &FullEpilogue<'_>),
+    part: &Part<'_>,
+    [first, columns]: [usize; 2],
+    channels: usize,
+    Start(output): Start<f32>,
+) {
+    let Range { start, end } = part.panels;
+    let (start, end) = (start * PANEL, (end * PANEL).min(columns));
+    for line in 0..part.rows.div_ceil(part.line) {
+        let count = part.kept.min(part.rows - line * part.line);
+        let column = first + start;
+        let at = (part.position + line * part.line_step) * channels + column;
+        let rows =
+            RowsInPlace { start: output.wrapping_add(at), column, at, count, pitch: channels, len: end - start };
+        // SAFETY: the caller's promise; the slices were checked against the output.
+        unsafe { apply_to_rows(isa, then, &rows) };
     }
 }

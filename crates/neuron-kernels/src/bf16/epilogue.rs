@@ -1,7 +1,8 @@
 //! What happens to finished sums, in vectors of AVX-512: for engines that have its instructions for bf16 numbers.
-use super::number::{SMALLEST, Terms};
+use super::number::Terms;
 use super::packed::{PANEL, TILE_COLUMNS};
 use super::task::Sink;
+use super::vectors::{rest, round, widened};
 use std::arch::x86_64::*;
 use std::ptr::{null, null_mut};
 
@@ -158,36 +159,5 @@ unsafe fn rows<const TWO: bool, const ADDS: bool, const FULL: bool, const WHOLE:
         residual = residual.wrapping_add(pixel);
         rounded = rounded.wrapping_add(pixel);
         full = full.wrapping_add(channels);
-    }
-}
-
-/// What is left of values beyond their high terms: nothing of infinite ones.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn rest(values: __m512, high: __m512) -> __m512 {
-    let finite = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(f32::INFINITY));
-    _mm512_maskz_sub_ps(finite, values, high)
-}
-
-/// The values of 32 bf16 numbers.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn widened(numbers: __m512i) -> [__m512; 2] {
-    let halves = [_mm512_castsi512_si256(numbers), _mm512_extracti64x4_epi64::<1>(numbers)];
-    halves.map(|half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))))
-}
-
-/// As [`round`](super::number::round).
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-#[inline]
-fn round(values: [__m512; 2]) -> __m512i {
-    // Not less: NaN stays.
-    let [left, right] = values.map(|values| {
-        u32::from(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST)))
-    });
-    // SAFETY: both are 512 bits of bf16 numbers.
-    unsafe {
-        let kept = _mm512_kunpackw(right, left);
-        std::mem::transmute(_mm512_maskz_cvtne2ps_pbh(kept, values[1], values[0]))
     }
 }

@@ -1,4 +1,5 @@
-use super::number::Terms;
+use super::number::{Terms, split_all};
+use crate::shape::View;
 
 /// Channels-last maps of bf16 numbers `[batch, height, width, terms, channels]`.
 #[derive(Clone, Copy, Debug)]
@@ -27,5 +28,53 @@ impl Bf16View<'_> {
     pub(super) fn check(&self) {
         let expected = self.batch * self.height * self.width * self.pixel();
         assert_eq!(self.data.len(), expected, "numbers of {self:?}");
+    }
+}
+
+/// Maps whose products are taken in bf16 numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Map<'a> {
+    /// Numbers as they lie.
+    Numbers(Bf16View<'a>),
+    /// Values, each of which is split into two numbers where it is read.
+    Values(View<'a>),
+}
+
+impl Map<'_> {
+    /// Items, lines, columns and channels.
+    pub(super) fn sizes(&self) -> [usize; 4] {
+        match self {
+            Self::Numbers(map) => [map.batch, map.height, map.width, map.channels],
+            Self::Values(map) => [map.batch, map.height, map.width, map.channels],
+        }
+    }
+
+    /// Copies positions from the `first` of all items on: the terms of each side by side.
+    pub(super) fn copy(&self, first: usize, to: &mut [u16]) {
+        match self {
+            Self::Numbers(map) => to.copy_from_slice(&map.data[first * map.pixel()..][..to.len()]),
+            Self::Values(View { channels, data, .. }) => {
+                let values = data[first * channels..][..to.len() / 2].chunks_exact(*channels);
+                for (values, to) in values.zip(to.chunks_exact_mut(2 * channels)) {
+                    let (high, low) = to.split_at_mut(*channels);
+                    split_all(values, high, low);
+                }
+            }
+        }
+    }
+
+    /// As [`Map::copy`], the terms apart. There are two of them.
+    pub(super) fn copy_apart(&self, first: usize, [high, low]: [&mut [u16]; 2]) {
+        match self {
+            Self::Numbers(map) => {
+                let pixels = map.data[first * map.pixel()..].chunks_exact(map.pixel());
+                let terms = high.chunks_exact_mut(map.channels).zip(low.chunks_exact_mut(map.channels));
+                for (pixel, (high, low)) in pixels.zip(terms) {
+                    high.copy_from_slice(&pixel[..map.channels]);
+                    low.copy_from_slice(&pixel[map.channels..]);
+                }
+            }
+            Self::Values(map) => split_all(&map.data[first * map.channels..][..high.len()], high, low),
+        }
     }
 }

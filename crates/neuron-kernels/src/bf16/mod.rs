@@ -39,6 +39,8 @@ mod pool;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 pub use arithmetic::Bf16Arithmetic;
 pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};

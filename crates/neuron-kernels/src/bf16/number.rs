@@ -66,17 +66,39 @@ pub fn round_into(values: &[f32], channels: usize, terms: Terms, numbers: &mut [
     let chunks =
         values.chunks(positions * channels).zip(numbers.chunks_mut(terms.count() * positions * channels));
     neuron_threads::for_each(chunks, |_, (values, numbers)| match terms {
-        Terms::One => numbers.iter_mut().zip(values).for_each(|(number, value)| *number = round(*value)),
+        Terms::One => round_all(values, numbers),
         Terms::Two => {
-            for (values, numbers) in values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels))
-            {
+            let pixels = values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels));
+            pixels.for_each(|(values, numbers)| {
                 let (high, low) = numbers.split_at_mut(channels);
-                for ((value, high), low) in values.iter().zip(high).zip(low) {
-                    [*high, *low] = split(*value);
-                }
-            }
+                split_all(values, high, low);
+            });
         }
     });
+}
+
+/// [`round`] of every value.
+pub(super) fn round_all(values: &[f32], numbers: &mut [u16]) {
+    assert_eq!(values.len(), numbers.len(), "a number for every value");
+    #[cfg(target_arch = "x86_64")]
+    if super::dot::is_there() {
+        // SAFETY: the machine has the instructions.
+        return unsafe { super::vectors::round_all(values, numbers) };
+    }
+    numbers.iter_mut().zip(values).for_each(|(number, value)| *number = round(*value));
+}
+
+/// [`split`] of every value.
+pub(super) fn split_all(values: &[f32], high: &mut [u16], low: &mut [u16]) {
+    assert_eq!([values.len(); 2], [high.len(), low.len()], "two numbers for every value");
+    #[cfg(target_arch = "x86_64")]
+    if super::dot::is_there() {
+        // SAFETY: the machine has the instructions.
+        return unsafe { super::vectors::split_all(values, high, low) };
+    }
+    for ((value, high), low) in values.iter().zip(high).zip(low) {
+        [*high, *low] = split(*value);
+    }
 }
 
 /// The values of maps: the reverse of [`round_into`].
@@ -122,6 +144,21 @@ mod tests {
         assert_eq!(round(2f32.powi(-57)), 0);
         assert!(widen(round(f32::NAN)).is_nan() && widen(round(-f32::NAN)).is_nan());
         assert!(widen(round(f32::from_bits(0x7f80_0001))).is_nan(), "no NaN becomes infinite");
+    }
+
+    #[test]
+    fn all_values_are_rounded_as_one_is() {
+        let odd = [f32::NAN, f32::INFINITY, -f32::INFINITY, 0.0, -0.0, f32::MAX, f32::exp2(-57.0), f32::exp2(-56.0)];
+        let values: Vec<f32> = (0..77)
+            .map(|index| odd.get(index % 11).copied().unwrap_or((index as f32 - 40.0) / 7.0))
+            .collect();
+        let (mut numbers, mut high, mut low) = ([0; 77], [0; 77], [0; 77]);
+        round_all(&values, &mut numbers);
+        split_all(&values, &mut high, &mut low);
+        for (index, value) in values.iter().enumerate() {
+            assert_eq!(numbers[index], round(*value), "{value}");
+            assert_eq!([high[index], low[index]], split(*value), "{value}");
+        }
     }
 
     #[test]

@@ -14,26 +14,61 @@ pub fn bf16_max_pool(window: Window, input: Bf16View<'_>, output: &mut [u16]) {
     let [rows, columns] = window.positions([input.height, input.width]);
     let pixel = input.pixel();
     assert_eq!(output.len(), input.batch * rows * columns * pixel, "output of the max-pool");
+    let line = line_kernel();
+    neuron_threads::for_each(output.chunks_mut((columns * pixel).max(1)), |index, output| {
+        // SAFETY: the machine has the kernel's instructions.
+        unsafe { line(window, input, [index / rows, index % rows], output) };
+    });
+}
+
+/// Computes a line of the output: of which item, and which one.
+type LineKernel = unsafe fn(Window, Bf16View<'_>, [usize; 2], &mut [u16]);
+
+fn line_kernel() -> LineKernel {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+        return line_avx512;
+    } else if is_x86_feature_detected!("avx2") {
+        return line_avx2;
+    }
+    line
+}
+
+/// # Safety
+/// The machine must have the instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn line_avx512(window: Window, input: Bf16View<'_>, at: [usize; 2], output: &mut [u16]) {
+    line(window, input, at, output);
+}
+
+/// # Safety
+/// The machine must have the instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn line_avx2(window: Window, input: Bf16View<'_>, at: [usize; 2], output: &mut [u16]) {
+    line(window, input, at, output);
+}
+
+#[inline(always)]
+fn line(window: Window, input: Bf16View<'_>, [item, y]: [usize; 2], output: &mut [u16]) {
     let inside = |axis: usize, at: usize, place: usize| {
         let at =
             (at * window.stride[axis] + place * window.dilation[axis]).checked_sub(window.padding[axis])?;
         (at < [input.height, input.width][axis]).then_some(at)
     };
-    neuron_threads::for_each(output.chunks_mut((columns * pixel).max(1)), |index, line| {
-        let (item, y) = (index / rows, index % rows);
-        let lines: Vec<usize> = (0..window.kernel[0]).filter_map(|place| inside(0, y, place)).collect();
-        let mut best = Best::new(input.terms, input.channels);
-        for (x, output) in line.chunks_exact_mut(pixel).enumerate() {
-            best.clear();
-            for row in &lines {
-                for column in (0..window.kernel[1]).filter_map(|place| inside(1, x, place)) {
-                    let at = ((item * input.height + row) * input.width + column) * pixel;
-                    best.see(&input.data[at..][..pixel]);
-                }
+    let lines: Vec<usize> = (0..window.kernel[0]).filter_map(|place| inside(0, y, place)).collect();
+    let (pixel, mut best) = (input.pixel(), Best::new(input.terms, input.channels));
+    for (x, output) in output.chunks_exact_mut(pixel).enumerate() {
+        best.clear();
+        for row in &lines {
+            for column in (0..window.kernel[1]).filter_map(|place| inside(1, x, place)) {
+                let at = ((item * input.height + row) * input.width + column) * pixel;
+                best.see(&input.data[at..][..pixel]);
             }
-            best.write(output);
         }
-    });
+        best.write(output);
+    }
 }
 
 /// The greatest values that were seen.
@@ -47,6 +82,7 @@ enum Best {
 }
 
 impl Best {
+    #[inline(always)]
     fn new(terms: Terms, channels: usize) -> Self {
         match terms {
             Terms::One => Self::Keys(vec![0; channels]),
@@ -54,6 +90,7 @@ impl Best {
         }
     }
 
+    #[inline(always)]
     fn clear(&mut self) {
         match self {
             Self::Keys(keys) => keys.fill(key(NEGATIVE_INFINITY)),
@@ -61,6 +98,7 @@ impl Best {
         }
     }
 
+    #[inline(always)]
     fn see(&mut self, pixel: &[u16]) {
         match self {
             Self::Keys(keys) => {
@@ -75,6 +113,7 @@ impl Best {
         }
     }
 
+    #[inline(always)]
     fn write(&self, pixel: &mut [u16]) {
         match self {
             Self::Keys(keys) => {

@@ -6,8 +6,11 @@ use super::map::Bf16View;
 use super::number::{Terms, bias, round, round_into, split, widen};
 use super::task::products;
 use super::{bf16_max_pool, widen_into};
-use crate::shape::ConvGeometry;
-use crate::{MaxPool, View};
+use crate::microkernel::Isa;
+use crate::{
+    Activation, Algorithm, ConvGeometry, Convolution, ConvolutionTranspose, Epilogue, Gate, MaxPool,
+    TransposeEpilogue, View,
+};
 use neuron_geometry::Window;
 
 /// Values of all sizes, now and then 0, tiny ones and their products among them.
@@ -264,5 +267,95 @@ fn pools_are_those_of_the_values() {
         widen_into(&got, channels, terms, &mut back);
         let same = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
         assert!(back.iter().zip(&want).all(same), "{terms:?}");
+    }
+}
+
+/// Maps in f32: the products are those of their numbers, and everything else follows in f32.
+#[test]
+fn values_are_split_where_they_are_read() {
+    let cases = if cfg!(miri) { SMALL_CASES } else { CASES };
+    for (index, (channels, (kernel, stride, padding, dilation), (batch, height, width))) in
+        cases.iter().enumerate()
+    {
+        let window =
+            Window { kernel: *kernel, stride: *stride, padding: *padding, dilation: *dilation, ceil_mode: false };
+        let (in_channels, out_channels, groups) = *channels;
+        let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+        let seed = 5 * index as u64;
+        let weight = noise(geometry.weight_len(), seed);
+        let biases = noise(out_channels, seed + 1);
+        let values = noise(batch * height * width * in_channels, seed + 2);
+        let view = View::new(*batch, *height, *width, in_channels, &values);
+        let [rows, columns] = geometry.positions([*height, *width]);
+        let len = batch * rows * columns * out_channels;
+        let residual = noise(len, seed + 3);
+        let (none, zeros) = (vec![0.0; out_channels], vec![0.0; len]);
+        let convolution = Bf16Convolution::new(geometry, &weight, None, Terms::Two);
+        let epilogue =
+            Epilogue::Activation { residual: Some(&residual), activation: Some(Activation::Relu) };
+        let then = epilogue.with_bias(&biases);
+        for arithmetic in [Tiles, Pairs] {
+            let products =
+                defined(arithmetic, geometry, &weight, &none, (view, Terms::Two), false, &zeros);
+            let finish = |at: usize| (products[at] + biases[at % out_channels] + residual[at]).max(0.0);
+            let want: Vec<f32> = (0..len).map(finish).collect();
+            for engine in available(arithmetic) {
+                for &threads in if cfg!(miri) { &[2][..] } else { &[1, 3] } {
+                    let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
+                    let mut found = vec![7.0; len];
+                    let then = (Isa::detected(), &then);
+                    pool.install(|| convolution.run_on_values(engine, view, then, &mut found));
+                    let same = |at: &usize| found[*at].to_bits() == want[*at].to_bits();
+                    if let Some(at) = (0..len).find(|at| !same(at)) {
+                        panic!("{} {geometry:?} at {at}: {:e} instead of {:e}", engine.name, found[at], want[at]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The algorithm as callers choose it is nearly that of f32, with gates and as a transpose, too.
+#[test]
+fn three_products_are_nearly_one_of_f32() {
+    let geometry =
+        ConvGeometry { in_channels: 32, out_channels: 24, groups: 1, window: Window::square(1, 1, 0) };
+    let wide = ConvGeometry { window: Window::square(3, 1, 1), ..geometry };
+    let usual = |len: usize, seed: u64| -> Vec<f32> {
+        (0..len).map(|at| (((at as u64 * 7919 + seed * 104_729) % 2003) as f32 - 1001.0) / 500.0).collect()
+    };
+    let (values, gates) = (usual(2 * 5 * 4 * 32, 1), usual(2 * 32, 2));
+    let input = View::new(2, 5, 4, 32, &values);
+    let bias = usual(24, 3);
+    let nearly = |found: &[f32], exact: &[f32], what: &str| {
+        let largest = exact.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        for (found, exact) in found.iter().zip(exact) {
+            assert!((found - exact).abs() < 4e-5 * largest, "{what}: {found} instead of {exact}");
+        }
+    };
+    let epilogue = || Epilogue::Activation { residual: None, activation: Some(Activation::Silu) };
+    for (geometry, is_gated) in [(geometry, false), (geometry, true), (wide, false)] {
+        let weight = usual(geometry.weight_len(), 4);
+        let outputs = [Algorithm::Bf16x3, Algorithm::Direct].map(|algorithm| {
+            let convolution = Convolution::new(geometry, &weight, Some(&bias), algorithm);
+            let mut output = vec![0.0; 2 * 5 * 4 * 24];
+            if is_gated {
+                convolution.forward_gated((input, &gates), epilogue(), &mut output);
+            } else {
+                convolution.forward(input, epilogue(), &mut output);
+            }
+            output
+        });
+        nearly(&outputs[0], &outputs[1], "forward");
+        let signal = usual(2 * 5 * 4 * 24, 5);
+        let gradient = View::new(2, 5, 4, 24, &signal);
+        let gradients = [Algorithm::Bf16x3, Algorithm::Direct].map(|algorithm| {
+            let transpose = ConvolutionTranspose::new(geometry, &weight, algorithm);
+            let mut output = values.clone();
+            let gate = Gate::Relu(&values);
+            transpose.forward(gradient, [5, 4], TransposeEpilogue { addend: None, gate }, &mut output);
+            output
+        });
+        nearly(&gradients[0], &gradients[1], "backward");
     }
 }

@@ -24,6 +24,32 @@ pub(crate) fn apply_to_line(
     unsafe { finish_beside(isa, &beside, epilogue) };
 }
 
+/// Rows of an output that hold their sums.
+pub(crate) struct RowsInPlace {
+    pub(crate) start: *mut f32,
+    /// Of the first row's first value: its column, and where it lies in the whole output.
+    pub(crate) column: usize,
+    pub(crate) at: usize,
+    pub(crate) count: usize,
+    /// From a row to the next.
+    pub(crate) pitch: usize,
+    /// Values of a row.
+    pub(crate) len: usize,
+}
+
+/// `rows = epilogue(rows)`
+///
+/// # Safety
+/// The rows must be valid, exclusively, and the epilogue's slices must cover them.
+pub(crate) unsafe fn apply_to_rows(isa: &Isa, epilogue: &FullEpilogue<'_>, rows: &RowsInPlace) {
+    let RowsInPlace { start, column, at, count, pitch, len } = *rows;
+    let lines = Lines { count, pitch, len };
+    let epilogue_here = epilogue.raw().offset(column, at);
+    let beside = Beside { sums: start, sums_pitch: pitch, output: start, lines, epilogue: epilogue_here };
+    // SAFETY: the instruction set was detected; every value is read before it is written; the rest is the caller's promise.
+    unsafe { finish_beside(isa, &beside, epilogue) };
+}
+
 /// `output = epilogue(sums)` for rows of sums; `epilogue` is what the raw one is a part of.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! Everything `unsafe` of the CPU backend: vector instructions, and outputs that tasks share.
 //!
-//! The functions that leave this module are safe: they check that slices are long enough before they hand pointers to a
+//! The functions that leave this module are safe, but for `apply_to_rows`: they check that slices are long enough before they hand pointers to a
 //! microkernel, and outputs are only ever cut into disjoint parts.
 //!
 //! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
@@ -37,7 +37,7 @@ pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use isa::{Isa, wanted};
 pub(super) use line::{
-    activate_line, add_line, apply_to_line, normalise_line, normalise_line_back, pass_line_back, scale_line,
+    RowsInPlace, activate_line, add_line, apply_to_line, apply_to_rows, normalise_line, normalise_line_back, pass_line_back, scale_line,
     scale_line_in_place, scale_shift_line,
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};

@@ -14,6 +14,8 @@ const ROWS: usize = 512;
 /// Maps of up to this many positions run position by position, if there are at least so many items.
 const SMALL: usize = 64;
 const MANY: usize = 32;
+/// Weights that stay in the second-level cache beside an item.
+const MOST_STREAMED: usize = 1 << 20;
 /// Tasks a thread, where there is enough to do.
 const TASKS_A_THREAD: usize = 4;
 
@@ -183,7 +185,12 @@ impl Bf16Convolution {
         let ConvGeometry { in_channels, out_channels, .. } = self.geometry;
         assert_eq!((input.channels, Terms::Two), (in_channels, self.terms), "the input's channels");
         let [lines, columns] = self.geometry.positions(input.size());
-        assert_eq!(output.len(), input.batch * lines * columns * out_channels, "output of {:?}", self.geometry);
+        assert_eq!(
+            output.len(),
+            input.batch * lines * columns * out_channels,
+            "output of {:?}",
+            self.geometry
+        );
         then.check(output.len());
         if output.is_empty() {
             return;
@@ -317,8 +324,9 @@ impl Pass<'_> {
         let [band_parts, panel_parts] = self.band_parts();
         let tasks = batch * band_parts * panel_parts;
         neuron_threads::run(tasks, |task| {
-            let (item, task) = (task / (band_parts * panel_parts), task % (band_parts * panel_parts));
-            let lines = share(lines, task / panel_parts, band_parts);
+            // Tasks of the same panels follow one another.
+            let (panel_part, task) = (task / (batch * band_parts), task % (batch * band_parts));
+            let (item, lines) = (task / band_parts, share(lines, task % band_parts, band_parts));
             let band = Band::new(depth, lines.len(), columns);
             with_scratch(band.len(), |copy: &mut [u16]| {
                 band.copy(&self.input, item, lines.start, copy);
@@ -333,7 +341,7 @@ impl Pass<'_> {
                         position: (item * self.positions[0] + lines.start) * columns,
                         line_step: columns,
                         block,
-                        panels: share(self.convolution.panels(), task % panel_parts, panel_parts),
+                        panels: share(self.convolution.panels(), panel_part, panel_parts),
                     };
                     // SAFETY: the rows lie in the copy, and tasks have other lines or panels.
                     unsafe { self.compute(&part) }
@@ -347,7 +355,11 @@ impl Pass<'_> {
         let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
         let line = Band::new(&self.convolution.depth, 1, columns).line;
         let (band_parts, panel_parts) = self.partition(lines * line, batch);
-        [band_parts.min(lines), panel_parts]
+        let Bf16Convolution { blocks, .. } = self.convolution;
+        let bytes: usize = blocks.iter().map(|(weights, _)| size_of_val(weights.numbers())).sum();
+        // Every item streams all weights that do not stay in cache from one to the next.
+        let streamed = if batch > 1 { bytes.div_ceil(MOST_STREAMED) } else { 1 };
+        [band_parts.min(lines), panel_parts.max(streamed.min(self.convolution.panels()))]
     }
 
     /// Tasks of a position, items and panels.
@@ -459,8 +471,14 @@ unsafe fn apply(
         let count = part.kept.min(part.rows - line * part.line);
         let column = first + start;
         let at = (part.position + line * part.line_step) * channels + column;
-        let rows =
-            RowsInPlace { start: output.wrapping_add(at), column, at, count, pitch: channels, len: end - start };
+        let rows = RowsInPlace {
+            start: output.wrapping_add(at),
+            column,
+            at,
+            count,
+            pitch: channels,
+            len: end - start,
+        };
         // SAFETY: the caller's promise; the slices were checked against the output.
         unsafe { apply_to_rows(isa, then, &rows) };
     }

@@ -1,4 +1,4 @@
-use super::number::{Terms, split_all};
+use super::number::{Terms, split_all, split_pixels};
 use crate::shape::View;
 
 /// Channels-last maps of bf16 numbers `[batch, height, width, terms, channels]`.
@@ -54,11 +54,7 @@ impl Map<'_> {
         match self {
             Self::Numbers(map) => to.copy_from_slice(&map.data[first * map.pixel()..][..to.len()]),
             Self::Values(View { channels, data, .. }) => {
-                let values = data[first * channels..][..to.len() / 2].chunks_exact(*channels);
-                for (values, to) in values.zip(to.chunks_exact_mut(2 * channels)) {
-                    let (high, low) = to.split_at_mut(*channels);
-                    split_all(values, high, low);
-                }
+                split_pixels(&data[first * channels..][..to.len() / 2], *channels, to);
             }
         }
     }

@@ -68,13 +68,23 @@ pub fn round_into(values: &[f32], channels: usize, terms: Terms, numbers: &mut [
     neuron_threads::for_each(chunks, |_, (values, numbers)| match terms {
         Terms::One => round_all(values, numbers),
         Terms::Two => {
-            let pixels = values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels));
-            pixels.for_each(|(values, numbers)| {
-                let (high, low) = numbers.split_at_mut(channels);
-                split_all(values, high, low);
-            });
+            split_pixels(values, channels, numbers);
         }
     });
+}
+
+/// Positions of so many channels, each value split in two: the high terms of a position, then its low ones.
+pub(super) fn split_pixels(values: &[f32], channels: usize, numbers: &mut [u16]) {
+    assert_eq!(2 * values.len(), numbers.len(), "two numbers for every value");
+    #[cfg(target_arch = "x86_64")]
+    if super::dot::is_there() {
+        // SAFETY: the machine has the instructions.
+        return unsafe { super::vectors::split_pixels(values, channels, numbers) };
+    }
+    for (values, numbers) in values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels)) {
+        let (high, low) = numbers.split_at_mut(channels);
+        split_all(values, high, low);
+    }
 }
 
 /// [`round`] of every value.
@@ -148,7 +158,16 @@ mod tests {
 
     #[test]
     fn all_values_are_rounded_as_one_is() {
-        let odd = [f32::NAN, f32::INFINITY, -f32::INFINITY, 0.0, -0.0, f32::MAX, f32::exp2(-57.0), f32::exp2(-56.0)];
+        let odd = [
+            f32::NAN,
+            f32::INFINITY,
+            -f32::INFINITY,
+            0.0,
+            -0.0,
+            f32::MAX,
+            f32::exp2(-57.0),
+            f32::exp2(-56.0),
+        ];
         let values: Vec<f32> = (0..77)
             .map(|index| odd.get(index % 11).copied().unwrap_or((index as f32 - 40.0) / 7.0))
             .collect();

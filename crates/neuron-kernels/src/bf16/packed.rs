@@ -51,6 +51,11 @@ impl Packed {
         self.terms.count() * STEP_NUMBERS
     }
 
+    /// All panels.
+    pub(super) fn numbers(&self) -> &[u16] {
+        &self.numbers
+    }
+
     /// The steps of a panel.
     pub(super) fn panel(&self, panel: usize) -> &[u16] {
         let len = self.steps * self.step_len();

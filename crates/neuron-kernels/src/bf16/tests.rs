@@ -277,8 +277,13 @@ fn values_are_split_where_they_are_read() {
     for (index, (channels, (kernel, stride, padding, dilation), (batch, height, width))) in
         cases.iter().enumerate()
     {
-        let window =
-            Window { kernel: *kernel, stride: *stride, padding: *padding, dilation: *dilation, ceil_mode: false };
+        let window = Window {
+            kernel: *kernel,
+            stride: *stride,
+            padding: *padding,
+            dilation: *dilation,
+            ceil_mode: false,
+        };
         let (in_channels, out_channels, groups) = *channels;
         let geometry = ConvGeometry { in_channels, out_channels, groups, window };
         let seed = 5 * index as u64;
@@ -291,12 +296,10 @@ fn values_are_split_where_they_are_read() {
         let residual = noise(len, seed + 3);
         let (none, zeros) = (vec![0.0; out_channels], vec![0.0; len]);
         let convolution = Bf16Convolution::new(geometry, &weight, None, Terms::Two);
-        let epilogue =
-            Epilogue::Activation { residual: Some(&residual), activation: Some(Activation::Relu) };
+        let epilogue = Epilogue::Activation { residual: Some(&residual), activation: Some(Activation::Relu) };
         let then = epilogue.with_bias(&biases);
         for arithmetic in [Tiles, Pairs] {
-            let products =
-                defined(arithmetic, geometry, &weight, &none, (view, Terms::Two), false, &zeros);
+            let products = defined(arithmetic, geometry, &weight, &none, (view, Terms::Two), false, &zeros);
             let finish = |at: usize| (products[at] + biases[at % out_channels] + residual[at]).max(0.0);
             let want: Vec<f32> = (0..len).map(finish).collect();
             for engine in available(arithmetic) {
@@ -307,7 +310,10 @@ fn values_are_split_where_they_are_read() {
                     pool.install(|| convolution.run_on_values(engine, view, then, &mut found));
                     let same = |at: &usize| found[*at].to_bits() == want[*at].to_bits();
                     if let Some(at) = (0..len).find(|at| !same(at)) {
-                        panic!("{} {geometry:?} at {at}: {:e} instead of {:e}", engine.name, found[at], want[at]);
+                        panic!(
+                            "{} {geometry:?} at {at}: {:e} instead of {:e}",
+                            engine.name, found[at], want[at]
+                        );
                     }
                 }
             }

@@ -19,6 +19,19 @@ pub(super) unsafe fn round_all(values: &[f32], numbers: &mut [u16]) {
     }
 }
 
+/// As [`split_pixels`](super::number::split_pixels).
+///
+/// # Safety
+/// The machine must have the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+pub(super) unsafe fn split_pixels(values: &[f32], channels: usize, numbers: &mut [u16]) {
+    for (values, numbers) in values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels)) {
+        let (high, low) = numbers.split_at_mut(channels);
+        // SAFETY: the caller's promise.
+        unsafe { split_all(values, high, low) };
+    }
+}
+
 /// As [`split_all`](super::number::split_all).
 ///
 /// # Safety

@@ -37,8 +37,8 @@ pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use isa::{Isa, wanted};
 pub(super) use line::{
-    RowsInPlace, activate_line, add_line, apply_to_line, apply_to_rows, normalise_line, normalise_line_back, pass_line_back, scale_line,
-    scale_line_in_place, scale_shift_line,
+    RowsInPlace, activate_line, add_line, apply_to_line, apply_to_rows, normalise_line, normalise_line_back,
+    pass_line_back, scale_line, scale_line_in_place, scale_shift_line,
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
 pub(super) use places::{Members, OUTSIDE, Places, Shares};

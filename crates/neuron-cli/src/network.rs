@@ -175,7 +175,7 @@ impl Global {
         if engine != Engine::Cuda && precision == Precision::Bf16 {
             let message = format!(
                 "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
-                 compute in {precision}; here, take bf16x3 where there is AMX, else f32"
+                 compute in {precision}; here, take f32, or bf16x3 where there is AMX"
             );
             return Err(WrongUsage(message).into());
         }

@@ -197,3 +197,34 @@ fn what_the_cpu_does_not_compute_in_a_precision_is_refused() {
         assert_same_files(&room.path("nearly"), &room.path("slowly"));
     }
 }
+
+/// Pictures and heat maps in bf16x3 are near those of f32, and their bits are the same with and without AMX.
+#[test]
+fn walks_back_in_bf16x3_are_nearly_those_of_f32() {
+    let room = Room::new(1, 2);
+    room.run(0, &format!("{LISTS} --out ."));
+    let fvis = "fvis --layer layer4 --topk-dir resnet10_demo/neuron_layer4 --channels 0 --data photos --num-iters 2 \
+                --num-real-img 2 --device cpu";
+    let attribute = "attribute photos/class0/photo000.png --channel 3 --layer layer4 --device cpu";
+    room.run(0, &format!("{fvis} --out exact"));
+    let by_isa = |isa: Option<&str>, out: &str| {
+        for line in [fvis, attribute] {
+            let mut command = room.command(&format!("{line} --precision bf16x3 --out {out}"));
+            isa.into_iter().for_each(|isa| drop(command.env("NEURON_ISA", isa)));
+            support::expecting(0, &mut command);
+        }
+    };
+    by_isa(Some("portable"), "slowly");
+    let loss = |folder: &str| {
+        let losses = files(&room.path(folder))
+            .into_values()
+            .filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok()?["loss"][0].as_f64());
+        losses.reduce(f64::max).expect("a record with a loss")
+    };
+    let (exact, nearly) = (loss("exact"), loss("slowly"));
+    assert!((exact - nearly).abs() < 1e-3 * exact.abs(), "{nearly} instead of {exact}");
+    if has_matrix_instructions() {
+        by_isa(None, "quickly");
+        assert_same_files(&room.path("quickly"), &room.path("slowly"));
+    }
+}

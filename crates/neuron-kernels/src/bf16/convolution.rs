@@ -77,16 +77,17 @@ impl Bf16Convolution {
         let merged = (1..=groups).filter(fits).max().unwrap_or(1);
         let (inputs, outputs) = (merged * group_in, merged * group_out);
         let depth = Depth::new(window, in_channels, inputs, terms);
+        let places: Vec<_> = (0..depth.steps() * STEP).map(|at| depth.place(at)).collect();
         let block = |block: usize| {
-            let at = |step: usize, column: usize| match depth.place(step) {
-                Some(([row, place], channel)) if channel / group_in == column / group_out => {
-                    let out = block * outputs + column;
-                    let [height, width] = window.kernel;
-                    weight[((out * group_in + channel % group_in) * height + row) * width + place]
+            let at = |([row, place], channel): ([usize; 2], usize), column: usize| {
+                if channel / group_in != column / group_out {
+                    return 0.0;
                 }
-                _ => 0.0,
+                let out = block * outputs + column;
+                let [height, width] = window.kernel;
+                weight[((out * group_in + channel % group_in) * height + row) * width + place]
             };
-            let packed = Packed::new(depth.steps(), outputs, terms, at);
+            let packed = Packed::new(&places, outputs, terms, at);
             let mut biases = Buffer::zeros(packed.panels * PANEL);
             if let Some(bias) = bias {
                 let bias = &bias[block * outputs..][..outputs];
@@ -135,7 +136,7 @@ impl Bf16Convolution {
             Bf16Residual::Output => output.rounded.as_deref().unwrap_or_default(),
         });
         assert!(fits(residual.map(<[u16]>::len), numbers), "residual of {:?}", self.geometry);
-        if values == 0 {
+        if values == 0 || (rounded.is_none() && output.full.is_none()) {
             return;
         }
         let rounded = output.rounded.map(|rounded| Start(rounded.as_mut_ptr()));

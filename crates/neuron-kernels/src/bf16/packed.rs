@@ -24,25 +24,30 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Packs the values of `at(depth, column)` with `depth` in `0..steps * STEP`.
-    pub(super) fn new(steps: usize, columns: usize, terms: Terms, at: impl Fn(usize, usize) -> f32) -> Self {
-        let panels = columns.div_ceil(PANEL);
+    /// Packs the values of `at(place, column)`, where `places` has one for every depth that is not padding.
+    pub(super) fn new<P: Copy + Sync>(
+        places: &[Option<P>],
+        columns: usize,
+        terms: Terms,
+        at: impl Fn(P, usize) -> f32 + Sync,
+    ) -> Self {
+        let (steps, panels) = (places.len() / STEP, columns.div_ceil(PANEL));
         let mut numbers = Bf16Buffer::zeros(panels * steps * terms.count() * STEP_NUMBERS);
-        for (index, step) in numbers.chunks_exact_mut(terms.count() * STEP_NUMBERS).enumerate() {
-            let (panel, first) = (index / steps, index % steps * STEP);
-            for place in 0..STEP_NUMBERS {
-                let (tile, pair) = (place / TILE_NUMBERS, place % TILE_NUMBERS / (2 * TILE_COLUMNS));
-                let column = tile * TILE_COLUMNS + place / 2 % TILE_COLUMNS;
-                let depth = 2 * pair + place % 2;
-                let column = panel * PANEL + column;
-                if column < columns {
-                    let parts = split(at(first + depth, column));
+        let steps_of_panels = numbers.chunks_exact_mut(terms.count() * STEP_NUMBERS);
+        neuron_threads::for_each(steps_of_panels, |index, numbers| {
+            let (panel, step) = (index / steps, index % steps);
+            for (depth, place) in places[step * STEP..][..STEP].iter().enumerate() {
+                let Some(place) = place else { continue };
+                for column in 0..PANEL.min(columns - panel * PANEL) {
+                    let (tile, within) = (column / TILE_COLUMNS, column % TILE_COLUMNS);
+                    let number = tile * TILE_NUMBERS + depth / 2 * 2 * TILE_COLUMNS + 2 * within + depth % 2;
+                    let parts = split(at(*place, panel * PANEL + column));
                     for (term, part) in parts.into_iter().take(terms.count()).enumerate() {
-                        step[term * STEP_NUMBERS + place] = part;
+                        numbers[term * STEP_NUMBERS + number] = part;
                     }
                 }
             }
-        }
+        });
         Self { steps, panels, terms, numbers }
     }
 

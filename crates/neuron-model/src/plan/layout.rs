@@ -196,3 +196,36 @@ impl<'a> Allocation<'a> {
         self.places[addend.0].filter(|place| fits && !place.wide)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Engine;
+    use crate::{Architecture, Weights};
+    use neuron_kernels::Algorithm;
+
+    fn layout(engine: Engine, seen: &[&str]) -> (Plan, Layout) {
+        let graph = Architecture::from_name("resnet50").expect("a known network").graph(&Weights::default());
+        let taps = seen.iter().chain(&["layer4"]).map(|name| graph.tap(name).expect("a module")).collect();
+        let plan = Plan::new(graph.into(), taps, Keep::Taps, Algorithm::Auto, engine);
+        let layout = Layout::new(&plan, 224, 224, 1).expect("images are large enough");
+        (plan, layout)
+    }
+
+    fn replacing(engine: Engine, seen: &[&str]) -> usize {
+        let (plan, layout) = layout(engine, seen);
+        let place = |id: NodeId| layout.places[id.0];
+        let is_replaced =
+            |step: &&Step| step.addend.is_some_and(|addend| place(addend) == place(step.output));
+        plan.steps().iter().filter(is_replaced).count()
+    }
+
+    #[test]
+    fn sums_replace_what_they_add_where_the_engine_can() {
+        assert_eq!(replacing(Engine::F32, &[]), 0);
+        // All 16 but those whose addend or sum is read in the other stage.
+        let in_bf16 = replacing(Engine::Bf16, &[]);
+        assert!((12..16).contains(&in_bf16), "{in_bf16}");
+        assert_eq!(replacing(Engine::Bf16, &["layer1.0"]), in_bf16, "a tap is shown before it is replaced");
+    }
+}

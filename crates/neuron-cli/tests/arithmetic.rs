@@ -201,16 +201,19 @@ fn what_the_cpu_does_not_compute_in_a_precision_is_refused() {
 /// Pictures and heat maps in bf16x3 are near those of f32, and their bits are the same with and without AMX.
 #[test]
 fn walks_back_in_bf16x3_are_nearly_those_of_f32() {
-    let room = Room::new(1, 2);
+    let room = Room::new(2, 3);
     room.run(0, &format!("{LISTS} --out ."));
-    let fvis = "fvis --layer layer4 --topk-dir resnet10_demo/neuron_layer4 --channels 0 --data photos --num-iters 2 \
-                --num-real-img 2 --device cpu";
+    room.run(0, &format!("{PATCHES} --out resnet10_demo/neuron_layer4"));
+    let fvis = "fvis --layer layer4 --topk-dir resnet10_demo/neuron_layer4 --channels 0 --num-real-img 2 --steps 2 --resolution 48 \
+                --exp-name x --device cpu";
     let attribute = "attribute photos/class0/photo000.png --channel 3 --layer layer4 --device cpu";
     room.run(0, &format!("{fvis} --out exact"));
     let by_isa = |isa: Option<&str>, out: &str| {
         for line in [fvis, attribute] {
             let mut command = room.command(&format!("{line} --precision bf16x3 --out {out}"));
-            isa.into_iter().for_each(|isa| drop(command.env("NEURON_ISA", isa)));
+            if let Some(isa) = isa {
+                command.env("NEURON_ISA", isa);
+            }
             support::expecting(0, &mut command);
         }
     };

@@ -17,7 +17,8 @@ pub enum Precision {
     /// other passes, backward ones too, are those of [`Precision::Tf32`] on GPUs, and of [`Precision::F32`] on the CPU.
     Bf16,
     /// The CPU with matrix instructions: such passes store maps and weights as sums of two bf16 numbers (15 bits of
-    /// mantissa), and three products stand for one. The other passes are those of [`Precision::F32`].
+    /// mantissa), and three products stand for one. The other passes, backward ones too, store maps in f32, and their
+    /// convolutions split them where they read them: [`Algorithm::Bf16x3`](crate::Algorithm::Bf16x3).
     Bf16x3,
 }
 

@@ -73,8 +73,7 @@ impl Finish {
         // SAFETY: a prefetch has no effect but on time, whatever the address.
         unsafe {
             for term in 0..self.terms.count() {
-                let numbers =
-                    values + (self.terms.count() - 1) * position * self.channels + term * self.channels;
+                let numbers = (self.terms.count() * position + term) * self.channels + column;
                 if !self.residual.is_null() {
                     _mm_prefetch::<_MM_HINT_T0>(self.residual.wrapping_add(numbers).cast());
                 }

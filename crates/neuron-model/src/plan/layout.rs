@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::{Plan, Step};
@@ -179,13 +180,12 @@ impl<'a> Allocation<'a> {
                     }
                 }
             }
-            let mut over: Vec<NodeId> = step.reads().chain([step.output]).filter(done).collect();
-            over.sort();
-            over.dedup();
-            let places = over.into_iter().filter_map(|id| self.places[id.0]);
+            let over = step.reads().chain([step.output]).filter(done);
+            let places = over.filter_map(|id| self.places[id.0]).filter(|place| !place.wide);
+            // A sum and what it replaced lie in one buffer, which is free once.
             let taken = self.places[step.output.0].filter(|_| !done(&step.output));
-            let places = places.filter(|place| !place.wide && Some(*place) != taken);
-            free.extend(places.map(|place| place.buffer));
+            let places = places.filter(|place| Some(*place) != taken);
+            free.extend(places.map(|place| place.buffer).collect::<BTreeSet<_>>());
         }
     }
 
@@ -200,9 +200,12 @@ impl<'a> Allocation<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::GraphBuilder;
+    use crate::ops::Add;
     use crate::plan::Engine;
     use crate::{Architecture, Weights};
-    use neuron_kernels::Algorithm;
+    use neuron_geometry::Window;
+    use neuron_kernels::{Algorithm, ConvGeometry};
 
     fn layout(engine: Engine, seen: &[&str]) -> (Plan, Layout) {
         let graph = Architecture::from_name("resnet50").expect("a known network").graph(&Weights::default());
@@ -227,5 +230,47 @@ mod tests {
         let in_bf16 = replacing(Engine::Bf16, &[]);
         assert!((12..16).contains(&in_bf16), "{in_bf16}");
         assert_eq!(replacing(Engine::Bf16, &["layer1.0"]), in_bf16, "a tap is shown before it is replaced");
+    }
+
+    /// A sum that is only looked at, and another branch behind it.
+    #[test]
+    fn a_buffer_is_given_back_once() {
+        let (mut graph, image) = GraphBuilder::new(3);
+        let geometry = |in_channels| ConvGeometry {
+            in_channels,
+            out_channels: 8,
+            groups: 1,
+            window: Window::square(3, 1, 1),
+        };
+        let layer = |graph: &mut GraphBuilder, name: &str, input: NodeId| {
+            let product = graph.convolution(&format!("{name}.conv"), geometry(graph.channels(input)), input);
+            graph.batch_norm(name, product)
+        };
+        let first = layer(&mut graph, "first", image);
+        let second = layer(&mut graph, "second", first);
+        let third = layer(&mut graph, "third", second);
+        graph.module("sum", Add, &[third, first]);
+        // One that stays while two others come and go.
+        let fourth = layer(&mut graph, "fourth", image);
+        let fifth = layer(&mut graph, "fifth", fourth);
+        let sixth = layer(&mut graph, "sixth", fifth);
+        let seventh = layer(&mut graph, "seventh", sixth);
+        graph.module("other", Add, &[seventh, fourth]);
+        // The image stays, too.
+        layer(&mut graph, "last", image);
+        let graph = graph.finish().expect("layers that fit together");
+        let taps = ["sum", "other", "last"].map(|name| graph.tap(name).expect("a module")).to_vec();
+        let plan = Plan::new(graph.into(), taps, Keep::Taps, Algorithm::Auto, Engine::Bf16);
+        let layout = Layout::new(&plan, 8, 8, 1).expect("images are large enough");
+        let place = |id: NodeId| layout.places[id.0];
+        let sum = plan.steps().iter().find(|step| step.addend.is_some()).expect("a sum");
+        assert_eq!(sum.addend.map(place), Some(place(sum.output)), "it replaces what it adds");
+        for (at, step) in plan.steps().iter().enumerate() {
+            // Read now or later, and written before.
+            let reads = plan.steps()[at..].iter().flat_map(Step::reads);
+            let live = reads.filter(|id| plan.steps()[..at].iter().any(|before| before.output == *id));
+            let mut others = live.filter(|id| step.addend != Some(*id));
+            assert!(others.all(|id| place(id) != place(step.output)), "{step:?}");
+        }
     }
 }

@@ -76,9 +76,9 @@ impl Part {
 /// How a form is laid out for a kernel: its precision, and how sums are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Packing {
-    /// 32-bit floats on the CPU.
+    /// For maps of 32-bit floats on the CPU.
     F32(Algorithm),
-    /// bf16 numbers on the CPU.
+    /// For maps of bf16 numbers on the CPU.
     Bf16(Terms),
 }
 

@@ -31,10 +31,12 @@ mod dot;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod epilogue;
+mod frozen;
 mod fused;
 mod map;
 mod number;
 mod packed;
+mod pass;
 mod pool;
 mod task;
 #[cfg(test)]

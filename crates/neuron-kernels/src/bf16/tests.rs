@@ -152,44 +152,34 @@ const SMALL_CASES: &[Case] = &[
     ((32, 2, 1), ([2, 1], [1; 2], [1, 0], [1; 2]), (32, 1, 1)),
 ];
 
+fn geometry(((in_channels, out_channels, groups), window, _): &Case) -> ConvGeometry {
+    let (kernel, stride, padding, dilation) = *window;
+    let window = Window { kernel, stride, padding, dilation, ceil_mode: false };
+    ConvGeometry { in_channels: *in_channels, out_channels: *out_channels, groups: *groups, window }
+}
+
 #[test]
 fn engines_compute_what_is_defined() {
     let cases = if cfg!(miri) { SMALL_CASES } else { CASES };
-    for (index, (channels, (kernel, stride, padding, dilation), (batch, height, width))) in
-        cases.iter().enumerate()
-    {
-        let window = Window {
-            kernel: *kernel,
-            stride: *stride,
-            padding: *padding,
-            dilation: *dilation,
-            ceil_mode: false,
-        };
-        let (in_channels, out_channels, groups) = *channels;
-        let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+    for (index, case) in cases.iter().enumerate() {
+        let (geometry, (batch, height, width)) = (geometry(case), case.2);
+        let ConvGeometry { in_channels, out_channels, .. } = geometry;
         let seed = 7 * index as u64;
         let weight = noise(geometry.weight_len(), seed);
         let biases = noise(out_channels, seed + 1);
-        let [rows, columns] = geometry.positions([*height, *width]);
+        let [rows, columns] = geometry.positions([height, width]);
         let len = batch * rows * columns * out_channels;
         let values = noise(batch * height * width * in_channels, seed + 2);
         for terms in [Terms::One, Terms::Two] {
             let convolution = Bf16Convolution::new(geometry, &weight, Some(&biases), terms);
             let mut numbers = vec![0; terms.count() * values.len()];
             round_into(&values, in_channels, terms, &mut numbers);
-            let input = Bf16View {
-                batch: *batch,
-                height: *height,
-                width: *width,
-                channels: in_channels,
-                terms,
-                data: &numbers,
-            };
+            let input = Bf16View { batch, height, width, channels: in_channels, terms, data: &numbers };
             let mut residual = vec![0; terms.count() * len];
             round_into(&noise(len, seed + 3), out_channels, terms, &mut residual);
             let mut addends = vec![0.0; len];
             widen_into(&residual, out_channels, terms, &mut addends);
-            let view = View::new(*batch, *height, *width, in_channels, &values);
+            let view = View::new(batch, height, width, in_channels, &values);
             let relu = index % 2 == 0;
             for arithmetic in [Tiles, Pairs] {
                 let want = defined(arithmetic, geometry, &weight, &biases, (view, terms), relu, &addends);
@@ -274,24 +264,15 @@ fn pools_are_those_of_the_values() {
 #[test]
 fn values_are_split_where_they_are_read() {
     let cases = if cfg!(miri) { SMALL_CASES } else { CASES };
-    for (index, (channels, (kernel, stride, padding, dilation), (batch, height, width))) in
-        cases.iter().enumerate()
-    {
-        let window = Window {
-            kernel: *kernel,
-            stride: *stride,
-            padding: *padding,
-            dilation: *dilation,
-            ceil_mode: false,
-        };
-        let (in_channels, out_channels, groups) = *channels;
-        let geometry = ConvGeometry { in_channels, out_channels, groups, window };
+    for (index, case) in cases.iter().enumerate() {
+        let (geometry, (batch, height, width)) = (geometry(case), case.2);
+        let ConvGeometry { in_channels, out_channels, .. } = geometry;
         let seed = 5 * index as u64;
         let weight = noise(geometry.weight_len(), seed);
         let biases = noise(out_channels, seed + 1);
         let values = noise(batch * height * width * in_channels, seed + 2);
-        let view = View::new(*batch, *height, *width, in_channels, &values);
-        let [rows, columns] = geometry.positions([*height, *width]);
+        let view = View::new(batch, height, width, in_channels, &values);
+        let [rows, columns] = geometry.positions([height, width]);
         let len = batch * rows * columns * out_channels;
         let residual = noise(len, seed + 3);
         let (none, zeros) = (vec![0.0; out_channels], vec![0.0; len]);

@@ -1,7 +1,7 @@
 //! Everything `unsafe` of the CPU backend: vector instructions, and outputs that tasks share.
 //!
-//! The functions that leave this module are safe, but for `apply_to_rows`: they check that slices are long enough before they hand pointers to a
-//! microkernel, and outputs are only ever cut into disjoint parts.
+//! The functions that leave this module are safe, but for [`apply_to_rows`]: they check that slices are long enough before
+//! they hand pointers to a microkernel, and outputs are only ever cut into disjoint parts.
 //!
 //! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
 //! [`epilogue`], [`activation`], [`normalise`], [`attention`], [`elementwise`] and [`pool`] are the microkernels, generic over

@@ -1,0 +1,275 @@
+//! How a convolution of bf16 numbers is cut into tasks, and how each of them reads its rows.
+use super::bands::Band;
+use super::engine::Engine;
+use super::frozen::Frozen;
+use super::map::{Bf16View, Map};
+use super::number::{Terms, round_into};
+use super::packed::{PANEL, STEP};
+use super::task::{Run, Sink, TILE, Task};
+use crate::microkernel::{FullEpilogue, Isa, RowsInPlace, apply_to_rows, share, with_scratch};
+use crate::shape::View;
+use neuron_geometry::Window;
+use std::ops::Range;
+
+/// Rows a task at most: they stay in the second-level cache.
+const ROWS: usize = 512;
+/// Weights that stay in the second-level cache beside an item.
+const MOST_STREAMED: usize = 1 << 20;
+/// Tasks a thread, where there is enough to do.
+const TASKS_A_THREAD: usize = 4;
+
+/// The start of an output that tasks write disjoint parts of.
+#[derive(Clone, Copy)]
+pub(super) struct Start<T>(pub(super) *mut T);
+
+// SAFETY: tasks write other rows or other columns.
+unsafe impl<T> Sync for Start<T> {}
+
+/// A convolution of some maps.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub(super) weights: &'a Frozen,
+    pub(super) engine: Engine,
+    pub(super) input: Map<'a>,
+    /// What is added; it may be `rounded`.
+    pub(super) residual: Option<Start<u16>>,
+    pub(super) relu: bool,
+    pub(super) rounded: Option<Start<u16>>,
+    pub(super) full: Option<Start<f32>>,
+    /// What the values in `full` go through once a task has written them.
+    pub(super) then: Option<(&'a Isa, &'a FullEpilogue<'a>)>,
+    /// Height and width of the output.
+    pub(super) positions: [usize; 2],
+}
+
+/// The part of the product that a task computes.
+struct Part<'a> {
+    runs: &'a [Run],
+    low: usize,
+    pitch: usize,
+    rows: usize,
+    /// Rows of an output line, kept ones, the first position, and from a line to the next.
+    line: usize,
+    kept: usize,
+    position: usize,
+    line_step: usize,
+    block: usize,
+    panels: Range<usize>,
+}
+
+impl Pass<'_> {
+    /// Computes all tasks, however rows are best read.
+    pub(super) fn run(&self) {
+        let [batch, ..] = self.input.sizes();
+        let by_position = self.weights.runs_by_position(batch, self.positions[0] * self.positions[1]);
+        match &self.input {
+            Map::Values(values) if by_position || self.band_parts()[1] > 1 => self.run_split(values),
+            Map::Numbers(input) if self.weights.reads_in_place() => self.in_place(input),
+            Map::Numbers(input) if by_position => self.by_position(input),
+            _ => self.by_bands(),
+        }
+    }
+
+    /// Splits all values first: several tasks read the same ones.
+    fn run_split(&self, values: &View<'_>) {
+        let View { batch, height, width, channels, data } = *values;
+        let terms = Terms::Two;
+        with_scratch(terms.count() * data.len(), |numbers: &mut [u16]| {
+            round_into(data, channels, terms, numbers);
+            let input = Map::Numbers(Bf16View { batch, height, width, channels, terms, data: numbers });
+            // What lives as long as the copy is the pass alone.
+            Pass { input, ..*self }.run();
+        });
+    }
+
+    /// Tasks of rows and panels of a pointwise convolution.
+    fn in_place(&self, input: &Bf16View<'_>) {
+        let Frozen { inputs, blocks, .. } = self.weights;
+        let (rows, pixel) = (input.batch * self.positions[0] * self.positions[1], input.pixel());
+        let (row_parts, panel_parts) = self.partition(rows, 1);
+        neuron_threads::run(blocks.len() * row_parts * panel_parts, |task| {
+            let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
+            let rows = share(rows, task / panel_parts, row_parts);
+            let start = &input.data[rows.start * pixel + block * inputs..];
+            let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP, depth: *inputs }];
+            let part = Part {
+                runs: &runs,
+                low: input.channels,
+                pitch: pixel,
+                rows: rows.len(),
+                line: rows.len(),
+                kept: rows.len(),
+                position: rows.start,
+                line_step: 0,
+                block,
+                panels: share(self.weights.panels(), task % panel_parts, panel_parts),
+            };
+            // SAFETY: the rows lie in the input, whose length was checked, and tasks have other rows or panels.
+            unsafe { self.compute(&part) }
+        });
+    }
+
+    /// Tasks of lines and panels, of which each copies what its lines see.
+    fn by_bands(&self) {
+        let Frozen { depth, inputs, blocks, .. } = self.weights;
+        let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
+        let [band_parts, panel_parts] = self.band_parts();
+        let tasks = batch * band_parts * panel_parts;
+        neuron_threads::run(tasks, |task| {
+            // Tasks of the same panels follow one another.
+            let (panel_part, task) = (task / (batch * band_parts), task % (batch * band_parts));
+            let (item, lines) = (task / band_parts, share(lines, task % band_parts, band_parts));
+            let band = Band::new(depth, lines.len(), columns);
+            with_scratch(band.len(), |copy: &mut [u16]| {
+                band.copy(&self.input, item, lines.start, copy);
+                for block in 0..blocks.len() {
+                    let part = Part {
+                        runs: &band.runs(copy, block * inputs),
+                        low: band.low(),
+                        pitch: band.pitch(),
+                        rows: band.rows(),
+                        line: band.line,
+                        kept: band.kept,
+                        position: (item * self.positions[0] + lines.start) * columns,
+                        line_step: columns,
+                        block,
+                        panels: share(self.weights.panels(), panel_part, panel_parts),
+                    };
+                    // SAFETY: the rows lie in the copy, and tasks have other lines or panels.
+                    unsafe { self.compute(&part) }
+                }
+            });
+        });
+    }
+
+    /// Shares of the lines of an item, and of the panels.
+    fn band_parts(&self) -> [usize; 2] {
+        let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
+        let line = Band::new(&self.weights.depth, 1, columns).line;
+        let (band_parts, panel_parts) = self.partition(lines * line, batch);
+        // Every item streams all weights that do not stay in cache from one to the next.
+        let streamed = if batch > 1 { self.weights.bytes().div_ceil(MOST_STREAMED) } else { 1 };
+        [band_parts.min(lines), panel_parts.max(streamed.min(self.weights.panels()))]
+    }
+
+    /// Tasks of a position, items and panels.
+    fn by_position(&self, input: &Bf16View<'_>) {
+        let Frozen { depth, inputs, blocks, geometry, .. } = self.weights;
+        let Window { kernel, stride, padding, dilation, .. } = geometry.window;
+        let [lines, columns] = self.positions;
+        let (pixel, size) = (input.pixel(), [input.height, input.width]);
+        let (item_parts, panel_parts) = self.partition(input.batch, lines * columns * blocks.len());
+        let parts = item_parts * panel_parts;
+        neuron_threads::run(lines * columns * blocks.len() * parts, |task| {
+            let (position, block) = (task / parts / blocks.len(), task / parts % blocks.len());
+            let items = share(input.batch, task % parts / panel_parts, item_parts);
+            let seen = |axis: usize, place: usize| {
+                let at =
+                    [position / columns, position % columns][axis] * stride[axis] + place * dilation[axis];
+                at.checked_sub(padding[axis]).filter(|at| *at < size[axis])
+            };
+            let places = (0..kernel[0]).flat_map(|row| (0..kernel[1]).map(move |column| [row, column]));
+            let run = |place: [usize; 2]| {
+                let (y, x) = (seen(0, place[0])?, seen(1, place[1])?);
+                let start = ((items.start * size[0] + y) * size[1] + x) * pixel + block * inputs;
+                let start = input.data[start..].as_ptr();
+                Some(Run { start, steps: depth.steps_of(place)?, depth: *inputs })
+            };
+            let runs: Vec<Run> = places.filter_map(run).collect();
+            let part = Part {
+                runs: &runs,
+                low: input.channels,
+                pitch: size[0] * size[1] * pixel,
+                rows: items.len(),
+                line: 1,
+                kept: 1,
+                position: items.start * lines * columns + position,
+                line_step: lines * columns,
+                block,
+                panels: share(self.weights.panels(), task % panel_parts, panel_parts),
+            };
+            // SAFETY: the items lie in the input, whose length was checked; tasks have other positions, items or panels.
+            unsafe { self.compute(&part) }
+        });
+    }
+
+    /// Shares of the rows of an item and of the panels, so that every thread gets several tasks.
+    fn partition(&self, rows: usize, items: usize) -> (usize, usize) {
+        let threads = neuron_threads::threads();
+        let wanted = if threads == 1 { 1 } else { TASKS_A_THREAD * threads };
+        let panels = self.weights.panels();
+        let mut row_parts = rows.div_ceil(ROWS);
+        let missing = |row_parts: usize| wanted.div_ceil(items * row_parts);
+        // Where there are more weights than rows, tasks that share rows stream less.
+        let mut panel_parts = 1;
+        if rows * items < self.weights.outputs {
+            panel_parts = missing(row_parts).min(panels);
+        }
+        row_parts *= missing(row_parts * panel_parts).min(rows.div_ceil(2 * TILE)).max(1);
+        if panel_parts == 1 {
+            panel_parts = missing(row_parts).min(panels);
+        }
+        (row_parts.min(rows), panel_parts)
+    }
+
+    /// # Safety
+    /// The runs must be readable for all rows, and no other task may have these positions and panels.
+    unsafe fn compute(&self, part: &Part<'_>) {
+        let Frozen { geometry, terms, outputs, .. } = *self.weights;
+        let (weights, bias) = &self.weights.blocks[part.block];
+        let sink = Sink {
+            line: part.line,
+            kept: part.kept,
+            position: part.position,
+            line_step: part.line_step,
+            channels: geometry.out_channels,
+            first: part.block * outputs,
+            columns: outputs,
+            terms,
+            relu: self.relu,
+            residual: self.residual.map(|start| start.0.cast_const()),
+            rounded: self.rounded.map(|start| start.0),
+            full: self.full.map(|start| start.0),
+        };
+        let Part { runs, low, pitch, rows, .. } = *part;
+        let panels = part.panels.clone();
+        let task = Task { runs, low, pitch, rows, weights, panels, bias, sink };
+        // SAFETY: the caller's promise; the engine is one that this machine has.
+        unsafe {
+            (self.engine.kernel)(&task);
+            if let (Some(then), Some(full)) = (self.then, self.full) {
+                apply(then, part, [part.block * outputs, outputs], geometry.out_channels, full);
+            }
+        }
+    }
+}
+
+/// What follows the values of a part, whose block has `columns` from the `first` on.
+///
+/// # Safety
+/// No other task may have the part's positions and panels.
+unsafe fn apply(
+    (isa, then): (&Isa, &FullEpilogue<'_>),
+    part: &Part<'_>,
+    [first, columns]: [usize; 2],
+    channels: usize,
+    Start(output): Start<f32>,
+) {
+    let Range { start, end } = part.panels;
+    let (start, end) = (start * PANEL, (end * PANEL).min(columns));
+    for line in 0..part.rows.div_ceil(part.line) {
+        let count = part.kept.min(part.rows - line * part.line);
+        let column = first + start;
+        let at = (part.position + line * part.line_step) * channels + column;
+        let rows = RowsInPlace {
+            start: output.wrapping_add(at),
+            column,
+            at,
+            count,
+            pitch: channels,
+            len: end - start,
+        };
+        // SAFETY: the caller's promise; the slices were checked against the output.
+        unsafe { apply_to_rows(isa, then, &rows) };
+    }
+}

@@ -7,6 +7,7 @@ use crate::microkernel::{FullEpilogue, Isa, Size, with_scratch};
 use crate::shape::{ConvGeometry, View};
 use crate::winograd::Winograd;
 use neuron_geometry::Window;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Transformed weights larger than this are streamed from memory once a batch: for a single item that takes longer than
@@ -147,14 +148,72 @@ impl Convolution {
                 self.run(Gated { input: View { data: gated, ..input }, gate: None }, epilogue, output);
             });
         }
-        match &self.form {
-            Form::Depthwise(depthwise) => depthwise.forward(input, &sampling, &epilogue, output),
-            Form::Bf16x3(isa, product) => product.forward_on_values(input, (isa, &epilogue), output),
-            Form::Dense(dense) => match self.tile_size(positions) {
-                Some(size) => dense.winograd(size).forward(input, origin, positions, &epilogue, output),
-                None => dense.direct.forward(gated, &sampling, &epilogue, output),
-            },
+        self.compute(gated, &sampling, self.tile_size(positions), &epilogue, output);
+    }
+
+    fn compute(
+        &self,
+        gated: Gated<'_>,
+        sampling: &Sampling,
+        tiles: Option<Size>,
+        epilogue: &FullEpilogue<'_>,
+        output: &mut [f32],
+    ) {
+        let Gated { input, .. } = gated;
+        match (&self.form, tiles) {
+            (Form::Depthwise(depthwise), _) => depthwise.forward(input, sampling, epilogue, output),
+            (Form::Bf16x3(isa, product), _) => product.forward_on_values(input, (isa, epilogue), output),
+            (Form::Dense(dense), Some(size)) => {
+                dense.winograd(size).forward(input, sampling.origin, sampling.positions, epilogue, output);
+            }
+            (Form::Dense(dense), None) => dense.direct.forward(gated, sampling, epilogue, output),
         }
+    }
+
+    /// As [`Convolution::forward`] for some lines of an output of `size`, of a single item. `input` is those lines of the item,
+    /// from line `first` on, that they see.
+    pub(super) fn forward_lines(
+        &self,
+        (input, first): (View<'_>, usize),
+        (lines, size): (Range<usize>, [usize; 2]),
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        input.check();
+        let window = self.geometry.window;
+        let epilogue = epilogue.with_bias(&self.bias);
+        assert_eq!(
+            output.len(),
+            lines.len() * size[1] * self.geometry.out_channels,
+            "lines {lines:?} of {size:?}"
+        );
+        let [above, left] = window.padding.map(|padding| padding as isize);
+        let top = (lines.start * window.stride[0]) as isize - above - first as isize;
+        let sampling =
+            Sampling { stride: window.stride, origin: [top, -left], positions: [lines.len(), size[1]] };
+        self.compute(Gated { input, gate: None }, &sampling, self.tile_size(size), &epilogue, output);
+    }
+
+    /// Makes the form of the weights that maps of a size want.
+    pub(super) fn make_ready(&self, size: [usize; 2]) {
+        if let (Form::Dense(dense), Some(tiles)) = (&self.form, self.tile_size(size)) {
+            dense.winograd(tiles);
+        }
+    }
+
+    /// How many neighbouring lines of an output of `size` are computed together, from a multiple of this on.
+    pub(super) fn lines_together(&self, size: [usize; 2]) -> usize {
+        self.tile_size(size).map_or(1, |tiles| tiles.outputs())
+    }
+
+    /// How many weights a pass reads, for maps of a size.
+    pub(super) fn weights_read(&self, size: [usize; 2]) -> usize {
+        let weights = self.geometry.weight_len();
+        self.tile_size(size).map_or(weights, |tiles| weights / 9 * tiles.frequencies())
+    }
+
+    pub(super) fn geometry(&self) -> &ConvGeometry {
+        &self.geometry
     }
 
     pub(super) fn bias(&self) -> &[f32] {

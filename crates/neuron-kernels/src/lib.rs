@@ -13,6 +13,7 @@
 mod activation;
 mod attention;
 mod bf16;
+mod chain;
 mod channels;
 mod convolution;
 mod depthwise;
@@ -42,6 +43,7 @@ pub use bf16::{
     Bf16Arithmetic, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual, Bf16View, Terms,
     bf16_arithmetic, bf16_is_fast, bf16_max_pool, has_matrix_instructions, round_into, widen_into,
 };
+pub use chain::{Link, convolve_chain};
 pub use channels::{
     concatenate, flatten_channels_first, put_channels, shuffle_channels, take_channels,
     unflatten_channels_first,

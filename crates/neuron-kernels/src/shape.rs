@@ -120,7 +120,7 @@ impl ConvGeometry {
     }
 
     /// Whether every channel has a kernel of its own.
-    pub(super) fn is_depthwise(&self) -> bool {
+    pub fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.group() == [1, 1]
     }
 

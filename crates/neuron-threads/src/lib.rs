@@ -22,6 +22,11 @@ pub fn run(tasks: usize, body: impl Fn(usize) + Sync) {
     pool::current().run(tasks, &body);
 }
 
+/// Calls `work`, within which this thread shares its loops with no other: what many tasks do at once wants to be cut into few.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    pool::alone(work)
+}
+
 /// Calls `body` once for each part, with its index, as [`run`] does. Parts are usually chunks of an output:
 ///
 /// ```

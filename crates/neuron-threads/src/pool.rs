@@ -54,8 +54,7 @@ impl Pool {
 
     /// Calls `work`, within which this thread's loops are shared among the threads of this pool.
     pub fn install<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _restored = Restored(CURRENT.replace(Some(self.shared.clone())));
-        work()
+        install(self.shared.clone(), work)
     }
 }
 
@@ -84,6 +83,17 @@ impl Drop for Restored {
     fn drop(&mut self) {
         CURRENT.set(self.0.take());
     }
+}
+
+fn install<R>(pool: Arc<Shared>, work: impl FnOnce() -> R) -> R {
+    let _restored = Restored(CURRENT.replace(Some(pool)));
+    work()
+}
+
+/// Calls `work`, within which this thread has no others.
+pub(crate) fn alone<R>(work: impl FnOnce() -> R) -> R {
+    static ALONE: OnceLock<Arc<Shared>> = OnceLock::new();
+    install(ALONE.get_or_init(|| Arc::new(Shared::new(1))).clone(), work)
 }
 
 /// The pool of this thread, else one that is made when it is first asked for.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use neuron_kernels::{Buffer, View};
+use neuron_kernels::{Buffer, Link, View, convolve_chain};
 
 use super::interface::Executor;
 use super::sized::SizedLayout;
@@ -11,7 +11,7 @@ use super::thinned::thinned;
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
-use crate::ops::{Forward, Weighted};
+use crate::ops::{Forward, Operation, Weighted};
 use crate::plan::{Layout, Plan, Step};
 use crate::value::{NodeId, Shape, Visit};
 
@@ -102,21 +102,32 @@ impl stages::Pass for Pass<'_> {
         let place = chunk.place(self.layout, step.output);
         let (buffer, start) = place.expect("every value that is written was placed");
         let mut owned = std::mem::take(&mut self.buffers[buffer]);
-        let mut saved = std::mem::take(&mut self.saved[step.node.0]);
         let output = &mut owned[start..][..chunk.items * self.layout.shape(step.output).len()];
-        let graph = self.plan.graph();
-        let operation = &graph.node(step.node).operation;
+        if step.before.is_empty() {
+            self.operation(step, chunk, output);
+        } else {
+            self.chain(step, chunk, output);
+        }
+        self.buffers[buffer] = owned;
+    }
+
+    fn shown(&self, tap: NodeId, chunk: Chunk) -> View<'_> {
+        self.view(tap, chunk)
+    }
+}
+
+impl Pass<'_> {
+    /// A single operation.
+    fn operation(&mut self, step: &Step, chunk: Chunk, output: &mut [f32]) {
+        let mut saved = std::mem::take(&mut self.saved[step.node.0]);
+        let operation = &self.plan.graph().node(step.node).operation;
         if operation.op().saves(self.plan.keep()).beside {
             saved.resize(output.len(), 0);
         }
         let others: Vec<View<'_>> = step.inputs[1..].iter().map(|input| self.view(*input, chunk)).collect();
         let addend = step.addend.map(|addend| self.addend(addend, step.output, chunk));
         let call = Forward {
-            weights: Weighted {
-                prepared: self.network.prepared(),
-                owner: graph.owner(step.node),
-                fold: step.fold.and_then(|norm| graph.fold(norm)),
-            },
+            weights: self.weights(step),
             input: self.view(step.inputs[0], chunk),
             others: &others,
             gate: step.gate.map(|gate| self.view(gate, chunk).data),
@@ -128,16 +139,34 @@ impl stages::Pass for Pass<'_> {
         };
         let beside = (!saved.is_empty()).then_some(&mut saved[..]);
         operation.host().forward(&call, output, beside);
-        self.buffers[buffer] = owned;
         self.saved[step.node.0] = saved;
     }
 
-    fn shown(&self, tap: NodeId, chunk: Chunk) -> View<'_> {
-        self.view(tap, chunk)
+    /// Convolutions, one behind the other.
+    fn chain(&self, step: &Step, chunk: Chunk, output: &mut [f32]) {
+        let kernel = |step: &Step| match self.plan.graph().node(step.node).operation {
+            Operation::Convolution(convolution) => {
+                convolution.prepared(self.weights(step), self.plan.algorithm(), self.plan.thinning(step))
+            }
+            other => unreachable!("{:?} in a chain of convolutions", other.kind()),
+        };
+        let kernels: Vec<_> = step.chain().map(kernel).collect();
+        let links = kernels.iter().zip(step.chain());
+        let links = links.map(|(convolution, step)| Link { convolution, activation: step.activation });
+        let links: Vec<Link<'_>> = links.collect();
+        let addend = step.addend.map(|addend| self.addend(addend, step.output, chunk));
+        convolve_chain(&links, self.view(step.first().inputs[0], chunk), addend.as_deref(), output);
     }
-}
 
-impl Pass<'_> {
+    fn weights(&self, step: &Step) -> Weighted<'_> {
+        let graph = self.plan.graph();
+        Weighted {
+            prepared: self.network.prepared(),
+            owner: graph.owner(step.node),
+            fold: step.fold.and_then(|norm| graph.fold(norm)),
+        }
+    }
+
     /// What is added to the map of `output`.
     fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [f32]> {
         let View { batch, height, width, channels, data } = self.view(id, chunk);

@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use neuron_geometry::ReceptiveField;
-use neuron_kernels::{Bf16Output, ConvGeometry};
+use neuron_kernels::{Algorithm, Bf16Output, ConvGeometry};
 use serde::{Deserialize, Serialize};
 
-use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal};
+use super::host::{Backward, Bf16Forward, Forward, HostOp, Pool, Signal, Weighted};
 use super::op::{Op, Saves, TensorSpec, grid_of};
 use super::product::{self, Sliding};
+use super::thinning::Thinning;
 use crate::error::ShapeError;
 use crate::prepared::{Choice, Part};
 use crate::rule::Rule;
@@ -71,13 +74,30 @@ impl Op for Convolution {
     }
 }
 
+impl Convolution {
+    /// The kernel of a forward pass.
+    pub(crate) fn prepared(
+        &self,
+        weights: Weighted<'_>,
+        algorithm: Algorithm,
+        thinning: Thinning,
+    ) -> Arc<neuron_kernels::Convolution> {
+        let Weighted { prepared, owner, .. } = weights;
+        prepared.convolution(owner, thinning.of(self.geometry), self.choice(weights, algorithm))
+    }
+
+    fn choice<'a>(&self, weights: Weighted<'a>, algorithm: Algorithm) -> Choice<'a> {
+        match weights.fold {
+            // A value that is looked at below its norm, and always computed alike.
+            None if !self.bias => Choice::part(Part::Raw),
+            fold => Choice { part: Part::Raw, fold, algorithm },
+        }
+    }
+}
+
 impl HostOp for Convolution {
     fn forward(&self, call: &Forward<'_>, output: &mut [f32], _: Option<&mut [u8]>) {
-        // Without bias and norm it is a value that is looked at below its norm, and always computed alike.
-        let choice = match call.weights.fold {
-            None if !self.bias => Choice::part(Part::Raw),
-            fold => Choice { part: Part::Raw, fold, algorithm: call.algorithm },
-        };
+        let choice = self.choice(call.weights, call.algorithm);
         let geometry = call.thinning.of(self.geometry);
         Sliding { weights: call.weights, geometry }.forward(call, choice, output);
     }

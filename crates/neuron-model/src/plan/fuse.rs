@@ -95,5 +95,5 @@ fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
         let [map, factors] = graph.node(inner).inputs[..] else { unreachable!("a gate has two inputs") };
         (inputs, gate) = (vec![map], Some(factors));
     }
-    Step { node: at, inputs, gate, fold, addend, activation, output }
+    Step { before: Vec::new(), node: at, inputs, gate, fold, addend, activation, output }
 }

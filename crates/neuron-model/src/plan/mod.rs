@@ -2,8 +2,10 @@
 //!
 //! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the gate before it, and the
 //! batch norm, the residual addition and the activation that follow it, into one step wherever nobody looks at the values in
-//! between; asking for an intermediate value splits the step at that place and changes no bit of any other value.
+//! between; asking for an intermediate value splits the step at that place and changes no bit of any other value. Some
+//! convolutions one behind the other are a single step, too, computed a band of lines at a time.
 
+mod chain;
 mod fuse;
 mod layout;
 mod step;
@@ -35,6 +37,12 @@ impl Engine {
     /// multiply it, or are not limited by memory.
     fn takes_gates(self) -> bool {
         self == Self::F32
+    }
+
+    /// Whether convolutions one behind the other are computed a band of lines at a time.
+    fn takes_chains(self, algorithm: Algorithm) -> bool {
+        // Products of bf16 numbers read whole maps.
+        self == Self::F32 && algorithm != Algorithm::Bf16x3
     }
 
     /// Whether a convolution may write its result over what it adds. In f32, the output holds the sums meanwhile.
@@ -76,6 +84,10 @@ impl Plan {
         let every = match keep {
             Keep::Taps => unread::every(&graph, &steps, &visible, engine),
             Keep::Gradient | Keep::Relevance => vec![1; needed.len()],
+        };
+        let steps = match keep {
+            Keep::Taps if engine.takes_chains(algorithm) => chain::chained(&graph, steps, &visible),
+            _ => steps,
         };
         Self { graph, taps, keep, algorithm, engine, needed, retained, kept_apart, steps, every }
     }

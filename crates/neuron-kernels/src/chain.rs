@@ -20,7 +20,7 @@ const WEIGHT_BYTES: usize = 1 << 20;
 /// Bytes of a map between two links where maps are computed as a whole.
 const MAP_BYTES: usize = 4 << 20;
 /// Tasks a thread.
-const A_THREAD: usize = 2;
+const A_THREAD: usize = 4;
 /// The share of lines, one in so many, that may be computed twice.
 const TWICE: usize = 8;
 
@@ -142,11 +142,10 @@ impl<'a> Chain<'a> {
         let height = self.maps[self.last()][0];
         let threads = neuron_threads::threads();
         let fits = |parts: usize| {
-            let lines = height.div_ceil(parts);
             // Of each map, what is computed for a task beyond its share.
-            let shares = self.heights(lines).into_iter().zip(&self.maps[1..]);
-            let twice = shares.map(|(seen, map)| seen.saturating_sub(map[0].div_ceil(parts)) * TWICE <= seen);
-            parts == 1 || twice.fold(true, |all, one| all && one)
+            let mut shares = self.heights(height.div_ceil(parts)).into_iter().zip(&self.maps[1..]);
+            parts == 1
+                || shares.all(|(seen, map)| seen.saturating_sub(map[0].div_ceil(parts)) * TWICE <= seen)
         };
         let wanted = if threads == 1 { 1 } else { (A_THREAD * threads).div_ceil(self.input.batch.max(1)) };
         let least = threads.div_ceil(self.input.batch.max(1));

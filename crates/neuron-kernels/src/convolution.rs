@@ -203,7 +203,7 @@ impl Convolution {
 
     /// How many neighbouring lines of an output of `size` are computed together, from a multiple of this on.
     pub(super) fn lines_together(&self, size: [usize; 2]) -> usize {
-        self.tile_size(size).map_or(1, |tiles| tiles.outputs())
+        self.tile_size(size).map_or(1, Size::outputs)
     }
 
     /// How many weights a pass reads, for maps of a size.

@@ -106,8 +106,13 @@ fn taps_know_their_maps() {
 fn looking_at_one_value_changes_no_other() {
     let pixels = pixels(3, 40, 56);
     let images = ChannelsLast::new(&pixels, 40, 56);
-    // Batch norms, additions and activations in the convolutions below; in the other, gates in those above.
-    for (name, deepest) in [("resnet10_demo", "layer4"), ("regnet_y_400mf", "trunk_output")] {
+    // Batch norms, additions and activations in the convolutions below; gates in those above; chains of convolutions.
+    for (name, deepest) in [
+        ("resnet10_demo", "layer4"),
+        ("regnet_y_400mf", "trunk_output"),
+        ("mobilenet_v2", "features"),
+        ("shufflenet_v2_x0_5", "conv5"),
+    ] {
         let network = network(name, 2);
         let alone = values(&network, &[deepest], &images, Keep::Taps);
         let all: Vec<String> = network.graph().taps().map(|tap| tap.name).collect();
@@ -121,17 +126,17 @@ fn looking_at_one_value_changes_no_other() {
 
 #[test]
 fn an_item_does_not_depend_on_its_batch_or_on_threads() {
-    let (one_thread, three_threads) = (network("resnet10_demo", 1), network("resnet10_demo", 3));
-    for (items, height, width) in [(5, 64, 48), (150, 32, 32)] {
-        let pixels = pixels(items, height, width);
-        let whole =
-            values(&three_threads, &["layer1", "fc"], &ChannelsLast::new(&pixels, height, width), Keep::Taps);
-        let mut alone = vec![Vec::new(); 2];
-        for item in pixels.chunks_exact(height * width * 3) {
-            let one =
-                values(&one_thread, &["layer1", "fc"], &ChannelsLast::new(item, height, width), Keep::Taps);
-            alone.iter_mut().zip(one).for_each(|(all, one)| all.extend(one));
+    for (name, taps) in [("resnet10_demo", ["layer1", "fc"]), ("mnasnet0_5", ["layers.8", "classifier"])] {
+        let (one_thread, three_threads) = (network(name, 1), network(name, 3));
+        for (items, height, width) in [(5, 64, 48), (150, 32, 32)] {
+            let pixels = pixels(items, height, width);
+            let whole = values(&three_threads, &taps, &ChannelsLast::new(&pixels, height, width), Keep::Taps);
+            let mut alone = vec![Vec::new(); 2];
+            for item in pixels.chunks_exact(height * width * 3) {
+                let one = values(&one_thread, &taps, &ChannelsLast::new(item, height, width), Keep::Taps);
+                alone.iter_mut().zip(one).for_each(|(all, one)| all.extend(one));
+            }
+            assert!(whole == alone, "{name}: {items} items of {height} x {width}");
         }
-        assert!(whole == alone, "{items} items of {height} x {width}");
     }
 }

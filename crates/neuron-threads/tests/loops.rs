@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use neuron_threads::{Pool, SPIN, for_each, run, threads};
+use neuron_threads::{Pool, SPIN, alone, for_each, run, threads};
 
 /// Rounds of a test; Miri, which is slow, does few.
 const ROUNDS: usize = if cfg!(miri) { 5 } else { 2000 };
@@ -90,6 +90,19 @@ fn loops_within_loops_are_run_by_their_caller() {
             });
         });
         assert_eq!(count.load(Ordering::Relaxed), 600);
+    });
+}
+
+#[test]
+fn a_thread_can_be_alone_for_a_while() {
+    pool(3).install(|| {
+        let me = thread::current().id();
+        alone(|| {
+            assert_eq!(threads(), 1);
+            run(100, |_| assert_eq!(thread::current().id(), me));
+        });
+        assert_eq!(threads(), 3, "the others are back");
+        run(6, |_| alone(|| check(10)));
     });
 }
 

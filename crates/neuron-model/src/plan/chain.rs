@@ -57,3 +57,55 @@ fn is_depthwise(graph: &Graph, step: &Step) -> bool {
 fn is_pointwise(graph: &Graph, step: &Step) -> bool {
     geometry(graph, step).is_some_and(|geometry| geometry.is_pointwise())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::plan::{Engine, Plan};
+    use crate::value::Keep;
+    use crate::{Architecture, Weights};
+    use neuron_kernels::Algorithm;
+
+    /// The modules of each chain in the pass to `taps`.
+    fn chains(network: &str, taps: &[&str], keep: Keep, algorithm: Algorithm) -> Vec<Vec<String>> {
+        let graph = Arc::new(Architecture::from_name(network).unwrap().graph(&Weights::default()));
+        let taps = taps.iter().map(|name| graph.tap(name).unwrap()).collect();
+        let plan = Plan::new(graph.clone(), taps, keep, algorithm, Engine::F32);
+        let chains = plan.steps().iter().filter(|step| !step.before.is_empty());
+        chains.map(|step| step.chain().map(|step| graph.node(step.node).name.clone()).collect()).collect()
+    }
+
+    fn in_a_pass(network: &str, taps: &[&str]) -> Vec<Vec<String>> {
+        chains(network, taps, Keep::Taps, Algorithm::Auto)
+    }
+
+    #[test]
+    fn inverted_residuals_are_chains() {
+        let blocks = in_a_pass("mobilenet_v2", &["features.3"]);
+        let first = ["features.1.conv.0.0", "features.1.conv.1"];
+        let third = ["features.3.conv.0.0", "features.3.conv.1.0", "features.3.conv.2"];
+        assert_eq!(
+            (blocks.len(), &blocks[0][..], &blocks[2][..]),
+            (3, &first.map(String::from)[..], &third.map(String::from)[..])
+        );
+        assert_eq!(in_a_pass("mobilenet_v2", &["features"]).len(), 17);
+        // A gate reads the whole map in between.
+        let gated = in_a_pass("efficientnet_b0", &["features.2"]);
+        assert!(gated.iter().all(|chain| chain.len() == 2), "{gated:?}");
+        assert_eq!(in_a_pass("resnext50_32x4d", &["layer4"]), Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn what_somebody_looks_at_ends_a_chain() {
+        let seen = in_a_pass("mobilenet_v2", &["features.3.conv.1", "features.3"]);
+        let (before, behind) = (&seen[2], seen.len());
+        assert_eq!(
+            (&before[..], behind),
+            (&["features.3.conv.0.0", "features.3.conv.1.0"].map(String::from)[..], 3)
+        );
+        // Each value between is looked at.
+        assert_eq!(chains("mobilenet_v2", &["features"], Keep::Gradient, Algorithm::Auto).len(), 0);
+        assert_eq!(chains("mobilenet_v2", &["features"], Keep::Taps, Algorithm::Bf16x3).len(), 0);
+    }
+}

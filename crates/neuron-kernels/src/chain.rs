@@ -12,6 +12,7 @@ use crate::convolution::Convolution;
 use crate::epilogue::Epilogue;
 use crate::microkernel::with_scratch;
 use crate::shape::View;
+use neuron_geometry::Window;
 
 /// Bytes of the bands of a task: they share the second-level cache with the weights.
 const BAND_BYTES: usize = 320 << 10;
@@ -41,14 +42,19 @@ pub struct Link<'a> {
 /// * `output`, and `residual`, which is added to the last link's sums: `[batch, positions, channels out of the last link]`
 ///
 /// # Panics
-/// If a length or the links do not fit, or there are none.
+/// If a length or the links do not fit, there are none, or one computes several lines at a time: one that
+/// [is minimally filtered](crate::ConvGeometry::is_minimally_filtered), or of products of bf16 numbers.
 pub fn convolve_chain(links: &[Link<'_>], input: View<'_>, residual: Option<&[f32]>, output: &mut [f32]) {
     input.check();
     assert!(!links.is_empty(), "a chain of convolutions");
+    assert!(links.iter().all(|link| link.convolution.goes_line_by_line()), "convolutions of single lines");
     let chain = Chain::new(links, input);
     let [height, width, channels] = chain.maps[links.len()];
     assert_eq!(output.len(), input.batch * height * width * channels, "output of a chain");
     assert!(residual.is_none_or(|residual| residual.len() == output.len()), "residual of a chain");
+    if output.is_empty() {
+        return;
+    }
     match chain.cut() {
         Some(cut) => chain.by_bands(cut, residual, output),
         None => chain.by_maps(residual, output),
@@ -89,35 +95,22 @@ impl<'a> Chain<'a> {
         self.links.len()
     }
 
-    /// The lines of a link's output that are computed where `lines` are wanted.
-    fn whole(&self, link: usize, lines: Range<usize>) -> Range<usize> {
-        let [height, width, _] = self.maps[link + 1];
-        let unit = self.links[link].convolution.lines_together([height, width]);
-        lines.start - lines.start % unit..lines.end.next_multiple_of(unit).min(height)
-    }
-
     /// The lines of the map before a link that some lines of its output see.
     fn seen(&self, link: usize, lines: &Range<usize>) -> Range<usize> {
         let window = self.links[link].convolution.geometry().window;
-        let reach = (window.kernel[0] - 1) * window.dilation[0] + 1;
         let first = (lines.start * window.stride[0]).saturating_sub(window.padding[0]);
-        let end = (lines.end.max(1) - 1) * window.stride[0] + reach;
+        let end = (lines.end.max(1) - 1) * window.stride[0] + reach(window);
         let end = end.saturating_sub(window.padding[0]).min(self.maps[link][0]);
         first.min(end)..end
     }
 
     /// For each map but the first, how many lines of it are computed for a band of `lines` lines of the last one.
     fn heights(&self, lines: usize) -> Vec<usize> {
-        let mut heights = vec![0; self.last()];
-        let mut wanted = lines;
-        for link in (0..self.last()).rev() {
-            let unit =
-                self.links[link].convolution.lines_together([self.maps[link + 1][0], self.maps[link + 1][1]]);
-            // A band may begin within what is computed together.
-            let most = if unit > 1 { wanted + unit - 1 } else { wanted };
-            heights[link] = most.next_multiple_of(unit).min(self.maps[link + 1][0].next_multiple_of(unit));
+        let mut heights = vec![lines; self.last()];
+        for link in (1..self.last()).rev() {
             let window = self.links[link].convolution.geometry().window;
-            wanted = (heights[link] - 1) * window.stride[0] + (window.kernel[0] - 1) * window.dilation[0] + 1;
+            let seen = (heights[link] - 1) * window.stride[0] + reach(window);
+            heights[link - 1] = seen.min(self.maps[link][0]);
         }
         heights
     }
@@ -131,11 +124,7 @@ impl<'a> Chain<'a> {
     /// Lines of the last map a task and a band, if bands are worth it: not where their weights would be read from afar again and again,
     /// or there are so few lines for each thread that many would be computed twice.
     fn cut(&self) -> Option<(usize, usize)> {
-        let weights: usize = (0..self.last())
-            .map(|link| {
-                self.links[link].convolution.weights_read([self.maps[link + 1][0], self.maps[link + 1][1]])
-            })
-            .sum();
+        let weights = self.links.iter().map(|link| link.convolution.geometry().weight_len()).sum::<usize>();
         if weights * size_of::<f32>() > WEIGHT_BYTES || self.band(1) == 0 {
             return None;
         }
@@ -160,18 +149,11 @@ impl<'a> Chain<'a> {
         (1..=most).rev().find(|lines| bytes(*lines) <= BAND_BYTES).unwrap_or(0)
     }
 
-    /// With so many lines of the last map a task and a band, or a few more.
+    /// With so many lines of the last map a task and a band.
     fn by_bands(&self, (lines, band): (usize, usize), residual: Option<&[f32]>, output: &mut [f32]) {
         let (height, line) = (self.maps[self.last()][0], self.line(self.last()));
-        let unit =
-            self.links[self.last() - 1].convolution.lines_together([height, self.maps[self.last()][1]]);
-        let (lines, band) = (lines.next_multiple_of(unit), band.next_multiple_of(unit));
-        // Not within tasks, which would wait for one another.
-        for (link, [height, width, _]) in self.links.iter().zip(&self.maps[1..]) {
-            link.convolution.make_ready([*height, *width]);
-        }
-        let items = output.chunks_exact_mut((height * line).max(1));
-        let parts = items.flat_map(|item| item.chunks_mut((lines * line).max(1)));
+        let items = output.chunks_exact_mut(height * line);
+        let parts = items.flat_map(|item| item.chunks_mut(lines * line));
         let tasks = height.div_ceil(lines);
         neuron_threads::for_each(parts, |task, output| {
             let (item, first) = (task / tasks, task % tasks * lines);
@@ -221,23 +203,21 @@ impl<'a> Chain<'a> {
             let data = &input.data[lines.start * line..lines.end * line];
             return View { height: lines.len(), data, ..input };
         };
-        let wanted = self.whole(map - 1, lines.clone());
-        let is_there = band.lines.contains(&wanted.start);
-        let from = if is_there { band.lines.end.min(wanted.end) } else { wanted.start };
+        let is_there = band.lines.contains(&lines.start);
+        let from = if is_there { band.lines.end.min(lines.end) } else { lines.start };
         if is_there {
-            let kept = (wanted.start - band.lines.start) * line..(from - band.lines.start) * line;
+            let kept = (lines.start - band.lines.start) * line..(from - band.lines.start) * line;
             band.values.copy_within(kept, 0);
         }
-        if from < wanted.end {
-            let new = from..wanted.end;
+        if from < lines.end {
+            let new = from..lines.end;
             let seen = self.seen(map - 1, &new);
             let view = self.advance(map - 1, &seen, input, before);
-            let values = &mut band.values[(from - wanted.start) * line..(wanted.end - wanted.start) * line];
+            let values = &mut band.values[(from - lines.start) * line..lines.len() * line];
             self.compute(map - 1, view, (seen.start, new), None, values);
         }
-        band.lines = wanted.clone();
-        let skipped = (lines.start - wanted.start) * line;
-        let data = &band.values[skipped..skipped + lines.len() * line];
+        band.lines = lines.clone();
+        let data = &band.values[..lines.len() * line];
         View { batch: 1, height: lines.len(), width, channels, data }
     }
 
@@ -286,12 +266,16 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// Lines from a window's first to its last.
+fn reach(window: Window) -> usize {
+    (window.kernel[0] - 1) * window.dilation[0] + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::microkernel::Isa;
     use crate::{Algorithm, ConvGeometry};
-    use neuron_geometry::Window;
     use proptest::prelude::*;
 
     fn values(len: usize, factor: usize) -> Vec<f32> {
@@ -360,6 +344,8 @@ mod tests {
             let window = Window::square(kernel, stride, padding.min(kernel / 2));
             prop_assume!(sizes[1] + 2 * window.padding[0] >= kernel && sizes[2] + 2 * window.padding[1] >= kernel);
             for groups in [middle, groups, 1] {
+                // Kernels whose lines are computed one by one.
+                let window = if groups < middle && window.kernel == [3; 2] { Window::square(3, 2, window.padding[0]) } else { window };
                 let geometries = [
                     geometry([inputs, middle, 1], pointwise),
                     geometry([middle, middle, groups], window),
@@ -376,13 +362,9 @@ mod tests {
     fn layers_of_real_networks_go_in_bands() {
         let threes = |stride| Window::square(3, stride, 1);
         let pointwise = Window::square(1, 1, 0);
-        // MobileNet V2's, ResNeXt's, and two with a stride.
-        let chains = [
-            ([24, 144, 144, 24], threes(1)),
-            ([16, 96, 96, 24], threes(2)),
-            ([64, 128, 32, 64], threes(1)),
-            ([32, 64, 8, 64], threes(2)),
-        ];
+        // MobileNet V2's, and of groups.
+        let chains =
+            [([24, 144, 144, 24], threes(1)), ([16, 96, 96, 24], threes(2)), ([32, 64, 8, 64], threes(2))];
         let size = if cfg!(miri) { 6 } else { 28 };
         for ([inputs, middle, groups, outputs], window) in chains {
             let geometries = [

@@ -171,7 +171,7 @@ impl Convolution {
     }
 
     /// As [`Convolution::forward`] for some lines of an output of `size`, of a single item. `input` is those lines of the item,
-    /// from line `first` on, that they see.
+    /// from line `first` on, that they see. Only where it [goes line by line](Self::goes_line_by_line).
     pub(super) fn forward_lines(
         &self,
         (input, first): (View<'_>, usize),
@@ -191,25 +191,12 @@ impl Convolution {
         let top = (lines.start * window.stride[0]) as isize - above - first as isize;
         let sampling =
             Sampling { stride: window.stride, origin: [top, -left], positions: [lines.len(), size[1]] };
-        self.compute(Gated { input, gate: None }, &sampling, self.tile_size(size), &epilogue, output);
+        self.compute(Gated { input, gate: None }, &sampling, None, &epilogue, output);
     }
 
-    /// Makes the form of the weights that maps of a size want.
-    pub(super) fn make_ready(&self, size: [usize; 2]) {
-        if let (Form::Dense(dense), Some(tiles)) = (&self.form, self.tile_size(size)) {
-            dense.winograd(tiles);
-        }
-    }
-
-    /// How many neighbouring lines of an output of `size` are computed together, from a multiple of this on.
-    pub(super) fn lines_together(&self, size: [usize; 2]) -> usize {
-        self.tile_size(size).map_or(1, Size::outputs)
-    }
-
-    /// How many weights a pass reads, for maps of a size.
-    pub(super) fn weights_read(&self, size: [usize; 2]) -> usize {
-        let weights = self.geometry.weight_len();
-        self.tile_size(size).map_or(weights, |tiles| weights / 9 * tiles.frequencies())
+    /// Whether each line of the output is computed by itself.
+    pub(super) fn goes_line_by_line(&self) -> bool {
+        !matches!(self.form, Form::Bf16x3(..)) && !self.geometry.is_minimally_filtered()
     }
 
     pub(super) fn geometry(&self) -> &ConvGeometry {

@@ -1,4 +1,4 @@
-use super::number::{Terms, split_all, split_pixels};
+use super::number::{Terms, part_pixels, split_all, split_pixels};
 use crate::shape::View;
 
 /// Channels-last maps of bf16 numbers `[batch, height, width, terms, channels]`.
@@ -63,12 +63,8 @@ impl Map<'_> {
     pub(super) fn copy_apart(&self, first: usize, [high, low]: [&mut [u16]; 2]) {
         match self {
             Self::Numbers(map) => {
-                let pixels = map.data[first * map.pixel()..].chunks_exact(map.pixel());
-                let terms = high.chunks_exact_mut(map.channels).zip(low.chunks_exact_mut(map.channels));
-                for (pixel, (high, low)) in pixels.zip(terms) {
-                    high.copy_from_slice(&pixel[..map.channels]);
-                    low.copy_from_slice(&pixel[map.channels..]);
-                }
+                let numbers = &map.data[first * map.pixel()..][..2 * high.len()];
+                part_pixels(numbers, map.channels, high, low);
             }
             Self::Values(map) => split_all(&map.data[first * map.channels..][..high.len()], high, low),
         }

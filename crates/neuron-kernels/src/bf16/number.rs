@@ -87,6 +87,21 @@ pub(super) fn split_pixels(values: &[f32], channels: usize, numbers: &mut [u16])
     }
 }
 
+/// Positions of two terms of so many channels: all high terms, and all low ones.
+pub(super) fn part_pixels(numbers: &[u16], channels: usize, high: &mut [u16], low: &mut [u16]) {
+    assert_eq!([numbers.len(); 2], [2 * high.len(), 2 * low.len()], "two terms of every value");
+    #[cfg(target_arch = "x86_64")]
+    if super::dot::is_there() {
+        // SAFETY: the machine has the instructions.
+        return unsafe { super::vectors::part_pixels(numbers, channels, high, low) };
+    }
+    let terms = high.chunks_exact_mut(channels).zip(low.chunks_exact_mut(channels));
+    for (pixel, (high, low)) in numbers.chunks_exact(2 * channels).zip(terms) {
+        high.copy_from_slice(&pixel[..channels]);
+        low.copy_from_slice(&pixel[channels..]);
+    }
+}
+
 /// [`round`] of every value.
 pub(super) fn round_all(values: &[f32], numbers: &mut [u16]) {
     assert_eq!(values.len(), numbers.len(), "a number for every value");
@@ -177,6 +192,26 @@ mod tests {
         for (index, value) in values.iter().enumerate() {
             assert_eq!(numbers[index], round(*value), "{value}");
             assert_eq!([high[index], low[index]], split(*value), "{value}");
+        }
+    }
+
+    #[test]
+    fn terms_lie_side_by_side_and_apart() {
+        for channels in [1, 2, 3, 4, 5, 11, 16, 17, 33] {
+            let values: Vec<f32> = (0..37 * channels).map(|index| index as f32 / 7.0 - 40.0).collect();
+            let mut numbers = vec![0; 2 * values.len()];
+            split_pixels(&values, channels, &mut numbers);
+            for (pixel, values) in numbers.chunks(2 * channels).zip(values.chunks(channels)) {
+                for (channel, value) in values.iter().enumerate() {
+                    let found = [pixel[channel], pixel[channels + channel]];
+                    assert_eq!(found, split(*value), "{value} of {channels} channels");
+                }
+            }
+            let (mut high, mut low) = (vec![0; values.len()], vec![0; values.len()]);
+            part_pixels(&numbers, channels, &mut high, &mut low);
+            for (value, found) in values.iter().zip(high.into_iter().zip(low)) {
+                assert_eq!([found.0, found.1], split(*value), "{value} of {channels} channels");
+            }
         }
     }
 

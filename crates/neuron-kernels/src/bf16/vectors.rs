@@ -25,11 +25,96 @@ pub(super) unsafe fn round_all(values: &[f32], numbers: &mut [u16]) {
 /// The machine must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 pub(super) unsafe fn split_pixels(values: &[f32], channels: usize, numbers: &mut [u16]) {
-    for (values, numbers) in values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels)) {
-        let (high, low) = numbers.split_at_mut(channels);
-        // SAFETY: the caller's promise.
-        unsafe { split_all(values, high, low) };
+    if channels > FEW_CHANNELS {
+        for (values, numbers) in values.chunks_exact(channels).zip(numbers.chunks_exact_mut(2 * channels)) {
+            let (high, low) = numbers.split_at_mut(channels);
+            // SAFETY: the caller's promise.
+            unsafe { split_all(values, high, low) };
+        }
+        return;
     }
+    let pixels = Pixels::new(channels);
+    for (values, numbers) in values.chunks(pixels.values).zip(numbers.chunks_mut(2 * pixels.values)) {
+        let (there, [first, second]) = (u32::MAX >> (PANEL - values.len()), halves(numbers.len()));
+        // SAFETY: masked values are not touched.
+        unsafe {
+            let [high, low] = split(load(values.as_ptr(), there));
+            for (half, there) in [first, second].into_iter().enumerate() {
+                let order = _mm512_loadu_epi16(pixels.side_by_side[half].as_ptr().cast());
+                let mixed = _mm512_permutex2var_epi16(high, order, low);
+                _mm512_mask_storeu_epi16(
+                    numbers.as_mut_ptr().wrapping_add(half * PANEL).cast(),
+                    there,
+                    mixed,
+                );
+            }
+        }
+    }
+}
+
+/// As [`part_pixels`](super::number::part_pixels).
+///
+/// # Safety
+/// The machine must have the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn part_pixels(numbers: &[u16], channels: usize, high: &mut [u16], low: &mut [u16]) {
+    if channels > FEW_CHANNELS {
+        let terms = high.chunks_exact_mut(channels).zip(low.chunks_exact_mut(channels));
+        for (pixel, (high, low)) in numbers.chunks_exact(2 * channels).zip(terms) {
+            high.copy_from_slice(&pixel[..channels]);
+            low.copy_from_slice(&pixel[channels..]);
+        }
+        return;
+    }
+    let pixels = Pixels::new(channels);
+    let terms = high.chunks_mut(pixels.values).zip(low.chunks_mut(pixels.values));
+    for (numbers, (high, low)) in numbers.chunks(2 * pixels.values).zip(terms) {
+        let (there, [first, second]) = (u32::MAX >> (PANEL - high.len()), halves(numbers.len()));
+        // SAFETY: masked numbers are not touched.
+        unsafe {
+            let left = _mm512_maskz_loadu_epi16(first, numbers.as_ptr().cast());
+            let right = _mm512_maskz_loadu_epi16(second, numbers.as_ptr().wrapping_add(PANEL).cast());
+            for (to, order) in [high, low].into_iter().zip(&pixels.apart) {
+                let order = _mm512_loadu_epi16(order.as_ptr().cast());
+                let term = _mm512_permutex2var_epi16(left, order, right);
+                _mm512_mask_storeu_epi16(to.as_mut_ptr().cast(), there, term);
+            }
+        }
+    }
+}
+
+/// Positions of so many channels are taken several at a time.
+const FEW_CHANNELS: usize = PANEL / 2;
+
+/// Where the terms of as many whole positions as fit 32 values lie: side by side in 64 numbers, and apart.
+struct Pixels {
+    values: usize,
+    /// Of each number: which of the high terms, or of the low ones behind them, it is.
+    side_by_side: [[u16; PANEL]; 2],
+    /// Of each high and each low term: which number it is.
+    apart: [[u16; PANEL]; 2],
+}
+
+impl Pixels {
+    fn new(channels: usize) -> Self {
+        let values = PANEL / channels * channels;
+        let mut pixels = Self { values, side_by_side: [[0; PANEL]; 2], apart: [[0; PANEL]; 2] };
+        for value in 0..values {
+            let (position, channel) = (value / channels, value % channels);
+            for term in 0..2 {
+                let at = (2 * position + term) * channels + channel;
+                pixels.side_by_side[at / PANEL][at % PANEL] = (term * PANEL + value) as u16;
+                pixels.apart[term][value] = at as u16;
+            }
+        }
+        pixels
+    }
+}
+
+/// Masks of the first and the second 32 of up to 64 numbers.
+fn halves(len: usize) -> [u32; 2] {
+    let there = u64::MAX >> (2 * PANEL - len);
+    [there as u32, (there >> PANEL) as u32]
 }
 
 /// As [`split_all`](super::number::split_all).
@@ -43,14 +128,20 @@ pub(super) unsafe fn split_all(values: &[f32], high: &mut [u16], low: &mut [u16]
         let there = u32::MAX >> (PANEL - values.len());
         // SAFETY: masked values are not touched.
         unsafe {
-            let values = load(values.as_ptr(), there);
-            let rounded = round(values);
+            let [rounded, rests] = split(load(values.as_ptr(), there));
             _mm512_mask_storeu_epi16(high.as_mut_ptr().cast(), there, rounded);
-            let rounded = widened(rounded);
-            let rests = round([0, 1].map(|half| rest(values[half], rounded[half])));
             _mm512_mask_storeu_epi16(low.as_mut_ptr().cast(), there, rests);
         }
     }
+}
+
+/// As [`split`](super::number::split).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[inline]
+fn split(values: [__m512; 2]) -> [__m512i; 2] {
+    let high = round(values);
+    let wide = widened(high);
+    [high, round([0, 1].map(|half| rest(values[half], wide[half])))]
 }
 
 /// # Safety

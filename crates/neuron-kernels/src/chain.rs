@@ -121,8 +121,8 @@ impl<'a> Chain<'a> {
         (1..self.last()).map(|map| heights[map - 1] * self.line(map)).collect()
     }
 
-    /// Lines of the last map a task and a band, if bands are worth it: not where their weights would be read from afar again and again,
-    /// or there are so few lines for each thread that many would be computed twice.
+    /// Lines of the last map a task and a band, if bands are worth it: not where their weights would be read from afar again and
+    /// again, or there are so few lines for each thread that many would be computed twice.
     fn cut(&self) -> Option<(usize, usize)> {
         let weights = self.links.iter().map(|link| link.convolution.geometry().weight_len()).sum::<usize>();
         if weights * size_of::<f32>() > WEIGHT_BYTES || self.band(1) == 0 {
@@ -345,7 +345,8 @@ mod tests {
             prop_assume!(sizes[1] + 2 * window.padding[0] >= kernel && sizes[2] + 2 * window.padding[1] >= kernel);
             for groups in [middle, groups, 1] {
                 // Kernels whose lines are computed one by one.
-                let window = if groups < middle && window.kernel == [3; 2] { Window::square(3, 2, window.padding[0]) } else { window };
+                let several = groups < middle && window.kernel == [3; 2];
+                let window = if several { Window::square(3, 2, window.padding[0]) } else { window };
                 let geometries = [
                     geometry([inputs, middle, 1], pointwise),
                     geometry([middle, middle, groups], window),

@@ -1,5 +1,5 @@
 use super::map::Bf16View;
-use super::number::Terms;
+use super::number::{Terms, split, widen_pixel};
 use neuron_geometry::Window;
 
 /// The greatest value of every window, NaN if it holds one; the padding never wins.
@@ -74,37 +74,40 @@ fn line(window: Window, input: Bf16View<'_>, [item, y]: [usize; 2], output: &mut
 /// The greatest values that were seen.
 enum Best {
     /// As integers of the same order.
-    OfOne(Vec<i16>),
-    OfTwo(Vec<i32>),
+    Keys(Vec<i16>),
+    Values {
+        best: Vec<f32>,
+        seen: Vec<f32>,
+    },
 }
 
 impl Best {
     #[inline(always)]
     fn new(terms: Terms, channels: usize) -> Self {
         match terms {
-            Terms::One => Self::OfOne(vec![0; channels]),
-            Terms::Two => Self::OfTwo(vec![0; channels]),
+            Terms::One => Self::Keys(vec![0; channels]),
+            Terms::Two => Self::Values { best: vec![0.0; channels], seen: vec![0.0; channels] },
         }
     }
 
     #[inline(always)]
     fn clear(&mut self) {
         match self {
-            Self::OfOne(keys) => keys.fill(key(NEGATIVE_INFINITY)),
-            Self::OfTwo(keys) => keys.fill(key_of_two(NEGATIVE_INFINITY, 0)),
+            Self::Keys(keys) => keys.fill(key(NEGATIVE_INFINITY)),
+            Self::Values { best, .. } => best.fill(f32::NEG_INFINITY),
         }
     }
 
     #[inline(always)]
     fn see(&mut self, pixel: &[u16]) {
         match self {
-            Self::OfOne(keys) => {
+            Self::Keys(keys) => {
                 keys.iter_mut().zip(pixel).for_each(|(best, number)| *best = (*best).max(key(*number)));
             }
-            Self::OfTwo(keys) => {
-                let (high, low) = pixel.split_at(keys.len());
-                for (best, (high, low)) in keys.iter_mut().zip(high.iter().zip(low)) {
-                    *best = (*best).max(key_of_two(*high, *low));
+            Self::Values { best, seen } => {
+                widen_pixel(pixel, Terms::Two, seen);
+                for (best, value) in best.iter_mut().zip(seen) {
+                    *best = if *value > *best || value.is_nan() { *value } else { *best };
                 }
             }
         }
@@ -113,13 +116,13 @@ impl Best {
     #[inline(always)]
     fn write(&self, pixel: &mut [u16]) {
         match self {
-            Self::OfOne(keys) => {
+            Self::Keys(keys) => {
                 pixel.iter_mut().zip(keys).for_each(|(number, key)| *number = number_of(*key));
             }
-            Self::OfTwo(keys) => {
-                let (high, low) = pixel.split_at_mut(keys.len());
-                for (key, (high, low)) in keys.iter().zip(high.iter_mut().zip(low)) {
-                    [*high, *low] = [number_of((key >> 16) as i16), number_of((*key as u16 ^ LOWEST) as i16)];
+            Self::Values { best, .. } => {
+                let (high, low) = pixel.split_at_mut(best.len());
+                for ((value, high), low) in best.iter().zip(high).zip(low) {
+                    [*high, *low] = split(*value);
                 }
             }
         }
@@ -135,15 +138,6 @@ fn key(number: u16) -> i16 {
     let key = number_of(number as i16) as i16;
     if number & 0x7fff > INFINITY { i16::MAX } else { key }
 }
-
-/// As [`key`], of a value of two terms: the low one decides between equal high ones, as no value has two forms.
-#[inline(always)]
-fn key_of_two(high: u16, low: u16) -> i32 {
-    i32::from(key(high)) << 16 | i32::from(key(low) as u16 ^ LOWEST)
-}
-
-/// Makes an unsigned order of a signed one.
-const LOWEST: u16 = 0x8000;
 
 /// The number of a key; the reverse of itself.
 #[inline(always)]

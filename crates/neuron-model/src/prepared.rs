@@ -19,8 +19,6 @@ use crate::weights::Weights;
 pub(crate) struct Affine {
     pub(crate) scale: Vec<f32>,
     pub(crate) shift: Vec<f32>,
-    /// The scale before it was rounded: folded weights are rounded once.
-    exact: Vec<f64>,
 }
 
 /// Which part of an operation's weights is used.
@@ -322,22 +320,22 @@ impl Affine {
         };
         let (weight, bias) = (values("weight"), values("bias"));
         let (mean, variance) = (values("running_mean"), values("running_var"));
-        let exact: Vec<f64> =
+        let scale: Vec<f64> =
             weight.iter().zip(&variance).map(|(weight, variance)| weight / (variance + eps).sqrt()).collect();
-        let shift = (0..exact.len()).map(|c| (bias[c] - mean[c] * exact[c]) as f32).collect();
-        Self { scale: exact.iter().map(|scale| *scale as f32).collect(), shift, exact }
+        let shift = (0..scale.len()).map(|c| (bias[c] - mean[c] * scale[c]) as f32).collect();
+        Self { scale: scale.into_iter().map(|scale| scale as f32).collect(), shift }
     }
 
     /// Weights `[out_channels, ..]` with each output channel scaled.
     fn fold(&self, weight: &[f32]) -> Vec<f32> {
-        let per_channel = weight.len() / self.exact.len();
-        let rows = weight.chunks_exact(per_channel).zip(&self.exact);
-        rows.flat_map(|(row, scale)| row.iter().map(move |w| (f64::from(*w) * scale) as f32)).collect()
+        let per_channel = weight.len() / self.scale.len();
+        let rows = weight.chunks_exact(per_channel).zip(&self.scale);
+        rows.flat_map(|(row, scale)| row.iter().map(move |w| w * scale)).collect()
     }
 
     /// The bias below a norm as the bias of both.
     fn apply(&self, bias: &[f32]) -> Vec<f32> {
-        let channels = bias.iter().zip(&self.exact).zip(&self.shift);
-        channels.map(|((bias, scale), shift)| (f64::from(*bias) * scale + f64::from(*shift)) as f32).collect()
+        let channels = bias.iter().zip(&self.scale).zip(&self.shift);
+        channels.map(|((bias, scale), shift)| bias * scale + shift).collect()
     }
 }

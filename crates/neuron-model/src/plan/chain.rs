@@ -8,12 +8,13 @@ use crate::value::NodeId;
 use neuron_kernels::ConvGeometry;
 
 /// The steps, each chain of them as one: a depthwise convolution, with the pointwise one before it and the one behind it, if
-/// nobody else reads what they write.
+/// nobody else reads what they write. A pointwise one between two depthwise ones belongs to the first: chains stay short, so
+/// that their weights stay in the cache.
 pub(super) fn chained(graph: &Graph, mut steps: Vec<Step>, visible: &[bool]) -> Vec<Step> {
     let depthwise = steps.iter().filter(|step| is_depthwise(graph, step));
     let depthwise: Vec<(NodeId, NodeId)> = depthwise.map(|step| (step.inputs[0], step.output)).collect();
     for (input, output) in depthwise {
-        join(&mut steps, input, visible, |before, _| is_pointwise(graph, before));
+        join(&mut steps, input, visible, |before, _| before.before.is_empty() && is_pointwise(graph, before));
         join(&mut steps, output, visible, |_, behind| is_pointwise(graph, behind));
     }
     steps
@@ -62,10 +63,12 @@ fn is_pointwise(graph: &Graph, step: &Step) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use crate::graph::GraphBuilder;
     use crate::plan::{Engine, Plan};
     use crate::value::Keep;
     use crate::{Architecture, Weights};
-    use neuron_kernels::Algorithm;
+    use neuron_geometry::Window;
+    use neuron_kernels::{Algorithm, ConvGeometry};
 
     /// The modules of each chain in the pass to `taps`.
     fn chains(network: &str, taps: &[&str], keep: Keep, algorithm: Algorithm) -> Vec<Vec<String>> {
@@ -94,6 +97,23 @@ mod tests {
         let gated = in_a_pass("efficientnet_b0", &["features.2"]);
         assert!(gated.iter().all(|chain| chain.len() == 2), "{gated:?}");
         assert_eq!(in_a_pass("resnext50_32x4d", &["layer4"]), Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn chains_do_not_grow_together() {
+        let (mut graph, image) = GraphBuilder::new(8);
+        let mut last = image;
+        // As in MobileNet V1: depthwise and pointwise ones by turns.
+        for (name, groups, side) in [("a", 8, 3), ("b", 1, 1), ("c", 8, 3), ("d", 1, 1)] {
+            let window = Window::square(side, 1, side / 2);
+            let geometry = ConvGeometry { in_channels: 8, out_channels: 8, groups, window };
+            let product = graph.convolution(&format!("{name}.conv"), geometry, last);
+            last = graph.batch_norm(name, product);
+        }
+        let graph = Arc::new(graph.finish().expect("layers that fit together"));
+        let taps = vec![graph.tap("d").expect("a module")];
+        let plan = Plan::new(graph, taps, Keep::Taps, Algorithm::Auto, Engine::F32);
+        assert_eq!(plan.steps().iter().map(|step| step.chain().count()).collect::<Vec<_>>(), [2, 2]);
     }
 
     #[test]

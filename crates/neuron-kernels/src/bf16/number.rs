@@ -91,7 +91,7 @@ pub(super) fn split_pixels(values: &[f32], channels: usize, numbers: &mut [u16])
 pub(super) fn part_pixels(numbers: &[u16], channels: usize, high: &mut [u16], low: &mut [u16]) {
     assert_eq!([numbers.len(); 2], [2 * high.len(), 2 * low.len()], "two terms of every value");
     #[cfg(target_arch = "x86_64")]
-    if super::dot::is_there() {
+    if channels <= super::vectors::FEW_CHANNELS && super::dot::is_there() {
         // SAFETY: the machine has the instructions.
         return unsafe { super::vectors::part_pixels(numbers, channels, high, low) };
     }

@@ -52,20 +52,12 @@ pub(super) unsafe fn split_pixels(values: &[f32], channels: usize, numbers: &mut
     }
 }
 
-/// As [`part_pixels`](super::number::part_pixels).
+/// As [`part_pixels`](super::number::part_pixels), of up to [`FEW_CHANNELS`].
 ///
 /// # Safety
 /// The machine must have the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn part_pixels(numbers: &[u16], channels: usize, high: &mut [u16], low: &mut [u16]) {
-    if channels > FEW_CHANNELS {
-        let terms = high.chunks_exact_mut(channels).zip(low.chunks_exact_mut(channels));
-        for (pixel, (high, low)) in numbers.chunks_exact(2 * channels).zip(terms) {
-            high.copy_from_slice(&pixel[..channels]);
-            low.copy_from_slice(&pixel[channels..]);
-        }
-        return;
-    }
     let pixels = Pixels::new(channels);
     let terms = high.chunks_mut(pixels.values).zip(low.chunks_mut(pixels.values));
     for (numbers, (high, low)) in numbers.chunks(2 * pixels.values).zip(terms) {
@@ -84,7 +76,7 @@ pub(super) unsafe fn part_pixels(numbers: &[u16], channels: usize, high: &mut [u
 }
 
 /// Positions of so many channels are taken several at a time.
-const FEW_CHANNELS: usize = PANEL / 2;
+pub(super) const FEW_CHANNELS: usize = PANEL / 2;
 
 /// Where the terms of as many whole positions as fit 32 values lie: side by side in 64 numbers, and apart.
 struct Pixels {

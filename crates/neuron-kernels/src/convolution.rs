@@ -5,6 +5,7 @@ use crate::epilogue::Epilogue;
 use crate::gate::multiply_by_gate;
 use crate::microkernel::{FullEpilogue, Isa, Size, with_scratch};
 use crate::shape::{ConvGeometry, View};
+use crate::wide::Wide;
 use crate::winograd::Winograd;
 use neuron_geometry::Window;
 use std::ops::Range;
@@ -26,6 +27,10 @@ pub enum Algorithm {
     /// Each factor as the sum of two bf16 numbers, so that three products stand for one: nearly f32 (16 bits of mantissa).
     /// Few channels, and kernels a channel, are computed as by [`Algorithm::Direct`].
     Bf16x3,
+    /// Sums in f64, for few values on which much depends: the gates of whole maps. Only a
+    /// [pointwise](ConvGeometry::is_pointwise) convolution can do this, and the others are computed as by
+    /// [`Algorithm::Direct`].
+    Wide,
 }
 
 /// A convolution on frozen weights.
@@ -45,6 +50,8 @@ enum Form {
     Depthwise(Depthwise),
     /// Products of bf16 numbers.
     Bf16x3(&'static Isa, Box<Bf16Convolution>),
+    /// Sums in f64.
+    Wide(Wide),
 }
 
 /// With fewer channels, most of a step of bf16 products would be padding.
@@ -89,6 +96,8 @@ impl Convolution {
             Form::Depthwise(Depthwise::new(isa, out_channels, [kernel, dilation], weight))
         } else if algorithm == Algorithm::Bf16x3 && geometry.in_channels >= FEW_CHANNELS {
             Form::Bf16x3(isa, Box::new(Bf16Convolution::new(geometry, weight, None, Terms::Two)))
+        } else if algorithm == Algorithm::Wide && geometry.is_pointwise() {
+            Form::Wide(Wide::new(isa, [inputs, outputs], weight))
         } else {
             let direct = Direct::new(isa, Filter { groups, inputs, outputs, kernel, dilation }, at);
             let (winograd2, winograd4) = (OnceLock::new(), OnceLock::new());
@@ -142,7 +151,7 @@ impl Convolution {
         epilogue.check(output.len());
         let origin = window.padding.map(|padding| -(padding as isize));
         let sampling = Sampling { stride: window.stride, origin, positions };
-        if let (Form::Bf16x3(..), Some(gate)) = (&self.form, gated.gate) {
+        if let (Form::Bf16x3(..) | Form::Wide(_), Some(gate)) = (&self.form, gated.gate) {
             return with_scratch(input.data.len(), |gated: &mut [f32]| {
                 multiply_by_gate(input, gate, gated);
                 self.run(Gated { input: View { data: gated, ..input }, gate: None }, epilogue, output);
@@ -163,6 +172,7 @@ impl Convolution {
         match (&self.form, tiles) {
             (Form::Depthwise(depthwise), _) => depthwise.forward(input, sampling, epilogue, output),
             (Form::Bf16x3(isa, product), _) => product.forward_on_values(input, (isa, epilogue), output),
+            (Form::Wide(product), _) => product.forward(input, epilogue, output),
             (Form::Dense(dense), Some(size)) => {
                 dense.winograd(size).forward(input, sampling.origin, sampling.positions, epilogue, output);
             }

@@ -33,6 +33,7 @@ mod reduce;
 mod shape;
 mod tasks;
 mod transpose;
+mod wide;
 mod winograd;
 
 pub use activation::{Activation, activate, activation_gradient, activation_gradient_guided};

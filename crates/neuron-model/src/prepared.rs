@@ -259,8 +259,12 @@ impl PreparedWeights {
 
     /// A form by the precision of the device.
     fn precise<'a>(&self, choice: Choice<'a>) -> Choice<'a> {
-        let algorithm = if self.in_bf16x3 { Algorithm::Bf16x3 } else { choice.algorithm };
-        Choice { algorithm, ..choice }
+        match choice.algorithm {
+            Algorithm::Auto | Algorithm::Direct if self.in_bf16x3 => {
+                Choice { algorithm: Algorithm::Bf16x3, ..choice }
+            }
+            _ => choice,
+        }
     }
 
     /// The bias of a sliding product, past the norm above if that is folded in; `None` if it has none.

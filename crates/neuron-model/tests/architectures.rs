@@ -213,6 +213,13 @@ fn tier2_a_member_of_every_design_agrees_with_pytorch() {
     report(&wanted.into_iter().flat_map(compare).collect::<Vec<_>>());
 }
 
+/// Its gates amplify every error: a mean of a large map decides about whole channels, 45 times on the way to the logits.
+#[test]
+#[ignore = "needs NEURON_SHARED"]
+fn tier2_gates_keep_their_digits() {
+    report(&compare("efficientnet_b6"));
+}
+
 /// Minutes to an hour: `scripts/architectures.sh` runs it. `NEURON_ARCHITECTURES` may name some, divided by commas.
 #[test]
 #[ignore = "needs NEURON_SHARED, and an hour"]

@@ -42,7 +42,7 @@ pub(super) use line::{
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
 pub(super) use places::{Members, OUTSIDE, Places, Shares};
-pub(super) use pool::{Pooling, pool_pixels, pool_pixels_max, sum_positions};
+pub(super) use pool::{Factors, Pooling, pool_pixels, pool_pixels_max, sum_positions};
 pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
 pub(super) use winograd::Size;

@@ -133,7 +133,7 @@ impl Pass<'_> {
             gate: step.gate.map(|gate| self.view(gate, chunk).data),
             addend: addend.as_deref(),
             activation: step.activation,
-            algorithm: self.plan.algorithm(),
+            algorithm: self.plan.algorithm_of(step),
             thinning: self.plan.thinning(step),
             shape: self.layout.shape(step.output),
         };
@@ -145,9 +145,11 @@ impl Pass<'_> {
     /// Convolutions, one behind the other.
     fn chain(&self, step: &Step, chunk: Chunk, output: &mut [f32]) {
         let kernel = |step: &Step| match self.plan.graph().node(step.node).operation {
-            Operation::Convolution(convolution) => {
-                convolution.prepared(self.weights(step), self.plan.algorithm(), self.plan.thinning(step))
-            }
+            Operation::Convolution(convolution) => convolution.prepared(
+                self.weights(step),
+                self.plan.algorithm_of(step),
+                self.plan.thinning(step),
+            ),
             other => unreachable!("{:?} in a chain of convolutions", other.kind()),
         };
         let kernels: Vec<_> = step.chain().map(kernel).collect();

@@ -89,7 +89,7 @@ impl Convolution {
     fn choice<'a>(&self, weights: Weighted<'a>, algorithm: Algorithm) -> Choice<'a> {
         match weights.fold {
             // A value that is looked at below its norm, and always computed alike.
-            None if !self.bias => Choice::part(Part::Raw),
+            None if !self.bias && algorithm != Algorithm::Wide => Choice::part(Part::Raw),
             fold => Choice { part: Part::Raw, fold, algorithm },
         }
     }

@@ -8,6 +8,7 @@
 mod chain;
 mod fuse;
 mod layout;
+mod means;
 mod step;
 mod unread;
 
@@ -64,6 +65,7 @@ pub struct Plan {
     kept_apart: Vec<bool>,
     steps: Vec<Step>,
     every: Vec<usize>,
+    of_means: Vec<bool>,
 }
 
 impl Plan {
@@ -89,7 +91,8 @@ impl Plan {
             Keep::Taps if engine.takes_chains(algorithm) => chain::chained(&graph, steps, &visible),
             _ => steps,
         };
-        Self { graph, taps, keep, algorithm, engine, needed, retained, kept_apart, steps, every }
+        let of_means = means::convolutions(&graph);
+        Self { graph, taps, keep, algorithm, engine, needed, retained, kept_apart, steps, every, of_means }
     }
 
     /// The taps, in the order in which they were asked for.
@@ -105,6 +108,11 @@ impl Plan {
     /// How the sums of convolutions are arranged.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// How those of a step are.
+    pub(crate) fn algorithm_of(&self, step: &Step) -> Algorithm {
+        if self.of_means[step.node.0] { Algorithm::Wide } else { self.algorithm }
     }
 
     /// Whether a step may write its result over what it adds.

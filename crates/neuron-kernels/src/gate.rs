@@ -1,6 +1,6 @@
 //! Maps whose channels are scaled by a number that an item has for each: squeeze and excitation.
 use crate::elementwise::CHUNK;
-use crate::microkernel::{Factors, Isa, scale_line, scale_line_in_place, sum_positions};
+use crate::microkernel::{Isa, scale_line, scale_line_in_place, sum_positions};
 use crate::reduce::{CHANNELS, by_channels};
 use crate::shape::View;
 
@@ -71,7 +71,7 @@ pub fn gate_gradient(input: View<'_>, signal: &[f32], output: &mut [f32]) {
         let mut sums = [0f64; CHANNELS];
         let sums = &mut sums[..output.len()];
         let from = item * input.item_len() + first;
-        let terms = (&input.data[from..], Factors::OfValues(&signal[from..]));
+        let terms = (&input.data[from..], Some(&signal[from..]));
         sum_positions(isa, terms, (positions, channels), sums);
         output.iter_mut().zip(sums).for_each(|(output, sum)| *output = *sum as f32);
     });

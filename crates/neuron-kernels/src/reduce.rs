@@ -1,4 +1,4 @@
-use crate::microkernel::{Factors, Isa, sum_positions};
+use crate::microkernel::{Isa, sum_positions};
 use crate::shape::View;
 
 /// The greatest value of every map and where it is first reached; NaN, at its first place, if there is one.
@@ -48,7 +48,7 @@ pub fn reduce_mean(input: View<'_>, scores: &mut [f32]) {
         let mut sums = [0f64; CHANNELS];
         let sums = &mut sums[..scores.len()];
         let values = &input.data[item * input.item_len() + first..];
-        sum_positions(isa, (values, Factors::None), (positions, channels), sums);
+        sum_positions(isa, (values, None), (positions, channels), sums);
         scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = (*sum / positions as f64) as f32);
     });
 }

@@ -1,23 +1,30 @@
 //! Pointwise convolutions whose sums are in f64: for few values on which much depends.
-use crate::microkernel::{Axis, Factors, FullEpilogue, Isa, Split, apply_to_line, sum_positions};
+use crate::microkernel::{
+    Axis, Buffer, FullEpilogue, Isa, Split, apply_to_line, wide_panel, wide_sums, with_scratch,
+};
 use crate::shape::View;
 
-/// Channels out a task: their sums stay in registers.
-const CHANNELS: usize = 64;
+/// Rows whose sums are formed at a time: a panel of weights then comes from the first-level cache again.
+const ROWS: usize = 8;
 
-/// A matrix `[channel in][channel out]`.
+/// A matrix `[panel of channels out][channel in][channel of the panel]`; the last panel is filled up with zeros.
 #[derive(Debug)]
 pub(super) struct Wide {
     isa: &'static Isa,
     outputs: usize,
-    weight: Vec<f32>,
+    weight: Buffer,
 }
 
 impl Wide {
     /// Packs weights `[outputs, inputs]`.
     pub(super) fn new(isa: &'static Isa, [inputs, outputs]: [usize; 2], weight: &[f32]) -> Self {
-        let at = |channel: usize| weight[channel..].iter().step_by(inputs.max(1)).copied();
-        Self { isa, outputs, weight: (0..inputs).flat_map(at).collect() }
+        let panel = wide_panel(isa);
+        let mut packed = Buffer::zeros(outputs.next_multiple_of(panel) * inputs);
+        for (channel, row) in weight.chunks_exact(inputs).enumerate() {
+            let to = &mut packed[channel / panel * panel * inputs + channel % panel..];
+            to.iter_mut().step_by(panel).zip(row).for_each(|(to, weight)| *to = *weight);
+        }
+        Self { isa, outputs, weight: packed }
     }
 
     /// Overwrites `output` `[batch, positions, outputs]`. A sum is rounded once, before its bias.
@@ -25,20 +32,21 @@ impl Wide {
         if output.is_empty() {
             return;
         }
-        let one = Axis::whole(1, 1);
-        let (positions, columns) = (output.len() / self.outputs, Axis::whole(self.outputs, 1));
-        let split = Split::new([one, one, Axis::whole(positions, self.outputs), columns.every(CHANNELS)], 3);
+        let (isa, inputs, panel) = (self.isa, input.channels, wide_panel(self.isa));
+        let values: Vec<f64> = input.data.iter().map(|value| f64::from(*value)).collect();
+        let (positions, one) = (output.len() / self.outputs, Axis::whole(1, 1));
+        let columns = Axis::whole(self.outputs, 1).every(panel);
+        let split = Split::new([one, one, Axis::whole(positions, self.outputs).every(ROWS), columns], 3);
         split.for_each(output, |_, mut cell| {
-            let ([_, _, _, first], [_, _, positions, channels]) = (cell.first, cell.extent);
-            let epilogue = epilogue.at_column(first);
-            let (mut sums, mut rounded) = ([0f64; CHANNELS], [0f32; CHANNELS]);
-            for position in 0..positions {
-                let values = &input.data[position * input.channels..][..input.channels];
-                let terms = (&self.weight[first..], Factors::OfPixels(values));
-                sum_positions(self.isa, terms, (input.channels, self.outputs), &mut sums[..channels]);
-                rounded.iter_mut().zip(&sums).for_each(|(rounded, sum)| *rounded = *sum as f32);
-                apply_to_line(self.isa, &rounded, &epilogue, cell.line([0, 0, position, 0]));
-            }
+            let ([_, _, position, column], [_, _, count, width]) = (cell.first, cell.extent);
+            let epilogue = epilogue.at_column(column);
+            let weight = &self.weight[column * inputs..][..panel * inputs];
+            with_scratch(count * panel, |sums: &mut [f32]| {
+                wide_sums(isa, (&values[position * inputs..], inputs), weight, sums);
+                for (row, sums) in sums.chunks_exact(panel).enumerate() {
+                    apply_to_line(isa, &sums[..width], &epilogue, cell.line([0, 0, row, 0]));
+                }
+            });
         });
     }
 }

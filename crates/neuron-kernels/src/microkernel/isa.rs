@@ -9,6 +9,7 @@ use super::minimal::{F2, F4};
 use super::normalise::{self, Norm};
 use super::pool::{self, Pixels, Pooling, pool, pool_max, sum_pixels};
 use super::tile::{Tile, TileKernel, tile};
+use super::wide::{WideKernel, WideProduct, wide_product};
 use super::winograd::{self, Inverse, Size, input_tile, output_tile};
 use std::{fmt, sync::OnceLock};
 
@@ -41,6 +42,8 @@ pub(crate) struct Isa {
     pub(super) pool: pool::Pool,
     pub(super) pool_max: pool::PoolMax,
     pub(super) sum_pixels: pool::SumPixels,
+    /// Kernels for 1, 2, ... rows.
+    pub(super) wide: &'static [WideKernel],
     winograd2: (winograd::Input, winograd::Output),
     winograd4: (winograd::Input, winograd::Output),
     /// Whether this machine can run them.
@@ -135,10 +138,10 @@ impl fmt::Debug for Isa {
 }
 
 /// Compiles the generic kernels for one instruction set: `$lanes` in tiles of `$rows x ($vectors * LEN)` and, half as wide,
-/// of `$narrow` rows.
+/// of `$narrow` rows; in f64, of `$wide` rows.
 macro_rules! isa {
-    ($module:ident, $name:literal, $lanes:ty, $vectors:literal, [$($rows:literal)*] [$($narrow:literal)*],
-     $detect:expr $(, #[$enable:meta])?) => {
+    ($module:ident, $name:literal, $lanes:ty, $vectors:literal, [$($rows:literal)*] [$($narrow:literal)*]
+     [$($wide:literal)*], $detect:expr $(, #[$enable:meta])?) => {
         mod $module {
             use super::*;
 
@@ -299,6 +302,12 @@ macro_rules! isa {
             }
 
             $(#[$enable])?
+            unsafe fn wide<const ROWS: usize>(product: &WideProduct) {
+                // SAFETY: as for `kernel`.
+                unsafe { wide_product::<$lanes, ROWS>(product) }
+            }
+
+            $(#[$enable])?
             unsafe fn input2(pixels: &[*const f32; 36], channels: usize, slabs: *mut f32, pitch: usize) {
                 // SAFETY: as for `kernel`.
                 unsafe { input_tile::<$lanes, F2, 4, 2>(pixels, channels, slabs, pitch) }
@@ -342,6 +351,7 @@ macro_rules! isa {
                 pool: pool_places,
                 pool_max: pool_max_places,
                 sum_pixels: sums,
+                wide: &[$(wide::<$wide>),*],
                 winograd2: (input2, output2),
                 winograd4: (input4, output4),
                 detect: $detect,
@@ -353,20 +363,20 @@ macro_rules! isa {
 // 28 of 32 registers for sums, 2 for the row of B.
 #[cfg(target_arch = "x86_64")]
 isa!(avx512, "avx512", std::arch::x86_64::__m512, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
-    [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
+    [1 2 3 4 5 6 7 8 9 10 11 12 13 14] [1 2 3 4],
     || is_x86_feature_detected!("avx512f"), #[target_feature(enable = "avx512f")]);
 
 // 12 of 16 registers for sums, 2 for the row of B.
 #[cfg(target_arch = "x86_64")]
-isa!(avx2, "avx2", std::arch::x86_64::__m256, 2, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12],
+isa!(avx2, "avx2", std::arch::x86_64::__m256, 2, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12] [1 2],
     || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"), #[target_feature(enable = "avx2,fma")]);
 
 // 24 of 32 registers for sums, 4 for the row of B.
 #[cfg(target_arch = "aarch64")]
-isa!(neon, "neon", std::arch::aarch64::float32x4_t, 4, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12],
+isa!(neon, "neon", std::arch::aarch64::float32x4_t, 4, [1 2 3 4 5 6] [1 2 3 4 5 6 7 8 9 10 11 12] [1 2 3 4],
     || std::arch::is_aarch64_feature_detected!("neon"), #[target_feature(enable = "neon")]);
 
-isa!(portable, "portable", Portable, 2, [1 2 3 4] [1 2 3 4], || true);
+isa!(portable, "portable", Portable, 2, [1 2 3 4] [1 2 3 4] [1 2], || true);
 
 static ALL: &[&Isa] = &[
     #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@
 //! they hand pointers to a microkernel, and outputs are only ever cut into disjoint parts.
 //!
 //! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
-//! [`epilogue`], [`activation`], [`normalise`], [`attention`], [`elementwise`] and [`pool`] are the microkernels, generic over
+//! [`epilogue`], [`activation`], [`normalise`], [`attention`], [`elementwise`], [`wide`] and [`pool`] are the microkernels, generic over
 //! them; [`isa`] is the table of those compiled for each set; [`gemm`], [`strip`], [`line`] and [`transform`] call them on
 //! slices. [`block`], [`places`] and [`buffer`] are the memory that they work on.
 
@@ -26,6 +26,7 @@ mod pool;
 mod strip;
 mod tile;
 mod transform;
+mod wide;
 mod winograd;
 
 pub use activation::Activation;
@@ -42,7 +43,8 @@ pub(super) use line::{
 };
 pub(super) use minimal::{F2_KERNEL, F4_KERNEL};
 pub(super) use places::{Members, OUTSIDE, Places, Shares};
-pub(super) use pool::{Factors, Pooling, pool_pixels, pool_pixels_max, sum_positions};
+pub(super) use pool::{Pooling, pool_pixels, pool_pixels_max, sum_positions};
 pub(super) use strip::{Pixels, Positions, Windows, convolve_strip, copy_strip};
 pub(super) use transform::{Map, Products, transform_input, transform_output};
+pub(super) use wide::{wide_panel, wide_sums};
 pub(super) use winograd::Size;

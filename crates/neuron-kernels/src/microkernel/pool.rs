@@ -127,20 +127,11 @@ pub(super) unsafe fn pool_max<S: Lanes>(
 /// The machine has the instruction set; `values`, `factors` and `sums` are valid for what is said.
 pub(super) type SumPixels = unsafe fn(&Pixels);
 
-/// What the values of pixels are multiplied with before they are added up.
-#[derive(Clone, Copy)]
-pub(crate) enum Factors<T> {
-    None,
-    /// A factor a value, laid out like them.
-    OfValues(T),
-    /// A factor a pixel.
-    OfPixels(T),
-}
-
 /// Some channels of the pixels of a map.
 pub(super) struct Pixels {
     values: *const f32,
-    factors: Factors<*const f32>,
+    /// Null for a sum without factors.
+    factors: *const f32,
     pitch: usize,
     positions: usize,
     sums: *mut f64,
@@ -157,7 +148,7 @@ pub(super) unsafe fn sum_pixels<S: Lanes>(pixels: &Pixels) {
     macro_rules! sum {
         ($load:ident, $position:ident, $sums:ident, $step:expr) => {{
             for at in (0..whole).step_by(VECTORS * S::LEN) {
-                let mut parts = [S::wide_zeros(); VECTORS];
+                let mut parts = [S::wide_splat(0.0); VECTORS];
                 for $position in 0..positions {
                     for j in 0..VECTORS {
                         let $load = |from: *const f32| S::load(from.add($position * pitch + at + j * S::LEN));
@@ -170,7 +161,7 @@ pub(super) unsafe fn sum_pixels<S: Lanes>(pixels: &Pixels) {
                 }
             }
             each_vector!(S, channels - whole, at, count: {
-                let mut $sums = S::wide_zeros();
+                let mut $sums = S::wide_splat(0.0);
                 for $position in 0..positions {
                     let $load = |from: *const f32| S::load_up_to(from.add($position * pitch + whole + at), count);
                     $sums = $step;
@@ -183,14 +174,12 @@ pub(super) unsafe fn sum_pixels<S: Lanes>(pixels: &Pixels) {
     }
     // SAFETY: passed on to the caller; a vector has at most 16 lanes.
     unsafe {
-        match factors {
-            Factors::None => sum!(load, position, parts_of, load(values).wide_add(parts_of)),
-            Factors::OfValues(factors) => {
-                sum!(load, position, parts_of, load(values).wide_mul_add(load(factors), parts_of));
-            }
-            Factors::OfPixels(factors) => sum!(load, position, parts_of, {
-                load(values).wide_mul_add(S::splat(*factors.add(position)), parts_of)
-            }),
+        if factors.is_null() {
+            sum!(load, position, parts_of, S::wide_add(load(values).widen(), parts_of));
+        } else {
+            sum!(load, position, parts_of, {
+                S::wide_mul_add(load(values).widen(), load(factors).widen(), parts_of)
+            });
         }
     }
 }
@@ -230,26 +219,18 @@ pub(crate) fn pool_pixels_max(
 /// If a slice is too short.
 pub(crate) fn sum_positions(
     isa: &Isa,
-    (values, factors): (&[f32], Factors<&[f32]>),
+    (values, factors): (&[f32], Option<&[f32]>),
     (positions, pitch): (usize, usize),
     sums: &mut [f64],
 ) {
-    let end = if positions == 0 { 0 } else { (positions - 1) * pitch + sums.len() };
-    assert!(end <= values.len(), "{positions} pixels of {} values", values.len());
-    let factors = match factors {
-        Factors::None => Factors::None,
-        Factors::OfValues(factors) => {
-            assert!(end <= factors.len(), "a factor a value of {positions} pixels");
-            Factors::OfValues(factors.as_ptr())
-        }
-        Factors::OfPixels(factors) => {
-            assert!(positions <= factors.len(), "a factor a pixel of {positions}");
-            Factors::OfPixels(factors.as_ptr())
-        }
-    };
+    let end = positions.saturating_sub(1) * pitch + sums.len();
+    assert!(
+        positions == 0 || end <= values.len().min(factors.map_or(end, <[f32]>::len)),
+        "{positions} pixels"
+    );
     let pixels = Pixels {
         values: values.as_ptr(),
-        factors,
+        factors: factors.map_or(std::ptr::null(), <[f32]>::as_ptr),
         pitch,
         positions,
         sums: sums.as_mut_ptr(),

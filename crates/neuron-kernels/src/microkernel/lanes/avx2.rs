@@ -97,35 +97,35 @@ impl Lanes for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn wide_zeros() -> Self::Wide {
+    unsafe fn widen(self) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe { [_mm256_setzero_pd(); 2] }
+        unsafe { widened(self) }
     }
 
     #[inline(always)]
-    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_splat(value: f64) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let ([a, b], [c, d]) = (widened(self), widened(factor));
-            [_mm256_fmadd_pd(a, c, sums[0]), _mm256_fmadd_pd(b, d, sums[1])]
-        }
+        unsafe { [_mm256_set1_pd(value); 2] }
     }
 
     #[inline(always)]
-    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_mul_add([a, b]: Self::Wide, [c, d]: Self::Wide, sums: Self::Wide) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let [a, b] = widened(self);
-            [_mm256_add_pd(sums[0], a), _mm256_add_pd(sums[1], b)]
-        }
+        unsafe { [_mm256_fmadd_pd(a, c, sums[0]), _mm256_fmadd_pd(b, d, sums[1])] }
     }
 
     #[inline(always)]
-    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+    unsafe fn wide_add([a, b]: Self::Wide, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [_mm256_add_pd(sums[0], a), _mm256_add_pd(sums[1], b)] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store([a, b]: Self::Wide, to: *mut f64) {
         // SAFETY: `to` is valid for `LEN` sums.
         unsafe {
-            _mm256_storeu_pd(to, sums[0]);
-            _mm256_storeu_pd(to.add(4), sums[1]);
+            _mm256_storeu_pd(to, a);
+            _mm256_storeu_pd(to.add(4), b);
         }
     }
 

@@ -73,35 +73,35 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn wide_zeros() -> Self::Wide {
+    unsafe fn widen(self) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe { [_mm512_setzero_pd(); 2] }
+        unsafe { widened(self) }
     }
 
     #[inline(always)]
-    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_splat(value: f64) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let ([a, b], [c, d]) = (widened(self), widened(factor));
-            [_mm512_fmadd_pd(a, c, sums[0]), _mm512_fmadd_pd(b, d, sums[1])]
-        }
+        unsafe { [_mm512_set1_pd(value); 2] }
     }
 
     #[inline(always)]
-    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_mul_add([a, b]: Self::Wide, [c, d]: Self::Wide, sums: Self::Wide) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let [a, b] = widened(self);
-            [_mm512_add_pd(sums[0], a), _mm512_add_pd(sums[1], b)]
-        }
+        unsafe { [_mm512_fmadd_pd(a, c, sums[0]), _mm512_fmadd_pd(b, d, sums[1])] }
     }
 
     #[inline(always)]
-    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+    unsafe fn wide_add([a, b]: Self::Wide, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [_mm512_add_pd(sums[0], a), _mm512_add_pd(sums[1], b)] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store([a, b]: Self::Wide, to: *mut f64) {
         // SAFETY: `to` is valid for `LEN` sums.
         unsafe {
-            _mm512_storeu_pd(to, sums[0]);
-            _mm512_storeu_pd(to.add(8), sums[1]);
+            _mm512_storeu_pd(to, a);
+            _mm512_storeu_pd(to.add(8), b);
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) use portable::Portable;
 pub(super) trait Lanes: Copy {
     /// Number of lanes.
     const LEN: usize;
-    /// As many sums in f64.
+    /// As many values in f64.
     type Wide: Copy;
 
     unsafe fn splat(value: f32) -> Self;
@@ -45,12 +45,12 @@ pub(super) trait Lanes: Copy {
     /// numbers `n` from -126 to 127.
     unsafe fn exponent_in_last_bits(self) -> Self;
 
-    unsafe fn wide_zeros() -> Self::Wide;
-    /// `sums + self * factor`: the product is exact.
-    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide;
-    /// `sums + self`
-    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide;
-    unsafe fn wide_store(sums: Self::Wide, to: *mut f64);
+    unsafe fn widen(self) -> Self::Wide;
+    unsafe fn wide_splat(value: f64) -> Self::Wide;
+    /// `values * factors + sums`. Of f32 values and factors, the product is exact.
+    unsafe fn wide_mul_add(values: Self::Wide, factors: Self::Wide, sums: Self::Wide) -> Self::Wide;
+    unsafe fn wide_add(values: Self::Wide, sums: Self::Wide) -> Self::Wide;
+    unsafe fn wide_store(values: Self::Wide, to: *mut f64);
 
     /// `if self < 0 { 0 } else { self }`: NaN stays NaN, as in PyTorch.
     #[inline(always)]

@@ -96,36 +96,35 @@ impl Lanes for float32x4_t {
     }
 
     #[inline(always)]
-    unsafe fn wide_zeros() -> Self::Wide {
+    unsafe fn widen(self) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe { [vdupq_n_f64(0.0); 2] }
+        unsafe { [vcvt_f64_f32(vget_low_f32(self)), vcvt_high_f64_f32(self)] }
     }
 
     #[inline(always)]
-    unsafe fn wide_mul_add(self, factor: Self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_splat(value: f64) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let (a, b) = (vcvt_f64_f32(vget_low_f32(self)), vcvt_high_f64_f32(self));
-            let (c, d) = (vcvt_f64_f32(vget_low_f32(factor)), vcvt_high_f64_f32(factor));
-            [vfmaq_f64(sums[0], a, c), vfmaq_f64(sums[1], b, d)]
-        }
+        unsafe { [vdupq_n_f64(value); 2] }
     }
 
     #[inline(always)]
-    unsafe fn wide_add(self, sums: Self::Wide) -> Self::Wide {
+    unsafe fn wide_mul_add([a, b]: Self::Wide, [c, d]: Self::Wide, sums: Self::Wide) -> Self::Wide {
         // SAFETY: as for `splat`.
-        unsafe {
-            let (a, b) = (vcvt_f64_f32(vget_low_f32(self)), vcvt_high_f64_f32(self));
-            [vaddq_f64(sums[0], a), vaddq_f64(sums[1], b)]
-        }
+        unsafe { [vfmaq_f64(sums[0], a, c), vfmaq_f64(sums[1], b, d)] }
     }
 
     #[inline(always)]
-    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+    unsafe fn wide_add([a, b]: Self::Wide, sums: Self::Wide) -> Self::Wide {
+        // SAFETY: as for `splat`.
+        unsafe { [vaddq_f64(sums[0], a), vaddq_f64(sums[1], b)] }
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store([a, b]: Self::Wide, to: *mut f64) {
         // SAFETY: `to` is valid for `LEN` sums.
         unsafe {
-            vst1q_f64(to, sums[0]);
-            vst1q_f64(to.add(2), sums[1]);
+            vst1q_f64(to, a);
+            vst1q_f64(to.add(2), b);
         }
     }
 }

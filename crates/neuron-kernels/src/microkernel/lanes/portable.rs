@@ -103,26 +103,29 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    unsafe fn wide_zeros() -> Self::Wide {
-        [0.0; 4]
+    unsafe fn widen(self) -> Self::Wide {
+        self.0.map(f64::from)
     }
 
     #[inline(always)]
-    unsafe fn wide_mul_add(self, factor: Self, [a, b, c, d]: Self::Wide) -> Self::Wide {
-        // Exact, so that the sum alone is rounded.
-        let product = |index: usize| f64::from(self.0[index]) * f64::from(factor.0[index]);
-        [a + product(0), b + product(1), c + product(2), d + product(3)]
+    unsafe fn wide_splat(value: f64) -> Self::Wide {
+        [value; 4]
     }
 
     #[inline(always)]
-    unsafe fn wide_add(self, [a, b, c, d]: Self::Wide) -> Self::Wide {
-        let [e, f, g, h] = self.0.map(f64::from);
-        [a + e, b + f, c + g, d + h]
+    unsafe fn wide_mul_add(values: Self::Wide, factors: Self::Wide, sums: Self::Wide) -> Self::Wide {
+        // Products are exact, so that the sum alone is rounded.
+        std::array::from_fn(|index| sums[index] + values[index] * factors[index])
     }
 
     #[inline(always)]
-    unsafe fn wide_store(sums: Self::Wide, to: *mut f64) {
+    unsafe fn wide_add(values: Self::Wide, sums: Self::Wide) -> Self::Wide {
+        std::array::from_fn(|index| sums[index] + values[index])
+    }
+
+    #[inline(always)]
+    unsafe fn wide_store(values: Self::Wide, to: *mut f64) {
         // SAFETY: `to` is valid for `LEN` sums; no alignment is asked for.
-        unsafe { to.cast::<[f64; 4]>().write_unaligned(sums) }
+        unsafe { to.cast::<[f64; 4]>().write_unaligned(values) }
     }
 }

@@ -360,7 +360,7 @@ macro_rules! isa {
     };
 }
 
-// 28 of 32 registers for sums, 2 for the row of B.
+// 28 of 32 registers for sums, 2 for the row of B. In f64, a row has four registers of sums.
 #[cfg(target_arch = "x86_64")]
 isa!(avx512, "avx512", std::arch::x86_64::__m512, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
     [1 2 3 4 5 6 7 8 9 10 11 12 13 14] [1 2 3 4],

@@ -110,7 +110,7 @@ impl Plan {
         self.algorithm
     }
 
-    /// How those of a step are.
+    /// How the sums of a step are arranged.
     pub(crate) fn algorithm_of(&self, step: &Step) -> Algorithm {
         if self.of_means[step.node.0] { Algorithm::Wide } else { self.algorithm }
     }

@@ -1,12 +1,9 @@
 //! The three commands of the README, as they stand there, from an empty folder to a picture.
 
-#[path = "../crates/neuron-cli/tests/support/mod.rs"]
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{expecting, neuron, reference};
+use crate::support::{expecting, neuron, reference};
 
 /// The lines of the README's block that begins with `neuron select-images`.
 fn commands() -> Vec<String> {

@@ -4,7 +4,8 @@
 //! `cargo bench -p neuron-cli --bench patches`: on the real network and photos where the reference data is, else
 //! on a small network of random weights and drawn photos.
 
-#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/cli/support.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};

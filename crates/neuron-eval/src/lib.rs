@@ -13,7 +13,7 @@ mod similarity;
 mod tap_scores;
 
 pub use achievement::{Achievement, Reached};
-pub use class::seen_most;
+pub use class::{seen_most, share_with};
 pub use estimate::{Estimate, Interval};
 pub use luminance::Luminance;
 pub use place::place;

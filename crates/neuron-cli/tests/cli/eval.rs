@@ -213,11 +213,41 @@ fn a_witness_recognises_photos_and_not_noise() {
     assert_eq!((mean(&report, 0, "witness_top5"), mean(&report, 0, "witness_retrieval_rank")), (1.0, 1.0));
     assert!(mean(&report, 1, "witness_top5") < 1.0);
     assert!(mean(&report, 1, "witness_cosine") < mean(&report, 0, "witness_cosine"));
+    // Of drawn hearts, bricks and checks, each is a class: all units count, with either set.
+    for set in [0, 1] {
+        assert!(mean(&report, set, "witness_top5_references") > 0.9);
+        let class_like = &report["sets"][set]["measures"]["witness_top5_class_like"];
+        assert_eq!(class_like["units"], UNITS.len());
+        assert_eq!(class_like["mean"], mean(&report, set, "witness_top5"));
+    }
     let class = &report["sets"][0]["units"].as_array().unwrap();
     assert!(class.iter().any(|unit| unit["witness_class"].as_str().unwrap().contains("hearts")));
     let same = format!("a --witness-arch {ARCH} --witness-weights {}", weights("demo.safetensors").display());
     assert!(setup.run(2, &same).1.contains("no independent witness"));
     assert!(setup.run(2, "a --witness-weights x").1.contains("--witness-arch"));
+}
+
+#[test]
+fn a_unit_whose_references_are_of_many_classes_is_not_class_like() {
+    let setup = Setup::new();
+    setup.photos("a", 4);
+    // One image of each class: the one that stands for them is among the five strongest of few others.
+    let hearts = Class::Hearts.number().to_string();
+    let mixed: String = Class::ALL.into_iter().map(|class| photo(class, 0) + "\n").collect();
+    fs::write(setup.path("lists").join(hearts).join("topk_files.txt"), mixed).unwrap();
+    let witness = weights("densenet_demo.safetensors");
+    let line = format!("a --witness-arch densenet_demo --witness-weights {}", witness.display());
+    let report = setup.json(0, &line);
+    let measures = |class: Class| {
+        let units = report["sets"][0]["units"].as_array().unwrap();
+        let unit = units.iter().find(|unit| unit["channel"] == class.number()).unwrap();
+        unit["measures"].clone()
+    };
+    assert!(measures(Class::Hearts)["witness_top5_references"].as_f64().unwrap() < 0.5);
+    assert_eq!(measures(Class::Hearts)["witness_top5_class_like"], Value::Null);
+    assert_eq!(measures(Class::Bricks)["witness_top5_class_like"], 1.0);
+    assert_eq!(report["sets"][0]["measures"]["witness_top5_class_like"]["units"], UNITS.len() - 1);
+    assert_eq!(report["sets"][0]["measures"]["witness_top5"]["units"], UNITS.len());
 }
 
 #[test]

@@ -37,6 +37,10 @@ pub(super) enum Measure {
     Noise,
     NoiseRatio,
     WitnessTop5,
+    /// As the first, of units whose references hold one class.
+    WitnessTop5ClassLike,
+    /// Of the references themselves: what pictures can be expected to reach.
+    WitnessTop5References,
     WitnessCosine,
     WitnessRetrievalRank,
     WitnessRetrievalRankIs1,
@@ -60,6 +64,8 @@ impl Measure {
             Self::Noise => "noise",
             Self::NoiseRatio => "noise_ratio",
             Self::WitnessTop5 => "witness_top5",
+            Self::WitnessTop5ClassLike => "witness_top5_class_like",
+            Self::WitnessTop5References => "witness_top5_references",
             Self::WitnessCosine => "witness_cosine",
             Self::WitnessRetrievalRank => "witness_retrieval_rank",
             Self::WitnessRetrievalRankIs1 => "witness_retrieval_rank_is_1",
@@ -69,8 +75,14 @@ impl Measure {
 
     /// Whether it is a share of pictures, from 0 to 1.
     pub(super) fn is_share(&self) -> bool {
-        let shares =
-            [Self::RankIs1, Self::RetrievalRankIs1, Self::WitnessTop5, Self::WitnessRetrievalRankIs1];
+        let shares = [
+            Self::RankIs1,
+            Self::RetrievalRankIs1,
+            Self::WitnessTop5,
+            Self::WitnessTop5ClassLike,
+            Self::WitnessTop5References,
+            Self::WitnessRetrievalRankIs1,
+        ];
         shares.contains(self)
     }
 }
@@ -101,7 +113,7 @@ impl Measures {
         use Measure::{
             ActivationPercentile, ActivationRatio, Auc, Cosine, Mad, Noise, NoiseRatio, Rank, RankIs1,
             RetrievalRank, RetrievalRankIs1, WitnessCosine, WitnessRetrievalRank, WitnessRetrievalRankIs1,
-            WitnessTop5, ZScore,
+            WitnessTop5, WitnessTop5ClassLike, WitnessTop5References, ZScore,
         };
         let layers: Vec<String> = usual_layers(network)?.into_iter().map(|tap| tap.name).collect();
         let mut all = vec![ActivationRatio, ActivationPercentile, ZScore, Rank, RankIs1, Auc, Mad];
@@ -109,7 +121,8 @@ impl Measures {
         all.extend(layers.iter().enumerate().map(|(at, layer)| Measure::Similarity(at, layer.clone())));
         all.extend([Noise, NoiseRatio]);
         if has_witness {
-            all.extend([WitnessTop5, WitnessCosine, WitnessRetrievalRank, WitnessRetrievalRankIs1]);
+            all.extend([WitnessTop5, WitnessTop5ClassLike, WitnessTop5References]);
+            all.extend([WitnessCosine, WitnessRetrievalRank, WitnessRetrievalRankIs1]);
         }
         Ok(Self { all, layers })
     }
@@ -178,10 +191,11 @@ impl Numbers<'_> {
                 let natural = of_unit.noise.filter(|natural| *natural > 0.0)?;
                 self.mean(|at| Some(self.gathered.noise[at] / natural))
             }
-            Measure::WitnessTop5 => {
-                let seen = self.seen?;
-                self.mean(|at| seen.holds_class(self.unit, at).map(|holds| f64::from(u8::from(holds))))
+            Measure::WitnessTop5 => self.witness_top5(),
+            Measure::WitnessTop5ClassLike => {
+                self.seen?.is_class_like(self.unit).then(|| self.witness_top5())?
             }
+            Measure::WitnessTop5References => self.seen?.share_of_references(self.unit),
             Measure::WitnessCosine => self.by_witness(|found| found.cosine),
             Measure::WitnessRetrievalRank => self.by_witness_among(|found| found.rank as f64),
             Measure::WitnessRetrievalRankIs1 => self.by_witness_among(|found| is_first(found.rank)),
@@ -211,6 +225,11 @@ impl Numbers<'_> {
     /// A rank among units: a single one is always the first.
     fn rank_among(&self, value: impl Fn(&Retrieval) -> f64) -> Option<f64> {
         (self.features.len() > 1).then(|| self.retrieval(value))?
+    }
+
+    fn witness_top5(&self) -> Option<f64> {
+        let seen = self.seen?;
+        self.mean(|at| seen.holds_class(self.unit, at).map(|holds| f64::from(u8::from(holds))))
     }
 
     fn by_witness(&self, value: impl Fn(&Retrieval) -> f64) -> Option<f64> {

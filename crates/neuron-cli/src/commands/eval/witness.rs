@@ -1,7 +1,7 @@
 //! A second network, which has not made the pictures, looks at them.
 
 use neuron_data::Preprocessing;
-use neuron_eval::{Probe, Retrieval, TapScores, mean_feature, place, seen_most};
+use neuron_eval::{Probe, Retrieval, TapScores, mean_feature, place, seen_most, share_with};
 use neuron_model::{Network, Tap};
 
 use super::flags::Args;
@@ -19,6 +19,10 @@ use crate::{interrupt, not_finite};
 /// How many classes of a picture may hold the one that is seen in the references.
 const TOP: usize = 5;
 
+/// A unit is class-like if the witness sees one class in this share of its references: in a unit for which it does not
+/// even in photos, its silence about a picture says nothing.
+const CLASS_LIKE: f64 = 0.5;
+
 /// The second network.
 pub(super) struct Witness {
     network: Network,
@@ -31,6 +35,8 @@ pub(super) struct Witness {
 pub(super) struct Seen {
     /// Of each unit, the class that it sees first in most of the references.
     pub(super) classes: Vec<Option<usize>>,
+    /// Of each unit, the share of the references among whose first classes that one is.
+    shares: Vec<Option<f64>>,
     /// Of each unit, the mean feature of the references.
     features: Vec<Vec<f64>>,
     /// Of each picture, the values of the classes.
@@ -43,6 +49,16 @@ impl Seen {
     /// Whether the first classes of a picture hold the one of its unit's references.
     pub(super) fn holds_class(&self, unit: usize, picture: usize) -> Option<bool> {
         Some(place(&self.values[picture], self.classes[unit]?) <= TOP)
+    }
+
+    /// In what share of a unit's references the first classes hold the one that stands for them all.
+    pub(super) fn share_of_references(&self, unit: usize) -> Option<f64> {
+        self.shares[unit]
+    }
+
+    /// Whether the witness knows the unit's references as things of one class.
+    pub(super) fn is_class_like(&self, unit: usize) -> bool {
+        self.shares[unit].is_some_and(|share| share >= CLASS_LIKE)
     }
 
     /// How near a picture is to its unit's references.
@@ -100,6 +116,7 @@ impl Witness {
         let count = pictures.all.len();
         let mut seen = Seen {
             classes: Vec::new(),
+            shares: Vec::new(),
             features: Vec::new(),
             values: vec![Vec::new(); count],
             of_pictures: vec![Vec::new(); count],
@@ -112,7 +129,9 @@ impl Witness {
             let references = units.load(unit, &reader)?;
             let name = |at: usize| references.names()[at].clone();
             let known = probe.look(&references).map_err(|error| not_finite::named(error, name))?;
-            seen.classes.push(seen_most(&known.scores[0]));
+            let class = seen_most(&known.scores[0]);
+            seen.classes.push(class);
+            seen.shares.push(class.and_then(|class| share_with(&known.scores[0], class, TOP)));
             seen.features.push(mean_feature(&known.scores[1]));
             let own: Vec<usize> = (0..count).filter(|at| pictures.all[*at].unit == unit).collect();
             let pixels = own.iter().filter_map(|at| pictures.all[*at].for_witness.as_deref());

@@ -1,7 +1,5 @@
 //! Sorting the values of one channel, the inner loop of an optimisation: exact, and stable on ties.
 
-/// Buckets that values are distributed to before each bucket is sorted by comparison.
-const BUCKETS: usize = 2048;
 /// Below this many values, comparison alone is faster than clearing the buckets.
 const FEW: usize = 256;
 
@@ -16,6 +14,8 @@ pub(crate) struct Ranking {
     keyed: Vec<u64>,
     bucketed: Vec<u64>,
     bucket_ends: Vec<u32>,
+    /// Positions of zeros.
+    zeros: Vec<u32>,
     order: Vec<u32>,
 }
 
@@ -24,23 +24,34 @@ impl Ranking {
     ///
     /// NaN comes last (first, with a sign).
     pub(crate) fn order(&mut self, values: &[f32]) -> &[u32] {
-        let mut negative = 0;
-        self.keyed.clear();
-        for (at, value) in (0u32..).zip(values) {
-            if *value != 0.0 {
-                negative += usize::from(value.is_sign_negative());
-                self.keyed.push(u64::from(key(*value)) << 32 | u64::from(at));
-            }
-        }
+        let negative = self.divide(values);
         self.sort();
+        let positions = |keyed: &u64| *keyed as u32;
         self.order.clear();
-        self.order.extend(self.keyed[..negative].iter().map(|keyed| *keyed as u32));
-        let zeros = (0u32..).zip(values).filter(|(_, value)| **value == 0.0);
-        if self.keyed.len() < values.len() {
-            self.order.extend(zeros.map(|(at, _)| at));
-        }
-        self.order.extend(self.keyed[negative..].iter().map(|keyed| *keyed as u32));
+        self.order.extend(self.keyed[..negative].iter().map(positions));
+        self.order.extend_from_slice(&self.zeros);
+        self.order.extend(self.keyed[negative..].iter().map(positions));
         &self.order
+    }
+
+    /// Tells zeros from other values, and returns how many of these are negative. Without branches: half of the features
+    /// behind a ReLU are zero, and which ones cannot be foreseen.
+    fn divide(&mut self, values: &[f32]) -> usize {
+        let Self { keyed, zeros, .. } = self;
+        keyed.resize(values.len(), 0);
+        zeros.resize(values.len(), 0);
+        let [mut others, mut equal, mut negative] = [0; 3];
+        for (at, value) in (0u32..).zip(values) {
+            let is_zero = usize::from(*value == 0.0);
+            keyed[others] = u64::from(key(*value)) << 32 | u64::from(at);
+            zeros[equal] = at;
+            others += 1 - is_zero;
+            equal += is_zero;
+            negative += usize::from(value.is_sign_negative()) & (1 - is_zero);
+        }
+        keyed.truncate(others);
+        zeros.truncate(equal);
+        negative
     }
 
     /// Sorts `keyed`.
@@ -54,14 +65,16 @@ impl Ranking {
             keyed.iter().fold((u64::MAX, 0), |(low, high), keyed| (low.min(*keyed), high.max(*keyed)));
         let (lowest, highest) = (lowest >> 32, highest >> 32);
         let bits = u64::BITS - (highest - lowest).leading_zeros();
-        let shift = bits.saturating_sub(BUCKETS.ilog2());
+        // One or two values a bucket, if they lie evenly.
+        let buckets = keyed.len().next_power_of_two() / 2;
+        let shift = bits.saturating_sub(buckets.ilog2());
         let bucket = |keyed: u64| (((keyed >> 32) - lowest) >> shift) as usize;
 
         // Counting, one place later: the sums are then the starts, and after the distribution the ends.
         bucket_ends.clear();
-        bucket_ends.resize(BUCKETS + 1, 0);
+        bucket_ends.resize(buckets + 1, 0);
         keyed.iter().for_each(|keyed| bucket_ends[bucket(*keyed) + 1] += 1);
-        for at in 1..=BUCKETS {
+        for at in 1..=buckets {
             bucket_ends[at] += bucket_ends[at - 1];
         }
         bucketed.resize(keyed.len(), 0);
@@ -71,10 +84,13 @@ impl Ranking {
             *end += 1;
         }
         let mut start = 0;
-        for end in &bucket_ends[..BUCKETS] {
+        for end in &bucket_ends[..buckets] {
             let end = *end as usize;
-            if end - start > 1 {
-                bucketed[start..end].sort_unstable();
+            match end - start {
+                0 | 1 => {}
+                2 if bucketed[start] > bucketed[start + 1] => bucketed.swap(start, start + 1),
+                2 => {}
+                _ => bucketed[start..end].sort_unstable(),
             }
             start = end;
         }

@@ -1,6 +1,5 @@
 //! `neuron layers` and `neuron activations` through the real binary.
 
-use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,6 +11,8 @@ use neuron_model::weights::WeightTensor;
 use neuron_model::{Network, Weights};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support;
 
 fn neuron(folder: &Path, arguments: &[&str]) -> Output {
     support::neuron(arguments).current_dir(folder).output().unwrap()

@@ -1,12 +1,12 @@
 //! Results remember whose arithmetic they are of: what does not say it is of the CPU in f32, and nothing is mixed.
 
-use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Room, assert_same_files, files};
 use neuron_model::{Weights, has_matrix_instructions};
 use serde_json::{Map, Value};
+
+use crate::support::{self, Room, assert_same_files, files};
 
 /// By which identities say it, and how the runs of these tests do.
 const FIELD: &str = "device";

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{ARCH, Room, assert_same_files, run_expecting};
 use serde_json::Value;
+
+use crate::support::{ARCH, Room, assert_same_files, run_expecting};
 
 /// A folder with photos and results of a small network.
 struct Setup(Room);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{ARCH, Room, assert_same_files, expecting, files, neuron};
 use neuron_model::Weights;
 use serde_json::{Value, json};
+
+use crate::support::{ARCH, Room, assert_same_files, expecting, files, neuron};
 
 /// A folder with weights of 1000 unnamed outputs, which are taken for ImageNet's, and photos of two of its classes: one
 /// folder is called by a WordNet id, the other by a name.

@@ -1,13 +1,14 @@
 //! The whole path from a file to the logits: the real network classifies the sample photos as well as it does
 //! behind Pillow and ONNX Runtime.
 
-use crate::support;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use neuron_data::{Dataset, DatasetOptions, Loader, LoaderOptions, Preprocessing};
 use neuron_model::{ChannelsLast, Keep, Network};
+
+use crate::support;
 
 /// Percent of the 800 photos that Pillow and ONNX Runtime get right with the same weights.
 const PEER_TOP1: f64 = 90.88;

@@ -1,12 +1,12 @@
 //! `neuron demo` through the real binary: what it prints can be run, what it finds is right, and it can be repeated.
 
-use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::support::{ARCH, expecting, files, neuron, run_expecting};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+
+use crate::support::{self, ARCH, expecting, files, neuron, run_expecting};
 
 /// The network of another design.
 const OTHER: &str = "densenet_demo";

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::support::{run, run_expecting};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use crate::support::{run, run_expecting};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")

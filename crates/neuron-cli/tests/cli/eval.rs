@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{ARCH, Noise, expecting, neuron};
 use neuron_demo::{Class, Dataset, Existing};
 use serde_json::{Value, json};
+
+use crate::support::{ARCH, Noise, expecting, neuron};
 
 /// Pictures of each class that are drawn: the last is nobody's reference.
 const PER_CLASS: usize = 5;

@@ -1,10 +1,10 @@
 //! `neuron export` through the real binary. `python/tests/test_export.py` reads the files as other tools do.
 
-use crate::support;
 use std::fs;
 
-use crate::support::{ARCH, Room, assert_same_files, run_expecting};
 use serde_json::Value;
+
+use crate::support::{self, ARCH, Room, assert_same_files, run_expecting};
 
 /// Lists of all units of layer4, and patches of two of them.
 fn results() -> Room {

@@ -1,10 +1,9 @@
 //! Exported networks through the real binary: `--arch model.pt2` wherever a command takes a network.
 
-use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{assert_same_files, draw_photos, neuron};
+use crate::support::{self, assert_same_files, draw_photos, neuron};
 
 /// A folder with exported networks and photos.
 struct Room(tempfile::TempDir);

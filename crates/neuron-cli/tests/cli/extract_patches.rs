@@ -1,12 +1,11 @@
 //! `neuron extract-patches` through the real binary, on a small network, drawn photos and lists of them.
 
-use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::patches::{Best, Definition, kill_once_saved, picture_size, rows, without_lists};
-use crate::support::{ARCH, draw_photos, expecting, neuron, random_weights};
+use crate::support::{self, ARCH, draw_photos, expecting, neuron, random_weights};
 
 /// Windows of 32 pixels, 16 apart, in a crop of 64.
 const WINDOWS: usize = 9;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{ARCH, Room, assert_same_files, expecting, files, neuron, reference};
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use serde_json::Value;
+
+use crate::support::{ARCH, Room, assert_same_files, expecting, files, neuron, reference};
 
 /// A folder with weights, photos and lists of references for three units, in which commands run.
 struct Setup(Room);

@@ -1,10 +1,10 @@
 //! Every step on networks that are not residual, through the real binary.
 
-use crate::support;
 use std::fs;
 
-use crate::support::{draw_photos, neuron, random_weights_of};
 use serde_json::Value;
+
+use crate::support::{self, draw_photos, neuron, random_weights_of};
 
 /// Selects images, cuts patches both ways, scans windows, draws a picture and a heat map, and makes an atlas of it all.
 fn every_step(arch: &str, layer: &str, weights_kept: fn(&str) -> bool) {

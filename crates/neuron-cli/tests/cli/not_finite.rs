@@ -1,14 +1,14 @@
 //! Weights and sums that are no numbers: every command names the image, the layer and the channel, writes no result,
 //! and leaves nothing that would be in the way of the next run.
 
-use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{ARCH, draw_photos, expecting, neuron, random_weights};
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use serde_json::Value;
+
+use crate::support::{self, ARCH, draw_photos, expecting, neuron, random_weights};
 
 /// A folder with photos, lists, good weights and broken ones.
 struct Setup {

@@ -1,7 +1,8 @@
 //! `neuron plan`: what a scan takes that is divided among tasks.
 
-use crate::support::{ARCH, Room, expecting, neuron};
 use serde_json::Value;
+
+use crate::support::{ARCH, Room, expecting, neuron};
 
 /// Plans a scan of [`ARCH`]; the plan must end with `code`. Returns stdout and stderr.
 fn plan(room: &Room, code: i32, flags: &[&str], scan: &str) -> (String, String) {

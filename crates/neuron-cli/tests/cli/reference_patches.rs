@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensors;
+
 use crate::patches::{Row, rows};
 use crate::support::{expecting, neuron, reference};
-use safetensors::SafeTensors;
 
 /// How far a score may be off, in parts of the channel's largest; 3e-6 was measured.
 const SCORE_TOLERANCE: f32 = 1e-4;

@@ -1,11 +1,12 @@
 //! The files that `select-images` writes for the real network, against the scores of the published implementation.
 
-use crate::support;
 use std::collections::HashMap;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use safetensors::SafeTensors;
+
+use crate::support;
 
 /// Of so many recorded images one is scored: all of them take minutes, and are classified by another test.
 const STRIDE: usize = 5;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{ARCH, assert_same_files, draw_photos, files, neuron, random_weights, run_expecting};
 use neuron_model::{DeviceEvent, DeviceRequest, Observer, Precision};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
+
+use crate::support::{ARCH, assert_same_files, draw_photos, files, neuron, random_weights, run_expecting};
 
 /// A folder with weights and photos, and the flags that name them.
 struct Setup {

@@ -1,16 +1,16 @@
 //! Images in object stores give what the same images give in folders, through the real binary; faults are survived,
 //! or said.
 
-use crate::support;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use neuron_test_stores::{Fault, Server, environment, hub, s3, web};
+
 use crate::packed::{Packed, lists, pictures, rows};
 use crate::patches::kill_once_saved;
-use crate::support::{ARCH, Room, assert_same_files, expecting, files};
-use neuron_test_stores::{Fault, Server, environment, hub, s3, web};
+use crate::support::{self, ARCH, Room, assert_same_files, expecting, files};
 
 /// Photos in a folder, and in a bucket in every form.
 struct Stored {

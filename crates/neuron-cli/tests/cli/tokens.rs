@@ -1,15 +1,15 @@
 //! Networks of tokens through the real binary: which positions count, and what has no place in an image.
 
-use crate::support;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{assert_same_files, draw_photos, neuron, random_weights_of};
 use neuron_model::Weights;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::Value;
+
+use crate::support::{self, assert_same_files, draw_photos, neuron, random_weights_of};
 
 const ARCH: &str = "vit_demo";
 const LAYER: &str = "encoder.layers.encoder_layer_1";

@@ -1,6 +1,5 @@
 //! `neuron weights convert` and `inspect` through the real binary.
 
-use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -8,6 +7,8 @@ use std::process::Output;
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use tempfile::TempDir;
+
+use crate::support;
 
 fn neuron(folder: &Path, arguments: &[&str]) -> Output {
     support::neuron(&["weights"]).args(arguments).current_dir(folder).output().unwrap()

@@ -1,13 +1,13 @@
 //! Weights as people save them, through the real binary: prefixes, several networks, other heads, configurations.
 
-use crate::support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::support::{ARCH, run_expecting};
 use neuron_model::Weights;
 use neuron_model::weights::WeightTensor;
 use tempfile::TempDir;
+
+use crate::support::{self, ARCH, run_expecting};
 
 /// A folder, the tensors of a small network, and its metadata.
 fn network() -> (TempDir, BTreeMap<String, WeightTensor>, BTreeMap<String, String>) {

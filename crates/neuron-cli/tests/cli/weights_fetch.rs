@@ -1,11 +1,12 @@
 //! `neuron weights fetch ARCH:hf` against a hub that the test plays.
 
-use crate::support;
 use std::process::Output;
 use std::sync::LazyLock;
 
-use crate::server::{Answer, Home, Server, assert_done, metadata, not_found, ok, sha256};
 use neuron_model::{Architecture, Weights};
+
+use crate::server::{Answer, Home, Server, assert_done, metadata, not_found, ok, sha256};
+use crate::support;
 
 const CONFIG: &str = r#"{"architecture": "resnet", "pretrained_cfg": {"input_size": [3, 224, 224],
     "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": "center",

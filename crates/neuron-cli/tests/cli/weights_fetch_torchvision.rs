@@ -1,6 +1,5 @@
 //! `neuron weights fetch` against a mirror of torchvision's server that the test plays.
 
-use crate::support;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -8,9 +7,11 @@ use std::process::{Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crate::server::{Home, Server, assert_done, metadata, not_found, ok, sha256};
 use neuron_model::{Architecture, Weights};
 use sha2::{Digest, Sha256};
+
+use crate::server::{Home, Server, assert_done, metadata, not_found, ok, sha256};
+use crate::support;
 
 const ARCH: &str = "resnet18";
 /// What torchvision's file is called, which says how its hash begins.

@@ -37,9 +37,9 @@ pub(super) enum Measure {
     Noise,
     NoiseRatio,
     WitnessTop5,
-    /// As the first, of units whose references hold one class.
+    /// The same, of those units alone whose references hold one class.
     WitnessTop5ClassLike,
-    /// Of the references themselves: what pictures can be expected to reach.
+    /// The same of the references themselves, which pictures can be measured against.
     WitnessTop5References,
     WitnessCosine,
     WitnessRetrievalRank,

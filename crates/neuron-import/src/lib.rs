@@ -6,6 +6,7 @@ mod error;
 mod imported;
 mod modules;
 mod onnx;
+mod open;
 mod patterns;
 mod program;
 mod pt2;
@@ -14,4 +15,5 @@ mod translate;
 
 pub use check::{Difference, check};
 pub use error::{ImportError, Missing};
-pub use imported::{Format, Imported, is_exported, open};
+pub use imported::{Format, Imported};
+pub use open::{is_exported, open};

@@ -1,5 +1,7 @@
 mod flags;
+mod found;
 mod gathered;
+mod layers;
 mod measures;
 mod numbers;
 mod pictures;
@@ -12,16 +14,16 @@ mod units;
 mod witness;
 
 use anyhow::bail;
-use neuron_model::Network;
 
 use crate::global::Global;
-use crate::outcome::{Outcome, WrongUsage};
+use crate::outcome::Outcome;
 use crate::references::{Data, Reader};
 use crate::{claim, interrupt, output};
 
 pub(crate) use flags::Args;
 
 use gathered::Gathering;
+use layers::check_usual_layers;
 use measures::Measures;
 use pictures::Pictures;
 use report::Report;
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(out) = args.out.as_deref().filter(|out| output::is_result(out) && !global.overwrite) {
         bail!("{} already exists; pass --overwrite to replace it, or another --out", out.display());
     }
-    let found = pictures::find(&args.paths)?;
+    let found = found::find(&args.paths)?;
     let network = global.network(found.arch(args))?;
     check_usual_layers(&network)?;
     let preprocessing = global.preprocessing(&network)?;
@@ -55,7 +57,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
 
     let _caught = interrupt::caught();
-    let pictures = Pictures::load(&named, &reader, witness.as_ref(), &mut skipped)?;
+    let pictures =
+        Pictures::load(&named, &reader, witness.as_ref().map(Witness::preprocessing), &mut skipped)?;
     let gathering = Gathering {
         args,
         global,
@@ -92,12 +95,4 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     report.write()?;
     report.say()?;
     Ok(Outcome::with_skipped(skipped.len() + gathered.skipped_references))
-}
-
-/// The measures are taken at layers that have maps.
-fn check_usual_layers(network: &Network) -> Result<(), WrongUsage> {
-    if network.usual_layers().features.is_empty() {
-        return Err(WrongUsage(format!("the usual layers of {} are not known", network.name())));
-    }
-    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::operators::Refusal;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, kind};
+use super::refusal::Refusal;
 
 /// Settings by their names.
 #[derive(Clone, Default)]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::attributes::Attributes;
 use super::external::Folder;
-use super::operators::Refusal;
 use super::proto::{TensorProto, data_type};
+use super::refusal::Refusal;
 use super::tensor;
 use crate::program::Parameter;
 

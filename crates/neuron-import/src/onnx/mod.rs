@@ -13,6 +13,7 @@ mod image;
 mod inline;
 mod operators;
 mod proto;
+mod refusal;
 mod scopes;
 mod tensor;
 #[cfg(test)]

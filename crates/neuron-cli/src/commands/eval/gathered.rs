@@ -7,7 +7,7 @@ use neuron_model::{Images, Network, Tap};
 use serde_json::Value;
 
 use super::flags::Args;
-use super::measures::{penultimate, usual_layers};
+use super::layers::{penultimate, usual_layers};
 use super::pictures::Pictures;
 use super::population::Population;
 use super::units::EvaluatedUnits;

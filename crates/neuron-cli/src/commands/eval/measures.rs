@@ -1,23 +1,13 @@
 //! The measures, and their values for each unit and set.
 
 use neuron_eval::{Achievement, LayerSimilarity, Retrieval};
-use neuron_model::{ModelError, Network, Tap};
+use neuron_model::{ModelError, Network};
 
 use super::gathered::Gathered;
+use super::layers::usual_layers;
 use super::pictures::Pictures;
 use super::units::EvaluatedUnits;
 use super::witness::Seen;
-
-/// The layer whose spatial means are the network's last features.
-pub(super) fn penultimate(network: &Network) -> Result<Tap, ModelError> {
-    network.tap(&network.usual_layers().target)
-}
-
-/// The layers at which pictures are compared with references, from the image upwards.
-pub(super) fn usual_layers(network: &Network) -> Result<Vec<Tap>, ModelError> {
-    let layers = &network.usual_layers().features;
-    layers.iter().map(|(layer, _)| network.tap(layer)).collect()
-}
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use neuron_model::{ChannelsLast, Keep, Network};
 use serde_json::json;
 
 use super::flags::Args;
-use super::measures::penultimate;
+use super::layers::penultimate;
 use super::units::EvaluatedUnits;
 use super::witness::Witness;
 use crate::global::Global;

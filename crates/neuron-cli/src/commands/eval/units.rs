@@ -9,7 +9,7 @@ use neuron_data::{Dataset, Lookup, Moved};
 use neuron_model::{Images, Network, NodeId, Tap};
 
 use super::flags::Args;
-use super::pictures::{File, Found, channel_in_name};
+use super::found::{File, Found, channel_in_name};
 use super::record::Record;
 use crate::classifier::Classifier;
 use crate::global::Global;

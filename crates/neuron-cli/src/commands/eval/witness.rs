@@ -5,7 +5,7 @@ use neuron_eval::{Probe, Retrieval, TapScores, mean_feature, place, seen_most, s
 use neuron_model::{Network, Tap};
 
 use super::flags::Args;
-use super::measures::penultimate;
+use super::layers::penultimate;
 use super::pictures::Pictures;
 use super::units::EvaluatedUnits;
 use crate::classifier::Classifier;

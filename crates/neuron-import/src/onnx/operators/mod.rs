@@ -19,7 +19,7 @@ pub(super) use known::result;
 use std::collections::HashMap;
 
 use super::attributes::{Attributes, decimal};
-use crate::error::ImportError;
+use super::refusal::Refusal;
 use crate::program::{Element, Operand, Operator, Parameter, Program, Sizes, ValueId};
 
 /// Settings as tensors are looked at if they have no more elements than this: more are no settings.
@@ -27,33 +27,6 @@ const MOST_SETTINGS: usize = 256;
 
 /// The operator that has a node's outputs, and what it reads.
 pub(super) type Mapped = (Operator, Vec<Operand>);
-
-/// Why a node has no operator.
-pub(super) enum Refusal {
-    /// It cannot be expressed; with the reason, where the operator as such can.
-    Unknown(Option<String>),
-    /// It says what cannot be.
-    Damaged(String),
-    /// What it reads cannot be read.
-    Import(ImportError),
-}
-
-impl Refusal {
-    pub(super) fn damaged(what: impl Into<String>) -> Self {
-        Self::Damaged(what.into())
-    }
-
-    /// Not expressible as it is: `with axis 3`, `of strings`.
-    pub(super) fn because(why: impl Into<String>) -> Self {
-        Self::Unknown(Some(why.into()))
-    }
-}
-
-impl From<ImportError> for Refusal {
-    fn from(error: ImportError) -> Self {
-        Self::Import(error)
-    }
-}
 
 /// What a file says of a value.
 #[derive(Clone, Debug, Default)]

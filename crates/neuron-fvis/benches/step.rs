@@ -60,7 +60,10 @@ fn main() {
         ("LRP", published(RelevanceMethod::Lrp.into()), 1),
         ("LRP", published(RelevanceMethod::Lrp.into()), 4),
         ("clear", clear.clone(), 1),
-        ("clear", clear, 4),
+        ("clear", clear.clone(), 4),
+        // The last steps of clear.
+        ("finish", Settings { method: RelevanceMethod::Lrp.into(), ..clear.clone() }, 1),
+        ("finish", Settings { method: RelevanceMethod::Lrp.into(), ..clear }, 4),
         ("LRPRestricted", published(RelevanceMethod::LrpRestricted.into()), 1),
         ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 1),
         ("GuidedBackprop", published(RelevanceMethod::GuidedBackprop.into()), 4),

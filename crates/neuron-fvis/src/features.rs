@@ -22,7 +22,6 @@ pub(crate) struct Features {
     before_relu: Composite,
     /// Of the target, where the units count.
     positions: Positions,
-    #[cfg(feature = "cuda")]
     weighting: FeatureWeighting,
     #[cfg(feature = "cuda")]
     on_device: DeviceMatching,
@@ -126,7 +125,6 @@ impl Features {
             ascent: BackwardPass::new(),
             before_relu: Composite::gradient_before_relu(network.graph(), target),
             positions: Positions::All,
-            #[cfg(feature = "cuda")]
             weighting,
             #[cfg(feature = "cuda")]
             on_device: DeviceMatching::default(),
@@ -142,6 +140,20 @@ impl Features {
             plain => plain,
         };
         Self { forward, positions, ..self }
+    }
+
+    /// The same features, weighed in another way.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] with what the device cannot compute.
+    pub(crate) fn weighed(&self, weighting: FeatureWeighting) -> Result<Self, ModelError> {
+        let features = Self::new(self.network(), &self.target, weighting, self.layers.clone())?;
+        Ok(features.at_positions(self.positions))
+    }
+
+    /// How they are weighed.
+    pub(crate) fn weighting(&self) -> FeatureWeighting {
+        self.weighting
     }
 
     /// Of the values of one item of the target, those where its unit counts.

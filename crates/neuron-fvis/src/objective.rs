@@ -104,6 +104,27 @@ impl Objective {
         Ok(Self { features: self.features.at_positions(positions), ..self })
     }
 
+    /// Checks that features can be weighed so.
+    ///
+    /// # Errors
+    /// [`neuron_model::ModelError::Unsupported`] with what the device cannot compute.
+    pub(crate) fn check(&self, weighting: FeatureWeighting) -> Result<(), FvisError> {
+        self.features.weighed(weighting)?;
+        Ok(())
+    }
+
+    /// Weighs features so from now on. The references have to be measured again if it was in another way before.
+    ///
+    /// # Errors
+    /// [`neuron_model::ModelError::Unsupported`] with what the device cannot compute.
+    pub(crate) fn weigh(&mut self, weighting: FeatureWeighting) -> Result<(), FvisError> {
+        if self.features.weighting() != weighting {
+            self.features = self.features.weighed(weighting)?;
+            self.targets.clear();
+        }
+        Ok(())
+    }
+
     /// What a unit's activation is multiplied by in the loss, where that is what is optimised; 0 elsewhere.
     pub fn activation_weight(&self, unit: usize) -> f64 {
         match (self.aim, self.activations.get(unit)) {

@@ -14,6 +14,7 @@ use crate::settings::{Settings, Unit};
 use crate::start::{self, Start};
 use crate::view::{Shift, View};
 use crate::warp::Warp;
+use crate::weighting::FeatureWeighting;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,8 @@ pub struct Optimizer<'r> {
     settings: Settings,
     units: Vec<Unit<'r>>,
     objective: Objective,
-    /// The phase for whose size of pictures the objective has measured the references.
-    measured: Option<usize>,
+    /// The phase for whose size of pictures the objective has measured the references, and how it weighs their features.
+    measured: Option<(usize, FeatureWeighting)>,
     offsets: Vec<(isize, isize)>,
     pub(crate) canvas: Box<dyn Canvas>,
     /// The picture that is accentuated, if one is.
@@ -94,9 +95,11 @@ impl<'r> Optimizer<'r> {
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
-        let objective = Objective::new(network, target, &channels, settings.weighting(), layers)?
+        let objective = Objective::new(network, target, &channels, settings.weighting_at(0), layers)?
             .with_aim(settings.aim, settings.activation)
             .at_positions(settings.positions, settings.size)?;
+        // Now rather than after all the steps before.
+        settings.finish.iter().try_for_each(|finish| objective.check(finish.method))?;
 
         let at_once = settings.at_once;
         let canvas = start::canvas(&settings, start.magnitudes)?;
@@ -147,8 +150,8 @@ impl<'r> Optimizer<'r> {
 
     /// Takes one step with every picture; does nothing after the end of the schedule.
     ///
-    /// The first step of a phase measures the references before that. `on_event` may stop it there; what it answers
-    /// to the step itself is the caller's own business.
+    /// The first step of a phase, and of the finish, measures the references before that. `on_event` may stop it there; what
+    /// it answers to the step itself is the caller's own business.
     ///
     /// # Errors
     /// [`FvisError::Stopped`] if `on_event` stops the measurement, [`FvisError::Reference`],
@@ -156,9 +159,11 @@ impl<'r> Optimizer<'r> {
     pub fn step(&mut self, on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<(), FvisError> {
         let Some((phase_index, index)) = self.settings.schedule.at(self.steps_done) else { return Ok(()) };
         let phase = self.settings.schedule.phases()[phase_index];
-        if self.measured != Some(phase_index) {
+        let weighting = self.settings.weighting_at(self.steps_done);
+        if self.measured != Some((phase_index, weighting)) {
+            self.objective.weigh(weighting)?;
             self.measure_references(&phase, on_event)?;
-            self.measured = Some(phase_index);
+            self.measured = Some((phase_index, weighting));
         }
         if index == 0 {
             self.items.iter_mut().for_each(Item::forget);

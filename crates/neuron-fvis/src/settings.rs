@@ -4,6 +4,7 @@ use serde::Serialize;
 use crate::activation_term::ActivationTerm;
 use crate::aim::Aim;
 use crate::error::FvisError;
+use crate::finish::Finish;
 use crate::layer_weights::LayerWeights;
 use crate::parametrisation::Parametrisation;
 use crate::prior::ImagePriors;
@@ -22,6 +23,9 @@ pub struct Settings {
     pub aim: Aim,
     /// How much each feature counts. Default: by its relevance, found by LRP.
     pub method: FeatureWeighting,
+    /// The last steps, in which features are weighed in another way. Default: there are none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub finish: Option<Finish>,
     /// How much the features of each layer count. Default: what is usual for the network's family.
     pub layer_weights: LayerWeights,
     /// Weight of all features together. Default 1.
@@ -71,6 +75,7 @@ impl Default for Settings {
         Self {
             aim: Aim::default(),
             method: FeatureWeighting::default(),
+            finish: None,
             layer_weights: LayerWeights::default(),
             feature_weight: 1.0,
             activation: ActivationTerm::default(),
@@ -92,12 +97,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How much each feature counts, given what is aimed at: away from VITAL, nothing asks for relevance.
-    pub fn weighting(&self) -> FeatureWeighting {
+    /// How much each feature counts at a step, given what is aimed at: away from VITAL, nothing asks for relevance.
+    pub fn weighting_at(&self, step: usize) -> FeatureWeighting {
         match self.aim {
-            Aim::Vital => self.method,
+            Aim::Vital => self.finish_at(step).map_or(self.method, |finish| finish.method),
             Aim::Activation | Aim::Accentuation => FeatureWeighting::None,
         }
+    }
+
+    /// The finish, if a step belongs to it.
+    fn finish_at(&self, step: usize) -> Option<Finish> {
+        self.finish.filter(|finish| step + finish.steps >= self.schedule.steps())
     }
 
     /// Whether the units' own gradients take part.
@@ -126,6 +136,7 @@ impl Settings {
         weight("specificity", self.activation.specificity)?;
         weight("activation_goal", self.activation.goal.unwrap_or(0.0))?;
         self.transforms.check()?;
+        self.check_finish()?;
         weight("tv_l1", self.priors.tv_l1)?;
         weight("tv_l2", self.priors.tv_l2)?;
         weight("l2", self.priors.l2)?;
@@ -141,6 +152,15 @@ impl Settings {
                 Err(FvisError::Setting { setting, value: "0".to_owned(), expected: "at least 1" })
             }
         }
+    }
+
+    fn check_finish(&self) -> Result<(), FvisError> {
+        let steps = self.finish.map_or(1, |finish| finish.steps);
+        if (1..=self.schedule.steps()).contains(&steps) {
+            return Ok(());
+        }
+        let expected = "at least 1, and at most the steps of the schedule";
+        Err(FvisError::Setting { setting: "finish_steps", value: steps.to_string(), expected })
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use most_active::most_active;
 use neuron_fvis::{
-    ActivationTerm, Aim, FeatureWeighting, LayerWeights, Objective, Optimizer, Parametrisation, Phase,
-    Schedule, Settings, Start, Transforms, Unit,
+    ActivationTerm, Aim, FeatureWeighting, Finish, LayerWeights, Objective, Optimizer, Parametrisation,
+    Phase, Schedule, Settings, Start, Transforms, Unit,
 };
 use neuron_model::{ChannelsLast, Images, Network};
 use stripes::{PIXELS, SIZE, stripes};
@@ -56,8 +56,16 @@ fn take_steps(optimizer: &mut Optimizer<'_>, steps: usize) {
     }
 }
 
+/// Plain features, which are weighed by relevance in the last steps.
+fn finished(steps: usize) -> Settings {
+    let settings = settings(Aim::Vital, Parametrisation::Spectrum);
+    let finish = Some(Finish { steps, method: FeatureWeighting::default() });
+    Settings { method: FeatureWeighting::None, finish, ..settings }
+}
+
 fn all() -> impl Iterator<Item = Settings> {
-    Aim::ALL.into_iter().flat_map(|aim| Parametrisation::ALL.map(|made_of| settings(aim, made_of)))
+    let aims = Aim::ALL.into_iter();
+    aims.flat_map(|aim| Parametrisation::ALL.map(|made_of| settings(aim, made_of))).chain([finished(5)])
 }
 
 /// A unit's own gradient, by differences: the step with a silent feature loss goes along it.
@@ -155,6 +163,34 @@ fn a_checkpoint_is_continued_to_the_same_bits() {
 }
 
 #[test]
+fn the_last_steps_weigh_features_in_another_way() {
+    let references = stripes(3);
+    let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
+    let network = network(2);
+    let histories = |settings: &Settings| {
+        let mut optimizer = optimizer(&network, settings, &references);
+        take_steps(&mut optimizer, STEPS);
+        optimizer.items().iter().map(|item| item.history.clone()).collect::<Vec<_>>()
+    };
+    let finish = finished(5);
+    let plain = Settings { finish: None, ..finish.clone() };
+    for (finished, plain) in histories(&finish).iter().zip(histories(&plain)) {
+        assert_eq!(finished[..STEPS - 5], plain[..STEPS - 5]);
+        // The same picture, and another measure of it.
+        let (finished, plain) = (&finished[STEPS - 5], &plain[STEPS - 5]);
+        assert!(finished.priors == plain.priors && finished.layers != plain.layers, "{finished:?}");
+    }
+    // A finish as long as all is the method itself.
+    let by_relevance = Settings { method: FeatureWeighting::default(), finish: None, ..finish.clone() };
+    assert_eq!(histories(&finished(STEPS)), histories(&by_relevance));
+
+    for steps in [0, STEPS + 1] {
+        let error = finished(steps).check().unwrap_err().to_string();
+        assert!(error.contains("finish_steps"), "{error}");
+    }
+}
+
+#[test]
 fn an_accentuated_picture_stays_near_its_start() {
     let references = stripes(3);
     let references = ChannelsLast::new(&references, SIZE.0, SIZE.1);
@@ -181,7 +217,7 @@ fn an_accentuated_picture_stays_near_its_start() {
 #[test]
 fn settings_of_the_published_method_are_recorded_as_ever() {
     let json = serde_json::to_string(&Settings::default()).unwrap();
-    for new in ["aim", "activation", "parametrisation", "transforms"] {
+    for new in ["aim", "activation", "finish", "parametrisation", "transforms"] {
         assert!(!json.contains(&format!("\"{new}\"")), "{json}");
     }
     let json = serde_json::to_string(&settings(Aim::Activation, Parametrisation::Phases)).unwrap();

@@ -1,6 +1,7 @@
 mod curve;
 mod display;
 mod failure;
+mod finish;
 mod flags;
 mod identities;
 mod magnitudes;
@@ -12,6 +13,8 @@ mod report;
 mod results;
 mod run;
 mod schedule;
+mod schedule_flag;
+mod settings;
 mod size;
 mod start;
 mod start_flag;
@@ -28,10 +31,10 @@ use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
-use flags::{check_accentuated, check_layers, settings};
 use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
+use settings::{check_accentuated, check_layers, settings};
 use size::{at_resolution, check_schedule, resolution};
 use units::{Part, units};
 

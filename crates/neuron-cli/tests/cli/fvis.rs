@@ -195,6 +195,24 @@ fn clear_pictures_go_on_to_the_same_bytes() {
 }
 
 #[test]
+fn pictures_finished_by_relevance_go_on_to_the_same_bytes() {
+    let setup = Setup::new();
+    // Two steps of six, the second of which is taken after a pause.
+    let finished = ["--channels", "3,5", "--preset", "clear", "--finish", "0.3"];
+    setup.run(0, "whole", &finished);
+    setup.run(0, "parts", &[&finished[..], &["--stop-after", "5"]].concat());
+    setup.run(0, "parts", &[&finished[..], &["--resume", "--threads", "1"]].concat());
+    assert_same_files(&setup.path("whole"), &setup.path("parts"));
+    let settings = &setup.record("whole/x_unit3.json")["settings"];
+    assert_eq!(settings["method"], "none");
+    assert_eq!(settings["finish"], serde_json::json!({"steps": 2, "method": "LRP"}));
+    setup.run(0, "unfinished", &finished[..4]);
+    let picture = |folder: &str| fs::read(setup.path(&format!("{folder}/x_unit3.png"))).unwrap();
+    assert!(picture("whole") != picture("unfinished"));
+    assert!(setup.record("unfinished/x_unit3.json")["settings"].get("finish").is_none());
+}
+
+#[test]
 fn every_objective_makes_a_picture_with_its_record() {
     let setup = Setup::new();
     for (objective, made_of, more) in [
@@ -478,6 +496,17 @@ fn mistakes_are_named() {
         (2, &["--channel", "3", "--lr", "nan"], "--lr is NaN; expected"),
         (2, &["--channel", "3", "--feat-dist", "inf"], "--feat-dist is inf; expected"),
         (2, &["--channel", "3", "--epochs", "0"], "--steps is 0; expected at least 1"),
+        (2, &["--channel", "3", "--finish", "1.5"], "expected a share of the steps, 0 to 1"),
+        (
+            2,
+            &["--channel", "3", "--finish", "0.2"],
+            "--method LRP weighs the features by relevance from the first step on",
+        ),
+        (
+            2,
+            &["--channel", "3", "--objective", "maco", "--finish", "0.2"],
+            "weighs the features that --objective vital matches, and no other",
+        ),
         (2, &["--channel", "3", "--setting-id", "7"], "invalid value '7' for '--schedule"),
         (1, &["--channel", "3", "--start", "none.safetensors"], "none.safetensors"),
         (1, &["--channel", "3", "--start", "random.safetensors"], "init"),

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::layers::{Builder, Convolution, Norm, average_pool, max_pool};
-use crate::network::Maps;
+use crate::maps::Maps;
 use crate::unfold::Windows;
 
 /// Channels that a layer adds.

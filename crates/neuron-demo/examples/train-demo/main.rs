@@ -9,6 +9,7 @@
 
 mod densenet;
 mod layers;
+mod maps;
 mod network;
 mod pictures;
 mod resnet;

@@ -6,15 +6,8 @@ use neuron_demo::{Class, Dice};
 
 use crate::densenet::DenseNet;
 use crate::layers::{Builder, Linear, Parameters};
+use crate::maps::Maps;
 use crate::resnet::ResNet;
-
-/// What a design is, up to its last maps.
-pub(crate) trait Maps {
-    /// # Shapes
-    /// * `images`: `[3, batch, height, width]`, normalised
-    /// * returns: `[channels, batch, height, width]`, never negative
-    fn forward(&self, images: &Tensor) -> Result<Tensor>;
-}
 
 /// What a forward pass returns.
 pub(crate) struct Outputs {

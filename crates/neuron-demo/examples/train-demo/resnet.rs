@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use crate::layers::{Builder, Convolution, Norm, max_pool};
-use crate::network::Maps;
+use crate::maps::Maps;
 use crate::unfold::Windows;
 
 const WIDTH: usize = 16;

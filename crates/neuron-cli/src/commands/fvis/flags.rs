@@ -1,25 +1,17 @@
-//! The flags of `fvis`, and what they say of the pictures.
+//! The flags of `fvis`.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use clap::builder::ArgPredicate;
-use neuron_data::Preprocessing;
-use neuron_fvis::{
-    ActivationTerm, Aim, FacetCount, FeatureWeighting, ImagePriors, LayerWeights, Parametrisation, Settings,
-    Transforms,
-};
-use neuron_model::{Network, PixelRange, Tap};
+use neuron_fvis::{Aim, FacetCount, FeatureWeighting, LayerWeights, Parametrisation};
 
 use super::mask::MaskFlag;
-use super::schedule::{self, ScheduleFlag};
+use super::schedule_flag::ScheduleFlag;
 use super::start_flag::StartFlag;
 use crate::channels::Channels;
-use crate::global::Global;
 use crate::numbers::count;
-use crate::outcome::WrongUsage;
 use crate::positions::PositionsFlag;
 use crate::references::Kind;
 use crate::scan::seconds;
@@ -112,6 +104,10 @@ pub(crate) struct Args {
     /// [default: LRP; none with --preset clear]
     #[arg(long, default_value_if("preset", "clear", "none"), default_value_t = FeatureWeighting::default(), hide_default_value = true, value_name = "METHOD")]
     pub(super) method: FeatureWeighting,
+    /// Share of the steps, the last ones, in which --method none gives way to LRP: 0.2 brings the relevant features nearer to
+    /// the references'
+    #[arg(long, default_value = "0", value_name = "SHARE", value_parser = share)]
+    pub(super) finish: f64,
     /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     pub(super) num_real_img: NonZeroUsize,
@@ -237,6 +233,12 @@ fn copies(text: &str) -> Result<NonZeroUsize, String> {
     copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
 }
 
+/// The value of `--finish`.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share: &f64| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a share of the steps, 0 to 1".to_owned())
+}
+
 /// The value of `--scale`: the smallest and the largest.
 pub(super) type Factors = (f64, f64);
 
@@ -290,127 +292,9 @@ pub(super) enum PresetFlag {
     Clear,
 }
 
-/// What the flags say of the pictures.
-pub(super) fn settings(
-    args: &Args,
-    global: &Global,
-    preprocessing: &Preprocessing,
-) -> anyhow::Result<Settings> {
-    let schedule = schedule::of(args)?;
-    Ok(Settings {
-        method: if global.reference_compat { args.method.published() } else { args.method },
-        layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
-        feature_weight: args.feat_dist,
-        priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
-        schedule,
-        aim: args.objective.into(),
-        activation: activation_term(args),
-        parametrisation: args.parametrisation,
-        transforms: Transforms { scale: args.scale, rotation_deg: args.rotation },
-        learning_rate: args.lr.unwrap_or_else(|| usual_learning_rate(args.parametrisation)),
-        start_from: args.start.made(),
-        mirror: args.do_flip,
-        seed: args.seed,
-        copies: args.copies.get(),
-        size: (preprocessing.crop, preprocessing.crop),
-        pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
-        ..Settings::default()
-    })
-}
-
-/// What the unit's own activation counts. A goal of a term that is not there is none.
-fn activation_term(args: &Args) -> ActivationTerm {
-    let counts = args.activation > 0.0 || Aim::from(args.objective) == Aim::Activation;
-    let goal = (counts && args.activation_goal.is_finite()).then_some(args.activation_goal);
-    let specificity = if counts { args.specificity } else { 0.0 };
-    ActivationTerm { weight: args.activation, goal, specificity }
-}
-
-/// How far a step goes: in the network's units, or in those of what the picture is made of.
-fn usual_learning_rate(parametrisation: Parametrisation) -> f64 {
-    match parametrisation {
-        Parametrisation::Pixels => 1.0,
-        Parametrisation::Spectrum | Parametrisation::Pyramid | Parametrisation::Phases => 0.1,
-    }
-}
-
-/// The weights that `--layers` and `--layer-weights` give together.
-fn layer_weights(layers: Option<&str>, weights: LayerWeights) -> Result<LayerWeights, WrongUsage> {
-    let Some(layers) = layers else { return Ok(weights) };
-    let layers: Vec<&str> = layers.split(',').map(str::trim).collect();
-    let weights = match weights {
-        LayerWeights::Usual => vec![1.0; layers.len()],
-        LayerWeights::InOrder(weights) => weights,
-        LayerWeights::Named(_) => {
-            let message = "--layers names layers, and so does --layer-weights: give --layer-weights numbers, in the order \
-                           of --layers, or leave --layers out";
-            return Err(WrongUsage(message.to_owned()));
-        }
-    };
-    if weights.len() != layers.len() {
-        let (numbers, named) = (weights.len(), layers.len());
-        let message = format!(
-            "--layer-weights has {numbers} numbers, and --layers names {named} layers: give one number for each, or leave \
-             --layer-weights out to weigh all by 1"
-        );
-        return Err(WrongUsage(message));
-    }
-    let mut named = BTreeMap::new();
-    for (layer, weight) in layers.into_iter().zip(weights) {
-        if named.insert(layer.to_owned(), weight).is_some() {
-            return Err(WrongUsage(format!("--layers names {layer} twice")));
-        }
-    }
-    Ok(LayerWeights::Named(named))
-}
-
-/// Refuses layers of `--layers` that have no features for a unit of `target`.
-pub(super) fn check_layers(args: &Args, network: &Network, target: &Tap) -> anyhow::Result<()> {
-    for layer in args.layers.iter().flat_map(|layers| layers.split(',')) {
-        let tap = network.tap(layer)?;
-        if !network.graph().is_strictly_below(&tap, target) {
-            let message = format!(
-                "--layers: {} is not below {}, and the unit does not depend on it: name layers below the unit's",
-                tap.name, target.name
-            );
-            return Err(WrongUsage(message).into());
-        }
-    }
-    Ok(())
-}
-
-/// Refuses to accentuate nothing.
-pub(super) fn check_accentuated(args: &Args) -> Result<(), WrongUsage> {
-    if args.objective == ObjectiveFlag::Accentuation && args.start.file().is_none() {
-        let message = "--objective accentuation changes a picture that you give: name it with --start FILE";
-        return Err(WrongUsage(message.to_owned()));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn layers_and_their_weights_go_together() {
-        let named = |layers: &str, weights: &str| {
-            let weights = if weights.is_empty() { LayerWeights::Usual } else { weights.parse().unwrap() };
-            layer_weights(Some(layers), weights).map_err(|error| error.to_string())
-        };
-        assert_eq!(named("layer2, conv1", "1,0.5"), Ok("conv1=0.5,layer2=1".parse().unwrap()));
-        assert_eq!(named("layer2", ""), Ok("layer2=1".parse().unwrap()));
-        for (layers, weights, told) in [
-            ("a,b", "1", "has 1 numbers, and --layers names 2"),
-            ("a,b", "a=1,b=2", "numbers, in the order of --layers"),
-            ("a,b,a", "", "names a twice"),
-        ] {
-            let error = named(layers, weights).unwrap_err();
-            assert!(error.contains(told), "{error}");
-        }
-        let usual = layer_weights(None, LayerWeights::InOrder(vec![1.0])).unwrap();
-        assert_eq!(usual, LayerWeights::InOrder(vec![1.0]));
-    }
 
     #[test]
     fn scales_are_one_factor_or_two() {

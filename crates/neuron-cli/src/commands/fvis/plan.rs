@@ -14,8 +14,8 @@ use crate::output;
 
 /// What a step takes without its gradients, in passes of one picture, and so what a reference takes: measured by the bench
 /// `step` of neuron-fvis.
-fn passes_a_measurement(settings: &Settings) -> f64 {
-    match settings.weighting() {
+fn passes_a_measurement(weighting: FeatureWeighting) -> f64 {
+    match weighting {
         FeatureWeighting::None => 1.4,
         FeatureWeighting::Relevance(_) | FeatureWeighting::Published(_) => 4.5,
     }
@@ -25,6 +25,24 @@ fn passes_a_measurement(settings: &Settings) -> f64 {
 fn passes_a_gradient(settings: &Settings) -> f64 {
     let of_features = if settings.aim == Aim::Activation { 0.0 } else { 1.0 };
     of_features + if settings.ascends() { 1.0 } else { 0.0 }
+}
+
+/// How often references are shown to the network, and the passes of all, for so many pictures and references of theirs.
+fn work(settings: &Settings, steps: usize, (pictures, references): (usize, usize)) -> (usize, f64) {
+    let (mut shown, mut passes, mut measured) = (0, 0.0, None);
+    for step in 0..steps {
+        let weighting = settings.weighting_at(step);
+        let measurement = passes_a_measurement(weighting);
+        // They are measured anew where pictures have another size, or features another weight.
+        let next = settings.schedule.at(step).map(|(phase, _)| (phase, weighting));
+        if measured != next {
+            measured = next;
+            shown += references;
+            passes += references as f64 * measurement;
+        }
+        passes += pictures as f64 * (measurement + passes_a_gradient(settings));
+    }
+    (shown, passes)
 }
 
 /// The program, and images that are being decoded.
@@ -45,11 +63,8 @@ impl Plan<'_> {
         let Self { args, global, network, target, settings } = *self;
         let pictures = units * settings.copies;
         let memory = self.memory_bytes((units, pictures), references)?;
-        let references = references * settings.schedule.phases().len();
         let steps = args.stop_after.unwrap_or(usize::MAX).min(settings.schedule.steps());
-        let measured = passes_a_measurement(settings);
-        let passes = (steps * pictures) as f64 * (measured + passes_a_gradient(settings))
-            + references as f64 * measured;
+        let (references, passes) = work(settings, steps, (pictures, references));
 
         let (height, width) = settings.size;
         let doubt = memory::doubt(memory);

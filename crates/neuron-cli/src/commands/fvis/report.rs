@@ -175,7 +175,7 @@ impl Report<'_> {
                 )
             });
             if let Some(silent) = record.silent_steps.filter(|silent| *silent > 0) {
-                let consequence = match record.settings.weighting() {
+                let consequence = match record.settings.weighting_at(0) {
                     FeatureWeighting::Relevance(_) | FeatureWeighting::Published(_)
                         if !record.settings.ascends() =>
                     {

@@ -197,7 +197,7 @@ fn clear_pictures_go_on_to_the_same_bytes() {
 #[test]
 fn pictures_finished_by_relevance_go_on_to_the_same_bytes() {
     let setup = Setup::new();
-    // Two steps of six, the second of which is taken after a pause.
+    // The last two steps of six; the run is stopped between them.
     let finished = ["--channels", "3,5", "--preset", "clear", "--finish", "0.3"];
     setup.run(0, "whole", &finished);
     setup.run(0, "parts", &[&finished[..], &["--stop-after", "5"]].concat());

@@ -109,11 +109,20 @@ fn stages(steps: &[Step], shapes: &[Option<Shape>], pixels: usize, batch: usize)
     // A gate's map of one position among large ones is not yet late.
     let is_early = |step: &Step| shape(step).positions() * LATE_REDUCTION > pixels;
     let cut = steps.iter().rposition(is_early).map_or(0, |last| last + 1);
+    // What crosses is kept for the whole group: a block is not cut in two while its maps are among it.
+    let cut = (cut..steps.len()).find(|cut| crossing(steps, *cut) <= 1).unwrap_or(cut);
     let largest = steps[..cut].iter().map(|step| shape(step).len() * size_of::<f32>()).max();
     let chunk = (EARLY_BYTES / largest.unwrap_or(0).max(1)).clamp(1, group);
     let stages = [(0..cut, chunk), (cut..steps.len(), group)];
     let stages = stages.into_iter().filter(|(steps, _)| !steps.is_empty());
     (stages.map(|(steps, chunk)| Stage { steps, chunk }).collect(), group)
+}
+
+/// How many of the values that are written before a step are read by it or behind it.
+fn crossing(steps: &[Step], at: usize) -> usize {
+    let (before, behind) = steps.split_at(at);
+    let is_read = |step: &&Step| behind.iter().any(|later| later.reads().any(|read| read == step.output));
+    before.iter().filter(is_read).count()
 }
 
 /// Whether a value is read in a later stage than it is written in, or after the pass.
@@ -230,6 +239,21 @@ mod tests {
         let in_bf16 = replacing(Engine::Bf16, &[]);
         assert!((12..16).contains(&in_bf16), "{in_bf16}");
         assert_eq!(replacing(Engine::Bf16, &["layer1.0"]), in_bf16, "a tap is shown before it is replaced");
+    }
+
+    #[test]
+    fn stages_meet_between_blocks() {
+        let metadata = [("stride_in_1x1".to_owned(), "true".to_owned())].into();
+        let weights = Weights::from_tensors([], metadata);
+        let graph = Architecture::from_name("resnet50").expect("a known network").graph(&weights);
+        let taps = vec![graph.tap("layer4").expect("a module")];
+        for engine in [Engine::F32, Engine::Bf16] {
+            let plan = Plan::new(graph.clone().into(), taps.clone(), Keep::Taps, Algorithm::Auto, engine);
+            let layout = Layout::new(&plan, 224, 224, 8).expect("images are large enough");
+            let wide = plan.graph().ids().filter(|id| layout.places[id.0].is_some_and(|place| place.wide));
+            let wide: Vec<&str> = wide.map(|id| &*plan.graph().node(id).name).collect();
+            assert_eq!(wide, ["layer2.3.relu"], "{engine:?}");
+        }
     }
 
     /// A sum that is only looked at, and another branch behind it.

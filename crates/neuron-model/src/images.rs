@@ -19,6 +19,23 @@ pub trait Images: Sync {
     /// * `pixels`: `[height, width, 3]`, normalised; must be overwritten completely
     fn write(&self, index: usize, pixels: &mut [f32]);
 
+    /// Whether [`Images::write_lines`] takes no longer than its share of [`Images::write`]. Several threads write an image
+    /// then.
+    fn is_by_line(&self) -> bool {
+        false
+    }
+
+    /// Writes lines of image `index`, from the `first` on.
+    ///
+    /// # Shapes
+    /// * `pixels`: `[lines, width, 3]`, the same values as those of the whole image
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
+        let (height, width) = self.size();
+        let mut whole = vec![0.0; 3 * height * width];
+        self.write(index, &mut whole);
+        pixels.copy_from_slice(&whole[3 * width * first..][..pixels.len()]);
+    }
+
     /// The same images as bytes, where they are that: a GPU then gets a quarter of the data and looks the values up.
     fn bytes(&self) -> Option<ByteImages<'_>> {
         None
@@ -52,6 +69,14 @@ impl Images for ImageRange<'_> {
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
         self.images.write(self.range.start + index, pixels);
+    }
+
+    fn is_by_line(&self) -> bool {
+        self.images.is_by_line()
+    }
+
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
+        self.images.write_lines(self.range.start + index, first, pixels);
     }
 
     fn bytes(&self) -> Option<ByteImages<'_>> {
@@ -126,8 +151,15 @@ impl Images for ByteImages<'_> {
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
-        let len = self.image_len();
-        let bytes = &self.pixels[index * len..][..len];
+        self.write_lines(index, 0, pixels);
+    }
+
+    fn is_by_line(&self) -> bool {
+        true
+    }
+
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
+        let bytes = &self.pixels[index * self.image_len() + 3 * self.width * first..][..pixels.len()];
         for (pixel, rgb) in pixels.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
             for ((value, &byte), of_colour) in pixel.iter_mut().zip(rgb).zip(&self.lookup) {
                 *value = of_colour[usize::from(byte)];
@@ -165,10 +197,18 @@ impl Images for ChannelsFirst<'_> {
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
+        self.write_lines(index, 0, pixels);
+    }
+
+    fn is_by_line(&self) -> bool {
+        true
+    }
+
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
         let positions = self.height * self.width;
         let image = &self.data[index * 3 * positions..][..3 * positions];
-        let (red, rest) = image.split_at(positions);
-        let (green, blue) = rest.split_at(positions);
+        let colour = |colour: usize| &image[colour * positions + first * self.width..];
+        let [red, green, blue] = [colour(0), colour(1), colour(2)];
         for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
             pixel.copy_from_slice(&[red[at], green[at], blue[at]]);
         }
@@ -200,7 +240,16 @@ impl Images for ChannelsLast<'_> {
     }
 
     fn write(&self, index: usize, pixels: &mut [f32]) {
-        pixels.copy_from_slice(&self.data[index * pixels.len()..][..pixels.len()]);
+        self.write_lines(index, 0, pixels);
+    }
+
+    fn is_by_line(&self) -> bool {
+        true
+    }
+
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
+        let start = 3 * self.width * (index * self.height + first);
+        pixels.copy_from_slice(&self.data[start..][..pixels.len()]);
     }
 }
 

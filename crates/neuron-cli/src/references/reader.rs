@@ -66,6 +66,14 @@ impl Images for References {
         crops(&self.pixels, &self.preprocessing).write(index, pixels);
     }
 
+    fn is_by_line(&self) -> bool {
+        true
+    }
+
+    fn write_lines(&self, index: usize, first: usize, pixels: &mut [f32]) {
+        crops(&self.pixels, &self.preprocessing).write_lines(index, first, pixels);
+    }
+
     fn bytes(&self) -> Option<ByteImages<'_>> {
         Some(crops(&self.pixels, &self.preprocessing))
     }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16Residual, Bf16View, Buffer, Terms, View, round_into};
 
 use super::interface::Executor;
+use super::reading::Reading;
 use super::sized::SizedLayout;
 use super::stages::{self, Chunk};
 use super::thinned::thinned;
@@ -105,11 +106,15 @@ impl stages::Pass for Pass<'_> {
         let (shape, terms) = (self.layout.shape(input), self.terms);
         let pixels = &mut self.values.pixels;
         pixels.resize(chunk.items * shape.len());
-        neuron_threads::for_each(pixels.chunks_exact_mut(shape.len()), |index, pixels| {
-            images.write(first + index, pixels);
-        });
         let range = start * terms.count()..(start + pixels.len()) * terms.count();
-        round_into(pixels, shape.channels, terms, &mut self.buffers[buffer][range]);
+        let numbers = &mut self.buffers[buffer][range];
+        let reading = Reading::new(images);
+        let rounded = reading.parts(numbers, terms.count() * shape.channels);
+        let parts = reading.parts(pixels, shape.channels).zip(rounded);
+        neuron_threads::for_each(parts, |part, (pixels, numbers)| {
+            reading.read(first, part, pixels);
+            round_into(pixels, shape.channels, terms, numbers);
+        });
     }
 
     /// Outputs are taken out of their lists meanwhile, so that the others can be read.

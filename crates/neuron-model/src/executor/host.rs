@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use neuron_kernels::{Buffer, Link, View, convolve_chain};
 
 use super::interface::Executor;
+use super::reading::Reading;
 use super::sized::SizedLayout;
 use super::stages::{self, Chunk};
 use super::thinned::thinned;
@@ -90,11 +91,11 @@ impl stages::Pass for Pass<'_> {
     fn read_images(&mut self, images: &dyn Images, first: usize, chunk: Chunk) {
         let input = self.plan.graph().input();
         let Some(range) = chunk.place(self.layout, input) else { return };
-        let len = self.layout.shape(input).len();
-        let pixels = &mut self.buffers[range.0][range.1..range.1 + chunk.items * len];
-        neuron_threads::for_each(pixels.chunks_exact_mut(len), |index, pixels| {
-            images.write(first + index, pixels);
-        });
+        let shape = self.layout.shape(input);
+        let pixels = &mut self.buffers[range.0][range.1..range.1 + chunk.items * shape.len()];
+        let reading = Reading::new(images);
+        let parts = reading.parts(pixels, shape.channels);
+        neuron_threads::for_each(parts, |part, pixels| reading.read(first, part, pixels));
     }
 
     /// The output's buffer is taken out of the list meanwhile, so that the others can be read.

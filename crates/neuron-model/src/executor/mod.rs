@@ -10,6 +10,7 @@ mod blocks;
 pub(crate) mod cuda;
 mod host;
 mod interface;
+mod reading;
 mod sized;
 mod stages;
 mod thinned;

@@ -88,6 +88,8 @@ pub(crate) struct Form {
     pub(crate) node: NodeId,
     /// The batch norm that is folded in.
     pub(crate) fold: Option<NodeId>,
+    /// A second node, whose weights lie beside the first one's.
+    pub(crate) beside: Option<NodeId>,
     pub(crate) part: Part,
     pub(crate) packing: Packing,
     /// Where positions that nobody reads are left out, another one than the operation's.
@@ -244,6 +246,28 @@ impl PreparedWeights {
         })
     }
 
+    /// The weights of two convolutions as those of one, `geometry`, that adds up the products of both.
+    pub(crate) fn side_by_side_in_bf16(
+        &self,
+        [first, second]: [(Owner<'_>, Option<Fold<'_>>); 2],
+        (geometry, terms): (ConvGeometry, Terms),
+    ) -> Arc<Bf16Convolution> {
+        let choice = |fold| Choice { fold, ..Choice::part(Part::Raw) };
+        let (packing, beside) = (Packing::Bf16(terms), Some(second.0.node));
+        let form = Form { packing, beside, ..choice(first.1).form(first.0, geometry) };
+        self.in_bf16.get(form, || {
+            let [first, second] = [first, second].map(|(owner, fold)| self.values(owner, &choice(fold)));
+            let rows = |weight: &[f32]| weight.len() / geometry.out_channels;
+            let rows = first.0.chunks(rows(&first.0)).zip(second.0.chunks(rows(&second.0)));
+            let weight: Vec<f32> = rows.flat_map(|(first, second)| [first, second].concat()).collect();
+            let mut bias = vec![0.0; geometry.out_channels];
+            for more in [first.1, second.1].iter().flatten() {
+                bias.iter_mut().zip(more).for_each(|(bias, more)| *bias += more);
+            }
+            Bf16Convolution::new(geometry, &weight, Some(&bias), terms)
+        })
+    }
+
     /// The transpose of [`PreparedWeights::convolution`].
     pub(crate) fn transpose(
         &self,
@@ -311,7 +335,7 @@ impl Choice<'_> {
     fn form(&self, owner: Owner<'_>, geometry: ConvGeometry) -> Form {
         let fold = self.fold.map(|fold| fold.norm.node);
         let (packing, stride) = (Packing::F32(self.algorithm), geometry.window.stride);
-        Form { node: owner.node, fold, part: self.part, packing, stride }
+        Form { node: owner.node, fold, beside: None, part: self.part, packing, stride }
     }
 }
 

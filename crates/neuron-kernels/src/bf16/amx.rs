@@ -209,22 +209,23 @@ unsafe fn all_steps<const TWO_TERMS: bool, const TWO_TILES: bool>(
     let panel = task.weights.panel(panel).as_ptr();
     let step_len = if TWO_TERMS { 2 * STEP_NUMBERS } else { STEP_NUMBERS };
     for run in task.runs {
-        let mut first = run.start.wrapping_add(pair.start * task.pitch);
-        let mut second = first.wrapping_add(pair.height * task.pitch);
+        let pitch = run.pitch;
+        let mut first = run.start.wrapping_add(pair.start * pitch);
+        let mut second = first.wrapping_add(pair.height * pitch);
         let mut weights = panel.wrapping_add(run.steps.start * step_len);
         for _ in run.steps.clone() {
-            let low = [first.wrapping_add(task.low), second.wrapping_add(task.low)];
+            let low = [first.wrapping_add(run.low), second.wrapping_add(run.low)];
             // SAFETY: the caller's promise.
             unsafe {
                 match (TWO_TERMS, TWO_TILES) {
-                    (false, false) => step_of_one(first, task.pitch, weights),
-                    (false, true) => step_of_two([first, second], task.pitch, weights),
+                    (false, false) => step_of_one(first, pitch, weights),
+                    (false, true) => step_of_two([first, second], pitch, weights),
                     (true, false) => {
-                        step_of_one(first, task.pitch, weights);
-                        step_of_one(low[0], task.pitch, weights);
-                        step_of_one(first, task.pitch, weights.wrapping_add(STEP_NUMBERS));
+                        step_of_one(first, pitch, weights);
+                        step_of_one(low[0], pitch, weights);
+                        step_of_one(first, pitch, weights.wrapping_add(STEP_NUMBERS));
                     }
-                    (true, true) => step_of_two_terms([first, second], low, task.pitch, weights),
+                    (true, true) => step_of_two_terms([first, second], low, pitch, weights),
                 }
             }
             beside();

@@ -111,7 +111,7 @@ impl Band {
     }
 
     /// Numbers from a row to the next.
-    pub(super) fn pitch(&self) -> usize {
+    fn pitch(&self) -> usize {
         self.depth.window.stride[1] * self.pixel()
     }
 
@@ -136,7 +136,7 @@ impl Band {
     }
 
     /// How far the second terms lie behind the first.
-    pub(super) fn low(&self) -> usize {
+    fn low(&self) -> usize {
         if self.depth.is_planar() { self.term_len() } else { self.depth.channels }
     }
 
@@ -187,12 +187,13 @@ impl Band {
         let (len, _) = self.depth.runs();
         let columns = if self.depth.is_by_row() { 1 } else { width };
         let places = (0..height).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        let steps = len.div_ceil(STEP);
+        let (steps, low, pitch) = (len.div_ceil(STEP), self.low(), self.pitch());
         let run = |(index, (row, column)): (usize, (usize, usize))| {
             let (plane, line) = (row * dilation[0] % stride[0], row * dilation[0] / stride[0]);
             let start = (plane * self.plane_lines + line) * self.line_len();
             let start = start + column * dilation[1] * self.pixel() + first_channel;
-            Run { start: copy[start..].as_ptr(), steps: index * steps..(index + 1) * steps, depth: len }
+            let (start, steps) = (copy[start..].as_ptr(), index * steps..(index + 1) * steps);
+            Run { start, steps, depth: len, low, pitch }
         };
         places.enumerate().map(run).collect()
     }

@@ -2,9 +2,11 @@ use super::engine::{Engine, detected};
 use super::frozen::Frozen;
 use super::map::{Bf16View, Map};
 use super::number::Terms;
+use super::packed::STEP;
 use super::pass::{Pass, Start};
 use crate::microkernel::{FullEpilogue, Isa};
 use crate::shape::{ConvGeometry, View};
+use neuron_geometry::Window;
 
 /// A convolution on frozen weights of bf16 numbers.
 #[derive(Debug)]
@@ -58,19 +60,55 @@ impl Bf16Convolution {
     /// # Panics
     /// If a length does not fit.
     pub fn forward(&self, input: Bf16View<'_>, epilogue: Bf16Epilogue<'_>, output: Bf16Output<'_>) {
-        self.run(detected(), input, epilogue, output);
+        self.run(detected(), (input, None), epilogue, output);
+    }
+
+    /// As [`Bf16Convolution::forward`], of the channels of two maps side by side: the sum of two pointwise convolutions is one
+    /// of both maps, and what either of them is by itself is never written.
+    ///
+    /// # Panics
+    /// As [`Bf16Convolution::forward`], and if the geometry is not that of [`Bf16Convolution::side_by_side`].
+    pub fn forward_of_two(
+        &self,
+        [first, second]: [Bf16View<'_>; 2],
+        epilogue: Bf16Epilogue<'_>,
+        output: Bf16Output<'_>,
+    ) {
+        self.run(detected(), (first, Some(second)), epilogue, output);
+    }
+
+    /// The geometry of a convolution that stands for the sum of two, whose maps it reads at the positions that they read;
+    /// `None` if they cannot be taken together.
+    pub fn side_by_side(convolutions: [ConvGeometry; 2]) -> Option<ConvGeometry> {
+        let [first, second] = convolutions;
+        let fits = |geometry: &ConvGeometry| {
+            let ConvGeometry { in_channels, groups, window, .. } = geometry;
+            (*groups, window.kernel, window.padding) == (1, [1; 2], [0; 2])
+                && in_channels.is_multiple_of(STEP)
+        };
+        let (in_channels, out_channels) = (first.in_channels + second.in_channels, first.out_channels);
+        let fit = convolutions.iter().all(fits) && second.out_channels == out_channels;
+        fit.then_some(ConvGeometry { in_channels, out_channels, groups: 1, window: Window::square(1, 1, 0) })
     }
 
     pub(super) fn run(
         &self,
         engine: Engine,
-        input: Bf16View<'_>,
+        (input, beside): (Bf16View<'_>, Option<Bf16View<'_>>),
         epilogue: Bf16Epilogue<'_>,
         output: Bf16Output<'_>,
     ) {
         input.check();
         let ConvGeometry { in_channels, out_channels, .. } = self.0.geometry;
-        assert_eq!((input.channels, input.terms), (in_channels, self.0.terms), "the input's numbers");
+        if let Some(beside) = beside {
+            beside.check();
+            let sizes = |map: &Bf16View<'_>| (map.batch, map.height, map.width, map.terms);
+            assert_eq!(sizes(&beside), sizes(&input), "maps side by side");
+            let whole = input.channels.is_multiple_of(STEP) && self.0.reads_in_place();
+            assert!(whole && self.0.blocks.len() == 1, "two maps of {:?}", self.0.geometry);
+        }
+        let channels = input.channels + beside.map_or(0, |beside| beside.channels);
+        assert_eq!((channels, input.terms), (in_channels, self.0.terms), "the input's numbers");
         let [lines, columns] = self.0.geometry.positions([input.height, input.width]);
         let values = input.batch * lines * columns * out_channels;
         let numbers = self.0.terms.count() * values;
@@ -95,6 +133,7 @@ impl Bf16Convolution {
             weights: &self.0,
             engine,
             input: Map::Numbers(input),
+            beside,
             residual: match epilogue.residual {
                 None => None,
                 Some(Bf16Residual::Map(map)) => Some(Start(map.as_ptr().cast_mut())),
@@ -151,6 +190,7 @@ impl Bf16Convolution {
             weights: &self.0,
             engine,
             input: Map::Values(input),
+            beside: None,
             residual: None,
             relu: false,
             rounded: None,

@@ -90,10 +90,10 @@ unsafe fn tile_sums(
         let steps = weights[run.steps.start * len..run.steps.end * len].chunks_exact(len);
         for (index, step) in steps.enumerate() {
             for [low_row, low_weight] in products(task.weights.terms) {
-                let offset = index * STEP + if *low_row { task.low } else { 0 };
+                let offset = index * STEP + if *low_row { run.low } else { 0 };
                 let weights =
                     &step[if *low_weight { STEP_NUMBERS } else { 0 } + tile * TILE_NUMBERS..][..TILE_NUMBERS];
-                let row = |row: usize| run.start.wrapping_add(rows[row] * task.pitch + offset);
+                let row = |row: usize| run.start.wrapping_add(rows[row] * run.pitch + offset);
                 // SAFETY: the rows' steps are readable, by the caller's promise.
                 let numbers: [&[u16; STEP]; ROWS] =
                     std::array::from_fn(|index| unsafe { &*row(index).cast() });

@@ -31,6 +31,8 @@ pub(super) struct Pass<'a> {
     pub(super) weights: &'a Frozen,
     pub(super) engine: Engine,
     pub(super) input: Map<'a>,
+    /// A second map of numbers, whose channels follow those of the input; a pointwise convolution may have one.
+    pub(super) beside: Option<Bf16View<'a>>,
     /// What is added; it may be `rounded`.
     pub(super) residual: Option<Start<u16>>,
     pub(super) relu: bool,
@@ -45,8 +47,6 @@ pub(super) struct Pass<'a> {
 /// The part of the product that a task computes.
 struct Part<'a> {
     runs: &'a [Run],
-    low: usize,
-    pitch: usize,
     rows: usize,
     /// Rows of an output line, kept ones, the first position, and from a line to the next.
     line: usize,
@@ -85,17 +85,23 @@ impl Pass<'_> {
     /// Tasks of rows and panels of a pointwise convolution.
     fn in_place(&self, input: &Bf16View<'_>) {
         let Frozen { inputs, blocks, .. } = self.weights;
-        let (rows, pixel) = (input.batch * self.positions[0] * self.positions[1], input.pixel());
+        let rows = input.batch * self.positions[0] * self.positions[1];
+        // The depth of a block that the input itself has.
+        let own = inputs - self.beside.map_or(0, |beside| beside.channels);
         let (row_parts, panel_parts) = self.partition(rows, 1);
         neuron_threads::run(blocks.len() * row_parts * panel_parts, |task| {
             let (block, task) = (task / (row_parts * panel_parts), task % (row_parts * panel_parts));
             let rows = share(rows, task / panel_parts, row_parts);
-            let start = &input.data[rows.start * pixel + block * inputs..];
-            let runs = [Run { start: start.as_ptr(), steps: 0..inputs / STEP, depth: *inputs }];
+            let run = |map: &Bf16View<'_>, channel: usize, depths: Range<usize>| {
+                let (low, pitch, depth) = (map.channels, map.pixel(), depths.len());
+                let start = map.data[rows.start * pitch + channel..].as_ptr();
+                Run { start, steps: depths.start / STEP..depths.end / STEP, depth, low, pitch }
+            };
+            let first = run(input, block * inputs, 0..own);
+            let second = self.beside.map(|beside| run(&beside, 0, own..*inputs));
+            let runs = [first.clone(), second.clone().unwrap_or(first)];
             let part = Part {
-                runs: &runs,
-                low: input.channels,
-                pitch: pixel,
+                runs: &runs[..1 + usize::from(second.is_some())],
                 rows: rows.len(),
                 line: rows.len(),
                 kept: rows.len(),
@@ -125,8 +131,6 @@ impl Pass<'_> {
                 for block in 0..blocks.len() {
                     let part = Part {
                         runs: &band.runs(copy, block * inputs),
-                        low: band.low(),
-                        pitch: band.pitch(),
                         rows: band.rows(),
                         line: band.line,
                         kept: band.kept,
@@ -173,13 +177,12 @@ impl Pass<'_> {
                 let (y, x) = (seen(0, place[0])?, seen(1, place[1])?);
                 let start = ((items.start * size[0] + y) * size[1] + x) * pixel + block * inputs;
                 let start = input.data[start..].as_ptr();
-                Some(Run { start, steps: depth.steps_of(place)?, depth: *inputs })
+                let (low, pitch) = (input.channels, size[0] * size[1] * pixel);
+                Some(Run { start, steps: depth.steps_of(place)?, depth: *inputs, low, pitch })
             };
             let runs: Vec<Run> = places.filter_map(run).collect();
             let part = Part {
                 runs: &runs,
-                low: input.channels,
-                pitch: size[0] * size[1] * pixel,
                 rows: items.len(),
                 line: 1,
                 kept: 1,
@@ -231,9 +234,9 @@ impl Pass<'_> {
             rounded: self.rounded.map(|start| start.0),
             full: self.full.map(|start| start.0),
         };
-        let Part { runs, low, pitch, rows, .. } = *part;
+        let Part { runs, rows, .. } = *part;
         let panels = part.panels.clone();
-        let task = Task { runs, low, pitch, rows, weights, panels, bias, sink };
+        let task = Task { runs, rows, weights, panels, bias, sink };
         // SAFETY: the caller's promise; the engine is one that this machine has.
         unsafe {
             (self.engine.kernel)(&task);

@@ -10,6 +10,10 @@ pub(super) struct Run {
     pub(super) steps: Range<usize>,
     /// How deep it is; the rest of the last step has weights that are 0.
     pub(super) depth: usize,
+    /// How far the second terms lie behind the first.
+    pub(super) low: usize,
+    /// Numbers from a row to the next.
+    pub(super) pitch: usize,
 }
 
 impl Run {
@@ -23,10 +27,6 @@ impl Run {
 /// The product of some rows and some panels.
 pub(super) struct Task<'a> {
     pub(super) runs: &'a [Run],
-    /// How far the second terms lie behind the first.
-    pub(super) low: usize,
-    /// Numbers from a row to the next.
-    pub(super) pitch: usize,
     pub(super) rows: usize,
     pub(super) weights: &'a Packed,
     pub(super) panels: Range<usize>,

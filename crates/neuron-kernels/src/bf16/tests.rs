@@ -189,7 +189,7 @@ fn engines_compute_what_is_defined() {
                     let run = |residual, output: Bf16Output<'_>| {
                         convolution.run(
                             engine,
-                            input,
+                            (input, None),
                             Bf16Epilogue { residual: Some(residual), relu },
                             output,
                         );
@@ -215,6 +215,67 @@ fn engines_compute_what_is_defined() {
     }
 }
 
+#[test]
+fn two_maps_are_one_with_the_channels_of_both() {
+    // Rows for several tasks, a panel that is not full, and items enough for a task of each position.
+    let cases: &[_] = if cfg!(miri) {
+        &[([32, 32], 3, (1, 1, 2))]
+    } else {
+        &[([64, 32], 40, (2, 9, 5)), ([32, 96], 64, (1, 30, 40)), ([32, 64], 33, (33, 1, 2))]
+    };
+    for &(channels, out_channels, (batch, height, width)) in cases {
+        let part = |in_channels| ConvGeometry {
+            in_channels,
+            out_channels,
+            groups: 1,
+            window: Window::square(1, 1, 0),
+        };
+        let parts = channels.map(part);
+        let geometry = Bf16Convolution::side_by_side(parts).expect("whole steps");
+        let (positions, both) = (batch * height * width, channels[0] + channels[1]);
+        let weight = noise(geometry.weight_len(), 1);
+        let biases = noise(out_channels, 2);
+        let values = noise(positions * both, 3);
+        for terms in [Terms::One, Terms::Two] {
+            let convolution = Bf16Convolution::new(geometry, &weight, Some(&biases), terms);
+            let numbers = |first: usize, channels: usize| {
+                let pixels = values.chunks_exact(both).flat_map(|pixel| &pixel[first..first + channels]);
+                let mut numbers = vec![0; terms.count() * positions * channels];
+                round_into(&pixels.copied().collect::<Vec<_>>(), channels, terms, &mut numbers);
+                numbers
+            };
+            let views = [numbers(0, channels[0]), numbers(channels[0], channels[1]), numbers(0, both)];
+            let [first, second, whole] = [0, 1, 2].map(|at| {
+                let channels = [channels[0], channels[1], both][at];
+                Bf16View { batch, height, width, channels, terms, data: &views[at] }
+            });
+            let epilogue = Bf16Epilogue { residual: None, relu: true };
+            for engine in [Tiles, Pairs].into_iter().flat_map(available) {
+                let sums = |inputs| {
+                    let mut full = vec![7.0; positions * out_channels];
+                    let output = Bf16Output { rounded: None, full: Some(&mut full) };
+                    convolution.run(engine, inputs, epilogue, output);
+                    full
+                };
+                let same = sums((first, Some(second))) == sums((whole, None));
+                assert!(same, "{} {terms:?} {geometry:?}", engine.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn not_all_convolutions_can_be_taken_together() {
+    let part = |in_channels, groups, window| ConvGeometry { in_channels, out_channels: 8, groups, window };
+    let (point, wide) = (Window::square(1, 2, 0), Window::square(3, 1, 1));
+    let together = |second| Bf16Convolution::side_by_side([part(32, 1, point), second]);
+    let both = together(part(64, 1, Window::square(1, 1, 0))).expect("strides may differ");
+    assert_eq!((both.in_channels, both.window), (96, Window::square(1, 1, 0)));
+    let not = [part(33, 1, point), part(64, 2, point), part(64, 1, wide)];
+    assert!(not.into_iter().all(|second| together(second).is_none()));
+    assert!(together(ConvGeometry { out_channels: 9, ..part(64, 1, point) }).is_none());
+}
+
 /// Instructions for bf16 numbers take denormal sums for 0, others do not: the least sum is none.
 #[test]
 fn the_least_sum_is_not_denormal() {
@@ -231,7 +292,7 @@ fn the_least_sum_is_not_denormal() {
     for engine in [Tiles, Pairs].into_iter().flat_map(available) {
         let mut full = [7.0];
         let output = Bf16Output { rounded: None, full: Some(&mut full) };
-        convolution.run(engine, input, Bf16Epilogue::default(), output);
+        convolution.run(engine, (input, None), Bf16Epilogue::default(), output);
         assert_eq!(full[0], f32::MIN_POSITIVE, "{}", engine.name);
     }
 }

@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 
-use neuron_kernels::{Bf16Buffer, Bf16Output, Bf16Residual, Bf16View, Buffer, Terms, View, round_into};
+use neuron_kernels::{
+    Bf16Buffer, Bf16Convolution, Bf16Output, Bf16Residual, Bf16View, Buffer, ConvGeometry, Terms, View,
+    round_into,
+};
 
 use super::interface::Executor;
 use super::reading::Reading;
@@ -16,8 +19,8 @@ use super::thinned::thinned;
 use crate::error::ModelError;
 use crate::images::Images;
 use crate::network::Network;
-use crate::ops::{Bf16Forward, Bf16Input, Weighted};
-use crate::plan::{Layout, Plan, Step};
+use crate::ops::{Bf16Forward, Bf16Input, Bf16Shortcut, Operation, Weighted};
+use crate::plan::{Layout, Plan, Shortcut, Step};
 use crate::value::{NodeId, Shape, Visit};
 
 /// A plan with its buffers in main memory.
@@ -133,21 +136,28 @@ impl stages::Pass for Pass<'_> {
             rounded: self.rounded(*input, chunk),
             full: kept_apart[input.0].then(|| self.full(*input, chunk)),
         });
-        let inputs: Vec<Bf16Input<'_>> = inputs.collect();
+        let mut inputs: Vec<Bf16Input<'_>> = inputs.collect();
+        let together = step.shortcut.map(|shortcut| self.together(step, shortcut, chunk));
+        if let Some(Together { maps: [first, _], .. }) = &together {
+            inputs[0] = Bf16Input { rounded: first.view(), full: None };
+        }
         let in_place = step.addend.is_some_and(|addend| chunk.place(self.layout, addend) == place);
         let addend = step.addend.filter(|_| !in_place);
         let addend = addend.map(|addend| self.addend(addend, step.output, chunk));
         let call = Bf16Forward {
-            weights: Weighted {
-                prepared: self.network.prepared(),
-                owner: graph.owner(step.node),
-                fold: step.fold.and_then(|norm| graph.fold(norm)),
-            },
+            weights: self.weighted(step.node, step.fold),
             inputs: &inputs,
             addend: match &addend {
                 _ if in_place => Some(Bf16Residual::Output),
                 addend => addend.as_deref().map(Bf16Residual::Map),
             },
+            shortcut: together.as_ref().map(|Together { shortcut, geometry, maps: [_, second] }| {
+                Bf16Shortcut {
+                    weights: self.weighted(shortcut.node, Some(shortcut.fold)),
+                    geometry: *geometry,
+                    input: second.view(),
+                }
+            }),
             activation: step.activation,
             thinning: self.plan.thinning(step),
             shape,
@@ -166,6 +176,26 @@ impl stages::Pass for Pass<'_> {
     }
 }
 
+/// Two convolutions that are one of both maps.
+struct Together<'a> {
+    shortcut: Shortcut,
+    geometry: ConvGeometry,
+    maps: [Thinned<'a>; 2],
+}
+
+/// Some positions of a map.
+struct Thinned<'a> {
+    data: Cow<'a, [u16]>,
+    /// Its sizes.
+    like: Bf16View<'static>,
+}
+
+impl Thinned<'_> {
+    fn view(&self) -> Bf16View<'_> {
+        Bf16View { data: &self.data, ..self.like }
+    }
+}
+
 impl Pass<'_> {
     fn is_tapped(&self, id: NodeId) -> bool {
         self.plan.taps().iter().any(|tap| tap.node == id)
@@ -173,9 +203,38 @@ impl Pass<'_> {
 
     /// What is added to the map of `output`.
     fn addend(&self, id: NodeId, output: NodeId, chunk: Chunk) -> Cow<'_, [u16]> {
+        self.thinned(id, self.plan.every(output) / self.plan.every(id), chunk).data
+    }
+
+    /// What two convolutions in one step read.
+    fn together(&self, step: &Step, shortcut: Shortcut, chunk: Chunk) -> Together<'_> {
+        let graph = self.plan.graph();
+        let geometry = |node: NodeId| match graph.node(node).operation {
+            Operation::Convolution(convolution) => convolution.geometry,
+            _ => unreachable!("only convolutions are computed together"),
+        };
+        let [first, second] = [(step.node, step.inputs[0]), (shortcut.node, shortcut.input)];
+        let map = |(node, input): (NodeId, NodeId)| {
+            let [stride, _] = geometry(node).window.stride;
+            self.thinned(input, stride * self.plan.every(step.output) / self.plan.every(input), chunk)
+        };
+        let both = Bf16Convolution::side_by_side([geometry(first.0), geometry(second.0)]);
+        let geometry = both.expect("the plan takes no others together");
+        Together { shortcut, geometry, maps: [map(first), map(second)] }
+    }
+
+    /// Every `every`-th line and column of a map.
+    fn thinned(&self, id: NodeId, every: usize, chunk: Chunk) -> Thinned<'_> {
         let Bf16View { batch, height, width, channels, terms, data } = self.rounded(id, chunk);
-        let sizes = [batch, height, width, terms.count() * channels];
-        thinned(data, sizes, self.plan.every(output) / self.plan.every(id))
+        let data = thinned(data, [batch, height, width, terms.count() * channels], every);
+        let [height, width] = [height, width].map(|side| side.div_ceil(every));
+        Thinned { data, like: Bf16View { batch, height, width, channels, terms, data: &[] } }
+    }
+
+    fn weighted(&self, node: NodeId, fold: Option<NodeId>) -> Weighted<'_> {
+        let graph = self.plan.graph();
+        let fold = fold.and_then(|norm| graph.fold(norm));
+        Weighted { prepared: self.network.prepared(), owner: graph.owner(node), fold }
     }
 
     /// A tapped value as it was summed up.

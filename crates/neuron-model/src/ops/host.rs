@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use neuron_kernels::{
-    Activation, Algorithm, Bf16Output, Bf16Residual, Bf16View, Buffer, View, copy, round_into, widen_into,
+    Activation, Algorithm, Bf16Output, Bf16Residual, Bf16View, Buffer, ConvGeometry, View, copy, round_into,
+    widen_into,
 };
 
 use super::op::Op;
@@ -62,12 +63,22 @@ pub(crate) struct Bf16Forward<'a> {
     pub(crate) inputs: &'a [Bf16Input<'a>],
     /// A value that is added to the result in the same step.
     pub(crate) addend: Option<Bf16Residual<'a>>,
+    /// A second convolution whose products are added up with those of the first; both find their positions side by side.
+    pub(crate) shortcut: Option<Bf16Shortcut<'a>>,
     /// The function that follows in the same step.
     pub(crate) activation: Option<Activation>,
     /// Only of a convolution.
     pub(crate) thinning: Thinning,
     /// The shape of an item of the output.
     pub(crate) shape: Shape,
+}
+
+/// A second convolution that is computed in the same step.
+pub(crate) struct Bf16Shortcut<'a> {
+    pub(crate) weights: Weighted<'a>,
+    /// The geometry of both together.
+    pub(crate) geometry: ConvGeometry,
+    pub(crate) input: Bf16View<'a>,
 }
 
 /// A value that is read.

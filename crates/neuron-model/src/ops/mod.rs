@@ -62,7 +62,9 @@ mod token_insertion;
 mod token_join;
 mod token_selection;
 
-pub(crate) use host::{Backward, Bf16Forward, Bf16Input, Forward, HostOp, Pool, Signal, Size, Weighted};
+pub(crate) use host::{
+    Backward, Bf16Forward, Bf16Input, Bf16Shortcut, Forward, HostOp, Pool, Signal, Size, Weighted,
+};
 pub(crate) use thinning::Thinning;
 
 pub use crate::error::ShapeError;

@@ -43,21 +43,19 @@ impl<'a> Sliding<'a> {
 
     /// As [`Sliding::forward`], on maps of bf16 numbers.
     pub(super) fn forward_in_bf16(&self, call: &Bf16Forward<'_>, output: Bf16Output<'_>) {
-        let Weighted { prepared, owner, fold } = self.weights;
-        let input = call.inputs[0].rounded;
-        let convolution = prepared.in_bf16(owner, self.geometry, (fold, input.terms));
-        let epilogue = |relu| Bf16Epilogue { residual: call.addend, relu };
+        let terms = call.inputs[0].rounded.terms;
+        let sum = |relu, output: Bf16Output<'_>| {
+            self.sum_in_bf16(call, Bf16Epilogue { residual: call.addend, relu }, output);
+        };
         match call.activation {
-            None => convolution.forward(input, epilogue(false), output),
-            Some(Activation::Relu) => convolution.forward(input, epilogue(true), output),
+            None => sum(false, output),
+            Some(Activation::Relu) => sum(true, output),
             // Other functions follow by themselves, on sums that were not rounded.
             Some(function) => {
-                let terms = input.terms;
                 let rounded = || output.rounded.as_ref().map_or(0, |rounded| rounded.len() / terms.count());
                 let len = output.full.as_ref().map_or_else(rounded, |full| full.len());
                 let mut sums = vec![0.0; len];
-                let full = Bf16Output { rounded: None, full: Some(&mut sums) };
-                convolution.forward(input, epilogue(false), full);
+                sum(false, Bf16Output { rounded: None, full: Some(&mut sums) });
                 let mut own = Vec::new();
                 let values = output.full.unwrap_or_else(|| {
                     own.resize(len, 0.0);
@@ -67,6 +65,22 @@ impl<'a> Sliding<'a> {
                 if let Some(rounded) = output.rounded {
                     round_into(values, call.shape.channels, terms, rounded);
                 }
+            }
+        }
+    }
+
+    /// The product, of two maps if a second convolution is computed along.
+    fn sum_in_bf16(&self, call: &Bf16Forward<'_>, epilogue: Bf16Epilogue<'_>, output: Bf16Output<'_>) {
+        let Weighted { prepared, owner, fold } = self.weights;
+        let input = call.inputs[0].rounded;
+        match &call.shortcut {
+            None => {
+                prepared.in_bf16(owner, self.geometry, (fold, input.terms)).forward(input, epilogue, output);
+            }
+            Some(shortcut) => {
+                let both = [(owner, fold), (shortcut.weights.owner, shortcut.weights.fold)];
+                let convolution = prepared.side_by_side_in_bf16(both, (shortcut.geometry, input.terms));
+                convolution.forward_of_two([input, shortcut.input], epilogue, output);
             }
         }
     }

@@ -2,19 +2,21 @@
 //!
 //! Asking for a value that would stay inside a call splits it there, and changes no bit of any other value.
 
-use super::Step;
+use super::{Engine, Shortcut, Step};
 use crate::graph::{Graph, Node};
 use crate::ops::{OpKind, Operation};
 use crate::value::NodeId;
+use neuron_kernels::Bf16Convolution;
 
 /// The steps for the `needed` nodes such that every `visible` value is written, in topological order.
-pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<Step> {
-    let absorbed = absorbed(graph, needed, visible, takes_gates);
+pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], engine: Engine) -> Vec<Step> {
+    let absorbed = absorbed(graph, needed, visible, engine);
     let mut steps = Vec::new();
     for id in graph.ids().filter(|id| needed[id.0] && *id != graph.input()) {
-        // A convolution that is looked at is computed once more by itself: its batch norm keeps the folded
-        // weights, so that looking at one value never changes the bits of another.
-        if !absorbed[id.0] || (visible[id.0] && is_convolution(graph, id)) {
+        // What is looked at although it is part of a product is computed once more by itself: a batch norm keeps the
+        // folded weights, and two convolutions their common sum, so that looking at one value never changes the bits of
+        // another.
+        if !absorbed[id.0] || visible[id.0] {
             steps.push(step(graph, &absorbed, id));
         }
     }
@@ -22,9 +24,9 @@ pub(super) fn steps(graph: &Graph, needed: &[bool], visible: &[bool], takes_gate
 }
 
 /// Which nodes would be absorbed if nobody looked at them, and are not.
-pub(super) fn kept_apart(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<bool> {
-    let unseen = absorbed(graph, needed, &vec![false; visible.len()], takes_gates);
-    let seen = absorbed(graph, needed, visible, takes_gates);
+pub(super) fn kept_apart(graph: &Graph, needed: &[bool], visible: &[bool], engine: Engine) -> Vec<bool> {
+    let unseen = absorbed(graph, needed, &vec![false; visible.len()], engine);
+    let seen = absorbed(graph, needed, visible, engine);
     unseen.into_iter().zip(seen).map(|(unseen, seen)| unseen && !seen).collect()
 }
 
@@ -47,11 +49,12 @@ fn takes_activation(node: &Node) -> bool {
 }
 
 /// Which nodes are computed inside the step of their only reader.
-fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool) -> Vec<bool> {
+fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], engine: Engine) -> Vec<bool> {
     let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes().len()];
     for id in graph.ids().filter(|id| needed[id.0]) {
         graph.node(id).inputs.iter().for_each(|input| readers[input.0].push(id));
     }
+    let is_read_once = |id: NodeId| readers[id.0].len() == 1;
     let mut absorbed = vec![false; graph.nodes().len()];
     for id in graph.ids() {
         let [reader] = readers[id.0][..] else { continue };
@@ -59,17 +62,40 @@ fn absorbed(graph: &Graph, needed: &[bool], visible: &[bool], takes_gates: bool)
         let from_convolution = || absorbed[node.inputs[0].0] && is_convolution(graph, node.inputs[0]);
         absorbed[id.0] = match (node.operation, reader.operation) {
             (Operation::Convolution(_), Operation::BatchNorm(_)) => true,
+            (Operation::BatchNorm(_), Operation::Add(_))
+                if engine.takes_shortcuts() && is_of_two_products(graph, reader, is_read_once) =>
+            {
+                true
+            }
             (Operation::BatchNorm(_), Operation::Add(_)) => {
                 !visible[id.0] && reader.inputs[0] == id && from_convolution()
             }
             (Operation::Gate(_), Operation::Convolution(convolution)) => {
-                takes_gates && !visible[id.0] && convolution.geometry.is_pointwise()
+                engine.takes_gates() && !visible[id.0] && convolution.geometry.is_pointwise()
             }
             _ if reader.operation.op().activation().is_some() => takes_activation(node) && !visible[id.0],
             _ => false,
         };
     }
     absorbed
+}
+
+/// Whether both values that are added are folded convolutions that can be taken together, which nobody else reads.
+fn is_of_two_products(graph: &Graph, add: &Node, is_read_once: impl Fn(NodeId) -> bool) -> bool {
+    let convolution = |norm: NodeId| {
+        let product = *graph.node(norm).inputs.first()?;
+        match graph.node(product).operation {
+            Operation::Convolution(convolution) if is(graph, norm, OpKind::BatchNorm) => {
+                let [lines, columns] = convolution.geometry.window.stride;
+                let fits = lines == columns && is_read_once(norm) && is_read_once(product);
+                fits.then_some(convolution.geometry)
+            }
+            _ => None,
+        }
+    };
+    let [first, second] = add.inputs[..] else { return false };
+    let both = convolution(first).zip(convolution(second));
+    both.is_some_and(|(first, second)| Bf16Convolution::side_by_side([first, second]).is_some())
 }
 
 /// The step that writes `output`, with everything that is absorbed into it.
@@ -82,9 +108,16 @@ fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
         Some(inner) => at = inner,
         None => activation = None,
     }
-    let mut addend = None;
+    let (mut addend, mut shortcut) = (None, None);
     if let (true, Some(inner)) = (is(graph, at, OpKind::Add), inside(at)) {
-        (addend, at) = (Some(graph.node(at).inputs[1]), inner);
+        let other = graph.node(at).inputs[1];
+        if absorbed[other.0] {
+            let node = graph.node(other).inputs[0];
+            shortcut = Some(Shortcut { node, fold: other, input: graph.node(node).inputs[0] });
+        } else {
+            addend = Some(other);
+        }
+        at = inner;
     }
     let mut fold = None;
     if let (true, Some(inner)) = (is(graph, at, OpKind::BatchNorm), inside(at)) {
@@ -95,5 +128,49 @@ fn step(graph: &Graph, absorbed: &[bool], output: NodeId) -> Step {
         let [map, factors] = graph.node(inner).inputs[..] else { unreachable!("a gate has two inputs") };
         (inputs, gate) = (vec![map], Some(factors));
     }
-    Step { before: Vec::new(), node: at, inputs, gate, fold, addend, activation, output }
+    Step { before: Vec::new(), node: at, inputs, gate, fold, addend, shortcut, activation, output }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::plan::{Engine, Plan};
+    use crate::value::Keep;
+    use crate::{Architecture, Weights};
+    use neuron_kernels::Algorithm;
+
+    fn plan(network: &str, taps: &[&str], engine: Engine) -> Plan {
+        let graph = Arc::new(Architecture::from_name(network).unwrap().graph(&Weights::default()));
+        let taps = taps.iter().map(|name| graph.tap(name).unwrap()).collect();
+        Plan::new(graph, taps, Keep::Taps, Algorithm::Auto, engine)
+    }
+
+    /// Of each step with two convolutions, their modules.
+    fn together(plan: &Plan) -> Vec<[&str; 2]> {
+        let shortcuts = plan.steps().iter().filter_map(|step| Some([step.node, step.shortcut?.node]));
+        shortcuts.map(|both| both.map(|node| &*plan.graph().node(node).name)).collect()
+    }
+
+    #[test]
+    fn shortcuts_are_more_depth() {
+        let layer = |layer: usize| [format!("layer{layer}.0.conv3"), format!("layer{layer}.0.downsample.0")];
+        let expected = [1, 2, 3, 4].map(layer);
+        assert_eq!(together(&plan("resnet50", &["layer4"], Engine::Bf16)), expected);
+        // Their products are those of windows, or in another engine.
+        assert!(together(&plan("resnet18", &["layer4"], Engine::Bf16)).is_empty());
+        for engine in [Engine::F32, Engine::Gpu] {
+            assert!(together(&plan("resnet50", &["layer4"], engine)).is_empty(), "{engine:?}");
+        }
+    }
+
+    #[test]
+    fn shortcuts_that_are_looked_at_are_computed_once_more() {
+        let steps = |taps: &[&str]| plan("resnet50", taps, Engine::Bf16).steps().len();
+        let alone = steps(&["layer1"]);
+        for tap in ["layer1.0.downsample.0", "layer1.0.downsample.1", "layer1.0.bn3", "layer1.0.conv3"] {
+            let seen = plan("resnet50", &[tap, "layer1"], Engine::Bf16);
+            assert_eq!((seen.steps().len(), together(&seen).len()), (alone + 1, 1), "{tap}");
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the gate before it, and the
 //! batch norm, the residual addition and the activation that follow it, into one step wherever nobody looks at the values in
-//! between; asking for an intermediate value splits the step at that place and changes no bit of any other value. Some
+//! between; asking for an intermediate value splits the step at that place, or computes it once more by itself, and changes
+//! no bit of any other value. Some
 //! convolutions one behind the other are a single step, too, computed a band of lines at a time.
 
 mod chain;
@@ -13,7 +14,7 @@ mod step;
 mod unread;
 
 pub(crate) use layout::Layout;
-pub(crate) use step::Step;
+pub(crate) use step::{Shortcut, Step};
 
 use std::sync::Arc;
 
@@ -44,6 +45,11 @@ impl Engine {
     fn takes_chains(self, algorithm: Algorithm) -> bool {
         // Products of bf16 numbers read whole maps.
         self == Self::F32 && algorithm != Algorithm::Bf16x3
+    }
+
+    /// Whether two convolutions whose results are added are one of both maps. In f32, the sum of both is that of two chains.
+    fn takes_shortcuts(self) -> bool {
+        self == Self::Bf16
     }
 
     /// Whether a convolution may write its result over what it adds. In f32, the output holds the sums meanwhile.
@@ -81,8 +87,8 @@ impl Plan {
         let retained = retained(&graph, &needed, keep);
         let mut visible = retained.clone();
         taps.iter().for_each(|tap| visible[tap.node.0] = true);
-        let kept_apart = fuse::kept_apart(&graph, &needed, &visible, engine.takes_gates());
-        let steps = fuse::steps(&graph, &needed, &visible, engine.takes_gates());
+        let kept_apart = fuse::kept_apart(&graph, &needed, &visible, engine);
+        let steps = fuse::steps(&graph, &needed, &visible, engine);
         let every = match keep {
             Keep::Taps => unread::every(&graph, &steps, &visible, engine),
             Keep::Gradient | Keep::Relevance => vec![1; needed.len()],

@@ -18,16 +18,27 @@ pub(crate) struct Step {
     pub(crate) fold: Option<NodeId>,
     /// The value that is added to its result.
     pub(crate) addend: Option<NodeId>,
+    /// A second convolution whose products are added up with its own.
+    pub(crate) shortcut: Option<Shortcut>,
     /// The function of every value that closes it.
     pub(crate) activation: Option<Activation>,
     /// The node whose value is written: the last that is computed in the same call.
     pub(crate) output: NodeId,
 }
 
+/// A convolution of another map, with the batch norm that is folded into its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shortcut {
+    pub(crate) node: NodeId,
+    pub(crate) fold: NodeId,
+    pub(crate) input: NodeId,
+}
+
 impl Step {
     /// Every value that is read.
     pub(crate) fn reads(&self) -> impl Iterator<Item = NodeId> {
-        self.first().inputs.iter().copied().chain(self.gate).chain(self.addend)
+        let shortcut = self.shortcut.map(|shortcut| shortcut.input);
+        self.first().inputs.iter().copied().chain(self.gate).chain(self.addend).chain(shortcut)
     }
 
     /// The first operation of those that are called one behind the other.

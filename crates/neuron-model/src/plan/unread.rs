@@ -43,16 +43,19 @@ fn keeps_its_bits(geometry: &ConvGeometry, engine: Engine) -> bool {
 /// The n of which a step reads every n-th line and column of `map`, if it reads it.
 fn read_by(graph: &Graph, step: &Step, map: NodeId, every: &[usize]) -> Option<usize> {
     let wanted = every[step.output.0];
-    let as_input = step.inputs.contains(&map).then(|| match convolution(graph, step.node) {
+    let by = |node: NodeId| match convolution(graph, node) {
         Some(ConvGeometry { window, .. }) if window.kernel == [1; 2] && window.padding == [0; 2] => {
             let [lines, columns] = window.stride;
             if lines == columns { lines * wanted } else { 1 }
         }
         _ => 1,
-    });
+    };
+    let as_input = step.inputs.contains(&map).then(|| by(step.node));
+    let as_shortcut =
+        step.shortcut.filter(|shortcut| shortcut.input == map).map(|shortcut| by(shortcut.node));
     let as_gate = (step.gate == Some(map)).then_some(1);
     let as_addend = (step.addend == Some(map)).then_some(wanted);
-    [as_input, as_gate, as_addend].into_iter().flatten().reduce(greatest_common_divisor)
+    [as_input, as_shortcut, as_gate, as_addend].into_iter().flatten().reduce(greatest_common_divisor)
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {

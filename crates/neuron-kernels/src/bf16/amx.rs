@@ -92,7 +92,7 @@ pub(super) unsafe fn product(task: &Task<'_>) {
     }
 }
 
-/// Consecutive rows in two tiles, and where they go.
+/// Consecutive rows of an item in two tiles, and where they go.
 struct Pair {
     start: usize,
     /// Rows of the first tile, and of both.
@@ -158,7 +158,7 @@ impl Pending {
 /// As for [`product`], with the tiles' shapes loaded.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn blocks(task: &Task<'_>) {
-    let pairs = Tiles::new(task.rows).pairs(&task.sink);
+    let pairs = Tiles::new(task.rows).pairs(task);
     let steps = task.steps().max(1);
     let finish = Finish::new(&task.sink);
     let finish = (&task.sink, &finish);
@@ -357,14 +357,16 @@ impl Tiles {
         self.rows * index / self.count..self.rows * (index + 1) / self.count
     }
 
-    /// Two and two of them; of an odd number, the last alone.
-    fn pairs(&self, sink: &Sink) -> Vec<Pair> {
-        let pair = |index: usize| {
+    /// Two and two of an item's; of an odd number, the last alone.
+    fn pairs(&self, task: &Task<'_>) -> Vec<Pair> {
+        let pair = |item: usize, index: usize| {
             let first = self.tile(index);
             let end = if index + 1 < self.count { self.tile(index + 1).end } else { first.end };
-            let (start, height) = (first.start, first.len());
-            Pair { start, height, rows: end - start, cursor: sink.cursor(start) }
+            let start = item * task.items.rows + first.start;
+            let cursor = task.sink.cursor(first.start, item * task.items.positions);
+            Pair { start, height: first.len(), rows: end - first.start, cursor }
         };
-        (0..self.count).step_by(2).map(pair).collect()
+        let of_item = |item: usize| (0..self.count).step_by(2).map(move |index| pair(item, index));
+        (0..task.items.count).flat_map(of_item).collect()
     }
 }

@@ -7,7 +7,7 @@
 use super::map::Map;
 use super::number::Terms;
 use super::packed::STEP;
-use super::task::Run;
+use super::task::{Items, Run};
 use neuron_geometry::Window;
 use std::ops::Range;
 
@@ -131,8 +131,18 @@ impl Band {
     }
 
     /// Numbers of all planes.
-    pub(super) fn len(&self) -> usize {
-        self.term_len() * if self.depth.is_planar() { 2 } else { 1 } + SLACK
+    fn planes_len(&self) -> usize {
+        self.term_len() * if self.depth.is_planar() { 2 } else { 1 }
+    }
+
+    /// Numbers of a copy of so many items.
+    pub(super) fn len(&self, items: usize) -> usize {
+        items * self.planes_len() + SLACK
+    }
+
+    /// The items of a copy, and rows and positions from each to the next.
+    pub(super) fn items(&self, count: usize) -> Items {
+        Items { count, rows: self.planes_len() / self.pitch(), positions: self.lines * self.kept }
     }
 
     /// How far the second terms lie behind the first.
@@ -142,6 +152,21 @@ impl Band {
 
     /// Copies what the output lines from `first` on see of an item.
     pub(super) fn copy(&self, input: &Map<'_>, item: usize, first: usize, to: &mut [u16]) {
+        let (to, slack) = to.split_at_mut(self.planes_len());
+        slack.fill(0);
+        self.copy_planes(input, item, first, to);
+    }
+
+    /// As [`Band::copy`], all items one behind the other.
+    pub(super) fn copy_items(&self, input: &Map<'_>, to: &mut [u16]) {
+        let (items, slack) = to.split_at_mut(to.len() - SLACK);
+        slack.fill(0);
+        neuron_threads::for_each(items.chunks_exact_mut(self.planes_len()), |item, to| {
+            self.copy_planes(input, item, 0, to);
+        });
+    }
+
+    fn copy_planes(&self, input: &Map<'_>, item: usize, first: usize, to: &mut [u16]) {
         let Window { stride, padding, .. } = self.depth.window;
         let [_, height, width, _] = input.sizes();
         for plane in 0..self.planes() {
@@ -164,8 +189,6 @@ impl Band {
                 }
             }
         }
-        let end = to.len() - SLACK;
-        to[end..].fill(0);
     }
 
     /// The part of a copied line that shows an input line of a width, if there is one; the rest becomes zeros.
@@ -182,7 +205,7 @@ impl Band {
 
     /// The runs of a block of channels in the copy.
     pub(super) fn runs(&self, copy: &[u16], first_channel: usize) -> Vec<Run> {
-        assert_eq!(copy.len(), self.len(), "the copy of a band");
+        assert!(copy.len() >= self.len(1), "the copy of a band");
         let Window { kernel: [height, width], stride, dilation, .. } = self.depth.window;
         let (len, _) = self.depth.runs();
         let columns = if self.depth.is_by_row() { 1 } else { width };

@@ -13,9 +13,28 @@ pub(super) type Kernel = unsafe fn(&Task<'_>);
 pub(super) struct Engine {
     pub(super) name: &'static str,
     pub(super) arithmetic: Bf16Arithmetic,
-    pub(super) kernel: Kernel,
+    kernel: Kernel,
+    /// Whether the kernel goes through the items of a task itself: all of them for each panel.
+    takes_items: bool,
     /// Whether the processor's instructions for bf16 numbers compute it; else those for f32.
     is_native: bool,
+}
+
+impl Engine {
+    /// All rows of all items times all panels.
+    ///
+    /// # Safety
+    /// The machine must have the engine. The runs must be readable for all rows, and no other task may write this one's
+    /// rows and columns.
+    pub(super) unsafe fn compute(&self, task: &Task<'_>) {
+        // SAFETY: the caller's promise.
+        let compute = |task: &Task<'_>| unsafe { (self.kernel)(task) };
+        if self.takes_items || task.items.count == 1 {
+            compute(task);
+        } else {
+            task.for_each_item(compute);
+        }
+    }
 }
 
 /// Whether the processor and the system have matrix instructions for bf16 (AMX), which make it the fastest arithmetic.
@@ -56,7 +75,8 @@ fn native(arithmetic: Bf16Arithmetic) -> Option<Engine> {
         Bf16Arithmetic::Tiles => ("amx", amx::is_there(), amx::product),
         Bf16Arithmetic::Pairs => ("avx512bf16", dot::is_there(), dot::product),
     };
-    is_there.then_some(Engine { name, arithmetic, kernel, is_native: true })
+    let takes_items = arithmetic == Bf16Arithmetic::Tiles;
+    is_there.then_some(Engine { name, arithmetic, kernel, takes_items, is_native: true })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -83,7 +103,7 @@ fn emulation(isa: &'static str, arithmetic: Bf16Arithmetic) -> Engine {
         _ => [fused::tiles::portable, fused::pairs::portable],
     };
     let kernel = kernels[usize::from(arithmetic == Bf16Arithmetic::Pairs)];
-    Engine { name, arithmetic, kernel, is_native: false }
+    Engine { name, arithmetic, kernel, takes_items: false, is_native: false }
 }
 
 /// The arithmetics in the order of preference on this machine.

@@ -5,7 +5,7 @@ use super::frozen::Frozen;
 use super::map::{Bf16View, Map};
 use super::number::{Terms, round_into};
 use super::packed::{PANEL, STEP};
-use super::task::{Run, Sink, TILE, Task};
+use super::task::{Items, Run, Sink, TILE, Task};
 use crate::microkernel::{FullEpilogue, Isa, RowsInPlace, apply_to_rows, share, with_scratch};
 use crate::shape::View;
 use neuron_geometry::Window;
@@ -15,6 +15,8 @@ use std::ops::Range;
 const ROWS: usize = 512;
 /// Weights that stay in the second-level cache beside an item.
 const MOST_STREAMED: usize = 1 << 20;
+/// A copy of all items that stays in the second-level cache beside a panel's weights.
+const MOST_COPIED: usize = 1 << 20;
 /// Tasks a thread, where there is enough to do.
 const TASKS_A_THREAD: usize = 4;
 
@@ -48,6 +50,7 @@ pub(super) struct Pass<'a> {
 struct Part<'a> {
     runs: &'a [Run],
     rows: usize,
+    items: Items,
     /// Rows of an output line, kept ones, the first position, and from a line to the next.
     line: usize,
     kept: usize,
@@ -63,6 +66,7 @@ impl Pass<'_> {
         let [batch, ..] = self.input.sizes();
         let by_position = self.weights.runs_by_position(batch, self.positions[0] * self.positions[1]);
         match &self.input {
+            input if !by_position && self.is_copied_once() => self.by_items(input),
             Map::Values(values) if by_position || self.band_parts()[1] > 1 => self.run_split(values),
             Map::Numbers(input) if self.weights.reads_in_place() => self.in_place(input),
             Map::Numbers(input) if by_position => self.by_position(input),
@@ -103,6 +107,7 @@ impl Pass<'_> {
             let part = Part {
                 runs: &runs[..1 + usize::from(second.is_some())],
                 rows: rows.len(),
+                items: Items::ONE,
                 line: rows.len(),
                 kept: rows.len(),
                 position: rows.start,
@@ -112,6 +117,42 @@ impl Pass<'_> {
             };
             // SAFETY: the rows lie in the input, whose length was checked, and tasks have other rows or panels.
             unsafe { self.compute(&part) }
+        });
+    }
+
+    /// Whether there are few rows for many weights: what all of them see is copied once, and read by all tasks.
+    fn is_copied_once(&self) -> bool {
+        let ([lines, columns], [batch, ..]) = (self.positions, self.input.sizes());
+        let copied = size_of::<u16>() * Band::new(&self.weights.depth, lines, columns).len(batch);
+        let in_place = self.weights.reads_in_place() && matches!(self.input, Map::Numbers(_));
+        !in_place && self.band_parts()[1] > 1 && copied <= MOST_COPIED
+    }
+
+    /// Tasks of panels, each of all items.
+    fn by_items(&self, input: &Map<'_>) {
+        let Frozen { depth, inputs, blocks, .. } = self.weights;
+        let ([lines, columns], [batch, ..]) = (self.positions, input.sizes());
+        let band = Band::new(depth, lines, columns);
+        with_scratch(band.len(batch), |copy: &mut [u16]| {
+            band.copy_items(input, copy);
+            let copy = &*copy;
+            let panel_parts = (TASKS_A_THREAD * neuron_threads::threads()).min(self.weights.panels());
+            neuron_threads::run(blocks.len() * panel_parts, |task| {
+                let (block, panel_part) = (task / panel_parts, task % panel_parts);
+                let part = Part {
+                    runs: &band.runs(copy, block * inputs),
+                    rows: band.rows(),
+                    items: band.items(batch),
+                    line: band.line,
+                    kept: band.kept,
+                    position: 0,
+                    line_step: columns,
+                    block,
+                    panels: share(self.weights.panels(), panel_part, panel_parts),
+                };
+                // SAFETY: the rows lie in the copy, and tasks have other panels.
+                unsafe { self.compute(&part) }
+            });
         });
     }
 
@@ -126,12 +167,13 @@ impl Pass<'_> {
             let (panel_part, task) = (task / (batch * band_parts), task % (batch * band_parts));
             let (item, lines) = (task / band_parts, share(lines, task % band_parts, band_parts));
             let band = Band::new(depth, lines.len(), columns);
-            with_scratch(band.len(), |copy: &mut [u16]| {
+            with_scratch(band.len(1), |copy: &mut [u16]| {
                 band.copy(&self.input, item, lines.start, copy);
                 for block in 0..blocks.len() {
                     let part = Part {
                         runs: &band.runs(copy, block * inputs),
                         rows: band.rows(),
+                        items: Items::ONE,
                         line: band.line,
                         kept: band.kept,
                         position: (item * self.positions[0] + lines.start) * columns,
@@ -184,6 +226,7 @@ impl Pass<'_> {
             let part = Part {
                 runs: &runs,
                 rows: items.len(),
+                items: Items::ONE,
                 line: 1,
                 kept: 1,
                 position: items.start * lines * columns + position,
@@ -234,12 +277,12 @@ impl Pass<'_> {
             rounded: self.rounded.map(|start| start.0),
             full: self.full.map(|start| start.0),
         };
-        let Part { runs, rows, .. } = *part;
+        let Part { runs, rows, items, .. } = *part;
         let panels = part.panels.clone();
-        let task = Task { runs, rows, weights, panels, bias, sink };
+        let task = Task { runs, rows, items, weights, panels, bias, sink };
         // SAFETY: the caller's promise; the engine is one that this machine has.
         unsafe {
-            (self.engine.kernel)(&task);
+            self.engine.compute(&task);
             if let (Some(then), Some(full)) = (self.then, self.full) {
                 apply(then, part, [part.block * outputs, outputs], geometry.out_channels, full);
             }
@@ -260,10 +303,12 @@ unsafe fn apply(
 ) {
     let Range { start, end } = part.panels;
     let (start, end) = (start * PANEL, (end * PANEL).min(columns));
-    for line in 0..part.rows.div_ceil(part.line) {
+    let lines = part.rows.div_ceil(part.line);
+    for (item, line) in (0..part.items.count).flat_map(|item| (0..lines).map(move |line| (item, line))) {
         let count = part.kept.min(part.rows - line * part.line);
         let column = first + start;
-        let at = (part.position + line * part.line_step) * channels + column;
+        let position = part.position + item * part.items.positions + line * part.line_step;
+        let at = position * channels + column;
         let rows = RowsInPlace {
             start: output.wrapping_add(at),
             column,

@@ -24,10 +24,25 @@ impl Run {
     }
 }
 
+/// Groups of as many rows each, all of which meet the same weights.
+#[derive(Clone, Copy)]
+pub(super) struct Items {
+    pub(super) count: usize,
+    /// Rows from the first one of an item to that of the next, and positions.
+    pub(super) rows: usize,
+    pub(super) positions: usize,
+}
+
+impl Items {
+    /// All rows in one group.
+    pub(super) const ONE: Self = Self { count: 1, rows: 0, positions: 0 };
+}
+
 /// The product of some rows and some panels.
 pub(super) struct Task<'a> {
     pub(super) runs: &'a [Run],
     pub(super) rows: usize,
+    pub(super) items: Items,
     pub(super) weights: &'a Packed,
     pub(super) panels: Range<usize>,
     /// For the columns of all panels.
@@ -81,10 +96,26 @@ impl Cursor {
     }
 }
 
+impl Task<'_> {
+    /// Calls `with` for each item as a task of its own.
+    pub(super) fn for_each_item(&self, with: impl Fn(&Task<'_>)) {
+        let mut runs = self.runs.to_vec();
+        for item in 0..self.items.count {
+            let position = self.sink.position + item * self.items.positions;
+            let sink = Sink { position, ..self.sink };
+            with(&Task { runs: &runs, sink, items: Items::ONE, panels: self.panels.clone(), ..*self });
+            for run in &mut runs {
+                run.start = run.start.wrapping_add(self.items.rows * run.pitch);
+            }
+        }
+    }
+}
+
 impl Sink {
-    /// Where a row and those after it go.
-    pub(super) fn cursor(&self, row: usize) -> Cursor {
-        Cursor { x: row % self.line, line_start: self.position + row / self.line * self.line_step }
+    /// Where a row and those after it go, and how far behind.
+    pub(super) fn cursor(&self, row: usize, behind: usize) -> Cursor {
+        let line_start = self.position + behind + row / self.line * self.line_step;
+        Cursor { x: row % self.line, line_start }
     }
 
     /// Finishes the sums of one row from a column on.
@@ -92,7 +123,7 @@ impl Sink {
     /// # Safety
     /// No other task may have this row and these columns.
     pub(super) unsafe fn finish(&self, row: usize, column: usize, sums: &[f32; PANEL]) {
-        let (Some(position), _) = self.cursor(row).some(self, 1) else { return };
+        let (Some(position), _) = self.cursor(row, 0).some(self, 1) else { return };
         let count = PANEL.min(self.columns - column);
         let numbers = position * self.terms.count() * self.channels + self.first + column;
         let values = position * self.channels + self.first + column;

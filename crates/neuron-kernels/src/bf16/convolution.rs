@@ -77,6 +77,48 @@ impl Bf16Convolution {
         self.run(detected(), (first, Some(second)), epilogue, output);
     }
 
+    /// Overwrites `output` with the greatest values of windows over `relu?(conv(input) + bias)`, which is never written. The
+    /// bits are those of [`bf16_max_pool`](super::bf16_max_pool) behind [`Bf16Convolution::forward`].
+    ///
+    /// # Shapes
+    /// * `input`: `[batch, height, width, terms, in_channels]`
+    /// * `output`: `[batch, positions of the window over the convolution's, terms, out_channels]`
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward_pooled(&self, input: Bf16View<'_>, relu: bool, window: Window, output: &mut [u16]) {
+        self.run_pooled(detected(), (input, relu), window, output);
+    }
+
+    pub(super) fn run_pooled(
+        &self,
+        engine: Engine,
+        (input, relu): (Bf16View<'_>, bool),
+        window: Window,
+        output: &mut [u16],
+    ) {
+        input.check();
+        let ConvGeometry { in_channels, out_channels, .. } = self.0.geometry;
+        assert_eq!((input.channels, input.terms), (in_channels, self.0.terms), "the input's numbers");
+        let positions = self.0.geometry.positions([input.height, input.width]);
+        let [lines, columns] = window.positions(positions);
+        let numbers = input.batch * lines * columns * self.0.terms.count() * out_channels;
+        assert_eq!(output.len(), numbers, "pooled output of {:?}", self.0.geometry);
+        let pass = Pass {
+            weights: &self.0,
+            engine,
+            input: Map::Numbers(input),
+            beside: None,
+            residual: None,
+            relu,
+            rounded: None,
+            full: None,
+            then: None,
+            positions,
+        };
+        pass.run_pooled(window, output);
+    }
+
     /// The geometry of a convolution that stands for the sum of two, whose maps it reads at the positions that they read;
     /// `None` if they cannot be taken together.
     pub fn side_by_side(convolutions: [ConvGeometry; 2]) -> Option<ConvGeometry> {

@@ -24,6 +24,12 @@ impl Bf16View<'_> {
         self.terms.count() * self.channels
     }
 
+    /// The numbers of an item.
+    pub(super) fn item(&self, index: usize) -> &[u16] {
+        let len = self.height * self.width * self.pixel();
+        &self.data[index * len..][..len]
+    }
+
     /// The fields are public, so every kernel checks them before it trusts them.
     pub(super) fn check(&self) {
         let expected = self.batch * self.height * self.width * self.pixel();

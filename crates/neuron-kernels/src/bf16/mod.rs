@@ -38,6 +38,7 @@ mod number;
 mod packed;
 mod pass;
 mod pool;
+mod pooled;
 mod task;
 #[cfg(test)]
 mod tests;

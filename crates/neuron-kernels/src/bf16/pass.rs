@@ -18,7 +18,7 @@ const MOST_STREAMED: usize = 1 << 20;
 /// A copy of all items that stays in the second-level cache beside a panel's weights.
 const MOST_COPIED: usize = 1 << 20;
 /// Tasks a thread, where there is enough to do.
-const TASKS_A_THREAD: usize = 4;
+pub(super) const TASKS_A_THREAD: usize = 4;
 
 /// The start of an output that tasks write disjoint parts of.
 #[derive(Clone, Copy)]
@@ -47,7 +47,7 @@ pub(super) struct Pass<'a> {
 }
 
 /// The part of the product that a task computes.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     runs: &'a [Run],
     rows: usize,
     items: Items,
@@ -139,16 +139,11 @@ impl Pass<'_> {
             let panel_parts = (TASKS_A_THREAD * neuron_threads::threads()).min(self.weights.panels());
             neuron_threads::run(blocks.len() * panel_parts, |task| {
                 let (block, panel_part) = (task / panel_parts, task % panel_parts);
+                let runs = band.runs(copy, block * inputs);
                 let part = Part {
-                    runs: &band.runs(copy, block * inputs),
-                    rows: band.rows(),
                     items: band.items(batch),
-                    line: band.line,
-                    kept: band.kept,
-                    position: 0,
-                    line_step: columns,
-                    block,
                     panels: share(self.weights.panels(), panel_part, panel_parts),
+                    ..self.banded(&band, &runs, block)
                 };
                 // SAFETY: the rows lie in the copy, and tasks have other panels.
                 unsafe { self.compute(&part) }
@@ -170,22 +165,32 @@ impl Pass<'_> {
             with_scratch(band.len(1), |copy: &mut [u16]| {
                 band.copy(&self.input, item, lines.start, copy);
                 for block in 0..blocks.len() {
+                    let runs = band.runs(copy, block * inputs);
                     let part = Part {
-                        runs: &band.runs(copy, block * inputs),
-                        rows: band.rows(),
-                        items: Items::ONE,
-                        line: band.line,
-                        kept: band.kept,
                         position: (item * self.positions[0] + lines.start) * columns,
-                        line_step: columns,
-                        block,
                         panels: share(self.weights.panels(), panel_part, panel_parts),
+                        ..self.banded(&band, &runs, block)
                     };
                     // SAFETY: the rows lie in the copy, and tasks have other lines or panels.
                     unsafe { self.compute(&part) }
                 }
             });
         });
+    }
+
+    /// All panels of a block, for the rows of a band from position 0 on.
+    pub(super) fn banded<'r>(&self, band: &Band, runs: &'r [Run], block: usize) -> Part<'r> {
+        Part {
+            runs,
+            rows: band.rows(),
+            items: Items::ONE,
+            line: band.line,
+            kept: band.kept,
+            position: 0,
+            line_step: band.kept,
+            block,
+            panels: 0..self.weights.panels(),
+        }
     }
 
     /// Shares of the lines of an item, and of the panels.
@@ -260,7 +265,7 @@ impl Pass<'_> {
 
     /// # Safety
     /// The runs must be readable for all rows, and no other task may have these positions and panels.
-    unsafe fn compute(&self, part: &Part<'_>) {
+    pub(super) unsafe fn compute(&self, part: &Part<'_>) {
         let Frozen { geometry, terms, outputs, .. } = *self.weights;
         let (weights, bias) = &self.weights.blocks[part.block];
         let sink = Sink {

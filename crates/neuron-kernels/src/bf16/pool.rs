@@ -1,5 +1,6 @@
+//! The greatest values of windows of bf16 numbers, line by line: first of the lines that a window sees, then of its columns.
 use super::map::Bf16View;
-use super::number::{Terms, split, widen_pixel};
+use super::number::{Terms, split, widen};
 use neuron_geometry::Window;
 
 /// The greatest value of every window, NaN if it holds one; the padding never wins.
@@ -14,15 +15,82 @@ pub fn bf16_max_pool(window: Window, input: Bf16View<'_>, output: &mut [u16]) {
     let [rows, columns] = window.positions([input.height, input.width]);
     let pixel = input.pixel();
     assert_eq!(output.len(), input.batch * rows * columns * pixel, "output of the max-pool");
-    let line = line_kernel();
-    neuron_threads::for_each(output.chunks_mut((columns * pixel).max(1)), |index, output| {
-        // SAFETY: the machine has the kernel's instructions.
-        unsafe { line(window, input, [index / rows, index % rows], output) };
+    let pool = LinePool::new(window, input.terms, false);
+    let lines = output.chunks_mut((columns * pixel).max(1));
+    neuron_threads::for_each_with(Best::default, lines, |best, index, output| {
+        let item = Bf16View { batch: 1, data: input.item(index / rows), ..input };
+        pool.line(best, Lines { map: item, top: 0, height: input.height }, index % rows, output);
     });
 }
 
-/// Computes a line of the output: of which item, and which one.
-type LineKernel = unsafe fn(Window, Bf16View<'_>, [usize; 2], &mut [u16]);
+/// Some lines of an item's map.
+#[derive(Clone, Copy)]
+pub(super) struct Lines<'a> {
+    /// The lines that are here.
+    pub(super) map: Bf16View<'a>,
+    /// The first of them.
+    pub(super) top: usize,
+    /// Lines of the whole map.
+    pub(super) height: usize,
+}
+
+/// How the lines of a pool's output are computed.
+#[derive(Clone, Copy)]
+pub(super) struct LinePool {
+    window: Window,
+    order: Order,
+    kernel: LineKernel,
+}
+
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Order {
+    /// Numbers none of which is negative: their bits. Those of NaN are the greatest.
+    Bits,
+    /// Numbers: integers of the same order.
+    Keys,
+    /// Sums of two numbers.
+    Values,
+}
+
+/// The greatest of the lines that a line of the output sees, for each of their columns.
+#[derive(Default)]
+pub(super) struct Best {
+    keys: Vec<u16>,
+    values: Vec<f32>,
+}
+
+type LineKernel = unsafe fn(LinePool, &mut Best, Lines<'_>, usize, &mut [u16]);
+
+impl LinePool {
+    /// With `is_positive`, no value is negative.
+    pub(super) fn new(window: Window, terms: Terms, is_positive: bool) -> Self {
+        let order = match terms {
+            Terms::One if is_positive => Order::Bits,
+            Terms::One => Order::Keys,
+            Terms::Two => Order::Values,
+        };
+        Self { window, order, kernel: line_kernel() }
+    }
+
+    /// Computes line `y` of the output.
+    ///
+    /// # Panics
+    /// If a line that it sees is not there.
+    pub(super) fn line(self, best: &mut Best, lines: Lines<'_>, y: usize, output: &mut [u16]) {
+        // SAFETY: the machine has the kernel's instructions.
+        unsafe { (self.kernel)(self, best, lines, y, output) }
+    }
+
+    /// The places that position `at` sees along an axis of so many.
+    #[inline(always)]
+    fn seen(self, axis: usize, at: usize, len: usize) -> impl Iterator<Item = usize> {
+        let Window { kernel, stride, padding, dilation, .. } = self.window;
+        let place =
+            move |place: usize| (at * stride[axis] + place * dilation[axis]).checked_sub(padding[axis]);
+        (0..kernel[axis]).filter_map(place).filter(move |place| *place < len)
+    }
+}
 
 fn line_kernel() -> LineKernel {
     #[cfg(target_arch = "x86_64")]
@@ -38,110 +106,103 @@ fn line_kernel() -> LineKernel {
 /// The machine must have the instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn line_avx512(window: Window, input: Bf16View<'_>, at: [usize; 2], output: &mut [u16]) {
-    line(window, input, at, output);
+unsafe fn line_avx512(pool: LinePool, best: &mut Best, lines: Lines<'_>, y: usize, output: &mut [u16]) {
+    line(pool, best, lines, y, output);
 }
 
 /// # Safety
 /// The machine must have the instructions.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn line_avx2(window: Window, input: Bf16View<'_>, at: [usize; 2], output: &mut [u16]) {
-    line(window, input, at, output);
+unsafe fn line_avx2(pool: LinePool, best: &mut Best, lines: Lines<'_>, y: usize, output: &mut [u16]) {
+    line(pool, best, lines, y, output);
 }
 
 #[inline(always)]
-fn line(window: Window, input: Bf16View<'_>, [item, y]: [usize; 2], output: &mut [u16]) {
-    let inside = |axis: usize, at: usize, place: usize| {
-        let at =
-            (at * window.stride[axis] + place * window.dilation[axis]).checked_sub(window.padding[axis])?;
-        (at < [input.height, input.width][axis]).then_some(at)
-    };
-    let lines: Vec<usize> = (0..window.kernel[0]).filter_map(|place| inside(0, y, place)).collect();
-    let (pixel, mut best) = (input.pixel(), Best::new(input.terms, input.channels));
-    for (x, output) in output.chunks_exact_mut(pixel).enumerate() {
-        best.clear();
-        for row in &lines {
-            for column in (0..window.kernel[1]).filter_map(|place| inside(1, x, place)) {
-                let at = ((item * input.height + row) * input.width + column) * pixel;
-                best.see(&input.data[at..][..pixel]);
-            }
+fn line(pool: LinePool, best: &mut Best, lines: Lines<'_>, y: usize, output: &mut [u16]) {
+    match pool.order {
+        Order::Bits => by_keys(pool, &mut best.keys, (lines, y, 0), (|number| number, |key| key), output),
+        Order::Keys => {
+            by_keys(pool, &mut best.keys, (lines, y, key(NEGATIVE_INFINITY)), (key, number_of), output);
         }
-        best.write(output);
+        Order::Values => by_values(pool, &mut best.values, lines, y, output),
     }
 }
 
-/// The greatest values that were seen.
-enum Best {
-    /// As integers of the same order.
-    Keys(Vec<i16>),
-    Values {
-        best: Vec<f32>,
-        seen: Vec<f32>,
-    },
+#[inline(always)]
+fn by_keys(
+    pool: LinePool,
+    best: &mut Vec<u16>,
+    (lines, y, least): (Lines<'_>, usize, u16),
+    (key, number): (impl Fn(u16) -> u16, impl Fn(u16) -> u16),
+    output: &mut [u16],
+) {
+    let Bf16View { width, channels, data, .. } = lines.map;
+    let len = width * channels;
+    best.clear();
+    best.resize(len, least);
+    for row in pool.seen(0, y, lines.height) {
+        let row = &data[(row - lines.top) * len..][..len];
+        best.iter_mut().zip(row).for_each(|(best, number)| *best = (*best).max(key(*number)));
+    }
+    for (x, output) in output.chunks_exact_mut(channels).enumerate() {
+        output.fill(least);
+        for column in pool.seen(1, x, width) {
+            let seen = &best[column * channels..][..channels];
+            output.iter_mut().zip(seen).for_each(|(output, key)| *output = (*output).max(*key));
+        }
+        output.iter_mut().for_each(|output| *output = number(*output));
+    }
 }
 
-impl Best {
-    #[inline(always)]
-    fn new(terms: Terms, channels: usize) -> Self {
-        match terms {
-            Terms::One => Self::Keys(vec![0; channels]),
-            Terms::Two => Self::Values { best: vec![0.0; channels], seen: vec![0.0; channels] },
+#[inline(always)]
+fn by_values(pool: LinePool, best: &mut Vec<f32>, lines: Lines<'_>, y: usize, output: &mut [u16]) {
+    let Bf16View { width, channels, data, .. } = lines.map;
+    let len = width * channels;
+    best.clear();
+    best.resize(len + channels, f32::NEG_INFINITY);
+    let (best, pixel) = best.split_at_mut(len);
+    for row in pool.seen(0, y, lines.height) {
+        let row = data[(row - lines.top) * 2 * len..][..2 * len].chunks_exact(2 * channels);
+        for (best, numbers) in best.chunks_exact_mut(channels).zip(row) {
+            let (high, low) = numbers.split_at(channels);
+            for ((best, high), low) in best.iter_mut().zip(high).zip(low) {
+                *best = greater(*best, widen(*high) + widen(*low));
+            }
         }
     }
+    for (x, output) in output.chunks_exact_mut(2 * channels).enumerate() {
+        pixel.fill(f32::NEG_INFINITY);
+        for column in pool.seen(1, x, width) {
+            let seen = &best[column * channels..][..channels];
+            pixel.iter_mut().zip(seen).for_each(|(value, seen)| *value = greater(*value, *seen));
+        }
+        let (high, low) = output.split_at_mut(channels);
+        for ((value, high), low) in pixel.iter().zip(high).zip(low) {
+            [*high, *low] = split(*value);
+        }
+    }
+}
 
-    #[inline(always)]
-    fn clear(&mut self) {
-        match self {
-            Self::Keys(keys) => keys.fill(key(NEGATIVE_INFINITY)),
-            Self::Values { best, .. } => best.fill(f32::NEG_INFINITY),
-        }
-    }
-
-    #[inline(always)]
-    fn see(&mut self, pixel: &[u16]) {
-        match self {
-            Self::Keys(keys) => {
-                keys.iter_mut().zip(pixel).for_each(|(best, number)| *best = (*best).max(key(*number)));
-            }
-            Self::Values { best, seen } => {
-                widen_pixel(pixel, Terms::Two, seen);
-                for (best, value) in best.iter_mut().zip(seen) {
-                    *best = if *value > *best || value.is_nan() { *value } else { *best };
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn write(&self, pixel: &mut [u16]) {
-        match self {
-            Self::Keys(keys) => {
-                pixel.iter_mut().zip(keys).for_each(|(number, key)| *number = number_of(*key));
-            }
-            Self::Values { best, .. } => {
-                let (high, low) = pixel.split_at_mut(best.len());
-                for ((value, high), low) in best.iter().zip(high).zip(low) {
-                    [*high, *low] = split(*value);
-                }
-            }
-        }
-    }
+/// The greater of two values, NaN if one of them is that.
+#[inline(always)]
+fn greater(best: f32, value: f32) -> f32 {
+    if value > best || value.is_nan() { value } else { best }
 }
 
 const INFINITY: u16 = 0x7f80;
 const NEGATIVE_INFINITY: u16 = 0xff80;
+const SIGN: u16 = 0x8000;
 
 /// An integer that is greater if the number is; NaN is the greatest.
 #[inline(always)]
-fn key(number: u16) -> i16 {
-    let key = number_of(number as i16) as i16;
-    if number & 0x7fff > INFINITY { i16::MAX } else { key }
+fn key(number: u16) -> u16 {
+    let key = if number & SIGN == 0 { number | SIGN } else { !number };
+    if number & !SIGN > INFINITY { u16::MAX } else { key }
 }
 
-/// The number of a key; the reverse of itself.
+/// The number of a key.
 #[inline(always)]
-fn number_of(key: i16) -> u16 {
-    // The magnitudes of negative numbers run the other way.
-    (key ^ ((key >> 15) & 0x7fff)) as u16
+fn number_of(key: u16) -> u16 {
+    if key & SIGN == 0 { !key } else { key & !SIGN }
 }

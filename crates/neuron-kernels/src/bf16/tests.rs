@@ -221,6 +221,60 @@ fn engines_compute_what_is_defined() {
 }
 
 #[test]
+fn pooled_convolutions_are_both_by_turns() {
+    let pool = |kernel, stride, padding| Window::square(kernel, stride, padding);
+    let cases: &[_] = if cfg!(miri) {
+        &[(((3, 2, 1), ([3; 2], [2; 2], [1; 2], [1; 2]), (1, 5, 4)), pool(2, 2, 0))]
+    } else {
+        &[
+            // Several bands, with lines that two of them see; narrow groups; windows that leave gaps, and wide ones.
+            (((3, 33, 1), ([7; 2], [2; 2], [3; 2], [1; 2]), (2, 61, 47)), pool(3, 2, 1)),
+            (((32, 64, 1), ([3; 2], [1; 2], [1; 2], [1; 2]), (1, 34, 21)), pool(2, 2, 0)),
+            (((32, 32, 8), ([3; 2], [1; 2], [1; 2], [1; 2]), (3, 9, 8)), pool(2, 3, 0)),
+            (((5, 8, 1), ([1; 2], [1; 2], [0; 2], [1; 2]), (1, 6, 9)), pool(5, 1, 2)),
+        ]
+    };
+    for (index, (case, window)) in cases.iter().enumerate() {
+        let (geometry, (batch, height, width)) = (geometry(case), case.2);
+        let ConvGeometry { in_channels: channels, out_channels, .. } = geometry;
+        let weight = noise(geometry.weight_len(), index as u64);
+        let biases = noise(out_channels, 2);
+        let values = noise(batch * height * width * channels, 3);
+        let [lines, columns] = geometry.positions([height, width]);
+        let pooled: usize = window.positions([lines, columns]).into_iter().product();
+        for (terms, relu) in
+            [Terms::One, Terms::Two].into_iter().flat_map(|terms| [(terms, true), (terms, false)])
+        {
+            let convolution = Bf16Convolution::new(geometry, &weight, Some(&biases), terms);
+            let mut numbers = vec![0; terms.count() * values.len()];
+            round_into(&values, channels, terms, &mut numbers);
+            let input = Bf16View { batch, height, width, channels, terms, data: &numbers };
+            for engine in [Tiles, Pairs].into_iter().flat_map(available) {
+                let mut map = vec![7; terms.count() * batch * lines * columns * out_channels];
+                let output = Bf16Output { rounded: Some(&mut map), full: None };
+                convolution.run(engine, (input, None), Bf16Epilogue { residual: None, relu }, output);
+                let map = Bf16View {
+                    batch,
+                    height: lines,
+                    width: columns,
+                    channels: out_channels,
+                    terms,
+                    data: &map,
+                };
+                let mut want = vec![7; terms.count() * batch * pooled * out_channels];
+                bf16_max_pool(*window, map, &mut want);
+                for &threads in if cfg!(miri) { &[2][..] } else { &[1, 3] } {
+                    let pool = neuron_threads::Pool::new(threads).expect("threads can be started");
+                    let mut found = vec![9; want.len()];
+                    pool.install(|| convolution.run_pooled(engine, (input, relu), *window, &mut found));
+                    assert!(found == want, "{} {terms:?} {relu} {geometry:?} {window:?}", engine.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn two_maps_are_one_with_the_channels_of_both() {
     // Rows for several tasks, a panel that is not full, and items enough for a task of each position.
     let cases: &[_] = if cfg!(miri) {

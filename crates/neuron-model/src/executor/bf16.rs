@@ -127,6 +127,12 @@ impl stages::Pass for Pass<'_> {
         let shape = self.layout.shape(step.output);
         let len = chunk.items * shape.len();
         let mut rounded = std::mem::take(&mut self.buffers[buffer]);
+        if let [convolution] = &step.before[..] {
+            let range = start * self.terms.count()..(start + len) * self.terms.count();
+            self.pooled(convolution, step, chunk, &mut rounded[range]);
+            self.buffers[buffer] = rounded;
+            return;
+        }
         let mut full = std::mem::take(&mut self.values.tapped[step.output.0]);
         let is_tapped = self.is_tapped(step.output);
         full.resize(if is_tapped { len } else { 0 });
@@ -199,6 +205,19 @@ impl Thinned<'_> {
 impl Pass<'_> {
     fn is_tapped(&self, id: NodeId) -> bool {
         self.plan.taps().iter().any(|tap| tap.node == id)
+    }
+
+    /// A convolution, and the max-pool that reads it.
+    fn pooled(&self, convolution: &Step, pool: &Step, chunk: Chunk, output: &mut [u16]) {
+        let [below, above] = [convolution, pool].map(|step| self.plan.graph().node(step.node).operation);
+        let (Operation::Convolution(below), Operation::MaxPool(above)) = (below, above) else {
+            unreachable!("only a convolution is computed with the max-pool above it")
+        };
+        let Weighted { prepared, owner, fold } = self.weighted(convolution.node, convolution.fold);
+        let input = self.rounded(convolution.inputs[0], chunk);
+        let geometry = self.plan.thinning(convolution).of(below.geometry);
+        let below = prepared.in_bf16(owner, geometry, (fold, input.terms));
+        below.forward_pooled(input, convolution.activation.is_some(), above.window, output);
     }
 
     /// What is added to the map of `output`.

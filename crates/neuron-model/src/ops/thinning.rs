@@ -11,7 +11,7 @@ pub(crate) struct Thinning {
 
 impl Thinning {
     /// How a convolution slides over the positions that are there, to those that are wanted.
-    pub(super) fn of(self, geometry: ConvGeometry) -> ConvGeometry {
+    pub(crate) fn of(self, geometry: ConvGeometry) -> ConvGeometry {
         geometry.with_stride_times([self.output, self.input])
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn chained(graph: &Graph, mut steps: Vec<Step>, visible: &[bool]) -> 
 }
 
 /// Takes the step that writes `between` into the one that reads it, if they make a chain.
-fn join(
+pub(super) fn join(
     steps: &mut Vec<Step>,
     between: NodeId,
     visible: &[bool],
@@ -31,9 +31,9 @@ fn join(
     let mut readers = (0..steps.len()).filter(|at| steps[*at].reads().any(|read| read == between));
     let (reader, None) = (readers.next()?, readers.next()) else { return None };
     let (before, behind) = (&steps[writer], &steps[reader]);
-    let adds_or_scales = before.addend.is_some() || before.gate.is_some();
+    let adds_or_scales = before.addend.is_some() || before.shortcut.is_some() || before.gate.is_some();
     let as_input = behind.before.is_empty() && behind.inputs[..] == [between];
-    let other_reads = behind.gate.is_some() || behind.addend == Some(between);
+    let other_reads = behind.gate.is_some() || behind.shortcut.is_some() || behind.addend == Some(between);
     if visible[between.0] || adds_or_scales || !as_input || other_reads || !fits(before, behind) {
         return None;
     }

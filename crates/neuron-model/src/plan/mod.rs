@@ -4,12 +4,13 @@
 //! batch norm, the residual addition and the activation that follow it, into one step wherever nobody looks at the values in
 //! between; asking for an intermediate value splits the step at that place, or computes it once more by itself, and changes
 //! no bit of any other value. Some
-//! convolutions one behind the other are a single step, too, computed a band of lines at a time.
+//! operations one behind the other are a single step, too, computed a band of lines at a time.
 
 mod chain;
 mod fuse;
 mod layout;
 mod means;
+mod pooled;
 mod step;
 mod unread;
 
@@ -45,6 +46,11 @@ impl Engine {
     fn takes_chains(self, algorithm: Algorithm) -> bool {
         // Products of bf16 numbers read whole maps.
         self == Self::F32 && algorithm != Algorithm::Bf16x3
+    }
+
+    /// Whether a max-pool is computed with the convolution below it.
+    fn takes_pools(self) -> bool {
+        self == Self::Bf16
     }
 
     /// Whether two convolutions whose results are added are one of both maps. In f32, the sum of both is that of two chains.
@@ -95,6 +101,7 @@ impl Plan {
         };
         let steps = match keep {
             Keep::Taps if engine.takes_chains(algorithm) => chain::chained(&graph, steps, &visible),
+            Keep::Taps if engine.takes_pools() => pooled::pooled(&graph, steps, &visible),
             _ => steps,
         };
         let of_means = means::convolutions(&graph);

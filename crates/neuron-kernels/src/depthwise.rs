@@ -46,7 +46,7 @@ impl Depthwise {
         weight: impl Fn(usize, [usize; 2]) -> f32,
     ) -> Self {
         let taps = kernel[0] * kernel[1];
-        let mut packed = Buffer::zeros(isa.padded(channels) * taps);
+        let mut packed = Buffer::lasting_zeros(isa.padded(channels) * taps);
         for channel in 0..channels {
             let first = channel - channel % isa.panel;
             let width = isa.panel_for(channels - first);

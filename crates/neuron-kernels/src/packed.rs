@@ -84,7 +84,7 @@ impl Packed {
         fill: impl Fn(usize, Range<usize>, &mut [f32]),
     ) -> Self {
         let block = block.max(1);
-        let mut values = Buffer::zeros(depth * isa.padded(columns));
+        let mut values = Buffer::lasting_zeros(depth * isa.padded(columns));
         let mut rest = &mut values[..];
         for start in (0..depth).step_by(block) {
             for first in (0..columns).step_by(isa.panel) {

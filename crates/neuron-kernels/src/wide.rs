@@ -19,7 +19,7 @@ impl Wide {
     /// Packs weights `[outputs, inputs]`.
     pub(super) fn new(isa: &'static Isa, [inputs, outputs]: [usize; 2], weight: &[f32]) -> Self {
         let panel = wide_panel(isa);
-        let mut packed = Buffer::zeros(outputs.next_multiple_of(panel) * inputs);
+        let mut packed = Buffer::lasting_zeros(outputs.next_multiple_of(panel) * inputs);
         for (channel, row) in weight.chunks_exact(inputs).enumerate() {
             let to = &mut packed[channel / panel * panel * inputs + channel % panel..];
             to.iter_mut().step_by(panel).zip(row).for_each(|(to, weight)| *to = *weight);

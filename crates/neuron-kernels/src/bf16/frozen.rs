@@ -46,7 +46,7 @@ impl Frozen {
                 weight[((out * group_in + channel % group_in) * height + row) * width + place]
             };
             let packed = Packed::new(&places, outputs, terms, at);
-            let mut biases = Buffer::zeros(packed.panels * PANEL);
+            let mut biases = Buffer::lasting_zeros(packed.panels * PANEL);
             if let Some(bias) = bias {
                 let bias = &bias[block * outputs..][..outputs];
                 biases.iter_mut().zip(bias).for_each(|(to, bias)| *to = number::bias(*bias));

@@ -32,7 +32,7 @@ impl Packed {
         at: impl Fn(P, usize) -> f32 + Sync,
     ) -> Self {
         let (steps, panels) = (places.len() / STEP, columns.div_ceil(PANEL));
-        let mut numbers = Bf16Buffer::zeros(panels * steps * terms.count() * STEP_NUMBERS);
+        let mut numbers = Bf16Buffer::lasting_zeros(panels * steps * terms.count() * STEP_NUMBERS);
         let steps_of_panels = numbers.chunks_exact_mut(terms.count() * STEP_NUMBERS);
         neuron_threads::for_each(steps_of_panels, |index, numbers| {
             let (panel, step) = (index / steps, index % steps);

@@ -1,16 +1,10 @@
 //! Reused memory, aligned to cache lines.
+use super::memory::{LINE, Memory};
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
     thread::LocalKey,
 };
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([u8; LINE]);
 
 /// What buffers hold: numbers of which every pattern of bits is one.
 pub trait Number: sealed::Sealed + Copy + 'static {}
@@ -30,9 +24,9 @@ mod sealed {
 /// Reusable values that begin at a cache line.
 ///
 /// Vectors that straddle lines cost a forward pass about 7 %, so activations are best kept in these.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Aligned<T> {
-    lines: Vec<Line>,
+    memory: Memory,
     len: usize,
     values: std::marker::PhantomData<T>,
 }
@@ -44,7 +38,7 @@ pub type Bf16Buffer = Aligned<u16>;
 
 impl<T> Default for Aligned<T> {
     fn default() -> Self {
-        Self { lines: Vec::new(), len: 0, values: std::marker::PhantomData }
+        Self { memory: Memory::none(), len: 0, values: std::marker::PhantomData }
     }
 }
 
@@ -54,15 +48,24 @@ impl<T: Number> Aligned<T> {
 
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0; LINE]); len.div_ceil(Self::IN_A_LINE)];
-        Self { lines, len, values: std::marker::PhantomData }
+        Self { memory: Memory::zeros(Self::bytes(len)), len, values: std::marker::PhantomData }
+    }
+
+    /// `len` zeros, for values that last as long as a network: many small buffers share huge pages.
+    pub fn lasting_zeros(len: usize) -> Self {
+        Self { memory: Memory::lasting_zeros(Self::bytes(len)), len, values: std::marker::PhantomData }
+    }
+
+    /// Whole cache lines.
+    fn bytes(len: usize) -> usize {
+        len.div_ceil(Self::IN_A_LINE) * LINE
     }
 
     /// Changes the length. The contents are arbitrary afterwards; memory is only ever taken, not given back.
     pub fn resize(&mut self, len: usize) {
         if self.capacity() < len {
             // The old memory goes first: its contents are not needed beside the new.
-            self.lines = Vec::new();
+            self.memory = Memory::none();
             *self = Self::zeros(len);
         }
         self.len = len;
@@ -70,7 +73,15 @@ impl<T: Number> Aligned<T> {
 
     /// The length up to which [`Aligned::resize`] takes no memory.
     pub fn capacity(&self) -> usize {
-        self.lines.len() * Self::IN_A_LINE
+        self.memory.bytes() / size_of::<T>()
+    }
+}
+
+impl<T: Number> Clone for Aligned<T> {
+    fn clone(&self) -> Self {
+        let mut clone = Self::zeros(self.len);
+        clone.copy_from_slice(self);
+        clone
     }
 }
 
@@ -78,15 +89,15 @@ impl<T: Number> Deref for Aligned<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the lines are at least `len` numbers, and every pattern of their bits is one.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: the memory is at least `len` numbers, and every pattern of their bits is one.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
     }
 }
 
 impl<T: Number> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.len) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! From the ground up: [`lanes`] are the vectors of each instruction set; [`tile`], [`depthwise`], [`winograd`],
 //! [`epilogue`], [`activation`], [`normalise`], [`attention`], [`elementwise`], [`wide`] and [`pool`] are the microkernels, generic over
 //! them; [`isa`] is the table of those compiled for each set; [`gemm`], [`strip`], [`line`] and [`transform`] call them on
-//! slices. [`block`], [`places`] and [`buffer`] are the memory that they work on.
+//! slices. [`block`], [`places`], [`buffer`] and [`memory`] are the memory that they work on.
 
 mod activation;
 mod attention;
@@ -19,6 +19,7 @@ mod gemm;
 mod isa;
 mod lanes;
 mod line;
+mod memory;
 mod minimal;
 mod normalise;
 mod places;

@@ -19,7 +19,7 @@ impl Pass<'_> {
         let [pooled_lines, pooled_columns] = window.positions(self.positions);
         let pixel = terms.count() * geometry.out_channels;
         let line = pooled_columns * pixel;
-        if line == 0 || pooled_lines == 0 {
+        if output.is_empty() {
             return;
         }
         let wanted = (TASKS_A_THREAD * neuron_threads::threads()).div_ceil(batch);

@@ -110,7 +110,9 @@ def test_an_interrupted_run_leaves_a_checkpoint(demo: Demo, tmp_path: Path) -> N
         **{"layer": "layer4", "channel": demo.shown, "topk_dir": str(demo.lists), "num_real_img": 6},
         **{"resolution": 64, "jitter": 4, "out": str(tmp_path), "exp_name": "picture"},
     }
-    program = f"import neuron; neuron.run('fvis', steps=100000, save_every=1, **{flags!r})"
+    # Whoever runs the tests in the background may have taken this signal from all that they start.
+    takes_signals = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{takes_signals}; import neuron; neuron.run('fvis', steps=100000, save_every=1, **{flags!r})"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as child:
         while child.poll() is None and not (tmp_path / "picture_step1.png").is_file():
             time.sleep(0.05)

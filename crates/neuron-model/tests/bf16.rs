@@ -59,6 +59,23 @@ fn values_are_near_those_of_f32() {
     }
 }
 
+/// What other families have: pools behind other convolutions, shortcuts behind gates, groups.
+#[test]
+fn families_are_near_f32() {
+    for (name, tap) in
+        [("regnet_y_400mf", "trunk_output"), ("squeezenet1_0", "features"), ("googlenet", "inception3a")]
+    {
+        let want = maps(&network(name, Precision::F32, 2), &[tap], 2).remove(0);
+        for (precision, tolerance) in PRECISIONS.into_iter().zip([5e-2, 2e-4]) {
+            let found = maps(&network(name, precision, 2), &[tap], 2).remove(0);
+            let largest = want.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+            let worst = found.iter().zip(&want).fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
+            let error = worst / largest;
+            assert!(0.0 < error && error < tolerance, "{name} {precision} {tap}: {error:e}");
+        }
+    }
+}
+
 #[test]
 fn looking_at_a_value_changes_no_other() {
     for precision in PRECISIONS {

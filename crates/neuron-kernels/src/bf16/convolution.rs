@@ -104,19 +104,7 @@ impl Bf16Convolution {
         let [lines, columns] = window.positions(positions);
         let numbers = input.batch * lines * columns * self.0.terms.count() * out_channels;
         assert_eq!(output.len(), numbers, "pooled output of {:?}", self.0.geometry);
-        let pass = Pass {
-            weights: &self.0,
-            engine,
-            input: Map::Numbers(input),
-            beside: None,
-            residual: None,
-            relu,
-            rounded: None,
-            full: None,
-            then: None,
-            positions,
-        };
-        pass.run_pooled(window, output);
+        Pass { relu, ..Pass::new(&self.0, engine, Map::Numbers(input)) }.run_pooled(window, output);
     }
 
     /// The geometry of a convolution that stands for the sum of two, whose maps it reads at the positions that they read;
@@ -172,9 +160,6 @@ impl Bf16Convolution {
         }
         let rounded = output.rounded.map(|rounded| Start(rounded.as_mut_ptr()));
         let pass = Pass {
-            weights: &self.0,
-            engine,
-            input: Map::Numbers(input),
             beside,
             residual: match epilogue.residual {
                 None => None,
@@ -184,8 +169,7 @@ impl Bf16Convolution {
             relu: epilogue.relu,
             rounded,
             full: output.full.map(|full| Start(full.as_mut_ptr())),
-            then: None,
-            positions: [lines, columns],
+            ..Pass::new(&self.0, engine, Map::Numbers(input))
         };
         pass.run();
     }
@@ -229,16 +213,9 @@ impl Bf16Convolution {
             return;
         }
         let pass = Pass {
-            weights: &self.0,
-            engine,
-            input: Map::Values(input),
-            beside: None,
-            residual: None,
-            relu: false,
-            rounded: None,
             full: Some(Start(output.as_mut_ptr())),
             then: Some((isa, then)),
-            positions: [lines, columns],
+            ..Pass::new(&self.0, engine, Map::Values(input))
         };
         pass.run();
     }

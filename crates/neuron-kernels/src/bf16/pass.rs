@@ -60,6 +60,25 @@ pub(super) struct Part<'a> {
     panels: Range<usize>,
 }
 
+impl<'a> Pass<'a> {
+    /// Of one map, to nowhere yet.
+    pub(super) fn new(weights: &'a Frozen, engine: Engine, input: Map<'a>) -> Self {
+        let [_, height, width, _] = input.sizes();
+        Self {
+            weights,
+            engine,
+            input,
+            beside: None,
+            residual: None,
+            relu: false,
+            rounded: None,
+            full: None,
+            then: None,
+            positions: weights.geometry.positions([height, width]),
+        }
+    }
+}
+
 impl Pass<'_> {
     /// Computes all tasks, however rows are best read.
     pub(super) fn run(&self) {

@@ -63,10 +63,10 @@ pub(super) struct Best {
 type LineKernel = unsafe fn(LinePool, &mut Best, Lines<'_>, usize, &mut [u16]);
 
 impl LinePool {
-    /// With `is_positive`, no value is negative.
-    pub(super) fn new(window: Window, terms: Terms, is_positive: bool) -> Self {
+    /// With `is_nonnegative`, no number has a sign: no sum is ever -0.
+    pub(super) fn new(window: Window, terms: Terms, is_nonnegative: bool) -> Self {
         let order = match terms {
-            Terms::One if is_positive => Order::Bits,
+            Terms::One if is_nonnegative => Order::Bits,
             Terms::One => Order::Keys,
             Terms::Two => Order::Values,
         };

@@ -112,7 +112,7 @@ impl Task<'_> {
 }
 
 impl Sink {
-    /// Where a row and those after it go, and how far behind.
+    /// Where a row and those after it go, `behind` more positions.
     pub(super) fn cursor(&self, row: usize, behind: usize) -> Cursor {
         let line_start = self.position + behind + row / self.line * self.line_step;
         Cursor { x: row % self.line, line_start }

@@ -3,8 +3,8 @@
 //! A [`Plan`] turns the part of a graph below its taps into *steps*. A convolution takes the gate before it, and the
 //! batch norm, the residual addition and the activation that follow it, into one step wherever nobody looks at the values in
 //! between; asking for an intermediate value splits the step at that place, or computes it once more by itself, and changes
-//! no bit of any other value. Some
-//! operations one behind the other are a single step, too, computed a band of lines at a time.
+//! no bit of any other value. Some operations one behind the other are a single step, too, computed a band of lines at a
+//! time.
 
 mod chain;
 mod fuse;

@@ -126,8 +126,33 @@ fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
         ("--start", "/start"),
     ];
     let line = plain.iter().fold(line, |line, (flag, pointer)| line.json(flag, at(pointer)));
+    let line = beyond_published(record, line);
     line.switch("--do-flip", at("/settings/mirror") == Some(&Value::Bool(true)))
         .flag_if("--out", out.map(Path::to_string_lossy).as_deref())
+}
+
+/// With what the published method does not know: a record holds it only where it was used.
+fn beyond_published(record: &Value, line: CommandLine) -> CommandLine {
+    let at = |pointer: &str| record.pointer(pointer);
+    let range = |range: &Value| Some(format!("{}-{}", range.get(0)?, range.get(1)?));
+    let share = |steps: &Value| {
+        let phases = at("/settings/schedule/phases")?.as_array()?;
+        let all: f64 = phases.iter().filter_map(|phase| phase.get("steps")?.as_f64()).sum();
+        Some((steps.as_f64()? / all).to_string())
+    };
+    let goal = at("/settings/activation").map(|term| match term.get("goal") {
+        None | Some(Value::Null) => "inf".to_owned(),
+        Some(goal) => goal.to_string(),
+    });
+    line.json("--objective", at("/settings/aim"))
+        .json("--parametrisation", at("/settings/parametrisation"))
+        .json("--activation", at("/settings/activation/weight"))
+        .flag_if("--activation-goal", goal.as_deref())
+        .json("--specificity", at("/settings/activation/specificity"))
+        .flag_if("--scale", at("/settings/transforms/scale").and_then(range).as_deref())
+        .json("--rotation", at("/settings/transforms/rotation_deg"))
+        .flag_if("--finish", at("/settings/finish/steps").and_then(share).as_deref())
+        .json("--start", at("/settings/start_from"))
 }
 
 /// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs.
@@ -279,6 +304,28 @@ mod tests {
             ["--channels 7", "--schedule single --steps 9", "--stop-after 5", "--copies 2", "--out images"]
         {
             assert!(single.contains(part), "{part}: {single}");
+        }
+        assert!(!single.contains("--finish") && !single.contains("--parametrisation"), "{single}");
+        let mut clear = of(json!([phase(500, 30, true)]), true);
+        clear["start"] = Value::Null;
+        for (key, value) in [
+            ("method", json!("none")),
+            ("layer_weights", json!({ "layer3": 1.0, "layer4.1": 1.0 })),
+            ("finish", json!({ "steps": 150, "method": "LRP" })),
+            ("activation", json!({ "weight": 1.0, "goal": 1.4, "specificity": 1.0 })),
+            ("parametrisation", json!("spectrum")),
+            ("transforms", json!({ "scale": [0.9, 1.1], "rotation_deg": 5.0 })),
+            ("start_from", json!("natural")),
+        ] {
+            clear["settings"][key] = value;
+        }
+        let clear = line(&clear, "images");
+        for part in [
+            "--layer-weights 'layer3=1.0,layer4.1=1.0'",
+            "--parametrisation spectrum --activation 1.0 --activation-goal 1.4 --specificity 1.0",
+            "--scale 0.9-1.1 --rotation 5.0 --finish 0.3 --start natural",
+        ] {
+            assert!(clear.contains(part), "{part}: {clear}");
         }
         let unclamped = line(&of(json!([phase(20_000, 4, false)]), true), "images");
         assert!(unclamped.contains("--schedule unclamped") && !unclamped.contains("--steps"), "{unclamped}");

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use neuron_fvis::{
-    ActivationTerm, FeatureWeighting, Optimizer, Parametrisation, Settings, Start, Transforms, Unit,
+    ActivationTerm, FeatureWeighting, LayerWeights, Optimizer, Parametrisation, Settings, Start, Transforms,
+    Unit,
 };
 use neuron_model::{
     ChannelsLast, DeviceEvent, DeviceRequest, Keep, Network, Observer, Precision, RelevanceMethod,
@@ -40,7 +41,7 @@ fn main() {
     let pixels: Vec<f32> = noise(3 * SIDE * SIDE).collect();
     let images = ChannelsLast::new(&pixels, SIDE, SIDE);
     let target = exact.tap("layer4.2").expect("a tap of a ResNet-50");
-    let mut forward = exact.session(&[target], Keep::Taps).unwrap();
+    let mut forward = exact.session(std::slice::from_ref(&target), Keep::Taps).unwrap();
 
     println!("ResNet-50, {SIDE} x {SIDE}, {} threads, medians (fastest) of {ROUNDS}", exact.threads());
     println!(
@@ -48,7 +49,9 @@ fn main() {
         "method", "units", "forward ms", "step ms", "forwards a step", "bf16x3 ms", "of the step"
     );
     let published = |method: FeatureWeighting| Settings { method, ..Settings::default() };
+    let layer_weights = LayerWeights::default().with_nearest(&exact, &target, (1.0, (SIDE, SIDE)));
     let clear = Settings {
+        layer_weights: layer_weights.expect("a block below"),
         parametrisation: Parametrisation::Spectrum,
         activation: ActivationTerm { weight: 1.0, goal: Some(1.4), specificity: 1.0 },
         transforms: Transforms { scale: (0.9, 1.1), rotation_deg: 5.0 },

@@ -44,6 +44,30 @@ impl LayerWeights {
         self.in_order(layers).map(Self::InOrder)
     }
 
+    /// The same with [the nearest layer](neuron_model::Graph::nearest_layer) below a tap for pictures of `height x width`,
+    /// by name; unchanged where that counts already, or where there is none.
+    ///
+    /// # Errors
+    /// Those of [`LayerWeights::below`] but for [`FvisError::NoFeatures`]: the nearest layer may be the only one.
+    pub fn with_nearest(
+        &self,
+        network: &Network,
+        target: &Tap,
+        (weight, size): (f64, (usize, usize)),
+    ) -> Result<Self, FvisError> {
+        let below = match self.below(network, target) {
+            Err(FvisError::NoFeatures { .. }) => Vec::new(),
+            below => below?,
+        };
+        let nearest = network.graph().nearest_layer(target, size);
+        let counts = |nearest: &Tap| below.iter().any(|(tap, _)| tap.node == nearest.node);
+        let Some(nearest) = nearest.filter(|nearest| weight != 0.0 && !counts(nearest)) else {
+            return self.resolved(network);
+        };
+        let below = below.iter().map(|(tap, weight)| (tap.name.clone(), *weight));
+        Ok(Self::Named(below.chain([(nearest.name, weight)]).collect()))
+    }
+
     /// One weight for each of a family's feature layers.
     fn in_order(&self, layers: &[(String, f64)]) -> Result<Vec<f64>, FvisError> {
         match self {
@@ -161,6 +185,27 @@ mod tests {
         let by_name = weights("layer3=1, layer1 = 0.5");
         assert_eq!(by_name, weights("layer1=0.5,layer3=1"));
         assert_eq!(by_name.in_order(&layers).unwrap(), [0.0, 0.5, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn the_nearest_layer_counts_once() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+        let network = Network::new("resnet10_demo", neuron_model::Weights::open(&path).unwrap(), 1).unwrap();
+        let with_nearest = |weights: &str, target: &str, weight| {
+            weights.parse::<LayerWeights>().unwrap().with_nearest(
+                &network,
+                &network.tap(target).unwrap(),
+                (weight, (64, 64)),
+            )
+        };
+        let found = |text, target, weight| with_nearest(text, target, weight).unwrap();
+        assert_eq!(found("0.1,1,0,1,0", "layer4.0", 2.0), weights("0.1,1,0,1,0"));
+        // One that does not count so far.
+        assert_eq!(found("0.1,1,1,0,0", "layer4.0", 2.0), weights("conv1=0.1,layer1=1,layer2=1,layer3=2"));
+        assert_eq!(found("0.1,1,0,0,0", "layer3.0.bn2", 0.0), weights("0.1,1,0,0,0"));
+        // The only one, and none.
+        assert_eq!(found("layer4=1", "layer3.0.bn2", 1.0), weights("layer3.0.bn1=1"));
+        assert!(with_nearest("layer4=1,layer9=1", "layer3.0.bn2", 1.0).is_err());
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! Sorting the values of one channel, the inner loop of an optimisation: exact, and stable on ties.
 
-/// Below this many values, comparison alone is faster than clearing the buckets.
+/// Below this many values, comparison alone is faster than counting digits.
 const FEW: usize = 256;
+
+/// Bits of the largest digit: three of them make a key, and their counters stay in the first cache.
+const LONGEST_DIGIT: u32 = 11;
 
 /// Sorts values, and remembers where each was; holds the memory for it.
 ///
 /// Zeros (of either sign: they are equal) need no sorting, and relevance leaves most features at exactly zero. The
-/// others become integers in the same order, with the position in the low half, so that no two are equal and any
-/// sorting is stable. They are distributed to buckets by their leading bits, and the buckets are sorted.
+/// others become integers in the same order, which are distributed by one digit after the other, the lowest first. Their
+/// positions go with them, in the low half; equal values stay in order.
 #[derive(Debug, Default)]
 pub(crate) struct Ranking {
     /// Key and position of each value that is not zero.
     keyed: Vec<u64>,
-    bucketed: Vec<u64>,
-    bucket_ends: Vec<u32>,
+    distributed: Vec<u64>,
+    /// Of each digit, where the next one of each value goes.
+    places: Vec<u32>,
     /// Positions of zeros.
     zeros: Vec<u32>,
     order: Vec<u32>,
@@ -56,45 +60,46 @@ impl Ranking {
 
     /// Sorts `keyed`.
     fn sort(&mut self) {
-        let Self { keyed, bucketed, bucket_ends, .. } = self;
+        let Self { keyed, distributed, places, .. } = self;
         if keyed.len() < FEW {
             keyed.sort_unstable();
             return;
         }
-        let (lowest, highest) =
-            keyed.iter().fold((u64::MAX, 0), |(low, high), keyed| (low.min(*keyed), high.max(*keyed)));
-        let (lowest, highest) = (lowest >> 32, highest >> 32);
-        let bits = u64::BITS - (highest - lowest).leading_zeros();
-        // One or two values a bucket, if they lie evenly.
-        let buckets = keyed.len().next_power_of_two() / 2;
-        let shift = bits.saturating_sub(buckets.ilog2());
-        let bucket = |keyed: u64| (((keyed >> 32) - lowest) >> shift) as usize;
+        let key_of = |keyed: u64| (keyed >> 32) as usize;
+        let (lowest, highest) = keyed
+            .iter()
+            .fold((usize::MAX, 0), |(low, high), keyed| (low.min(key_of(*keyed)), high.max(key_of(*keyed))));
+        // Equal ones have no digits, and are in order.
+        let bits = usize::BITS - (highest - lowest).leading_zeros();
+        let passes = bits.div_ceil(LONGEST_DIGIT);
+        let digit = bits.div_ceil(passes.max(1));
+        distributed.resize(keyed.len(), 0);
+        for pass in 0..passes {
+            let digit_of = |keyed: u64| (key_of(keyed) - lowest) >> (pass * digit) & ((1 << digit) - 1);
+            places.clear();
+            places.resize(1 << digit, 0);
+            distribute(keyed, digit_of, places, distributed);
+            std::mem::swap(keyed, distributed);
+        }
+    }
+}
 
-        // Counting, one place later: the sums are then the starts, and after the distribution the ends.
-        bucket_ends.clear();
-        bucket_ends.resize(buckets + 1, 0);
-        keyed.iter().for_each(|keyed| bucket_ends[bucket(*keyed) + 1] += 1);
-        for at in 1..=buckets {
-            bucket_ends[at] += bucket_ends[at - 1];
-        }
-        bucketed.resize(keyed.len(), 0);
-        for keyed in &*keyed {
-            let end = &mut bucket_ends[bucket(*keyed)];
-            bucketed[*end as usize] = *keyed;
-            *end += 1;
-        }
-        let mut start = 0;
-        for end in &bucket_ends[..buckets] {
-            let end = *end as usize;
-            match end - start {
-                0 | 1 => {}
-                2 if bucketed[start] > bucketed[start + 1] => bucketed.swap(start, start + 1),
-                2 => {}
-                _ => bucketed[start..end].sort_unstable(),
-            }
-            start = end;
-        }
-        std::mem::swap(keyed, bucketed);
+/// Writes values in the order of their digits; those of equal digits stay in order.
+///
+/// # Shapes
+/// * `places`: zeros, one for each value of a digit
+fn distribute(values: &[u64], digit_of: impl Fn(u64) -> usize, places: &mut [u32], distributed: &mut [u64]) {
+    for value in values {
+        places[digit_of(*value)] += 1;
+    }
+    let mut start = 0;
+    for place in &mut *places {
+        start += std::mem::replace(place, start);
+    }
+    for value in values {
+        let place = &mut places[digit_of(*value)];
+        distributed[*place as usize] = *value;
+        *place += 1;
     }
 }
 
@@ -138,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_fill_one_bucket() {
+    fn equal_values_differ_in_their_positions_alone() {
         let values = vec![0.25; 5 * FEW];
         assert_eq!(Ranking::default().order(&values), by_definition(&values));
     }

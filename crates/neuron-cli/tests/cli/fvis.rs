@@ -195,6 +195,30 @@ fn clear_pictures_go_on_to_the_same_bytes() {
 }
 
 #[test]
+fn clear_pictures_match_the_nearest_layer_as_well() {
+    let setup = Setup::new();
+    let layers = |out: &str, layer: &str, more: &[&str]| {
+        let flags = ["--channels", "3", "--preset", "clear", "--steps", "1", "--exp-name", "x", "--out", out];
+        let mut command = neuron(&["fvis", "--arch", ARCH, "--weights", "random.safetensors"]);
+        command.args(["--topk-dir", "lists", "--data", "photos", "--resolution", "64", "--layer", layer]);
+        expecting(0, command.args(flags).args(more).current_dir(setup.path("")));
+        setup.record(&format!("{out}/x.json"))["settings"]["layer_weights"].clone()
+    };
+    let usual = serde_json::json!([0.1, 1.0, 1.0, 1.0, 0.0]);
+    // The block below is one of the usual layers.
+    assert_eq!(layers("block", "layer4.0", &[]), usual);
+    let within =
+        serde_json::json!({ "conv1": 0.1, "layer1": 1.0, "layer2": 1.0, "layer3": 1.0, "layer4.0.bn1": 1.0 });
+    assert_eq!(layers("within", "layer4.0.bn2", &[]), within);
+    assert_eq!(layers("without", "layer4.0.bn2", &["--nearest-layer", "0"]), usual);
+    assert_eq!(layers("weights", "layer4.0.bn2", &["--layer-weights", "0.1,1,1,1,0"]), usual);
+    let named = layers("named", "layer4.0.bn2", &["--layers", "layer2", "--nearest-layer", "0.5"]);
+    assert_eq!(named, serde_json::json!({ "layer2": 1.0, "layer4.0.bn1": 0.5 }));
+    // Where no features are matched, there is none.
+    assert_eq!(layers("activation", "layer4.0.bn2", &["--objective", "activation"]), usual);
+}
+
+#[test]
 fn pictures_finished_by_relevance_go_on_to_the_same_bytes() {
     let setup = Setup::new();
     // The last two steps of six; the run is stopped between them.

@@ -1,6 +1,7 @@
 //! A network as a graph of named operations: what a user lists and taps, and what plans are made from.
 
 mod builder;
+mod nearest_layer;
 mod record;
 mod sign;
 mod tap;

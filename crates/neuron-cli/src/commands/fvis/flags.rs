@@ -125,6 +125,17 @@ pub(crate) struct Args {
     /// the image upwards, or LAYER=W,... [default: 0.1,1,1,1,0 for conv1 and layer1 to layer4 of residual networks]
     #[arg(long, value_name = "W,W,...")]
     pub(super) layer_weights: Option<LayerWeights>,
+    /// Weight of the features of the nearest layer below the unit's, from which it is computed (of layer4.2, layer4.1), beside
+    /// these [default: 0; 1 with --preset clear, unless --layers or --layer-weights are given]
+    #[arg(
+        long,
+        default_value_ifs = [("layers", ArgPredicate::IsPresent, "0"), ("layer_weights", ArgPredicate::IsPresent, "0"), ("preset", "clear".into(), "1")],
+        default_value_t = 0.0,
+        hide_default_value = true,
+        value_name = "W",
+        value_parser = weight
+    )]
+    pub(super) nearest_layer: f64,
     /// Side of the picture, in pixels [default: 224; of a network that takes one size only, that]
     #[arg(long, value_name = "PIXELS", value_parser = side)]
     pub(super) resolution: Option<NonZeroUsize>,
@@ -231,6 +242,12 @@ fn copies(text: &str) -> Result<NonZeroUsize, String> {
     const MOST: usize = 1024;
     let copies = text.parse().ok().filter(|copies: &NonZeroUsize| copies.get() <= MOST);
     copies.ok_or_else(|| format!("expected a number of pictures, 1 to {MOST}"))
+}
+
+/// The value of `--nearest-layer`.
+fn weight(text: &str) -> Result<f64, String> {
+    let weight = text.parse().ok().filter(|weight: &f64| weight.is_finite() && *weight >= 0.0);
+    weight.ok_or_else(|| "expected a number of at least 0".to_owned())
 }
 
 /// The value of `--finish`.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use neuron_data::Preprocessing;
 use neuron_fvis::{
-    ActivationTerm, Aim, FeatureWeighting, Finish, ImagePriors, LayerWeights, Parametrisation, Settings,
-    Transforms,
+    ActivationTerm, Aim, FeatureWeighting, Finish, FvisError, ImagePriors, LayerWeights, Parametrisation,
+    Settings, Transforms,
 };
 use neuron_model::{Network, PixelRange, Tap};
 
@@ -89,6 +89,17 @@ fn layer_weights(layers: Option<&str>, weights: LayerWeights) -> Result<LayerWei
         }
     }
     Ok(LayerWeights::Named(named))
+}
+
+/// The layers whose features are matched, with that nearest to the units where it counts.
+pub(super) fn matched_layers(
+    args: &Args,
+    settings: &Settings,
+    (network, target): (&Network, &Tap),
+) -> Result<LayerWeights, FvisError> {
+    // Where no features are matched, a layer more would only make the record of the same picture another.
+    let nearest = if settings.aim == Aim::Activation { 0.0 } else { args.nearest_layer };
+    settings.layer_weights.with_nearest(network, target, (nearest, settings.size))
 }
 
 /// Refuses layers of `--layers` that have no features for a unit of `target`.

@@ -6,11 +6,13 @@ use crate::shape::{ConvGeometry, View};
 use depthwise::StridedDepthwise;
 use neuron_geometry::Window;
 use scatter::Scatter;
+use spread::Spread;
 use std::array::from_fn;
 use strided::Strided;
 
 mod depthwise;
 mod scatter;
+mod spread;
 mod strided;
 mod taps;
 
@@ -29,6 +31,8 @@ enum Form {
     Strided(Strided),
     /// The same, with a kernel a channel.
     StridedDepthwise(StridedDepthwise),
+    /// The same for a kernel of one place in products of bf16 numbers, which are those of whole maps.
+    Spread(Spread),
     /// Few channels to write: products scattered over the positions.
     Scatter(Scatter),
 }
@@ -57,21 +61,23 @@ impl ConvolutionTranspose {
         geometry.check(weight);
         let ConvGeometry { in_channels, groups, window, .. } = geometry;
         let (extent, padding) = (window.extent(), window.padding);
+        let turned = || turn(geometry, weight);
         let form = if groups == 1 && in_channels < FEW_CHANNELS && window.places() > 1 {
             Form::Scatter(Scatter::new(isa, geometry, weight))
         } else if window.stride == [1; 2] && (0..2).all(|axis| padding[axis] < extent[axis]) {
-            let turned = turn(geometry, weight);
             let reverse = ConvGeometry {
                 in_channels: geometry.out_channels,
                 out_channels: in_channels,
                 window: Window { padding: from_fn(|axis| extent[axis] - 1 - padding[axis]), ..window },
                 ..geometry
             };
-            Form::Convolution(Box::new(Convolution::for_isa(isa, reverse, &turned, None, algorithm)))
+            Form::Convolution(Box::new(Convolution::for_isa(isa, reverse, &turned(), None, algorithm)))
         } else if geometry.is_depthwise() {
             Form::StridedDepthwise(StridedDepthwise::new(isa, geometry, weight))
         } else {
-            Form::Strided(Strided::new(isa, geometry, weight))
+            let in_bf16 = algorithm == Algorithm::Bf16x3;
+            let spread = in_bf16.then(|| Spread::new(isa, geometry, turned, algorithm)).flatten();
+            spread.map_or_else(|| Form::Strided(Strided::new(isa, geometry, weight)), Form::Spread)
         };
         Self { geometry, form }
     }
@@ -108,6 +114,7 @@ impl ConvolutionTranspose {
             }
             Form::Strided(strided) => strided.forward(gradient, size, epilogue, output),
             Form::StridedDepthwise(strided) => strided.forward(gradient, size, epilogue, output),
+            Form::Spread(spread) => spread.forward(gradient, size, epilogue, output),
             Form::Scatter(scatter) => scatter.forward(gradient, size, epilogue, output),
         }
     }

@@ -466,3 +466,31 @@ fn three_products_are_nearly_one_of_f32() {
         nearly(&gradients[0], &gradients[1], "backward");
     }
 }
+
+/// A pointwise convolution that leaves out lines and columns, backwards: what it never read gets what is added, and no more.
+#[test]
+fn strided_products_are_nearly_those_of_f32() {
+    for (stride, [height, width]) in [(2, [5, 4]), (2, [6, 7]), (3, [7, 3]), (2, [1, 1])] {
+        let window = Window::square(1, stride, 0);
+        let geometry = ConvGeometry { in_channels: 40, out_channels: 24, groups: 1, window };
+        let [lines, columns] = geometry.positions([height, width]);
+        let noise = |len: usize, seed: usize| -> Vec<f32> {
+            (0..len).map(|at| (((at + seed) * 7919 % 2003) as f32 - 1001.0) / 500.0).collect()
+        };
+        let weight = noise(geometry.weight_len(), 1);
+        let signal = noise(2 * lines * columns * 24, 2);
+        let gradient = View::new(2, lines, columns, 24, &signal);
+        let [addend, gate] = [3, 4].map(|seed| noise(2 * height * width * 40, seed));
+        let [found, exact] = [Algorithm::Bf16x3, Algorithm::Direct].map(|algorithm| {
+            let transpose = ConvolutionTranspose::new(geometry, &weight, algorithm);
+            let mut output = vec![f32::NAN; gate.len()];
+            let epilogue = TransposeEpilogue { addend: Some(&addend), gate: Gate::Relu(&gate) };
+            transpose.forward(gradient, [height, width], epilogue, &mut output);
+            output
+        });
+        let largest = exact.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        for (found, exact) in found.iter().zip(&exact) {
+            assert!((found - exact).abs() < 4e-5 * largest, "{found} instead of {exact}");
+        }
+    }
+}

@@ -101,7 +101,9 @@ fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
     let jitter = phase("jitter_px").filter(|_| phases < 2).or(at("/settings/schedule/phases/1/jitter_px"));
     let finished = at("/finished") == Some(&Value::Bool(true));
     let references = at("/references").and_then(Value::as_array).map(|all| all.len().to_string());
-    let weights = at("/settings/layer_weights").and_then(layer_weights);
+    let nearest = at("/settings/plain_layer").and_then(Value::as_str);
+    let weights = at("/settings/layer_weights").and_then(|weights| layer_weights(weights, nearest));
+    let nearest_weight = nearest.and_then(|name| at("/settings/layer_weights")?.get(name));
     let line = CommandLine::new("fvis")
         .json("--arch", at("/arch"))
         .json("--layer", at("/layer"))
@@ -114,6 +116,7 @@ fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
         .json("--references", at("/references_are"))
         .json("--resolution", at("/settings/size/0"))
         .flag_if("--layer-weights", weights.as_deref())
+        .json("--nearest-layer", nearest_weight)
         .json("--jitter", jitter);
     let plain = [
         ("--lr", "/settings/learning_rate"),
@@ -155,11 +158,14 @@ fn beyond_published(record: &Value, line: CommandLine) -> CommandLine {
         .json("--start", at("/settings/start_from"))
 }
 
-/// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs.
-fn layer_weights(recorded: &Value) -> Option<String> {
+/// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs, but for the nearest.
+fn layer_weights(recorded: &Value, nearest: Option<&str>) -> Option<String> {
     let parts: Vec<String> = match recorded {
         Value::Array(numbers) => numbers.iter().map(Value::to_string).collect(),
-        Value::Object(named) => named.iter().map(|(layer, weight)| format!("{layer}={weight}")).collect(),
+        Value::Object(named) => {
+            let typed = named.iter().filter(|(layer, _)| nearest != Some(layer.as_str()));
+            typed.map(|(layer, weight)| format!("{layer}={weight}")).collect()
+        }
         _ => return None,
     };
     Some(parts.join(","))
@@ -226,9 +232,11 @@ mod tests {
 
     #[test]
     fn weights_of_layers_are_typed_as_they_were() {
-        assert_eq!(layer_weights(&json!([0.1, 1.0, 0.0])).unwrap(), "0.1,1.0,0.0");
-        assert_eq!(layer_weights(&json!({"layer3.0": 0.5, "conv1": 1.0})).unwrap(), "conv1=1.0,layer3.0=0.5");
-        assert_eq!(layer_weights(&json!(null)), None);
+        let named = json!({"layer3.0": 0.5, "conv1": 1.0});
+        assert_eq!(layer_weights(&json!([0.1, 1.0, 0.0]), None).unwrap(), "0.1,1.0,0.0");
+        assert_eq!(layer_weights(&named, None).unwrap(), "conv1=1.0,layer3.0=0.5");
+        assert_eq!(layer_weights(&named, Some("layer3.0")).unwrap(), "conv1=1.0");
+        assert_eq!(layer_weights(&json!(null), None), None);
     }
 
     #[test]
@@ -310,7 +318,8 @@ mod tests {
         clear["start"] = Value::Null;
         for (key, value) in [
             ("method", json!("none")),
-            ("layer_weights", json!({ "layer3": 1.0, "layer4.1": 1.0 })),
+            ("layer_weights", json!({ "conv1": 0.1, "layer3": 1.0, "layer4.1": 1.0 })),
+            ("plain_layer", json!("layer4.1")),
             ("finish", json!({ "steps": 150, "method": "LRP" })),
             ("activation", json!({ "weight": 1.0, "goal": 1.4, "specificity": 1.0 })),
             ("parametrisation", json!("spectrum")),
@@ -321,7 +330,7 @@ mod tests {
         }
         let clear = line(&clear, "images");
         for part in [
-            "--layer-weights 'layer3=1.0,layer4.1=1.0'",
+            "--layer-weights 'conv1=0.1,layer3=1.0' --nearest-layer 1.0",
             "--parametrisation spectrum --activation 1.0 --activation-goal 1.4 --specificity 1.0",
             "--scale 0.9-1.1 --rotation 5.0 --finish 0.3 --start natural",
         ] {

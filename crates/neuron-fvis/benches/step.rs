@@ -49,9 +49,11 @@ fn main() {
         "method", "units", "forward ms", "step ms", "forwards a step", "bf16x3 ms", "of the step"
     );
     let published = |method: FeatureWeighting| Settings { method, ..Settings::default() };
-    let layer_weights = LayerWeights::default().with_nearest(&exact, &target, (1.0, (SIDE, SIDE)));
+    let nearest = LayerWeights::default().with_nearest(&exact, &target, (1.0, (SIDE, SIDE)));
+    let (layer_weights, plain_layer) = nearest.expect("a block below");
     let clear = Settings {
-        layer_weights: layer_weights.expect("a block below"),
+        layer_weights,
+        plain_layer,
         parametrisation: Parametrisation::Spectrum,
         activation: ActivationTerm { weight: 1.0, goal: Some(1.4), specificity: 1.0 },
         transforms: Transforms { scale: (0.9, 1.1), rotation_deg: 5.0 },

@@ -23,6 +23,8 @@ pub(crate) struct Features {
     /// Of the target, where the units count.
     positions: Positions,
     weighting: FeatureWeighting,
+    /// A layer of which all features count alike, however others are weighed.
+    plain: Option<String>,
     #[cfg(feature = "cuda")]
     on_device: DeviceMatching,
 }
@@ -126,9 +128,15 @@ impl Features {
             before_relu: Composite::gradient_before_relu(network.graph(), target),
             positions: Positions::All,
             weighting,
+            plain: None,
             #[cfg(feature = "cuda")]
             on_device: DeviceMatching::default(),
         })
+    }
+
+    /// The same features, of which all of a layer count alike.
+    pub(crate) fn with_plain(self, plain: Option<String>) -> Self {
+        Self { plain, ..self }
     }
 
     /// The same features of units that count at some positions alone.
@@ -148,7 +156,7 @@ impl Features {
     /// [`ModelError::Unsupported`] with what the device cannot compute.
     pub(crate) fn weighed(&self, weighting: FeatureWeighting) -> Result<Self, ModelError> {
         let features = Self::new(self.network(), &self.target, weighting, self.layers.clone())?;
-        Ok(features.at_positions(self.positions))
+        Ok(features.at_positions(self.positions).with_plain(self.plain.clone()))
     }
 
     /// How they are weighed.
@@ -205,13 +213,14 @@ impl Features {
         units: &[usize],
         pushes: Option<&[Push]>,
     ) -> Option<Result<Matched, ModelError>> {
-        // Its kernels sort all positions of a map.
+        // Its kernels sort all positions of a map, and weigh all layers or none.
         let has_tokens = |tap: &Tap| match self.network().graph().shape(tap, images.size()) {
             Ok(shape) => shape.extra > 0,
             // The run itself says what is wrong.
             Err(_) => false,
         };
-        if self.layers.iter().any(has_tokens) || self.positions != Positions::All {
+        let weighs_some = self.weighting != FeatureWeighting::None && self.plain.is_some();
+        if self.layers.iter().any(has_tokens) || self.positions != Positions::All || weighs_some {
             return None;
         }
         let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
@@ -249,7 +258,9 @@ impl Features {
         let map = self.session().map(tap).expect("the features' session keeps its taps");
         let before = self.session().extra(tap) * map.channels;
         let range = item * map.item_len() + before..(item + 1) * map.item_len();
-        let relevance = self.forward.relevance(tap).map(|relevance| &relevance.data[range.clone()]);
+        let weighed = (self.plain.as_ref() != Some(&tap.name)).then_some(tap);
+        let relevance = weighed.and_then(|tap| self.forward.relevance(tap));
+        let relevance = relevance.map(|relevance| &relevance.data[range.clone()]);
         FeatureMap { channels: map.channels, values: &map.data[range], relevance }
     }
 

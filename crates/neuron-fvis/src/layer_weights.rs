@@ -45,7 +45,7 @@ impl LayerWeights {
     }
 
     /// The same with [the nearest layer](neuron_model::Graph::nearest_layer) below a tap for pictures of `height x width`,
-    /// by name; unchanged where that counts already, or where there is none.
+    /// by name, and which one was added; unchanged where that counts already, or where there is none.
     ///
     /// # Errors
     /// Those of [`LayerWeights::below`] but for [`FvisError::NoFeatures`]: the nearest layer may be the only one.
@@ -54,7 +54,7 @@ impl LayerWeights {
         network: &Network,
         target: &Tap,
         (weight, size): (f64, (usize, usize)),
-    ) -> Result<Self, FvisError> {
+    ) -> Result<(Self, Option<String>), FvisError> {
         let below = match self.below(network, target) {
             Err(FvisError::NoFeatures { .. }) => Vec::new(),
             below => below?,
@@ -62,10 +62,11 @@ impl LayerWeights {
         let nearest = network.graph().nearest_layer(target, size);
         let counts = |nearest: &Tap| below.iter().any(|(tap, _)| tap.node == nearest.node);
         let Some(nearest) = nearest.filter(|nearest| weight != 0.0 && !counts(nearest)) else {
-            return self.resolved(network);
+            return Ok((self.resolved(network)?, None));
         };
         let below = below.iter().map(|(tap, weight)| (tap.name.clone(), *weight));
-        Ok(Self::Named(below.chain([(nearest.name, weight)]).collect()))
+        let named = Self::Named(below.chain([(nearest.name.clone(), weight)]).collect());
+        Ok((named, Some(nearest.name)))
     }
 
     /// One weight for each of a family's feature layers.
@@ -198,11 +199,13 @@ mod tests {
                 (weight, (64, 64)),
             )
         };
-        let found = |text, target, weight| with_nearest(text, target, weight).unwrap();
+        let found = |text, target, weight| with_nearest(text, target, weight).unwrap().0;
         assert_eq!(found("0.1,1,0,1,0", "layer4.0", 2.0), weights("0.1,1,0,1,0"));
         // One that does not count so far.
         assert_eq!(found("0.1,1,1,0,0", "layer4.0", 2.0), weights("conv1=0.1,layer1=1,layer2=1,layer3=2"));
         assert_eq!(found("0.1,1,0,0,0", "layer3.0.bn2", 0.0), weights("0.1,1,0,0,0"));
+        let (_, added) = with_nearest("0.1,1,1,1,0", "layer3.0.bn2", 1.0).unwrap();
+        assert_eq!(added.as_deref(), Some("layer3.0.bn1"));
         // The only one, and none.
         assert_eq!(found("layer4=1", "layer3.0.bn2", 1.0), weights("layer3.0.bn1=1"));
         assert!(with_nearest("layer4=1,layer9=1", "layer3.0.bn2", 1.0).is_err());

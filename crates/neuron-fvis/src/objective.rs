@@ -94,6 +94,12 @@ impl Objective {
         Self { aim, term, ..self }
     }
 
+    /// The same objective, in which all features of a layer count alike, however others are weighed.
+    #[must_use]
+    pub fn with_plain_layer(self, layer: Option<String>) -> Self {
+        Self { features: self.features.with_plain(layer), ..self }
+    }
+
     /// The same objective for what units say at some positions alone, such as the class token.
     ///
     /// # Errors

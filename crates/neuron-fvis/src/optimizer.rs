@@ -97,6 +97,7 @@ impl<'r> Optimizer<'r> {
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
         let objective = Objective::new(network, target, &channels, settings.weighting_at(0), layers)?
             .with_aim(settings.aim, settings.activation)
+            .with_plain_layer(settings.plain_layer.clone())
             .at_positions(settings.positions, settings.size)?;
         // Now rather than after all the steps before.
         settings.finish.iter().try_for_each(|finish| objective.check(finish.method))?;

@@ -28,6 +28,9 @@ pub struct Settings {
     pub finish: Option<Finish>,
     /// How much the features of each layer count. Default: what is usual for the network's family.
     pub layer_weights: LayerWeights,
+    /// The layer of which all features count alike, whatever the method and the finish. Default: there is none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub plain_layer: Option<String>,
     /// Weight of all features together. Default 1.
     pub feature_weight: f64,
     /// The units' own activations as a part of what is optimised. Default: they are not.
@@ -77,6 +80,7 @@ impl Default for Settings {
             method: FeatureWeighting::default(),
             finish: None,
             layer_weights: LayerWeights::default(),
+            plain_layer: None,
             feature_weight: 1.0,
             activation: ActivationTerm::default(),
             positions: Positions::All,

@@ -101,6 +101,28 @@ fn the_gradient_points_where_the_distance_grows() {
     assert!(after < before, "{before} became {after}");
 }
 
+#[test]
+fn all_features_of_a_plain_layer_count_alike() {
+    let network = network();
+    let target = network.tap("layer4.0").unwrap();
+    let pictures = stripes(3);
+    let unit = most_active(&network, &target, (&pictures[..PIXELS], SIZE))[0].0;
+    let references = ChannelsLast::new(&pictures[..PIXELS], SIZE.0, SIZE.1);
+    let losses = |weighting: FeatureWeighting, plain: Option<&str>| {
+        let layers = LayerWeights::default().below(&network, &target).unwrap();
+        let objective = Objective::new(&network, &target, &[unit], weighting, layers).unwrap();
+        let mut objective = objective.with_plain_layer(plain.map(str::to_owned));
+        objective.measure(&[&references], 1, &mut |_| ControlFlow::Continue(())).unwrap();
+        objective.compare(&pictures[PIXELS..2 * PIXELS], SIZE, &[0]).unwrap().items[0].layers.clone()
+    };
+    let [all, relevant] =
+        [FeatureWeighting::None, FeatureWeighting::default()].map(|weighting| losses(weighting, None));
+    let mixed = losses(FeatureWeighting::default(), Some("layer3"));
+    let (layer3, below) = (all.len() - 1, ..all.len() - 1);
+    assert_eq!((mixed[layer3], &mixed[below]), (all[layer3], &relevant[below]));
+    assert!(relevant[layer3] != all[layer3], "{relevant:?} and {all:?}");
+}
+
 /// The features of some pictures at a tap by channel, in ascending order: `[pictures][channels][positions]`.
 fn sorted_features(network: &Network, tap: &Tap, pictures: &[f32]) -> Vec<Vec<Vec<f32>>> {
     let mut session = network.session(std::slice::from_ref(tap), Keep::Taps).unwrap();

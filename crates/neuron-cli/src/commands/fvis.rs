@@ -34,7 +34,7 @@ pub(crate) use flags::Args;
 use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
-use settings::{check_accentuated, check_layers, matched_layers, settings};
+use settings::{check_accentuated, check_layers, settings, with_matched_layers};
 use size::{at_resolution, check_schedule, resolution};
 use units::{Part, units};
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     // Before anything is read or computed: a layer below which there are no features is an error of usage.
     let wrong = |error: FvisError| WrongUsage(error.to_string());
     settings.check()?;
-    settings.layer_weights = matched_layers(args, &settings, (&network, target)).map_err(wrong)?;
+    let settings = with_matched_layers(settings, args, (&network, target)).map_err(wrong)?;
     check_schedule(&settings, &network, target)?;
     check_layers(args, &network, target)?;
     check_accentuated(args)?;

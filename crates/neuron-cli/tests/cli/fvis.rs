@@ -214,6 +214,9 @@ fn clear_pictures_match_the_nearest_layer_as_well() {
     assert_eq!(layers("weights", "layer4.0.bn2", &["--layer-weights", "0.1,1,1,1,0"]), usual);
     let named = layers("named", "layer4.0.bn2", &["--layers", "layer2", "--nearest-layer", "0.5"]);
     assert_eq!(named, serde_json::json!({ "layer2": 1.0, "layer4.0.bn1": 0.5 }));
+    // All features of that layer count, also at the end.
+    layers("finished", "layer4.0.bn2", &["--finish", "1"]);
+    assert_eq!(setup.record("finished/x.json")["settings"]["plain_layer"], "layer4.0.bn1");
     // Where no features are matched, there is none.
     assert_eq!(layers("activation", "layer4.0.bn2", &["--objective", "activation"]), usual);
 }

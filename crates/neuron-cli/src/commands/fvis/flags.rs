@@ -104,7 +104,7 @@ pub(crate) struct Args {
     /// [default: LRP; none with --preset clear]
     #[arg(long, default_value_if("preset", "clear", "none"), default_value_t = FeatureWeighting::default(), hide_default_value = true, value_name = "METHOD")]
     pub(super) method: FeatureWeighting,
-    /// Share of the steps, the last ones, in which --method none gives way to LRP: 0.2 brings the relevant features nearer to
+    /// Share of the steps, the last ones, in which --method none gives way to LRP: 0.5 brings the relevant features nearer to
     /// the references'
     #[arg(long, default_value = "0", value_name = "SHARE", value_parser = share)]
     pub(super) finish: f64,
@@ -126,7 +126,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "W,W,...")]
     pub(super) layer_weights: Option<LayerWeights>,
     /// Weight of the features of the nearest layer below the unit's, from which it is computed (of layer4.2, layer4.1), beside
-    /// these [default: 0; 1 with --preset clear, unless --layers or --layer-weights are given]
+    /// these; all of them count alike, whatever the method [default: 0; 1 with --preset clear, unless --layers or --layer-weights are given]
     #[arg(
         long,
         default_value_ifs = [("layers", ArgPredicate::IsPresent, "0"), ("layer_weights", ArgPredicate::IsPresent, "0"), ("preset", "clear".into(), "1")],

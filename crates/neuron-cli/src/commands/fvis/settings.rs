@@ -92,14 +92,16 @@ fn layer_weights(layers: Option<&str>, weights: LayerWeights) -> Result<LayerWei
 }
 
 /// The layers whose features are matched, with that nearest to the units where it counts.
-pub(super) fn matched_layers(
+pub(super) fn with_matched_layers(
+    settings: Settings,
     args: &Args,
-    settings: &Settings,
     (network, target): (&Network, &Tap),
-) -> Result<LayerWeights, FvisError> {
+) -> Result<Settings, FvisError> {
     // Where no features are matched, a layer more would only make the record of the same picture another.
     let nearest = if settings.aim == Aim::Activation { 0.0 } else { args.nearest_layer };
-    settings.layer_weights.with_nearest(network, target, (nearest, settings.size))
+    let (layer_weights, plain_layer) =
+        settings.layer_weights.with_nearest(network, target, (nearest, settings.size))?;
+    Ok(Settings { layer_weights, plain_layer, ..settings })
 }
 
 /// Refuses layers of `--layers` that have no features for a unit of `target`.

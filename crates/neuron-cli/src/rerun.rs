@@ -168,7 +168,8 @@ fn layer_weights(recorded: &Value, nearest: Option<&str>) -> Option<String> {
         }
         _ => return None,
     };
-    Some(parts.join(","))
+    // The nearest may be the only one.
+    (!parts.is_empty()).then(|| parts.join(","))
 }
 
 fn number(value: &Value) -> Option<usize> {
@@ -236,6 +237,7 @@ mod tests {
         assert_eq!(layer_weights(&json!([0.1, 1.0, 0.0]), None).unwrap(), "0.1,1.0,0.0");
         assert_eq!(layer_weights(&named, None).unwrap(), "conv1=1.0,layer3.0=0.5");
         assert_eq!(layer_weights(&named, Some("layer3.0")).unwrap(), "conv1=1.0");
+        assert_eq!(layer_weights(&json!({"layer3.0": 0.5}), Some("layer3.0")), None);
         assert_eq!(layer_weights(&json!(null), None), None);
     }
 

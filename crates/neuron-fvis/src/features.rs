@@ -24,7 +24,7 @@ pub(crate) struct Features {
     positions: Positions,
     weighting: FeatureWeighting,
     /// A layer of which all features count alike, however others are weighed.
-    plain: Option<String>,
+    plain: Option<Tap>,
     #[cfg(feature = "cuda")]
     on_device: DeviceMatching,
 }
@@ -135,7 +135,7 @@ impl Features {
     }
 
     /// The same features, of which all of a layer count alike.
-    pub(crate) fn with_plain(self, plain: Option<String>) -> Self {
+    pub(crate) fn with_plain(self, plain: Option<Tap>) -> Self {
         Self { plain, ..self }
     }
 
@@ -213,20 +213,19 @@ impl Features {
         units: &[usize],
         pushes: Option<&[Push]>,
     ) -> Option<Result<Matched, ModelError>> {
-        // Its kernels sort all positions of a map, and weigh all layers or none.
+        // Its kernels sort all positions of a map.
         let has_tokens = |tap: &Tap| match self.network().graph().shape(tap, images.size()) {
             Ok(shape) => shape.extra > 0,
             // The run itself says what is wrong.
             Err(_) => false,
         };
-        let weighs_some = self.weighting != FeatureWeighting::None && self.plain.is_some();
-        if self.layers.iter().any(has_tokens) || self.positions != Positions::All || weighs_some {
+        if self.layers.iter().any(has_tokens) || self.positions != Positions::All {
             return None;
         }
-        let Self { forward, target, weighting, layers, on_device, before_relu, .. } = self;
+        let Self { forward, target, weighting, plain, layers, on_device, before_relu, .. } = self;
         let ascent = pushes.map(|pushes| (pushes, &*before_relu));
-        let comparison =
-            Comparison { images, target, channels, units, weighting: *weighting, layers, ascent };
+        let (weighting, plain) = (*weighting, plain.as_ref());
+        let comparison = Comparison { images, target, channels, units, weighting, plain, layers, ascent };
         Some(on_device.compare(&mut forward.session_mut().on_device()?, &comparison))
     }
 
@@ -258,7 +257,7 @@ impl Features {
         let map = self.session().map(tap).expect("the features' session keeps its taps");
         let before = self.session().extra(tap) * map.channels;
         let range = item * map.item_len() + before..(item + 1) * map.item_len();
-        let weighed = (self.plain.as_ref() != Some(&tap.name)).then_some(tap);
+        let weighed = (self.plain.as_ref() != Some(tap)).then_some(tap);
         let relevance = weighed.and_then(|tap| self.forward.relevance(tap));
         let relevance = relevance.map(|relevance| &relevance.data[range.clone()]);
         FeatureMap { channels: map.channels, values: &map.data[range], relevance }

@@ -96,7 +96,7 @@ impl Objective {
 
     /// The same objective, in which all features of a layer count alike, however others are weighed.
     #[must_use]
-    pub fn with_plain_layer(self, layer: Option<String>) -> Self {
+    pub fn with_plain_layer(self, layer: Option<Tap>) -> Self {
         Self { features: self.features.with_plain(layer), ..self }
     }
 

@@ -77,7 +77,7 @@ impl<'r> Optimizer<'r> {
     /// Those of [`LayerWeights::below`](crate::LayerWeights::below), [`FvisError::NoReferences`], [`FvisError::ReferenceSize`],
     /// [`FvisError::Setting`], [`FvisError::Length`] for start pictures of another size,
     /// [`FvisError::StartNotFinite`] for such that are none, and [`FvisError::Model`] for a channel that the tap
-    /// has not.
+    /// has not, or a layer that the network has not.
     pub fn new(
         network: &Network,
         target: &Tap,
@@ -94,10 +94,11 @@ impl<'r> Optimizer<'r> {
         };
         let layers =
             layers.into_iter().map(|(tap, weight)| (tap, weight * settings.feature_weight)).collect();
+        let plain_layer = settings.plain_layer.as_deref().map(|name| network.tap(name)).transpose()?;
         let channels: Vec<usize> = units.iter().map(|unit| unit.channel).collect();
         let objective = Objective::new(network, target, &channels, settings.weighting_at(0), layers)?
             .with_aim(settings.aim, settings.activation)
-            .with_plain_layer(settings.plain_layer.clone())
+            .with_plain_layer(plain_layer)
             .at_positions(settings.positions, settings.size)?;
         // Now rather than after all the steps before.
         settings.finish.iter().try_for_each(|finish| objective.check(finish.method))?;

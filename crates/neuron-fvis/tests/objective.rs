@@ -111,7 +111,7 @@ fn all_features_of_a_plain_layer_count_alike() {
     let losses = |weighting: FeatureWeighting, plain: Option<&str>| {
         let layers = LayerWeights::default().below(&network, &target).unwrap();
         let objective = Objective::new(&network, &target, &[unit], weighting, layers).unwrap();
-        let mut objective = objective.with_plain_layer(plain.map(str::to_owned));
+        let mut objective = objective.with_plain_layer(plain.map(|layer| network.tap(layer).unwrap()));
         objective.measure(&[&references], 1, &mut |_| ControlFlow::Continue(())).unwrap();
         objective.compare(&pictures[PIXELS..2 * PIXELS], SIZE, &[0]).unwrap().items[0].layers.clone()
     };

@@ -35,14 +35,17 @@ fn features_are_matched_as_on_the_host() {
         (FeatureWeighting::None, Aim::Activation, ActivationTerm::default()),
         (FeatureWeighting::None, Aim::Activation, pushed(1.0)),
     ];
-    for (method, aim, term) in published.chain(with_units) {
+    let all = published.chain(with_units).map(|(method, aim, term)| (method, aim, term, None));
+    let plain = (FeatureWeighting::default(), Aim::Vital, pushed(1.0), Some("layer3"));
+    for (method, aim, term, plain) in all.chain([plain]) {
         let network = network(gpu());
         let target = network.tap("layer4.0").unwrap();
         let layer = |name: &&str| -> (Tap, f64) { (network.tap(name).unwrap(), 0.5 + name.len() as f64) };
         let names = if aim == Aim::Activation { &[][..] } else { &["conv1", "layer1", "layer3"] };
         let layers = names.iter().map(layer).collect();
         let objective = Objective::new(&network, &target, &channels, method, layers).unwrap();
-        let mut objective = objective.with_aim(aim, term);
+        let plain = plain.map(|layer| network.tap(layer).unwrap());
+        let mut objective = objective.with_aim(aim, term).with_plain_layer(plain);
         let of_units: [&dyn Images; 2] = [&references, &references];
         objective.measure(&of_units, 2, &mut |_| ControlFlow::Continue(())).unwrap();
 

@@ -39,6 +39,8 @@ pub(crate) struct Comparison<'a> {
     /// The distributions of which unit each image is matched to.
     pub(crate) units: &'a [usize],
     pub(crate) weighting: FeatureWeighting,
+    /// One of the layers, of which all features count alike.
+    pub(crate) plain: Option<&'a Tap>,
     /// The layers, in the order of each unit's distributions; taps of the session strictly below the target.
     pub(crate) layers: &'a [Tap],
     /// How each image's unit is pushed, and the rules by which that is passed back, if it is wanted.
@@ -118,7 +120,7 @@ impl DeviceMatching {
         device: &mut OnDevice<'_>,
         comparison: &Comparison<'_>,
     ) -> Result<Matched, ModelError> {
-        let Comparison { images, target, channels, units, weighting, layers, ascent } = *comparison;
+        let Comparison { images, target, channels, units, weighting, plain, layers, ascent } = *comparison;
         let (items, image) = (units.len(), device.network().graph().image_tap());
         device.run(images)?;
         let relevance = match weighting.rules(device.network()) {
@@ -129,7 +131,7 @@ impl DeviceMatching {
         };
         let (mut seeds, mut sums) = (Vec::new(), Vec::new());
         for (index, layer) in layers.iter().enumerate() {
-            let relevance = relevance.as_ref().map(|of_layers| &of_layers[index]);
+            let relevance = relevance.as_ref().filter(|_| plain != Some(layer)).map(|all| &all[index]);
             let distributions: Vec<_> = units.iter().map(|unit| &self.distributions[*unit][index]).collect();
             let (gradient, of_layer) = match_layer(device, layer, relevance, &distributions)?;
             sums.push(device.send(&of_layer, &mut self.sums)?);

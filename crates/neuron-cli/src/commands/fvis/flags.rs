@@ -126,7 +126,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "W,W,...")]
     pub(super) layer_weights: Option<LayerWeights>,
     /// Weight of the features of the nearest layer below the unit's, from which it is computed (of layer4.2, layer4.1), beside
-    /// these; all of them count alike, whatever the method [default: 0; 1 with --preset clear, unless --layers or --layer-weights are given]
+    /// these; all of them count alike, whatever the method [default: 0; 1 with --preset clear, unless --layers or
+    /// --layer-weights are given]
     #[arg(
         long,
         default_value_ifs = [("layers", ArgPredicate::IsPresent, "0"), ("layer_weights", ArgPredicate::IsPresent, "0"), ("preset", "clear".into(), "1")],

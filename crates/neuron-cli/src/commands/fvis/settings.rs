@@ -91,7 +91,7 @@ fn layer_weights(layers: Option<&str>, weights: LayerWeights) -> Result<LayerWei
     Ok(LayerWeights::Named(named))
 }
 
-/// The layers whose features are matched, with that nearest to the units where it counts.
+/// Settings whose layers are by name those that are matched, with that nearest to the units where it counts.
 pub(super) fn with_matched_layers(
     settings: Settings,
     args: &Args,

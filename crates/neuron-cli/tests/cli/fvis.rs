@@ -217,6 +217,8 @@ fn clear_pictures_match_the_nearest_layer_as_well() {
     // All features of that layer count, also at the end.
     layers("finished", "layer4.0.bn2", &["--finish", "1"]);
     assert_eq!(setup.record("finished/x.json")["settings"]["plain_layer"], "layer4.0.bn1");
+    let (_, stderr) = setup.run(2, "none", &["--channels", "3", "--nearest-layer", "-1"]);
+    assert!(stderr.contains("expected a number of at least 0"), "{stderr}");
     // Where no features are matched, there is none.
     assert_eq!(layers("activation", "layer4.0.bn2", &["--objective", "activation"]), usual);
 }

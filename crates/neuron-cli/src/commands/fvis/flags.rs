@@ -134,6 +134,7 @@ pub(crate) struct Args {
         default_value_t = 0.0,
         hide_default_value = true,
         value_name = "W",
+        allow_negative_numbers = true,
         value_parser = weight
     )]
     pub(super) nearest_layer: f64,

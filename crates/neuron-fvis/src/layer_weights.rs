@@ -45,7 +45,7 @@ impl LayerWeights {
     }
 
     /// The same with [the nearest layer](neuron_model::Graph::nearest_layer) below a tap for pictures of `height x width`,
-    /// by name, and which one was added; unchanged where that counts already, or where there is none.
+    /// by name, and which one that is. One that counts already keeps its weight. Unchanged where there is none.
     ///
     /// # Errors
     /// Those of [`LayerWeights::below`] but for [`FvisError::NoFeatures`]: the nearest layer may be the only one.
@@ -59,12 +59,11 @@ impl LayerWeights {
             Err(FvisError::NoFeatures { .. }) => Vec::new(),
             below => below?,
         };
-        let nearest = network.graph().nearest_layer(target, size);
-        let counts = |nearest: &Tap| below.iter().any(|(tap, _)| tap.node == nearest.node);
-        let Some(nearest) = nearest.filter(|nearest| weight != 0.0 && !counts(nearest)) else {
-            return Ok((self.resolved(network)?, None));
-        };
-        let below = below.iter().map(|(tap, weight)| (tap.name.clone(), *weight));
+        let nearest = network.graph().nearest_layer(target, size).filter(|_| weight != 0.0);
+        let Some(nearest) = nearest else { return Ok((self.resolved(network)?, None)) };
+        let counts = below.iter().find(|(tap, _)| tap.node == nearest.node);
+        let (nearest, weight) = counts.cloned().unwrap_or((nearest, weight));
+        let below = below.into_iter().map(|(tap, weight)| (tap.name, weight));
         let named = Self::Named(below.chain([(nearest.name.clone(), weight)]).collect());
         Ok((named, Some(nearest.name)))
     }
@@ -200,7 +199,8 @@ mod tests {
             )
         };
         let found = |text, target, weight| with_nearest(text, target, weight).unwrap().0;
-        assert_eq!(found("0.1,1,0,1,0", "layer4.0", 2.0), weights("0.1,1,0,1,0"));
+        let (usual, nearest) = with_nearest("0.1,1,0,1,0", "layer4.0", 2.0).unwrap();
+        assert_eq!((usual, nearest.as_deref()), (weights("conv1=0.1,layer1=1,layer3=1"), Some("layer3")));
         // One that does not count so far.
         assert_eq!(found("0.1,1,1,0,0", "layer4.0", 2.0), weights("conv1=0.1,layer1=1,layer2=1,layer3=2"));
         assert_eq!(found("0.1,1,0,0,0", "layer3.0.bn2", 0.0), weights("0.1,1,0,0,0"));

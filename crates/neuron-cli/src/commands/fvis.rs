@@ -31,6 +31,7 @@ use crate::scan::Identity;
 
 pub(crate) use flags::Args;
 
+use finish::with_finish;
 use identities::Identities;
 use results::{EarlierRun, Results};
 use run::{Run, outcome};
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let wrong = |error: FvisError| WrongUsage(error.to_string());
     settings.check()?;
     let settings = with_matched_layers(settings, args, (&network, target)).map_err(wrong)?;
+    let settings = with_finish(settings, (args, global), (&network, target))?;
     check_schedule(&settings, &network, target)?;
     check_layers(args, &network, target)?;
     check_accentuated(args)?;

@@ -206,7 +206,9 @@ fn clear_pictures_match_the_nearest_layer_as_well() {
     };
     let usual = serde_json::json!([0.1, 1.0, 1.0, 1.0, 0.0]);
     // The block below is one of the usual layers.
-    assert_eq!(layers("block", "layer4.0", &[]), usual);
+    let by_name = serde_json::json!({ "conv1": 0.1, "layer1": 1.0, "layer2": 1.0, "layer3": 1.0 });
+    assert_eq!(layers("block", "layer4.0", &[]), by_name);
+    assert_eq!(setup.record("block/x.json")["settings"]["plain_layer"], "layer3");
     let within =
         serde_json::json!({ "conv1": 0.1, "layer1": 1.0, "layer2": 1.0, "layer3": 1.0, "layer4.0.bn1": 1.0 });
     assert_eq!(layers("within", "layer4.0.bn2", &[]), within);
@@ -235,10 +237,33 @@ fn pictures_finished_by_relevance_go_on_to_the_same_bytes() {
     let settings = &setup.record("whole/x_unit3.json")["settings"];
     assert_eq!(settings["method"], "none");
     assert_eq!(settings["finish"], serde_json::json!({"steps": 2, "method": "LRP"}));
-    setup.run(0, "unfinished", &finished[..4]);
+    setup.run(0, "unfinished", &[&finished[..4], &["--finish", "0"]].concat());
     let picture = |folder: &str| fs::read(setup.path(&format!("{folder}/x_unit3.png"))).unwrap();
     assert!(picture("whole") != picture("unfinished"));
     assert!(setup.record("unfinished/x_unit3.json")["settings"].get("finish").is_none());
+}
+
+#[test]
+fn the_last_half_of_clear_pictures_is_finished_by_relevance() {
+    let setup = Setup::new();
+    let finish = |out: &str, more: &[&str]| {
+        setup.run(0, out, &[&["--channels", "3", "--preset", "clear", "--steps", "4"], more].concat());
+        setup.record(&format!("{out}/x.json"))["settings"]["finish"]["steps"].clone()
+    };
+    assert_eq!(finish("usual", &[]), 2);
+    assert_eq!(finish("own", &["--finish", "0.25"]), 1);
+    // Where relevance counts from the first step on, nothing would hold the thing together, no features are matched, or
+    // the unit may be below 0.
+    for (out, more) in [
+        ("relevant", ["--method", "LRP"]),
+        ("loose", ["--nearest-layer", "0"]),
+        ("activation", ["--objective", "activation"]),
+        ("signed", ["--layer", "layer4.0.bn2"]),
+    ] {
+        assert_eq!(finish(out, &more), Value::Null, "{out}");
+    }
+    let (_, stderr) = setup.run(2, "refused", &["--channels", "3", "--finish", "0.5"]);
+    assert!(stderr.contains("--method LRP weighs the features"), "{stderr}");
 }
 
 #[test]

@@ -104,10 +104,10 @@ pub(crate) struct Args {
     /// [default: LRP; none with --preset clear]
     #[arg(long, default_value_if("preset", "clear", "none"), default_value_t = FeatureWeighting::default(), hide_default_value = true, value_name = "METHOD")]
     pub(super) method: FeatureWeighting,
-    /// Share of the steps, the last ones, in which --method none gives way to LRP: 0.5 brings the relevant features nearer to
-    /// the references'
-    #[arg(long, default_value = "0", value_name = "SHARE", value_parser = share)]
-    pub(super) finish: f64,
+    /// Share of the steps, the last ones, in which --method none gives way to LRP, which brings the relevant features nearer
+    /// to the references' [default: 0; 0.5 with --preset clear, where --nearest-layer counts and the unit cannot be below 0]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) finish: Option<f64>,
     /// Number of reference images per unit
     #[arg(long, default_value = "50", value_name = "N", value_parser = count)]
     pub(super) num_real_img: NonZeroUsize,
@@ -306,8 +306,8 @@ pub(super) enum MagnitudesFlag {
 pub(super) enum PresetFlag {
     /// The settings of the published scripts
     Published,
-    /// For pictures that can be named: a spectrum that is turned and enlarged, all features of the references, and a term for
-    /// the unit's activation
+    /// For pictures that can be named: a spectrum that is turned and enlarged, all features of the references and at the end the
+    /// relevant ones, and a term for the unit's activation
     Clear,
 }
 

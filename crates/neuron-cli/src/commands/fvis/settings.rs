@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use neuron_data::Preprocessing;
 use neuron_fvis::{
-    ActivationTerm, Aim, FeatureWeighting, Finish, FvisError, ImagePriors, LayerWeights, Parametrisation,
-    Settings, Transforms,
+    ActivationTerm, Aim, FeatureWeighting, FvisError, ImagePriors, LayerWeights, Parametrisation, Settings,
+    Transforms,
 };
 use neuron_model::{Network, PixelRange, Tap};
 
 use super::flags::{Args, ObjectiveFlag};
-use super::{finish, schedule};
+use super::schedule;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
 
@@ -21,11 +21,8 @@ pub(super) fn settings(
     preprocessing: &Preprocessing,
 ) -> anyhow::Result<Settings> {
     let schedule = schedule::of(args)?;
-    let compat = |method: FeatureWeighting| if global.reference_compat { method.published() } else { method };
-    let finish = finish::of(args, schedule.steps())?.map(|f| Finish { method: compat(f.method), ..f });
     Ok(Settings {
-        method: compat(args.method),
-        finish,
+        method: weighting(args.method, global),
         layer_weights: layer_weights(args.layers.as_deref(), args.layer_weights.clone().unwrap_or_default())?,
         feature_weight: args.feat_dist,
         priors: ImagePriors { tv_l1: args.tv_l1, tv_l2: args.tv_l2, l2: args.l2 },
@@ -43,6 +40,11 @@ pub(super) fn settings(
         pixels: PixelRange::normalised(preprocessing.mean, preprocessing.std),
         ..Settings::default()
     })
+}
+
+/// How features are weighed: as the published code does, where that is asked for.
+pub(super) fn weighting(method: FeatureWeighting, global: &Global) -> FeatureWeighting {
+    if global.reference_compat { method.published() } else { method }
 }
 
 /// What the unit's own activation counts. A goal of a term that is not there is none.

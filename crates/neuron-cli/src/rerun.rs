@@ -1,5 +1,7 @@
 //! How to run again what a manifest or a record describes, by today's names of the flags.
 
+mod schedule;
+
 use std::path::Path;
 
 use serde_json::Value;
@@ -90,15 +92,6 @@ fn baseline(settings: &Value, out: Option<&Path>) -> CommandLine {
 
 fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
     let at = |pointer: &str| record.pointer(pointer);
-    let phase = |key: &str| at("/settings/schedule/phases/0").and_then(|phase| phase.get(key));
-    let phases = at("/settings/schedule/phases").and_then(Value::as_array).map_or(0, Vec::len);
-    let schedule = match (phases, phase("clamp")) {
-        (2.., _) => "coarse-to-fine",
-        (_, Some(Value::Bool(false))) => "unclamped",
-        _ => "single",
-    };
-    // Of a schedule in two phases the first has half the jitter.
-    let jitter = phase("jitter_px").filter(|_| phases < 2).or(at("/settings/schedule/phases/1/jitter_px"));
     let finished = at("/finished") == Some(&Value::Bool(true));
     let references = at("/references").and_then(Value::as_array).map(|all| all.len().to_string());
     let nearest = at("/settings/plain_layer").and_then(Value::as_str);
@@ -108,16 +101,14 @@ fn fvis(record: &Value, out: Option<&Path>) -> CommandLine {
         .json("--arch", at("/arch"))
         .json("--layer", at("/layer"))
         .json("--channels", at("/channel"))
-        .json("--method", at("/settings/method"))
-        .flag("--schedule", schedule)
-        .json("--steps", phase("steps").filter(|_| schedule == "single"))
+        .json("--method", at("/settings/method"));
+    let line = schedule::with_schedule(line, at("/settings/schedule").unwrap_or(&Value::Null))
         .json("--stop-after", at("/steps").filter(|_| !finished))
         .flag_if("--num-real-img", references.as_deref())
         .json("--references", at("/references_are"))
         .json("--resolution", at("/settings/size/0"))
         .flag_if("--layer-weights", weights.as_deref())
-        .json("--nearest-layer", nearest_weight)
-        .json("--jitter", jitter);
+        .json("--nearest-layer", nearest_weight);
     let plain = [
         ("--lr", "/settings/learning_rate"),
         ("--feat-dist", "/settings/feature_weight"),
@@ -156,6 +147,9 @@ fn beyond_published(record: &Value, line: CommandLine) -> CommandLine {
         .json("--rotation", at("/settings/transforms/rotation_deg"))
         .flag_if("--finish", at("/settings/finish/steps").and_then(share).as_deref())
         .json("--start", at("/settings/start_from"))
+        .json("--positions", at("/settings/positions"))
+        .json("--magnitudes", at("/magnitudes"))
+        .json("--mask", at("/inputs/mask"))
 }
 
 /// Weights of feature layers as they are typed: numbers in the family's order, or names with theirs, but for the nearest.
@@ -217,6 +211,7 @@ impl CommandLine {
 #[cfg(test)]
 mod tests {
     use clap::{Args, Subcommand};
+    use neuron_fvis::{Phase, Preset, Schedule};
     use serde_json::json;
 
     use super::*;
@@ -297,26 +292,30 @@ mod tests {
 
     #[test]
     fn a_picture_can_be_made_again() {
-        let phase = |steps: usize, jitter: usize, clamp: bool| json!({ "steps": steps, "jitter_px": jitter, "clamp": clamp });
-        let of = |phases: Value, finished: bool| {
+        let of = |schedule: Schedule, finished: bool| {
             json!({
                 "command": "fvis", "arch": "resnet50", "layer": "layer4.2", "channel": 7, "seed": 3, "steps": 5,
                 "finished": finished, "references_are": "patches", "references": ["a", "b"], "start": "s.png",
                 "settings": {
                     "method": "LRP", "layer_weights": [0.1, 1.0, 1.0, 1.0, 0.0], "size": [64, 64], "copies": 2, "mirror": true,
-                    "schedule": { "phases": phases }, "learning_rate": 0.5, "feature_weight": 1.0,
+                    "schedule": schedule, "learning_rate": 0.5, "feature_weight": 1.0,
                     "priors": { "tv_l1": 0.0, "tv_l2": 3e-7, "l2": 3e-7 },
                 },
             })
         };
-        let single = line(&of(json!([phase(9, 4, true)]), false), "images");
-        for part in
-            ["--channels 7", "--schedule single --steps 9", "--stop-after 5", "--copies 2", "--out images"]
-        {
+        let preset = |preset, steps, jitter| Schedule::preset(preset, steps, jitter).unwrap();
+        let single = line(&of(preset(Preset::Single, 9, 4), false), "images");
+        for part in [
+            "--channels 7",
+            "--schedule single --steps 9 --jitter 4",
+            "--stop-after 5",
+            "--copies 2",
+            "--out images",
+        ] {
             assert!(single.contains(part), "{part}: {single}");
         }
         assert!(!single.contains("--finish") && !single.contains("--parametrisation"), "{single}");
-        let mut clear = of(json!([phase(500, 30, true)]), true);
+        let mut clear = of(preset(Preset::Single, 500, 30), true);
         clear["start"] = Value::Null;
         for (key, value) in [
             ("method", json!("none")),
@@ -327,21 +326,26 @@ mod tests {
             ("parametrisation", json!("spectrum")),
             ("transforms", json!({ "scale": [0.9, 1.1], "rotation_deg": 5.0 })),
             ("start_from", json!("natural")),
+            ("positions", json!("grid")),
         ] {
             clear["settings"][key] = value;
         }
+        clear["inputs"]["mask"] = json!("relevance");
         let clear = line(&clear, "images");
         for part in [
             "--layer-weights 'conv1=0.1,layer3=1.0' --nearest-layer 1.0",
             "--parametrisation spectrum --activation 1.0 --activation-goal 1.4 --specificity 1.0",
-            "--scale 0.9-1.1 --rotation 5.0 --finish 0.3 --start natural",
+            "--scale 0.9-1.1 --rotation 5.0 --finish 0.3 --start natural --positions grid --mask relevance",
         ] {
             assert!(clear.contains(part), "{part}: {clear}");
         }
-        let unclamped = line(&of(json!([phase(20_000, 4, false)]), true), "images");
+        let unclamped = line(&of(preset(Preset::Unclamped, 1, 4), true), "images");
         assert!(unclamped.contains("--schedule unclamped") && !unclamped.contains("--steps"), "{unclamped}");
-        let two = line(&of(json!([phase(2000, 15, true), phase(1000, 30, true)]), true), "images");
-        assert!(two.contains("--schedule coarse-to-fine") && two.contains("--jitter 30"), "{two}");
+        let two = line(&of(preset(Preset::CoarseToFine, 1, 30), true), "images");
+        assert!(two.contains("--schedule coarse-to-fine --jitter 30"), "{two}");
+        let own = Schedule::new(vec![Phase::new(100, 4, 7), Phase::new(150, 2, 15)]).unwrap();
+        let own = line(&of(own, true), "images");
+        assert!(own.contains("--phases '4:100,2:150' --jitter 30") && !own.contains("--schedule"), "{own}");
     }
 
     #[test]

@@ -63,6 +63,15 @@ pub fn bf16_is_fast() -> bool {
     detected().is_native
 }
 
+/// The code for matrix instructions on a tile unit in software, where the vector instructions of its epilogue are.
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(super) fn in_software() -> Option<Engine> {
+    use super::{amx, dot};
+    let (name, arithmetic, kernel) =
+        ("tiles in software", Bf16Arithmetic::Tiles, amx::product_in_software as Kernel);
+    dot::is_there().then_some(Engine { name, arithmetic, kernel, takes_items: true, is_native: false })
+}
+
 /// What this machine has for an arithmetic, the fastest first.
 pub(super) fn available(arithmetic: Bf16Arithmetic) -> impl Iterator<Item = Engine> {
     native(arithmetic).into_iter().chain(Isa::available().map(move |isa| emulation(isa.name, arithmetic)))

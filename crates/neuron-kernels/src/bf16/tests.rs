@@ -1,7 +1,7 @@
 //! The arithmetic by its definition, on every engine of the machine.
 use super::Bf16Arithmetic::{self, Pairs, Tiles};
 use super::convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};
-use super::engine::available;
+use super::engine::{self, Engine};
 use super::map::Bf16View;
 use super::number::{Terms, bias, round, round_into, split, widen};
 use super::task::products;
@@ -12,6 +12,15 @@ use crate::{
     TransposeEpilogue, View,
 };
 use neuron_geometry::Window;
+
+/// What this machine has for an arithmetic, with the code for matrix instructions on a tile unit in software.
+fn available(arithmetic: Bf16Arithmetic) -> impl Iterator<Item = Engine> {
+    #[cfg(target_arch = "x86_64")]
+    let in_software = engine::in_software().filter(|engine| engine.arithmetic == arithmetic);
+    #[cfg(not(target_arch = "x86_64"))]
+    let in_software = None;
+    engine::available(arithmetic).chain(in_software)
+}
 
 /// Values of all sizes, now and then 0, tiny ones and their products among them.
 fn noise(len: usize, seed: u64) -> Vec<f32> {

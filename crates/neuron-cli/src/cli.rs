@@ -4,9 +4,11 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::commands::plan::{no_scan, wrong_scan};
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::program::Program;
+use crate::scan::Tasks;
 use crate::{commands, config, exported, say};
 
 /// What does each unit of a vision network respond to?
@@ -24,7 +26,7 @@ pub(crate) struct Cli {
 }
 
 /// What the commands know of it.
-const PROGRAM: Program = Program { definition, parse: parse_line, run: run_line };
+const PROGRAM: Program = Program { definition, run: run_line, plan };
 
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {
@@ -58,6 +60,19 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
 /// Runs a command line that this program made itself, the program's name first.
 fn run_line(arguments: &[&str]) -> anyhow::Result<Outcome> {
     run(parse_line(arguments)?)
+}
+
+/// Says what tasks take that divide a scan.
+fn plan(tasks: Tasks, as_json: bool) -> anyhow::Result<Outcome> {
+    let mut planned = parse_line(&tasks.line.words()).map_err(wrong_scan)?;
+    let scan = planned.command.scan_mut().ok_or_else(no_scan)?;
+    if scan.shard.is_some() {
+        return Err(wrong_scan("leave out --shard, which each task adds").into());
+    }
+    scan.tasks = Some(tasks);
+    planned.global.dry_run = true;
+    planned.global.json |= as_json;
+    run(planned)
 }
 
 /// Parses a command line, the program's name first.

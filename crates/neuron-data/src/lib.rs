@@ -10,7 +10,6 @@ mod file;
 mod geometry;
 mod imagenet;
 mod limits;
-mod listing;
 mod loader;
 mod names;
 mod notice;

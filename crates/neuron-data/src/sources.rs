@@ -1,13 +1,16 @@
 //! The kinds of places that images are read from, a file each.
 
 pub(crate) mod archives;
+mod ending;
 mod files;
 mod folder;
 mod layout;
 pub(crate) mod list;
+mod listing;
 pub(crate) mod lookup;
 mod opened;
 mod stored;
+mod tally;
 
 use std::path::Path;
 

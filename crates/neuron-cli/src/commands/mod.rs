@@ -14,7 +14,7 @@ mod import;
 mod layers;
 mod man;
 mod merge;
-mod plan;
+pub(crate) mod plan;
 mod select_images;
 mod weights;
 
@@ -23,6 +23,7 @@ use clap::Subcommand;
 use crate::global::Global;
 use crate::outcome::Outcome;
 use crate::program::Program;
+use crate::scan::ScanFlags;
 
 /// The commands, in the order in which a user meets them.
 #[derive(Debug, Subcommand)]
@@ -44,6 +45,18 @@ pub(crate) enum Command {
     Weights(weights::Args),
     Completions(completions::Args),
     Man(man::Args),
+}
+
+impl Command {
+    /// The flags of a scan, if it is one.
+    pub(crate) fn scan_mut(&mut self) -> Option<&mut ScanFlags> {
+        match self {
+            Self::SelectImages(args) => Some(&mut args.scan),
+            Self::ExtractPatches(args) => Some(&mut args.scan),
+            Self::Baseline(args) => Some(&mut args.scan),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the command that was asked for.

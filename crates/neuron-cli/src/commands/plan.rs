@@ -1,7 +1,6 @@
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 
-use super::Command;
 use crate::command_line::CommandLine;
 use crate::global::{self, Global};
 use crate::numbers::count;
@@ -27,30 +26,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
-    let [command, flags @ ..] = &args.scan[..] else { return Err(no_scan().into()) };
+    let (command, flags) = args.scan.split_first().expect("the command line requires a word");
     let line = flags.iter().fold(CommandLine::new(command), |line, flag| line.word(flag));
-    let mut planned = (program.parse)(&line.words()).map_err(wrong_scan)?;
-    let scan = match &mut planned.command {
-        Command::SelectImages(args) => &mut args.scan,
-        Command::ExtractPatches(args) => &mut args.scan,
-        Command::Baseline(args) => &mut args.scan,
-        _ => return Err(no_scan().into()),
-    };
-    if scan.shard.is_some() {
-        return Err(wrong_scan("leave out --shard, which each task adds").into());
-    }
-    scan.tasks = Some(Tasks { count: args.shards, line });
-    planned.global.dry_run = true;
-    planned.global.json |= global.json;
-    super::run(planned.command, &planned.global, program)
+    (program.plan)(Tasks { count: args.shards, line }, global.json)
 }
 
-fn wrong_scan(told: impl Display) -> WrongUsage {
+/// What is wrong about the scan.
+pub(crate) fn wrong_scan(told: impl Display) -> WrongUsage {
     let told = told.to_string();
     WrongUsage(format!("the scan to be planned: {}", told.trim_start_matches("error: ").trim_end()))
 }
 
-fn no_scan() -> WrongUsage {
+/// There is none.
+pub(crate) fn no_scan() -> WrongUsage {
     let message = "plan divides scans: name the command line of select-images, extract-patches or baseline, such as \
                    neuron plan --shards 8 -- select-images --data DIR";
     WrongUsage(message.to_owned())

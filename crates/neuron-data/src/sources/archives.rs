@@ -10,6 +10,7 @@ mod features;
 mod handle;
 mod index;
 mod inside;
+pub(super) mod kinds;
 mod known;
 mod objects;
 mod packed;
@@ -19,6 +20,8 @@ mod record;
 mod samples;
 mod stamp;
 mod tar;
+#[cfg(all(test, feature = "cloud"))]
+mod tests;
 mod which;
 mod zip;
 
@@ -32,35 +35,8 @@ pub use index::{keep_indices, use_indices};
 pub(super) use known::{Archived, Archives, leads_into};
 pub(super) use objects::open as open_objects;
 pub(super) use packed::open as open_set;
-pub(crate) use which::is_archive;
 pub use which::is_there;
 pub(super) use which::{among, root};
-
-/// What stands between the path of an archive and the name of an image in it.
-const SEPARATOR: &str = "::";
-
-/// A kind of file that holds images.
-struct Kind {
-    /// How the names of such files end, in upper or lower case.
-    ending: &'static str,
-    /// Lists such a file.
-    open: fn(&Path) -> Result<Contents, DataError>,
-}
-
-/// Every kind of file that holds images.
-const KINDS: &[Kind] = &[
-    Kind { ending: "tar", open: tar::open },
-    Kind { ending: "zip", open: zip::open },
-    Kind { ending: "parquet", open: parquet::open },
-    #[cfg(test)]
-    Kind { ending: "album", open: album::open },
-];
-
-/// The kind that a file belongs to by its name.
-fn kind_of(place: &Path) -> Option<&'static Kind> {
-    let ending = place.extension()?.to_str()?;
-    KINDS.iter().find(|kind| ending.eq_ignore_ascii_case(kind.ending))
-}
 
 /// Opens an archive, a pattern of archives, or a folder that holds archives and no images.
 pub(super) fn open(place: &Path, options: &DatasetOptions) -> Option<Result<Opened, DataError>> {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::files::Files;
 use super::layout;
+use super::listing::{self, Folder};
 use super::opened::Opened;
+use super::tally::LeftOut;
 use crate::classes::Classes;
 use crate::error::DataError;
-use crate::listing::{self, Folder, LeftOut};
 use crate::options::{DatasetOptions, Split};
 use crate::source::Source;
 

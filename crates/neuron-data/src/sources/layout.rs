@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::listing::{self, Folder, Pending};
+use super::tally::{LeftOut, Tally};
 use crate::error::{DataError, Present};
-use crate::listing::{self, Folder, LeftOut, Pending, Tally};
 use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
 

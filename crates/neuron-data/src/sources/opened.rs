@@ -1,8 +1,9 @@
 use std::path::Path;
 
+use super::ending::ENDINGS;
+use super::tally::LeftOut;
 use crate::classes::Classes;
 use crate::error::DataError;
-use crate::listing::{self, LeftOut};
 use crate::notice::Notice;
 use crate::options::DatasetOptions;
 use crate::source::Source;
@@ -32,7 +33,7 @@ impl Opened {
             } else {
                 ""
             },
-            endings: listing::ENDINGS.join(", "),
+            endings: ENDINGS.join(", "),
         })
     }
 }

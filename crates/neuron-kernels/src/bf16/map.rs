@@ -1,4 +1,5 @@
-use super::number::{Terms, part_pixels, split_all, split_pixels};
+use super::number::Terms;
+use super::rounding::{part_pixels, split_all, split_pixels};
 use crate::shape::View;
 
 /// Channels-last maps of bf16 numbers `[batch, height, width, terms, channels]`.

@@ -39,6 +39,7 @@ mod packed;
 mod pass;
 mod pool;
 mod pooled;
+mod rounding;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -49,5 +50,6 @@ pub use arithmetic::Bf16Arithmetic;
 pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};
 pub use engine::{bf16_arithmetic, bf16_is_fast, has_matrix_instructions};
 pub use map::Bf16View;
-pub use number::{Terms, round_into, widen_into};
+pub use number::Terms;
 pub use pool::bf16_max_pool;
+pub use rounding::{round_into, widen_into};

@@ -3,7 +3,7 @@ use super::number::SMALLEST;
 use super::packed::{PANEL, TILE_COLUMNS};
 use std::arch::x86_64::*;
 
-/// As [`round_all`](super::number::round_all).
+/// As [`round_all`](super::rounding::round_all).
 ///
 /// # Safety
 /// The machine must have the instructions.
@@ -19,7 +19,7 @@ pub(super) unsafe fn round_all(values: &[f32], numbers: &mut [u16]) {
     }
 }
 
-/// As [`split_pixels`](super::number::split_pixels).
+/// As [`split_pixels`](super::rounding::split_pixels).
 ///
 /// # Safety
 /// The machine must have the instructions.
@@ -52,7 +52,7 @@ pub(super) unsafe fn split_pixels(values: &[f32], channels: usize, numbers: &mut
     }
 }
 
-/// As [`part_pixels`](super::number::part_pixels), of up to [`FEW_CHANNELS`].
+/// As [`part_pixels`](super::rounding::part_pixels), of up to [`FEW_CHANNELS`].
 ///
 /// # Safety
 /// The machine must have the instructions.
@@ -109,7 +109,7 @@ fn halves(len: usize) -> [u32; 2] {
     [there as u32, (there >> PANEL) as u32]
 }
 
-/// As [`split_all`](super::number::split_all).
+/// As [`split_all`](super::rounding::split_all).
 ///
 /// # Safety
 /// The machine must have the instructions.

@@ -1,6 +1,5 @@
 //! What follows the sums: bias, addend and one last step.
-use super::activation::{Activation, Lines, hard_sigmoid, hard_swish, relu6};
-use super::isa::Isa;
+use super::activation::{Activate, Activation, Lines, hard_sigmoid, hard_swish, relu6};
 use super::lanes::{Lanes, each_vector};
 use std::ptr::null;
 
@@ -112,12 +111,12 @@ pub(super) struct Later(Option<Activation>);
 
 impl Later {
     /// # Safety
-    /// The machine has the instruction set; `output` is valid for all lines, exclusively.
+    /// The machine has the kernel's instruction set; `output` is valid for all lines, exclusively.
     #[inline(always)]
-    pub(super) unsafe fn finish(self, isa: &Isa, output: *mut f32, lines: Lines) {
+    pub(super) unsafe fn finish(self, activate: Activate, output: *mut f32, lines: Lines) {
         if let Some(activation) = self.0 {
             // SAFETY: passed on to the caller.
-            unsafe { (isa.activate)(activation, output, output, lines) };
+            unsafe { activate(activation, output, output, lines) };
         }
     }
 }

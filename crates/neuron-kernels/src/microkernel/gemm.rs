@@ -119,7 +119,7 @@ pub(crate) fn gemm(isa: &Isa, a: Rows<'_>, b: Panels<'_>, c: &mut MatrixMut<'_>,
                 if let Some(epilogue) = &stage.epilogue {
                     let lines = Lines { count: tiles * height, pitch: c.pitch, len: width };
                     // SAFETY: as for the tiles.
-                    unsafe { epilogue.later().finish(isa, tile.c, lines) };
+                    unsafe { epilogue.later().finish(isa.activate, tile.c, lines) };
                 }
             } else {
                 edge(isa, (kernel, height, width), &tile, c, (row, column), stage);

@@ -58,7 +58,7 @@ pub(super) unsafe fn finish_beside(isa: &Isa, beside: &Beside, epilogue: &FullEp
     // SAFETY: passed on to the caller.
     unsafe {
         (isa.epilogue)(beside);
-        epilogue.later().finish(isa, beside.output, beside.lines);
+        epilogue.later().finish(isa.activate, beside.output, beside.lines);
     }
 }
 

@@ -139,7 +139,9 @@ pub(crate) fn convolve_strip(
         let lines = Lines { count: count[along], pitch: pitch[along], len: width };
         for line in 0..whole.lines {
             // SAFETY: as above.
-            unsafe { epilogue.later().finish(isa, whole.output.wrapping_add(line * pitch[across]), lines) };
+            unsafe {
+                epilogue.later().finish(isa.activate, whole.output.wrapping_add(line * pitch[across]), lines);
+            }
         }
     }
 }

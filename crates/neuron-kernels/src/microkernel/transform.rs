@@ -100,7 +100,7 @@ pub(crate) fn transform_output(
         transform(&tile);
         for y in 0..lines {
             let row = Lines { count: pixels, pitch: pixel, len: whole };
-            epilogue.later().finish(isa, start.add(y * line), row);
+            epilogue.later().finish(isa.activate, start.add(y * line), row);
         }
     }
     if whole == channels {

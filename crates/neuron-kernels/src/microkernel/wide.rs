@@ -1,24 +1,23 @@
 //! Products of rows and packed columns whose sums are in f64.
 //!
 //! Every sum is one chain in ascending k of exact products, rounded to f32 at its end: the same bits on every instruction set.
-use super::isa::Isa;
 use super::lanes::Lanes;
 
 /// Vectors of a panel.
-const VECTORS: usize = 2;
+pub(super) const VECTORS: usize = 2;
 /// More columns than the widest panel has.
 const MOST: usize = 32;
 
 /// Some rows and a panel.
 pub(super) struct WideProduct {
     /// First value of the first row of A, and the distance of rows.
-    a: *const f64,
-    a_pitch: usize,
+    pub(super) a: *const f64,
+    pub(super) a_pitch: usize,
     /// A packed panel, `[depth][columns]`.
-    b: *const f32,
-    depth: usize,
+    pub(super) b: *const f32,
+    pub(super) depth: usize,
     /// `[row][columns]`
-    sums: *mut f32,
+    pub(super) sums: *mut f32,
 }
 
 /// A kernel for a fixed number of rows.
@@ -55,34 +54,5 @@ pub(super) unsafe fn wide_product<S: Lanes, const ROWS: usize>(product: &WidePro
                 *to.add(r * columns + column) = *sum as f32;
             }
         }
-    }
-}
-
-/// Columns of a panel.
-pub(crate) fn wide_panel(isa: &Isa) -> usize {
-    VECTORS * isa.lanes
-}
-
-/// The sums `[row][columns of a panel]` of rows of A, which lie `pitch` apart, and a panel `[depth][columns]`.
-///
-/// # Panics
-/// If a slice is too short.
-pub(crate) fn wide_sums(isa: &Isa, (a, pitch): (&[f64], usize), panel: &[f32], sums: &mut [f32]) {
-    let columns = wide_panel(isa);
-    let (rows, depth) = (sums.len() / columns, panel.len() / columns);
-    assert!(rows == 0 || (rows - 1) * pitch + depth <= a.len(), "{rows} rows of {depth} values");
-    for (index, sums) in sums.chunks_mut(columns * isa.wide.len()).enumerate() {
-        let rows = sums.len() / columns;
-        let first = index * isa.wide.len() * pitch;
-        let product = WideProduct {
-            a: a[first..].as_ptr(),
-            a_pitch: pitch,
-            b: panel.as_ptr(),
-            depth,
-            sums: sums.as_mut_ptr(),
-        };
-        let Some(kernel) = rows.checked_sub(1).map(|last| isa.wide[last]) else { return };
-        // SAFETY: the instruction set was detected, and the rows, the panel and the sums are as long as the lengths say.
-        unsafe { kernel(&product) };
     }
 }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use crate::address::is_address;
 use crate::error::ImageError;
 use crate::limits::Limits;
-use crate::listing::{LeftOut, Promise, Tally};
 use crate::names::Names;
 use crate::remote;
+use crate::sources::ending::Promise;
+use crate::sources::tally::{LeftOut, Tally};
 use crate::unusable::{Problem, escape_bytes};
 
 /// The longest name of a member; that of a list's line is twice as long.

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::contents::Contents;
 use crate::error::DataError;
 use crate::imagenet::ImagenetClass;
-use crate::listing::Tally;
 use crate::notice::Notice;
 use crate::options::Split;
+use crate::sources::tally::Tally;
 
 /// How the names in some archives are read, which are parts of one data set.
 #[derive(Debug, Default)]

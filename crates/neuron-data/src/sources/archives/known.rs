@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::contents::Contents;
+use super::kinds::{SEPARATOR, kind_of};
 use super::stamp::Stamp;
-use super::{SEPARATOR, kind_of};
 use crate::error::DataError;
 
 /// What was opened, by place: the archives of a million images take seconds to list, and a run looks images up many

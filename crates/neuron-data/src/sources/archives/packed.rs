@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::contents::{Contents, Seen};
 use super::inside::Inside;
+use super::kinds::SEPARATOR;
+use super::known;
 use super::which::Set;
-use super::{SEPARATOR, known};
 use crate::classes::Classes;
 use crate::error::{DataError, ImageError};
 use crate::limits::Limits;
-use crate::listing::{LeftOut, Tally};
 use crate::names::Names;
 use crate::notice::Notice;
 use crate::options::DatasetOptions;
@@ -18,6 +18,7 @@ use crate::parallel;
 use crate::source::Source;
 use crate::sources::layout;
 use crate::sources::opened::Opened;
+use crate::sources::tally::{LeftOut, Tally};
 
 #[derive(Debug)]
 struct Packed {

@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{braces, kind_of};
+use super::braces;
+use super::kinds::{is_archive, kind_of};
 use crate::address::is_address;
 use crate::error::DataError;
-use crate::listing::{self, Promise};
 use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
+use crate::sources::ending::Promise;
+use crate::sources::listing;
 
-/// What `neuron` writes in the form of an archive.
-const RESULTS: [&str; 2] = ["topk.parquet", "patches.parquet"];
 /// Where the Hugging Face Hub keeps the files of a data set.
 const HUB_FOLDER: &str = "data";
 
@@ -185,11 +185,6 @@ fn part_of(file: &str) -> Option<Split> {
         () if ["val", "valid", "validation"].into_iter().any(begins) => Some(Split::Val),
         () => None,
     }
-}
-
-/// Whether a file is an archive by its name, and not one that `neuron` writes.
-pub(crate) fn is_archive(name: &Path) -> bool {
-    kind_of(name).is_some() && !RESULTS.iter().any(|result| name.file_name() == Some(result.as_ref()))
 }
 
 /// Files directly in a folder that are archives by their names; a folder that cannot be read has none.

@@ -1,3 +1,4 @@
+use super::super::tally::Tally;
 use super::*;
 
 fn tree(files: &[&str]) -> tempfile::TempDir {

@@ -3,10 +3,8 @@
 //! Folders are read in parallel, level by level; every folder keeps its names in one string, so that a
 //! million files cost a few allocations a folder and not several a file.
 
-mod ending;
 mod results;
 mod surroundings;
-mod tally;
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
@@ -14,14 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::archives::kinds::is_archive;
+use super::ending::Promise;
+use super::tally::LeftOut;
 use crate::error::DataError;
 use crate::parallel;
-use crate::sources::archives;
 use crate::unusable::{Problem, Unusable, escaped, listable};
-pub(crate) use ending::{ENDINGS, Promise};
 use results::Marks;
 pub(crate) use surroundings::Surroundings;
-pub(crate) use tally::{LeftOut, Tally};
 
 /// The image files of one folder, by name.
 #[derive(Debug, Default)]
@@ -76,7 +74,7 @@ impl Folder {
     fn leave_out(&mut self, name: &OsStr, kind: Kind, promise: Promise) {
         self.left_out.other_files += 1;
         if kind != Kind::DeadLink && promise == Promise::Nothing {
-            if archives::is_archive(name.as_ref()) {
+            if is_archive(name.as_ref()) {
                 self.left_out.archives.add(&self.path_of(&escaped(name)));
             }
             return;

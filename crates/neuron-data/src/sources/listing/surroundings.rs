@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::ending::Promise;
+use super::super::ending::Promise;
 use super::results::{Marks, Written, is_whole_folder, may_be_part};
 use crate::unusable::listable;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use neuron_files::Together;
 
 /// Writes a file that is there completely or not at all; see [`neuron_files::write()`].
 pub(crate) fn write_atomically(
@@ -14,6 +15,15 @@ pub(crate) fn write_atomically(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> anyhow::Result<()> {
     neuron_files::write(path, write).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// As [`write_atomically`], for one of many files that are complete together; see [`Together`].
+pub(crate) fn write_together(
+    together: &Together,
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    together.write(path, write).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// As [`write_atomically`], for bytes that are at hand.

@@ -22,14 +22,46 @@ const LONGEST_NAME: usize = 240;
 /// If another process is writing the same file, the place is a folder or an unusual device, the disk is full, or
 /// `write` fails. What was there before is untouched, and nothing is left behind.
 pub fn write(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let Some(place) = replaced(path, Reach::Disk, write)? else { return Ok(()) };
+    sync_folder_of(&place)
+}
+
+/// How far bytes have come when a file takes its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All processes see them; a power cut may lose them.
+    System,
+    /// A power cut leaves them.
+    Disk,
+}
+
+/// Writes a file as [`write()`] does, without its name reaching the disk. The place that it took, if it is a regular file.
+pub(crate) fn replaced(
+    path: &Path,
+    reach: Reach,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<Option<PathBuf>> {
     match Target::of(path)? {
         Target::Stream(stream) => {
             let mut writer = BufWriter::new(OpenOptions::new().write(true).open(stream)?);
             write(&mut writer)?;
-            writer.flush()
+            writer.flush()?;
+            Ok(None)
         }
-        Target::File(place) => replace(&place, write),
+        Target::File(place) => {
+            replace(&place, reach, write)?;
+            Ok(Some(place))
+        }
     }
+}
+
+/// Lets the names in a file's folder outlast a power cut, where folders can be synced.
+pub(crate) fn sync_folder_of(place: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(parent_of(place))?.sync_all() } else { Ok(()) }
+}
+
+fn parent_of(place: &Path) -> &Path {
+    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// As [`write()`], for bytes that are at hand.
@@ -53,15 +85,21 @@ pub fn remove(path: &Path) -> io::Result<()> {
     gone(fs::remove_file(part_of(path)))
 }
 
-fn replace(place: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
+fn replace(
+    place: &Path,
+    reach: Reach,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    fs::create_dir_all(parent_of(place))?;
     let part = part_of(place);
     let file = open_part(&part)?;
     let written = (|| {
         let mut writer = BufWriter::new(file.try_clone()?);
         write(&mut writer)?;
-        writer.into_inner().map_err(IntoInnerError::into_error)?.sync_all()?;
+        let file = writer.into_inner().map_err(IntoInnerError::into_error)?;
+        if reach == Reach::Disk {
+            file.sync_all()?;
+        }
         if let Ok(before) = fs::metadata(place) {
             file.set_permissions(before.permissions())?;
         }
@@ -70,10 +108,8 @@ fn replace(place: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&part);
-        return written;
     }
-    // The rename itself has to survive a power cut, where folders can be synced.
-    if cfg!(unix) { File::open(parent)?.sync_all() } else { Ok(()) }
+    written
 }
 
 /// Opens the sibling and locks it for as long as it is open, so that two processes never write to one.

@@ -1,7 +1,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use neuron_data::Dataset;
+use neuron_files::Together;
 use neuron_topk::{Entry, TopK};
 use parquet::data_type::ByteArray;
 use serde_json::json;
@@ -84,10 +86,13 @@ impl Results<'_> {
         for (layer, list) in self.settings.layers.iter().zip(lists) {
             let folder = self.layer_folder(layer);
             stale::remove(&folder)?;
-            for (place, channel) in layer.channels.iter().enumerate() {
-                self.write_files(&folder.join(channel.to_string()), &list.channel(place))?;
-            }
-            table::write(&folder.join("topk.parquet"), SCHEMA, self.row_groups(layer, &list))?;
+            std::thread::scope(|scope| {
+                let table =
+                    || table::write(&folder.join("topk.parquet"), SCHEMA, self.row_groups(layer, &list));
+                let table = scope.spawn(table);
+                self.write_lists(&folder, layer, &list)?;
+                table.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })?;
             write_skipped(&folder.join("skipped.tsv"), skipped)?;
             let manifest = json!({
                 "scan": self.identity,
@@ -102,14 +107,19 @@ impl Results<'_> {
         Ok(())
     }
 
-    /// One path a line, best first.
-    fn write_files(&self, folder: &Path, entries: &[Entry]) -> anyhow::Result<()> {
-        output::write_atomically(&folder.join("files_all.txt"), |writer| {
-            for entry in entries {
-                writeln!(writer, "{}", self.dataset.entry(entry.index as usize))?;
-            }
-            Ok(())
-        })
+    /// A folder for each channel: one path a line, best first.
+    fn write_lists(&self, folder: &Path, layer: &Layer, list: &TopK) -> anyhow::Result<()> {
+        let together = Together::new();
+        for (place, channel) in layer.channels.iter().enumerate() {
+            let path = folder.join(channel.to_string()).join("files_all.txt");
+            output::write_together(&together, &path, |writer| {
+                for entry in list.channel(place) {
+                    writeln!(writer, "{}", self.dataset.entry(entry.index as usize))?;
+                }
+                Ok(())
+            })?;
+        }
+        together.settle().with_context(|| format!("cannot write to {}", folder.display()))
     }
 
     /// The rows of a layer, some channels at a time.

@@ -5,8 +5,9 @@
 //! A value stands as one bf16 number ([`Terms::One`]) or as the sum of two ([`Terms::Two`]: the nearest, and the nearest
 //! to what is left). Rounding is to nearest, ties to even; what is smaller than 2^-56 counts as 0. An output value
 //! begins as its bias, and one smaller than 2^-102 counts as 0. Its products are taken 32 at a time, in the order of
-//! kernel rows, columns and channels. With two terms, each 32 products are taken three times: high by high, low by high,
-//! high by low. How they are added to the value is one of two things ([`Bf16Arithmetic`]):
+//! kernel rows, columns and channels. With two terms, each 32 products are taken three times: low by high, high by high,
+//! high by low, an order in which each of the four factors is loaded once. How they are added to the value is one of two
+//! things ([`Bf16Arithmetic`]):
 //!
 //! * **Tiles**, as `tdpbf16ps` of Intel's AMX does: the sum of those at even places and the sum of those at odd places,
 //!   each one chain of fused multiply-adds from 0, are added to one another, and then to the value.

@@ -167,7 +167,7 @@ pub(super) fn products(terms: Terms) -> &'static [[bool; 2]] {
     const HIGH: bool = false;
     match terms {
         Terms::One => &[[HIGH, HIGH]],
-        Terms::Two => &[[HIGH, HIGH], [LOW, HIGH], [HIGH, LOW]],
+        Terms::Two => &[[LOW, HIGH], [HIGH, HIGH], [HIGH, LOW]],
     }
 }
 

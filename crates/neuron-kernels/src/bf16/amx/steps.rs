@@ -1,7 +1,7 @@
 //! Steps of a product: 32 products for each sum of a block of one or two tiles of rows and two tiles of columns.
 //!
-//! Each sum gets the products of its terms in the order of the definition: high by high, low by high, high by low. Between
-//! sums the order is free: it is one in which few tiles are loaded, as loading one takes half as long as a product of two.
+//! Each sum gets the products of its terms in the order of the definition: low by high, high by high, high by low. So each tile
+//! is loaded once: rows and weights of a term stay in registers until all products with them are done.
 use super::super::packed::{STEP_NUMBERS, TILE_NUMBERS};
 use super::unit::{BYTES, LINE, TileUnit};
 
@@ -104,7 +104,7 @@ pub(super) unsafe fn one_tile(unit: &mut impl TileUnit, rows: Rows, weights: *co
     }
 }
 
-/// Two tiles of rows, in two terms: nine loads for twelve products, as the first tile's high terms stay where they are.
+/// Two tiles of rows, in two terms.
 ///
 /// # Safety
 /// As for [`two_tiles`].
@@ -114,19 +114,19 @@ pub(super) unsafe fn two_tiles_of_two_terms(unit: &mut impl TileUnit, rows: Rows
     let [first_low, second_low] = [first, second].map(|rows| rows.wrapping_add(low).cast());
     // SAFETY: the caller's promise.
     unsafe {
-        unit.load::<FIRST, 0>(first.cast(), pitch);
+        unit.load::<FIRST, 0>(first_low, pitch);
         unit.load::<LEFT, 0>(weights, LINE);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
         unit.load::<RIGHT, TILE_BYTES>(weights, LINE);
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
-        unit.load::<SECOND, 0>(second.cast(), pitch);
+        unit.load::<SECOND, 0>(second_low, pitch);
         unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
         unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
 
-        unit.load::<SECOND, 0>(first_low, pitch);
-        unit.multiply::<FIRST_LEFT, SECOND, LEFT>();
-        unit.multiply::<FIRST_RIGHT, SECOND, RIGHT>();
-        unit.load::<SECOND, 0>(second_low, pitch);
+        unit.load::<FIRST, 0>(first.cast(), pitch);
+        unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
+        unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
+        unit.load::<SECOND, 0>(second.cast(), pitch);
         unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
         unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
 
@@ -134,13 +134,12 @@ pub(super) unsafe fn two_tiles_of_two_terms(unit: &mut impl TileUnit, rows: Rows
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
         unit.load::<RIGHT, { TERM_BYTES + TILE_BYTES }>(weights, LINE);
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
-        unit.load::<SECOND, 0>(second.cast(), pitch);
         unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
         unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
     }
 }
 
-/// One tile of rows, in two terms: each of its tiles is loaded once.
+/// One tile of rows, in two terms.
 ///
 /// # Safety
 /// As for [`two_tiles`].
@@ -149,15 +148,15 @@ pub(super) unsafe fn one_tile_of_two_terms(unit: &mut impl TileUnit, rows: Rows,
     let (Rows { first, low, pitch, .. }, weights) = (rows, weights.cast());
     // SAFETY: the caller's promise.
     unsafe {
-        unit.load::<FIRST, 0>(first.cast(), pitch);
+        unit.load::<FIRST, 0>(first.wrapping_add(low).cast(), pitch);
         unit.load::<LEFT, 0>(weights, LINE);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
         unit.load::<RIGHT, TILE_BYTES>(weights, LINE);
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
 
-        unit.load::<SECOND, 0>(first.wrapping_add(low).cast(), pitch);
-        unit.multiply::<FIRST_LEFT, SECOND, LEFT>();
-        unit.multiply::<FIRST_RIGHT, SECOND, RIGHT>();
+        unit.load::<FIRST, 0>(first.cast(), pitch);
+        unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
+        unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
 
         unit.load::<LEFT, TERM_BYTES>(weights, LINE);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();

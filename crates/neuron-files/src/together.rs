@@ -40,20 +40,21 @@ impl Together {
     /// If the disk cannot take what was written.
     pub fn settle(self) -> io::Result<()> {
         let places = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if sync_file_systems(&places)? {
-            return Ok(());
-        }
-        for place in &places {
-            File::open(place)?.sync_all()?;
-            sync_folder_of(place)?;
-        }
-        Ok(())
+        if sync_file_systems(&places)? { Ok(()) } else { sync_each(&places) }
     }
 
     /// A thread that panicked has left no path by halves.
     fn places(&self) -> MutexGuard<'_, Vec<PathBuf>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn sync_each(places: &[PathBuf]) -> io::Result<()> {
+    for place in places {
+        File::open(place)?.sync_all()?;
+        sync_folder_of(place)?;
+    }
+    Ok(())
 }
 
 /// Syncs each file system that holds some of the places; `false` where the system cannot be asked for that.
@@ -110,9 +111,14 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_cannot_be_settled() {
         let folder = tempfile::tempdir().unwrap();
+        let (there, gone) = (folder.path().join("a"), folder.path().join("b"));
         let together = Together::new();
-        together.write(&folder.path().join("a"), |file| file.write_all(b"a")).unwrap();
-        fs::remove_file(folder.path().join("a")).unwrap();
+        for place in [&there, &gone] {
+            together.write(place, |file| file.write_all(b"a")).unwrap();
+        }
+        sync_each(&[there.clone(), gone.clone()]).unwrap();
+        fs::remove_file(&gone).unwrap();
+        assert_eq!(sync_each(&[there, gone]).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(together.settle().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -2,7 +2,7 @@
 use super::number::Terms;
 use super::packed::{PANEL, TILE_COLUMNS};
 use super::task::Sink;
-use super::vectors::{rest, round, widened};
+use super::vectors::{rest, round, widened, widened_at};
 use std::arch::x86_64::*;
 use std::ptr::{null, null_mut};
 
@@ -130,10 +130,13 @@ unsafe fn rows<const TWO: bool, const ADDS: bool, const FULL: bool, const WHOLE:
         unsafe {
             let mut values = [_mm512_loadu_ps(left), _mm512_loadu_ps(left.wrapping_add(sums.right))];
             if ADDS {
-                let mut addends = widened(_mm512_maskz_loadu_epi16(columns, residual.cast()));
+                let addends_at = |numbers: *const u16| match WHOLE {
+                    true => widened_at(numbers),
+                    false => widened(_mm512_maskz_loadu_epi16(columns, numbers.cast())),
+                };
+                let mut addends = addends_at(residual);
                 if TWO {
-                    let low =
-                        widened(_mm512_maskz_loadu_epi16(columns, residual.wrapping_add(channels).cast()));
+                    let low = addends_at(residual.wrapping_add(channels));
                     addends = [0, 1].map(|half| _mm512_add_ps(addends[half], low[half]));
                 }
                 values = [0, 1].map(|half| _mm512_add_ps(values[half], addends[half]));

@@ -3,7 +3,7 @@
 //! # The arithmetics
 //!
 //! A value stands as one bf16 number ([`Terms::One`]) or as the sum of two ([`Terms::Two`]: the nearest, and the nearest
-//! to what is left). Rounding is to nearest, ties to even; what is smaller than 2^-56 counts as 0. An output value
+//! to what is left). Rounding is to nearest, ties to even; what is smaller than 2^-56 then counts as 0. An output value
 //! begins as its bias, and one smaller than 2^-102 counts as 0. Its products are taken 32 at a time, in the order of
 //! kernel rows, columns and channels. With two terms, each 32 products are taken three times: low by high, high by high,
 //! high by low, an order in which each of the four factors is loaded once. How they are added to the value is one of two

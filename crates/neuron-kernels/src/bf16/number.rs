@@ -1,8 +1,8 @@
 //! bf16 numbers: the upper halves of f32 ones.
 
-/// What is smaller counts as 0: its products could be denormal.
-pub(super) const SMALLEST: f32 = f32::from_bits((127 - 56) << 23);
-/// As [`SMALLEST`], for biases, which are not multiplied.
+/// What is smaller once it is rounded counts as 0: its products could be denormal.
+pub(super) const SMALLEST: u16 = (127 - 56) << 7;
+/// As [`SMALLEST`], for biases, which are neither rounded nor multiplied.
 const SMALLEST_BIAS: f32 = f32::from_bits((127 - 102) << 23);
 
 /// How many bf16 numbers stand for a value.
@@ -29,7 +29,7 @@ impl Terms {
 pub(super) fn round(value: f32) -> u16 {
     let bits = value.to_bits();
     let rounded = ((bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16) as u16;
-    let rounded = if value.abs() < SMALLEST { 0 } else { rounded };
+    let rounded = if rounded & 0x7fff < SMALLEST { 0 } else { rounded };
     if value.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }
 
@@ -76,6 +76,7 @@ mod tests {
         assert_eq!(round(f32::MAX), 0x7f80, "what is too large is infinite");
         assert_eq!(widen(round(-2f32.powi(-56))), -2f32.powi(-56), "the smallest");
         assert_eq!(round(2f32.powi(-57)), 0);
+        assert_eq!(widen(round(2f32.powi(-56).next_down())), 2f32.powi(-56), "rounded first");
         assert!(widen(round(f32::NAN)).is_nan() && widen(round(-f32::NAN)).is_nan());
         assert!(widen(round(f32::from_bits(0x7f80_0001))).is_nan(), "no NaN becomes infinite");
     }

@@ -158,25 +158,40 @@ pub(super) fn rest(values: __m512, high: __m512) -> __m512 {
     _mm512_maskz_sub_ps(finite, values, high)
 }
 
+/// As [`widened`], of numbers in memory: fewer instructions than loading all of them at once takes.
+///
+/// # Safety
+/// 32 numbers must be readable.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) unsafe fn widened_at(numbers: *const u16) -> [__m512; 2] {
+    // SAFETY: the caller's promise.
+    let halves = [0, TILE_COLUMNS].map(|at| unsafe { _mm256_loadu_si256(numbers.wrapping_add(at).cast()) });
+    halves.map(|half| widened_half(half))
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn widened_half(numbers: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers)))
+}
+
 /// The values of 32 bf16 numbers.
 #[target_feature(enable = "avx512f")]
 #[inline]
 pub(super) fn widened(numbers: __m512i) -> [__m512; 2] {
     let halves = [_mm512_castsi512_si256(numbers), _mm512_extracti64x4_epi64::<1>(numbers)];
-    halves.map(|half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half))))
+    halves.map(|half| widened_half(half))
 }
 
 /// As [`round`](super::number::round).
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 #[inline]
 pub(super) fn round(values: [__m512; 2]) -> __m512i {
-    // Not less: NaN stays.
-    let [left, right] = values.map(|values| {
-        u32::from(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(values), _mm512_set1_ps(SMALLEST)))
-    });
     // SAFETY: both are 512 bits of bf16 numbers.
-    unsafe {
-        let kept = _mm512_kunpackw(right, left);
-        std::mem::transmute(_mm512_maskz_cvtne2ps_pbh(kept, values[1], values[0]))
-    }
+    let numbers =
+        unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(values[1], values[0])) };
+    let magnitudes = _mm512_and_si512(numbers, _mm512_set1_epi16(i16::MAX));
+    let kept = _mm512_cmpge_epu16_mask(magnitudes, _mm512_set1_epi16(SMALLEST as i16));
+    _mm512_maskz_mov_epi16(kept, numbers)
 }

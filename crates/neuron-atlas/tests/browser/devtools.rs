@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 /// Patience with a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Flags that keep the browser to itself.
-const FLAGS: [&str; 9] = [
+/// Flags that keep the browser to itself, and painting on a machine that has other things to do.
+const FLAGS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +22,9 @@ const FLAGS: [&str; 9] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--disable-gpu-watchdog",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
     "--remote-debugging-pipe",
 ];
 

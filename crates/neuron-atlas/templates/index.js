@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const AT_ONCE = 60;
+  const AHEAD_PX = 1500;
   const [LAYER, CHANNEL, ACTIVATION, SHOWN, SELECTIVITY, CAPTION, CLASSES, IMAGES, PATCH, PICTURE] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
   const { layers, classes, units } = window.ATLAS;
@@ -84,22 +85,17 @@
     for (const unit of next) cards.append(card(unit));
     grid.append(cards);
   };
-  // Looks well ahead of what is seen, so that nobody waits for the next cards.
-  const ahead = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting) || drawn >= found.length) return;
-    draw();
-    // Told again if the end is still near.
-    ahead.unobserve(element("more"));
-    ahead.observe(element("more"));
-  }, { rootMargin: "1500px" });
+  // Cards are there well before they are scrolled to, so that nobody waits for them.
+  const fill = () => {
+    const near = () => element("more").getBoundingClientRect().top < innerHeight + AHEAD_PX;
+    while (drawn < found.length && near()) draw();
+  };
 
   const show = () => {
     select();
     drawn = 0;
     grid.replaceChildren();
-    draw();
-    ahead.unobserve(element("more"));
-    ahead.observe(element("more"));
+    fill();
     const noun = units.length === 1 ? "unit" : "units";
     element("count").textContent =
       found.length === units.length ? `${units.length} ${noun}` : `${found.length} of ${units.length} ${noun}`;
@@ -166,5 +162,7 @@
   for (const choice of [layer, sort]) if (choice) choice.addEventListener("change", changed);
   element("clear").addEventListener("click", clear);
   addEventListener("hashchange", recall);
+  addEventListener("scroll", fill, { passive: true });
+  addEventListener("resize", fill);
   recall();
 })();

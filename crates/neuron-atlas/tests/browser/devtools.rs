@@ -28,6 +28,22 @@ const FLAGS: [&str; 12] = [
     "--remote-debugging-pipe",
 ];
 
+/// What a page says of itself when something never came: whether it is painted at all, and what of it is seen.
+const STATE: &str = "new Promise((tell) => {
+    let frames = 0;
+    const count = () => { frames += 1; requestAnimationFrame(count); };
+    requestAnimationFrame(count);
+    const state = () => ({
+        framesInASecond: frames,
+        visibility: document.visibilityState,
+        window: [innerWidth, innerHeight],
+        scrolled: scrollY,
+        height: document.body.scrollHeight,
+        elements: document.getElementsByTagName('*').length,
+    });
+    setTimeout(() => tell(state()), 1000);
+})";
+
 /// A running browser with one tab.
 pub(crate) struct Browser {
     process: Child,
@@ -147,8 +163,11 @@ impl Browser {
     pub(crate) fn wait_for(&mut self, expression: &str) {
         let started = Instant::now();
         while self.try_evaluate(expression) != Ok(json!(true)) {
-            let place = self.try_evaluate("location.href");
-            assert!(started.elapsed() < PATIENCE, "never true at {place:?}: {expression}");
+            if started.elapsed() >= PATIENCE {
+                let place = self.try_evaluate("location.href");
+                let state = self.try_evaluate(STATE);
+                panic!("never true at {place:?}: {expression}; the page says {state:?}");
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -31,6 +31,14 @@ pub(super) struct Rows {
     pub(super) pitch: usize,
 }
 
+impl Rows {
+    /// The second terms of the same rows.
+    fn low_terms(self) -> Self {
+        let [first, second] = [self.first, self.second].map(|rows| rows.wrapping_add(self.low));
+        Self { first, second, ..self }
+    }
+}
+
 /// Sums begin as the biases of their columns: every row of a tile is read from the same place.
 ///
 /// # Safety
@@ -110,18 +118,10 @@ pub(super) unsafe fn one_tile(unit: &mut impl TileUnit, rows: Rows, weights: *co
 /// As for [`two_tiles`].
 #[inline(always)]
 pub(super) unsafe fn two_tiles_of_two_terms(unit: &mut impl TileUnit, rows: Rows, weights: *const u16) {
-    let (Rows { first, second, low, pitch }, weights) = (rows, weights.cast());
-    let [first_low, second_low] = [first, second].map(|rows| rows.wrapping_add(low).cast());
+    let Rows { first, second, pitch, .. } = rows;
     // SAFETY: the caller's promise.
     unsafe {
-        unit.load::<FIRST, 0>(first_low, pitch);
-        unit.load::<LEFT, 0>(weights, LINE);
-        unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
-        unit.load::<RIGHT, TILE_BYTES>(weights, LINE);
-        unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
-        unit.load::<SECOND, 0>(second_low, pitch);
-        unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
-        unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
+        two_tiles(unit, rows.low_terms(), weights);
 
         unit.load::<FIRST, 0>(first.cast(), pitch);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
@@ -130,9 +130,9 @@ pub(super) unsafe fn two_tiles_of_two_terms(unit: &mut impl TileUnit, rows: Rows
         unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
         unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
 
-        unit.load::<LEFT, TERM_BYTES>(weights, LINE);
+        unit.load::<LEFT, TERM_BYTES>(weights.cast(), LINE);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
-        unit.load::<RIGHT, { TERM_BYTES + TILE_BYTES }>(weights, LINE);
+        unit.load::<RIGHT, { TERM_BYTES + TILE_BYTES }>(weights.cast(), LINE);
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
         unit.multiply::<SECOND_LEFT, SECOND, LEFT>();
         unit.multiply::<SECOND_RIGHT, SECOND, RIGHT>();
@@ -145,22 +145,18 @@ pub(super) unsafe fn two_tiles_of_two_terms(unit: &mut impl TileUnit, rows: Rows
 /// As for [`two_tiles`].
 #[inline(always)]
 pub(super) unsafe fn one_tile_of_two_terms(unit: &mut impl TileUnit, rows: Rows, weights: *const u16) {
-    let (Rows { first, low, pitch, .. }, weights) = (rows, weights.cast());
+    let Rows { first, pitch, .. } = rows;
     // SAFETY: the caller's promise.
     unsafe {
-        unit.load::<FIRST, 0>(first.wrapping_add(low).cast(), pitch);
-        unit.load::<LEFT, 0>(weights, LINE);
-        unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
-        unit.load::<RIGHT, TILE_BYTES>(weights, LINE);
-        unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
+        one_tile(unit, rows.low_terms(), weights);
 
         unit.load::<FIRST, 0>(first.cast(), pitch);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
 
-        unit.load::<LEFT, TERM_BYTES>(weights, LINE);
+        unit.load::<LEFT, TERM_BYTES>(weights.cast(), LINE);
         unit.multiply::<FIRST_LEFT, FIRST, LEFT>();
-        unit.load::<RIGHT, { TERM_BYTES + TILE_BYTES }>(weights, LINE);
+        unit.load::<RIGHT, { TERM_BYTES + TILE_BYTES }>(weights.cast(), LINE);
         unit.multiply::<FIRST_RIGHT, FIRST, RIGHT>();
     }
 }

@@ -127,7 +127,7 @@ impl Band {
 
     /// Numbers of the first terms' planes.
     fn term_len(&self) -> usize {
-        self.planes() * self.plane_lines * self.line_len()
+        self.copied_lines() * self.line_len()
     }
 
     /// Numbers of all planes.
@@ -161,41 +161,66 @@ impl Band {
     pub(super) fn copy_items(&self, input: &Map<'_>, to: &mut [u16]) {
         let (items, slack) = to.split_at_mut(to.len() - SLACK);
         slack.fill(0);
-        neuron_threads::for_each(items.chunks_exact_mut(self.planes_len()), |item, to| {
-            self.copy_planes(input, item, 0, to);
-        });
+        if self.depth.is_planar() {
+            // A line has two places there, one in the planes of each term.
+            neuron_threads::for_each(items.chunks_exact_mut(self.planes_len()), |item, to| {
+                self.copy_planes(input, item, 0, to);
+            });
+        } else {
+            neuron_threads::for_each(items.chunks_exact_mut(self.line_len()), |index, to| {
+                let (item, index) = (index / self.copied_lines(), index % self.copied_lines());
+                self.copy_line(input, self.seen(input, item, 0, index), to);
+            });
+        }
     }
 
     fn copy_planes(&self, input: &Map<'_>, item: usize, first: usize, to: &mut [u16]) {
-        let Window { stride, padding, .. } = self.depth.window;
-        let [_, height, width, _] = input.sizes();
-        for plane in 0..self.planes() {
-            for index in 0..self.plane_lines {
-                let start = (plane * self.plane_lines + index) * self.line_len();
-                let line = ((first + index) * stride[0] + plane).checked_sub(padding[0]);
-                let line = line.filter(|line| *line < height).map(|line| (item * height + line) * width);
-                if self.depth.is_planar() {
-                    let (high, low) = to.split_at_mut(self.term_len());
-                    let [high, low] = [high, low].map(|half| &mut half[start..][..self.line_len()]);
-                    let [high, low] = [high, low].map(|half| self.inside(width, line.is_some(), half));
-                    if let Some(line) = line {
-                        input.copy_apart(line, [high, low]);
-                    }
-                } else {
-                    let to = self.inside(width, line.is_some(), &mut to[start..][..self.line_len()]);
-                    if let Some(line) = line {
-                        input.copy(line, to);
-                    }
-                }
+        for index in 0..self.copied_lines() {
+            let seen = self.seen(input, item, first, index);
+            let place = index * self.line_len()..(index + 1) * self.line_len();
+            if self.depth.is_planar() {
+                let (high, low) = to.split_at_mut(self.term_len());
+                self.copy_line_apart(input, seen, [&mut high[place.clone()], &mut low[place]]);
+            } else {
+                self.copy_line(input, seen, &mut to[place]);
             }
         }
     }
 
-    /// The part of a copied line that shows an input line of a width, if there is one; the rest becomes zeros.
-    fn inside<'a>(&self, width: usize, is_there: bool, to: &'a mut [u16]) -> &'a mut [u16] {
-        let padding = self.depth.window.padding[1];
+    /// Lines of all planes.
+    fn copied_lines(&self) -> usize {
+        self.planes() * self.plane_lines
+    }
+
+    /// The first position of the input line that a copied one shows; `None` if it is padding.
+    fn seen(&self, input: &Map<'_>, item: usize, first: usize, index: usize) -> Option<usize> {
+        let Window { stride, padding, .. } = self.depth.window;
+        let [_, height, width, _] = input.sizes();
+        let (plane, line) = (index / self.plane_lines, first + index % self.plane_lines);
+        let line = (line * stride[0] + plane).checked_sub(padding[0])?;
+        (line < height).then(|| (item * height + line) * width)
+    }
+
+    fn copy_line(&self, input: &Map<'_>, seen: Option<usize>, to: &mut [u16]) {
+        let inside = self.inside(input, seen, to);
+        if let Some(seen) = seen {
+            input.copy(seen, inside);
+        }
+    }
+
+    /// As [`Band::copy_line`], the terms apart.
+    fn copy_line_apart(&self, input: &Map<'_>, seen: Option<usize>, to: [&mut [u16]; 2]) {
+        let inside = to.map(|term| self.inside(input, seen, term));
+        if let Some(seen) = seen {
+            input.copy_apart(seen, inside);
+        }
+    }
+
+    /// The part of a copied line that shows the one that is seen, if there is one; the rest becomes zeros.
+    fn inside<'a>(&self, input: &Map<'_>, seen: Option<usize>, to: &'a mut [u16]) -> &'a mut [u16] {
+        let ([_, _, width, _], padding) = (input.sizes(), self.depth.window.padding[1]);
         let shown = (self.line * self.depth.window.stride[1]).saturating_sub(padding).min(width);
-        let shown = if is_there { shown } else { 0 };
+        let shown = if seen.is_some() { shown } else { 0 };
         let (before, rest) = to.split_at_mut((padding * self.pixel()).min(to.len()));
         let (inside, after) = rest.split_at_mut(shown * self.pixel());
         before.fill(0);

@@ -9,21 +9,54 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use neuron_files::Together;
 
-/// Writes a file that is there completely or not at all; see [`neuron_files::write()`].
+/// How files reach the disk: each by itself, or many [`Together`]. Each is there completely or not at all.
+pub(crate) trait Files {
+    /// Writes one.
+    fn write(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> anyhow::Result<()>;
+}
+
+/// Files of which each counts by itself; see [`neuron_files::write()`].
+pub(crate) struct Alone;
+
+impl Files for Alone {
+    fn write(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        neuron_files::write(path, write).with_context(|| cannot_write(path))
+    }
+}
+
+impl Files for Together {
+    fn write(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        Together::write(self, path, write).with_context(|| cannot_write(path))
+    }
+}
+
+/// Waits until a power cut leaves all of them, which lie below a folder.
+pub(crate) fn settle(files: Together, folder: &Path) -> anyhow::Result<()> {
+    files.settle().with_context(|| format!("cannot write to {}", folder.display()))
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// Writes a file that counts by itself.
 pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    neuron_files::write(path, write).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// As [`write_atomically`], for one of many files that are complete together; see [`Together`].
-pub(crate) fn write_together(
-    together: &Together,
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> anyhow::Result<()> {
-    together.write(path, write).with_context(|| format!("cannot write {}", path.display()))
+    Alone.write(path, write)
 }
 
 /// As [`write_atomically`], for bytes that are at hand.
@@ -36,12 +69,13 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// # Shapes
 /// * `pixels`: `[height, width, samples of the colour type]`
 pub(crate) fn write_png(
+    files: &impl Files,
     path: &Path,
     pixels: &[u8],
     (height, width): (usize, usize),
     colours: ExtendedColorType,
 ) -> anyhow::Result<()> {
-    write_atomically(path, |file| {
+    files.write(path, |file| {
         let encoder = PngEncoder::new(file);
         encoder.write_image(pixels, width as u32, height as u32, colours).map_err(io::Error::other)
     })

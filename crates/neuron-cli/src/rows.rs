@@ -113,6 +113,7 @@ impl<'a> Selection<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Alone;
     use crate::table::{self, Column};
 
     fn table(folder: &Path) -> std::path::PathBuf {
@@ -123,7 +124,7 @@ mod tests {
             Column::Float(vec![0.5, 1.5, 2.5]),
         ];
         let path = folder.join("t.parquet");
-        table::write(&path, schema, [rows]).unwrap();
+        table::write(&Alone, &path, schema, [rows]).unwrap();
         path
     }
 

@@ -1,7 +1,7 @@
 //! Parquet files, one column at a time.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 
-use crate::output;
+use crate::output::{Alone, Files};
 
 /// The values of one column for some neighbouring rows.
 pub(crate) enum Column {
@@ -35,15 +35,26 @@ pub(crate) type RowGroup = Vec<Column>;
 /// `schema` is a Parquet message type (`message rows { required int32 channel; }`); the row groups must hold its
 /// columns in order. Equal rows give equal bytes.
 pub(crate) fn write(
+    files: &impl Files,
     path: &Path,
     schema: &str,
     groups: impl IntoIterator<Item = RowGroup>,
 ) -> anyhow::Result<()> {
-    write_described(path, schema, &[], groups.into_iter().map(Ok))
+    write_with(files, path, schema, &[], groups.into_iter().map(Ok))
 }
 
-/// As [`write()`], with metadata that say more of the table, from rows that may fail to be made: then there is no table.
+/// As [`write()`], alone, with metadata that say more of the table, from rows that may fail to be made: then there is no table.
 pub(crate) fn write_described(
+    path: &Path,
+    schema: &str,
+    metadata: &[(&str, &str)],
+    groups: impl IntoIterator<Item = anyhow::Result<RowGroup>>,
+) -> anyhow::Result<()> {
+    write_with(&Alone, path, schema, metadata, groups)
+}
+
+fn write_with(
+    files: &impl Files,
     path: &Path,
     schema: &str,
     metadata: &[(&str, &str)],
@@ -57,7 +68,7 @@ pub(crate) fn write_described(
         .set_compression(Compression::SNAPPY)
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .build();
-    output::write_atomically(path, |file| {
+    files.write(path, |file| {
         let written = (|| -> anyhow::Result<()> {
             let mut writer: SerializedFileWriter<&mut BufWriter<File>> =
                 SerializedFileWriter::new(file, schema, Arc::new(properties))?;
@@ -75,7 +86,7 @@ pub(crate) fn write_described(
             writer.close()?;
             Ok(())
         })();
-        written.map_err(std::io::Error::other)
+        written.map_err(io::Error::other)
     })
 }
 

@@ -102,7 +102,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let maps = maps(&network, &found, &wanted, side)?;
     save(&tensors, (args, network.device().arithmetic()), &unit, &maps)?;
     let write = |path: &Path, sums: &[f64]| {
-        output::write_png(path, &draw(&crop, sums), (side, side), image::ExtendedColorType::Rgb8)
+        output::write_png(
+            &output::Alone,
+            path,
+            &draw(&crop, sums),
+            (side, side),
+            image::ExtendedColorType::Rgb8,
+        )
     };
     for map in maps.iter().filter(|map| map.shape.extra > 0) {
         write(&args.out.join(format!("heatmap_{}.png", map.tap.name)), &map.over_crop(&network, side))?;

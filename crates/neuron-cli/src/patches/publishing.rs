@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use image::ExtendedColorType;
 use neuron_data::{Dataset, Limits, Preprocessing};
+use neuron_files::Together;
 use serde_json::json;
 
 use super::cutting::{self, Cut};
 use super::{Drawing, Unit, table};
 use crate::outcome::Outcome;
+use crate::output::Files;
 use crate::progress::Progress;
 use crate::scan::{Identity, write_skipped};
 use crate::{interrupt, output, say};
@@ -59,12 +61,17 @@ impl Publisher<'_> {
                 return Ok(Outcome::Interrupted);
             }
             let cuts = cutting::cut(group, self.dataset, self.preprocessing, self.limits)?;
+            let (files, manifests) = (Together::new(), Together::new());
             for (unit, cuts) in group.iter().zip(cuts) {
-                self.publish_unit(unit, &cuts)
-                    .with_context(|| format!("the patches of channel {}", unit.channel))?;
+                self.publish_unit(&files, unit, &cuts).with_context(|| patches_of(unit))?;
                 done += 1;
                 progress.update(done, "");
             }
+            output::settle(files, &group[0].folder)?;
+            for unit in group.iter().filter(|unit| !unit.kept.is_empty()) {
+                self.write_manifest(&manifests, unit).with_context(|| patches_of(unit))?;
+            }
+            output::settle(manifests, &group[0].folder)?;
         }
         progress.finish();
         Ok(Outcome::Done)
@@ -82,27 +89,31 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    fn publish_unit(&self, unit: &Unit<'_>, cuts: &[Cut]) -> anyhow::Result<()> {
+    /// Writes a unit's folder but for the manifest.
+    fn publish_unit(&self, files: &impl Files, unit: &Unit<'_>, cuts: &[Cut]) -> anyhow::Result<()> {
         let folder = &unit.folder;
         if unit.kept.is_empty() {
             remove_published(folder)?;
-            return write_skipped(&folder.join("skipped.tsv"), unit.skipped.iter().copied());
+            return write_skipped(files, &folder.join("skipped.tsv"), unit.skipped.iter().copied());
         }
         let grid = self.drawing.grid(&unit.kept, cuts)?;
-        write_png(&folder.join("patches.png"), grid.as_raw(), grid.dimensions())?;
-        self.save_patches(&folder.join("patches"), cuts)?;
+        write_png(files, &folder.join("patches.png"), grid.as_raw(), grid.dimensions())?;
+        self.save_patches(files, &folder.join("patches"), cuts)?;
         for name in self.list_names {
-            output::write_atomically(&folder.join(name), |writer| self.write_list(unit, writer))?;
+            files.write(&folder.join(name), |writer| self.write_list(unit, writer))?;
         }
-        table::write(&folder.join("patches.parquet"), unit, cuts, self.dataset)?;
-        write_skipped(&folder.join("skipped.tsv"), unit.skipped.iter().copied())?;
+        table::write(files, &folder.join("patches.parquet"), unit, cuts, self.dataset)?;
+        write_skipped(files, &folder.join("skipped.tsv"), unit.skipped.iter().copied())
+    }
+
+    fn write_manifest(&self, files: &impl Files, unit: &Unit<'_>) -> anyhow::Result<()> {
         let manifest = json!({
             "scan": self.identity,
             "channel": unit.channel,
             "patches": unit.kept.len(),
             "skipped": unit.skipped.len(),
         });
-        output::write_bytes(&folder.join(MANIFEST), format!("{manifest:#}\n").as_bytes())
+        files.write(&unit.folder.join(MANIFEST), |writer| writeln!(writer, "{manifest:#}"))
     }
 
     /// One path a line, best patch first.
@@ -114,17 +125,21 @@ impl Publisher<'_> {
     }
 
     /// Writes every patch by itself if asked to, in place of those of an earlier run.
-    fn save_patches(&self, folder: &Path, cuts: &[Cut]) -> anyhow::Result<()> {
+    fn save_patches(&self, files: &impl Files, folder: &Path, cuts: &[Cut]) -> anyhow::Result<()> {
         remove_numbered(folder)?;
         if !self.drawing.save_patches {
             return Ok(());
         }
         for (rank, cut) in cuts.iter().enumerate() {
             let size = (cut.window.width as u32, cut.window.height as u32);
-            write_png(&folder.join(format!("{rank}.png")), &cut.pixels, size)?;
+            write_png(files, &folder.join(format!("{rank}.png")), &cut.pixels, size)?;
         }
         Ok(())
     }
+}
+
+fn patches_of(unit: &Unit<'_>) -> String {
+    format!("the patches of channel {}", unit.channel)
 }
 
 fn unreadable(unit: &Unit<'_>) -> String {
@@ -168,6 +183,6 @@ fn remove_numbered(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes RGB pixels; `size` is (width, height).
-fn write_png(path: &Path, pixels: &[u8], size: (u32, u32)) -> anyhow::Result<()> {
-    output::write_png(path, pixels, (size.1 as usize, size.0 as usize), ExtendedColorType::Rgb8)
+fn write_png(files: &impl Files, path: &Path, pixels: &[u8], size: (u32, u32)) -> anyhow::Result<()> {
+    output::write_png(files, path, pixels, (size.1 as usize, size.0 as usize), ExtendedColorType::Rgb8)
 }

@@ -6,6 +6,7 @@ use parquet::data_type::ByteArray;
 
 use super::cutting::Cut;
 use super::{Kept, Unit};
+use crate::output::Files;
 use crate::table::{self, Column};
 
 /// `docs/formats.md` describes the columns.
@@ -27,7 +28,13 @@ const SCHEMA: &str = "message patches {
 }";
 
 /// Writes the table of one unit's patches.
-pub(super) fn write(path: &Path, unit: &Unit<'_>, cuts: &[Cut], dataset: &Dataset) -> anyhow::Result<()> {
+pub(super) fn write(
+    files: &impl Files,
+    path: &Path,
+    unit: &Unit<'_>,
+    cuts: &[Cut],
+    dataset: &Dataset,
+) -> anyhow::Result<()> {
     let of_kept =
         |value: &dyn Fn(&Kept) -> i64| Column::Int(unit.kept.iter().map(|kept| value(kept) as i32).collect());
     let source = |cut: &Cut| cut.geometry.to_original(cut.window);
@@ -53,5 +60,5 @@ pub(super) fn write(path: &Path, unit: &Unit<'_>, cuts: &[Cut], dataset: &Datase
         of_image(&|cut| cut.geometry.original_width),
         of_image(&|cut| cut.geometry.original_height),
     ];
-    table::write(path, SCHEMA, [rows])
+    table::write(files, path, SCHEMA, [rows])
 }

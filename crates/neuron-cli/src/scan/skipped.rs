@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::output;
+use crate::output::{self, Files};
 
 /// A file that was left out, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,7 @@ pub(crate) struct SkippedImage {
 
 /// Writes the list of files that were left out, or removes an old one if there are none.
 pub(crate) fn write_skipped<'a>(
+    files: &impl Files,
     path: &Path,
     skipped: impl IntoIterator<Item = &'a SkippedImage>,
 ) -> anyhow::Result<()> {
@@ -24,7 +25,7 @@ pub(crate) fn write_skipped<'a>(
     if skipped.peek().is_none() {
         return output::remove(path);
     }
-    output::write_atomically(path, |writer| {
+    files.write(path, |writer| {
         writeln!(writer, "index\timage\treason")?;
         for item in skipped {
             let plain = |text: &str| text.replace(['\t', '\n', '\r'], " ");

@@ -17,7 +17,8 @@ use super::names::Names;
 use super::record::OfItem;
 use super::subject::Subject;
 use super::units::Part;
-use crate::{claim, input, output};
+use crate::output::{self, Alone};
+use crate::{claim, input};
 
 /// The state of a thousand large pictures.
 const MOST_CHECKPOINT_BYTES: u64 = 16 << 30;
@@ -240,7 +241,13 @@ impl<'a> Results<'a> {
             output::write_bytes(&path(".json"), json.as_bytes())?;
             let strength = masks.strength(item, record.channel, (height, width))?;
             let masked = rendering.masked(&item.picture, &strength);
-            output::write_png(&path("_masked.png"), &masked, (height, width), ExtendedColorType::Rgba8)?;
+            output::write_png(
+                &Alone,
+                &path("_masked.png"),
+                &masked,
+                (height, width),
+                ExtendedColorType::Rgba8,
+            )?;
             output::write_bytes(&path("_loss.svg"), curve::draw(record)?.as_bytes())?;
             // Last, so that where the picture is, the rest is.
             write_rgb(&path(".png"), optimizer, item)?;
@@ -266,7 +273,7 @@ impl<'a> Results<'a> {
                 }
             }
             let size = (copies * height, facets * width);
-            output::write_png(&self.names.facets(channel), &sheet, size, ExtendedColorType::Rgb8)?;
+            output::write_png(&Alone, &self.names.facets(channel), &sheet, size, ExtendedColorType::Rgb8)?;
         }
         Ok(())
     }
@@ -275,5 +282,5 @@ impl<'a> Results<'a> {
 fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Result<()> {
     let rendering = Rendering { range: optimizer.settings().pixels };
     let pixels = rendering.rgb(&item.picture);
-    output::write_png(path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
+    output::write_png(&Alone, path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
 }

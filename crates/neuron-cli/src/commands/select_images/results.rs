@@ -1,7 +1,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use neuron_data::Dataset;
 use neuron_files::Together;
 use neuron_topk::{Entry, TopK};
@@ -11,7 +10,7 @@ use serde_json::json;
 use super::{Layer, Settings, stale};
 use crate::exported;
 use crate::outcome::Outcome;
-use crate::output;
+use crate::output::{self, Files};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage, write_skipped};
 use crate::shard::Shard;
 use crate::table::{self, Column, RowGroup};
@@ -86,14 +85,16 @@ impl Results<'_> {
         for (layer, list) in self.settings.layers.iter().zip(lists) {
             let folder = self.layer_folder(layer);
             stale::remove(&folder)?;
+            let files = Together::new();
+            let table = folder.join("topk.parquet");
             std::thread::scope(|scope| {
                 let table =
-                    || table::write(&folder.join("topk.parquet"), SCHEMA, self.row_groups(layer, &list));
-                let table = scope.spawn(table);
-                self.write_lists(&folder, layer, &list)?;
+                    scope.spawn(|| table::write(&files, &table, SCHEMA, self.row_groups(layer, &list)));
+                self.write_lists(&files, &folder, layer, &list)?;
                 table.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })?;
-            write_skipped(&folder.join("skipped.tsv"), skipped)?;
+            write_skipped(&files, &folder.join("skipped.tsv"), skipped)?;
+            output::settle(files, &folder)?;
             let manifest = json!({
                 "scan": self.identity,
                 "layer": layer.tap,
@@ -108,18 +109,23 @@ impl Results<'_> {
     }
 
     /// A folder for each channel: one path a line, best first.
-    fn write_lists(&self, folder: &Path, layer: &Layer, list: &TopK) -> anyhow::Result<()> {
-        let together = Together::new();
+    fn write_lists(
+        &self,
+        files: &impl Files,
+        folder: &Path,
+        layer: &Layer,
+        list: &TopK,
+    ) -> anyhow::Result<()> {
         for (place, channel) in layer.channels.iter().enumerate() {
             let path = folder.join(channel.to_string()).join("files_all.txt");
-            output::write_together(&together, &path, |writer| {
+            files.write(&path, |writer| {
                 for entry in list.channel(place) {
                     writeln!(writer, "{}", self.dataset.entry(entry.index as usize))?;
                 }
                 Ok(())
             })?;
         }
-        together.settle().with_context(|| format!("cannot write to {}", folder.display()))
+        Ok(())
     }
 
     /// The rows of a layer, some channels at a time.

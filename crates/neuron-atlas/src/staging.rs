@@ -8,6 +8,20 @@ use crate::error::AtlasError;
 /// The file by which an atlas is known: only what holds it is ever replaced, and none is read as results.
 pub(crate) const MARKER: &str = "atlas.json";
 
+/// What lies at the top of a site. Anything else there is somebody's own, and stays when the site is replaced.
+const OWN: [&str; 10] = [
+    MARKER,
+    "assets",
+    "heat-maps",
+    "images",
+    "index.html",
+    "patches",
+    "runs",
+    "skipped.tsv",
+    "units",
+    "visualisations",
+];
+
 /// Checks that a site may be written to `place`.
 ///
 /// # Errors
@@ -38,17 +52,22 @@ impl Staging {
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         let folder = sibling(&place, "part");
         remove(&folder)?;
-        // A run that was killed between two renames has left the site beside its place.
+        // A run that was killed between two renames has left the site, or what is not of it, beside its place.
         let old = sibling(&place, "old");
         if old.exists() && !place.exists() {
             fs::rename(&old, &place).map_err(AtlasError::write(&place))?;
         }
+        keep_foreign(&old, &place)?;
         fs::create_dir_all(&folder).map_err(AtlasError::write(&folder))?;
         Ok(Self { place, folder })
     }
 
     /// Writes a file, and the folders above it.
     pub(crate) fn write(&self, file: &str, bytes: &[u8]) -> Result<(), AtlasError> {
+        debug_assert!(
+            OWN.contains(&file.split('/').next().unwrap_or_default()),
+            "{file} is not listed as the site's own"
+        );
         let path = self.folder.join(file);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(AtlasError::write(folder))?;
@@ -56,7 +75,7 @@ impl Staging {
         fs::write(&path, bytes).map_err(AtlasError::write(path))
     }
 
-    /// Puts the site in its place, and what was there out of the way.
+    /// Puts the site in its place, and the one that was there out of the way.
     pub(crate) fn finish(self) -> Result<(), AtlasError> {
         let old = sibling(&self.place, "old");
         remove(&old)?;
@@ -71,6 +90,7 @@ impl Staging {
             }
             return Err(AtlasError::write(&self.place)(source));
         }
+        keep_foreign(&old, &self.place)?;
         remove(&old)
     }
 }
@@ -87,6 +107,22 @@ impl Drop for Staging {
 fn sibling(place: &Path, ending: &str) -> PathBuf {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     place.with_file_name(format!(".{name}.{ending}"))
+}
+
+/// Moves what is not of a site from the old one, if there is one, to the new one.
+fn keep_foreign(old: &Path, new: &Path) -> Result<(), AtlasError> {
+    let entries = match fs::read_dir(old) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(AtlasError::read(old))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(AtlasError::read(old))?.file_name();
+        let to = new.join(&name);
+        if !OWN.iter().any(|own| name == *own) && fs::symlink_metadata(&to).is_err() {
+            fs::rename(old.join(&name), &to).map_err(AtlasError::write(to))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder that need not be there.

@@ -205,9 +205,22 @@ fn only_an_atlas_is_replaced() {
     assert!(tree.path("photos/train/stripes/0.png").is_file());
     write("site", false).unwrap();
     assert!(matches!(write("site", false), Err(AtlasError::Present { .. })));
-    fs::write(tree.path("site/old.txt"), "old").unwrap();
+    fs::write(tree.path("site/units/old.html"), "old").unwrap();
+    fs::write(tree.path("site/CNAME"), "units.example").unwrap();
+    fs::create_dir(tree.path("site/.git")).unwrap();
     write("site", true).unwrap();
-    assert!(!tree.path("site/old.txt").exists());
+    assert!(!tree.path("site/units/old.html").exists(), "the site's own folders are replaced");
+    assert_eq!(
+        fs::read_to_string(tree.path("site/CNAME")).unwrap(),
+        "units.example",
+        "what is not of it stays"
+    );
+    assert!(tree.path("site/.git").is_dir());
+    // As after a run that was killed before it moved them.
+    fs::create_dir(tree.path(".site.old")).unwrap();
+    fs::rename(tree.path("site/CNAME"), tree.path(".site.old/CNAME")).unwrap();
+    write("site", true).unwrap();
+    assert!(tree.path("site/CNAME").is_file() && !tree.path(".site.old").exists());
     fs::create_dir(tree.path("empty")).unwrap();
     write("empty", false).unwrap();
 }

@@ -10,7 +10,7 @@ use neuron_model::{Network, Tap};
 use crate::outcome::WrongUsage;
 
 pub(crate) use class::Class;
-pub(crate) use labels::labels;
+pub(crate) use labels::{labels, parse_labels};
 
 /// The last layer of a network, with the classes that its units stand for.
 pub(crate) struct Classifier {

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use neuron_model::check_isa;
 
 use crate::commands::plan::{no_scan, wrong_scan};
 use crate::global::Global;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, WrongUsage};
 use crate::program::Program;
 use crate::scan::Tasks;
 use crate::{commands, config, exported, say};
@@ -30,7 +31,7 @@ const PROGRAM: Program = Program { definition, run: run_line, plan };
 
 /// The command line's definition, with every flag also in snake case.
 pub(crate) fn definition() -> clap::Command {
-    with_snake_case(Cli::command())
+    without_empty_variables(with_snake_case(Cli::command()))
 }
 
 /// Parses the command line; ends the process for `--help` and for wrong usage.
@@ -51,6 +52,7 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    check_isa().map_err(|error| WrongUsage(error.to_string()))?;
     match commands::run(cli.command, &cli.global, &PROGRAM)? {
         Outcome::Skipped if cli.global.accept_skipped => Ok(Outcome::Done),
         outcome => Ok(outcome),
@@ -95,6 +97,15 @@ fn with_snake_case(command: clap::Command) -> clap::Command {
         argument.aliases(snake)
     });
     command.mut_subcommands(with_snake_case)
+}
+
+/// An environment variable that is empty says nothing, as everywhere; clap would take it for a flag without its value.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|argument| {
+        if argument.get_env().is_some_and(is_empty) { argument.env(None::<&str>) } else { argument }
+    });
+    command.mut_subcommands(without_empty_variables)
 }
 
 #[cfg(test)]

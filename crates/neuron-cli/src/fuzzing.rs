@@ -30,8 +30,13 @@ pub fn manifest(lists: &Path) -> bool {
     let _ = Origin::lookup(&[origin.as_ref()], Some(lists));
     let (checkpoint, manifests) = (lists.join("none"), [lists.join("manifest.json")]);
     let identity = nobody();
-    let leftovers =
-        Leftovers { checkpoint: &checkpoint, manifests: &manifests, occupied: None, identity: &identity };
+    let leftovers = Leftovers {
+        checkpoint: &checkpoint,
+        manifests: &manifests,
+        promised: &[],
+        occupied: None,
+        identity: &identity,
+    };
     let _ = leftovers.decide(true, false);
     origin.is_some()
 }

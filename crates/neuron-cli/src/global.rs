@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use neuron_data::{Dataset, Limits};
 use neuron_model::{DeviceRequest, Precision};
+use serde_json::Value;
 
-use crate::outcome::WrongUsage;
+use crate::outcome::{Outcome, WrongUsage};
 use crate::preprocessing::PreprocessingFlags;
-use crate::say;
+use crate::{output, say};
 
 /// Flags that every command understands.
 #[derive(Clone, Debug, Args)]
@@ -91,6 +92,15 @@ pub(crate) fn hidden_except(listed: &[&str]) -> Vec<clap::Arg> {
     hidden.map(|flag| flag.clone().hide(true)).collect()
 }
 
+/// Why a line of a list cannot hold a path; `None` if it can.
+fn unlistable(path: &Path) -> Option<&'static str> {
+    match path.to_str() {
+        None => Some("is not UTF-8"),
+        Some(text) if text.contains(['\n', '\r']) => Some("has a line break"),
+        Some(_) => None,
+    }
+}
+
 impl Global {
     /// What a single image file may cost.
     pub(crate) fn limits(&self) -> Limits {
@@ -113,14 +123,15 @@ impl Global {
     /// The data, where they are named.
     ///
     /// # Errors
-    /// [`WrongUsage`] if their path is not UTF-8: results are lists of lines of text, and hold it.
+    /// [`WrongUsage`] if results, which are lists of lines of text, cannot hold their path.
     pub(crate) fn data_if_any(&self) -> anyhow::Result<Option<&Path>> {
         match self.data.as_deref() {
-            Some(data) if data.to_str().is_none() => {
+            Some(data) if unlistable(data).is_some() => {
                 let message = format!(
-                    "--data {}: the path is not UTF-8, and lists of files cannot hold it: rename the folder, or reach it \
+                    "--data {:?}: the path {}, and lists of files cannot hold it: rename the folder, or reach it \
                      through a link with a plain name",
-                    data.display()
+                    data,
+                    unlistable(data).unwrap_or_default()
                 );
                 Err(WrongUsage(message).into())
             }
@@ -130,6 +141,16 @@ impl Global {
             )),
             data => Ok(data),
         }
+    }
+
+    /// Prints what a command would do, on stdout: as text, or as JSON if asked.
+    pub(crate) fn print_plan(&self, text: &str, plan: &Value) -> anyhow::Result<Outcome> {
+        if self.json {
+            output::print(&format!("{plan:#}\n"))?;
+        } else {
+            output::print(text)?;
+        }
+        Ok(Outcome::Done)
     }
 
     /// Says something on stderr from a level of verbosity on; nothing if quiet.

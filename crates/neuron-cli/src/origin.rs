@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use neuron_data::{Lookup, Moved};
+use neuron_data::{Lookup, Moved, Preprocessing};
 use neuron_model::{Network, Tap};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::exported;
 use crate::global::Global;
@@ -29,6 +29,7 @@ pub(crate) struct Origin {
     arch: Option<String>,
     layer: Option<String>,
     weights_sha256: Option<String>,
+    preprocessing: Option<Value>,
     data: Option<Place>,
     /// Which images of the data it went through, and their fingerprint.
     images: Option<(Source, String)>,
@@ -63,6 +64,7 @@ impl Origin {
             // A scan of several layers has a manifest for each, which names its own.
             layer: text("/layer").or_else(|| text("/scan/settings/layer")),
             weights_sha256: text("/scan/weights_sha256"),
+            preprocessing: manifest.pointer("/scan/preprocessing").cloned(),
             data: manifest.pointer("/scan/settings/data").and_then(Place::from_json),
             images: images_of(&manifest),
         }))
@@ -83,6 +85,7 @@ impl Origin {
             arch,
             layer: Some(layer),
             weights_sha256,
+            preprocessing: None,
             data,
             images: None,
         }))
@@ -125,11 +128,16 @@ impl Origin {
     }
 
     /// Checks that the lists are of this layer of this network. Other weights are only a note, as the same tensors can
-    /// lie in two files.
+    /// lie in two files, and so is another preprocessing, which may be meant.
     ///
     /// # Errors
     /// [`WrongUsage`] that names both layers or architectures.
-    pub(crate) fn check(&self, network: &Network, tap: &Tap) -> anyhow::Result<Option<String>> {
+    pub(crate) fn check(
+        &self,
+        network: &Network,
+        tap: &Tap,
+        preprocessing: &Preprocessing,
+    ) -> anyhow::Result<Vec<String>> {
         let (lists, command, now) = (self.folder.display(), &self.command, network.name());
         if let Some(arch) = self.arch.as_deref().filter(|arch| exported::name(arch) != now) {
             let message = format!(
@@ -147,15 +155,33 @@ impl Origin {
             return Err(WrongUsage(message).into());
         }
         let hashes = self.weights_sha256.as_deref().zip(network.weights().sha256());
-        Ok(hashes.filter(|(listed, now)| listed != now).map(|(listed, now)| {
+        let weights = hashes.filter(|(listed, now)| listed != now).map(|(listed, now)| {
             let short = |hash: &str| hash.chars().take(HASH_SHOWN).collect::<String>();
             let (listed, now) = (short(listed), short(now));
             format!(
                 "note: the lists in {lists} were made with another weights file (SHA-256 {listed}... instead of {now}...); \
                  unless both hold the same tensors, run {command} again"
             )
-        }))
+        });
+        let differences = self.preprocessing.as_ref().map(|listed| differences(listed, preprocessing));
+        let preprocessed = differences.filter(|listed| !listed.is_empty()).map(|listed| {
+            format!(
+                "note: the lists in {lists} were made with another preprocessing ({}); pass the flags that say it (--resize, \
+                 --crop, ...), or run {command} again",
+                listed.join(", ")
+            )
+        });
+        Ok(weights.into_iter().chain(preprocessed).collect())
     }
+}
+
+/// What of a recorded preprocessing is another now.
+fn differences(listed: &Value, now: &Preprocessing) -> Vec<String> {
+    let now = json!(now);
+    let now = now.as_object().into_iter().flatten();
+    let differing = now
+        .filter_map(|(key, now)| Some((key, listed.get(key)?, now)).filter(|(_, listed, now)| listed != now));
+    differing.map(|(key, listed, now)| format!("{key}: {listed} -> {now}")).collect()
 }
 
 /// Which images a manifest's scan went through.

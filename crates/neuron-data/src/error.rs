@@ -58,7 +58,7 @@ pub enum DataError {
         root: PathBuf,
         /// Files that were seen and are not images by their ending.
         other_files: usize,
-        /// Says that results of `neuron` were left out, with `, ` before it; else empty.
+        /// Says that results of `neuron` or compressed archives were left out, with `, ` before it; else empty.
         results: &'static str,
         /// The endings that count as images.
         endings: String,
@@ -144,7 +144,7 @@ pub enum DataError {
     },
 
     /// A list names a file that does not exist.
-    #[error("`{list}`, line {line}: no file `{entry}`, neither as it is nor below {bases}{hint}")]
+    #[error("`{list}`, line {line}: no file `{entry}`{bases}{hint}")]
     MissingFile {
         /// The list.
         list: PathBuf,
@@ -152,14 +152,16 @@ pub enum DataError {
         line: usize,
         /// The entry as written.
         entry: String,
-        /// The folders that were tried.
+        /// Where it was looked for, such as ``, below `photos` ``; empty of an absolute path.
         bases: String,
         /// What was found instead and could be meant, with `; ` before it; may be empty.
         hint: String,
     },
 
-    /// The weights' metadata describes a preprocessing that makes no sense.
-    #[error("weights metadata `{key}` = `{value}`: expected {expected}")]
+    /// The weights' metadata, or flags in their place, describe a preprocessing that makes no sense.
+    #[error(
+        "preprocessing: {key} = {value}: expected {expected}; --{key} says it, or else the weights' metadata"
+    )]
     Metadata {
         /// Key in the metadata.
         key: &'static str,

@@ -104,6 +104,13 @@ pub enum Notice {
         /// One of them.
         example: String,
     },
+    /// Archives that are compressed as a whole.
+    CompressedArchives {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
     /// Entries of a list that name an image which an earlier line names too.
     Repeated {
         /// How many.
@@ -205,6 +212,13 @@ impl fmt::Display for Notice {
                 let archives = counted(*count, "archive");
                 write!(f, "left out: {archives}, such as `{example}`; to use one, name it as the data")
             }
+            Self::CompressedArchives { count, example } => {
+                let archives = counted(*count, "compressed archive");
+                write!(
+                    f,
+                    "left out: {archives}, such as `{example}`: unpack them, or pack their images as a plain .tar"
+                )
+            }
             Self::Repeated { count, example } => {
                 let lines =
                     if *count == 1 { "1 line repeats".to_owned() } else { format!("{count} lines repeat") };
@@ -296,6 +310,10 @@ mod tests {
             ),
             (Notice::OtherLabels { count: 1, example: "1.cls".into() }, "1 label of images, such as `1.cls`"),
             (Notice::OtherArchives { count: 3, example: "a.tar".into() }, "left out: 3 archives, such as"),
+            (
+                Notice::CompressedArchives { count: 1, example: "a.tgz".into() },
+                "1 compressed archive, such as",
+            ),
             (Notice::Repeated { count: 2, example: example() }, "2 lines repeat an earlier one of the list"),
         ];
         for (notice, expected) in notices {

@@ -59,7 +59,7 @@ impl Preprocessing {
         }
         if preprocessing.crop > preprocessing.resize {
             let value = format!("{} (resize {})", preprocessing.crop, preprocessing.resize);
-            return Err(DataError::Metadata { key: "crop", value, expected: "at most `resize`" });
+            return Err(DataError::Metadata { key: "crop", value, expected: "at most resize" });
         }
         if let Some(value) = metadata.get("interpolation") {
             preprocessing.interpolation = Interpolation::parse(value).ok_or_else(|| DataError::Metadata {

@@ -199,9 +199,15 @@ fn register(folder: &Path, holder: &str, names: &[String]) -> io::Result<(PathBu
     }
     let who = format!("{holder}, process {} on {}", std::process::id(), host());
     let lines = std::iter::once(who.as_str()).chain(names.iter().map(String::as_str));
-    file.write_all(lines.map(|line| escaped(line) + "\n").collect::<String>().as_bytes())?;
-    file.rewind()?;
-    Ok((path, Some(file)))
+    let text: String = lines.map(|line| escaped(line) + "\n").collect();
+    match file.write_all(text.as_bytes()).and_then(|()| file.rewind()) {
+        Ok(()) => Ok((path, Some(file))),
+        // A full disk: nobody would remove it.
+        Err(error) => {
+            let _ = fs::remove_file(&path);
+            Err(error)
+        }
+    }
 }
 
 /// Whether two names mean the same, or one lies below the other.

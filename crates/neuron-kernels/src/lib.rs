@@ -42,7 +42,7 @@ pub use attention::{
 };
 pub use bf16::{
     Bf16Arithmetic, Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual, Bf16View, Terms,
-    bf16_arithmetic, bf16_is_fast, bf16_max_pool, has_matrix_instructions, round_into, widen_into,
+    bf16_arithmetic, bf16_is_fast, bf16_max_pool, check_isa, has_matrix_instructions, round_into, widen_into,
 };
 pub use chain::{Link, convolve_chain};
 pub use channels::{
@@ -56,7 +56,7 @@ pub use elementwise::{
 };
 pub use epilogue::{Epilogue, Gate, TransposeEpilogue};
 pub use gate::{gate_gradient, multiply_by_gate, scale_by_gate};
-pub use microkernel::{Aligned, Bf16Buffer, Buffer, Number};
+pub use microkernel::{Aligned, Bf16Buffer, Buffer, Number, UnknownIsa};
 pub use normalise::{layer_norm, layer_norm_gradient};
 pub use pool::{AdaptiveAveragePool, AveragePool, Divisor, MaxPool, UnsupportedPool, global_average_pool};
 pub use positions::{

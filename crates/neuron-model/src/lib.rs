@@ -42,7 +42,9 @@ pub use graph::{Absent, CellInfo, Graph, GraphBuilder, GraphRecord, Node, Tap, T
 pub use images::{ByteImages, ChannelsFirst, ChannelsLast, ImageRange, Images};
 pub use network::Network;
 pub use neuron_geometry::{ReceptiveField, Window};
-pub use neuron_kernels::{Algorithm, ConvGeometry, View, bf16_is_fast, has_matrix_instructions};
+pub use neuron_kernels::{
+    Algorithm, ConvGeometry, UnknownIsa, View, bf16_is_fast, check_isa, has_matrix_instructions,
+};
 pub use ops::{OpKind, Operation};
 pub use plan::Plan;
 pub use prepared::Part;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::ValueEnum;
 use neuron_model::Reduction;
+use serde_json::json;
 
 use crate::global::Global;
 use crate::numbers::count;
@@ -116,8 +117,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     if global.dry_run {
         let (images, taps) = (args.images.len(), collected.len());
-        global.say(0, || format!("{images} images, {images} forward passes, {taps} layers, {bytes} bytes"));
-        return Ok(Outcome::Done);
+        let text = format!(
+            "images      {images}\nforward     {images} passes\nlayers      {taps}\ndisk        about {:.1} MB\n",
+            bytes as f64 / 1e6
+        );
+        let plan = json!({
+            "command": "activations", "images": images, "forwards": images, "layers": taps, "disk_bytes": bytes,
+        });
+        return global.print_plan(&text, &plan);
     }
     let pass = Pass { args, global, preprocessing: &preprocessing, positions };
     let Some(report) = pass.run(&network, &taps, &mut collected)? else {

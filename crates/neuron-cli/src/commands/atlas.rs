@@ -1,7 +1,7 @@
 mod maker;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::Context;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let settings = Settings {
         patches: args.patches,
         images: args.images,
-        data: global.data.clone(),
+        data: global.data_if_any()?.map(Path::to_owned),
         strict: global.strict,
         limits: global.limits(),
     };
@@ -86,22 +86,13 @@ fn observe(event: Event, progress: &Mutex<Option<Progress>>, quiet: bool) -> Con
 
 fn plan(args: &Args, global: &Global, atlas: &Atlas, site: &Site<'_>) -> anyhow::Result<Outcome> {
     let (units, images, patches) = (atlas.units(), site.images(), site.patches());
-    if global.json {
-        let plan = json!({
-            "command": "atlas",
-            "units": units,
-            "images": images,
-            "patches": patches,
-            "output": args.out.display().to_string(),
-        });
-        output::print(&format!("{plan:#}\n"))?;
-    } else {
-        let out = args.out.display();
-        output::print(&format!(
-            "units       {units}\nimages      {images}\npatches     {patches}\noutput      {out}\n"
-        ))?;
-    }
-    Ok(Outcome::Done)
+    let out = args.out.display();
+    let text =
+        format!("units       {units}\nimages      {images}\npatches     {patches}\noutput      {out}\n");
+    let plan = json!({
+        "command": "atlas", "units": units, "images": images, "patches": patches, "output": out.to_string(),
+    });
+    global.print_plan(&text, &plan)
 }
 
 fn report(args: &Args, global: &Global, written: &Written) -> anyhow::Result<Outcome> {

@@ -76,8 +76,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Unit { target, channel, .. } = &unit;
     let wanted = wanted(&network, target, &args.at)?;
     if global.dry_run {
-        global.say(0, || format!("1 image, 1 forward pass, relevance at {} layers", wanted.len()));
-        return Ok(Outcome::Done);
+        let (layers, out) = (wanted.len(), args.out.display());
+        let text = format!(
+            "images      1\nforward     1 pass, and 1 back\nlayers      {layers} with relevance\noutput      {out}\n"
+        );
+        let plan = json!({
+            "command": "attribute", "images": 1, "forwards": 1, "layers": layers, "output": out.to_string(),
+        });
+        return global.print_plan(&text, &plan);
     }
 
     let _claim = claim::take(&args.out, "attribute", &["heatmap".to_owned()])?;

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut skipped = Vec::new();
     let (named, units) = units::name(&found, args, global, &network, &mut skipped)?;
     let lists = units::lists(&units, args, &network);
-    let units = EvaluatedUnits::new(units, &lists, args, global, (&network, &data))?;
+    let units = EvaluatedUnits::new(units, &lists, args, global, (&network, &preprocessing, &data))?;
     if global.dry_run {
         let plan = plan::Plan { args, global, network: &network, witness: witness.as_ref(), units: &units };
         return plan.print((named.len(), preprocessing.crop), &data);

@@ -171,9 +171,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     indices::beside_lists(&args.out, global);
     let origin = Origin::of(&args.out)?;
     if let Some(origin) = &origin {
-        if let Some(note) = origin.check(&network, &tap)? {
-            global.say(0, || note);
-        }
+        let notes = origin.check(&network, &tap, &preprocessing)?;
+        notes.iter().for_each(|note| global.say(0, || note.clone()));
         origin.say_moved(global.data_if_any()?, global);
     }
     let channels = lists::channels_with_lists(&args.channels, &args.out)?;

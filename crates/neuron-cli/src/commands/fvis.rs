@@ -68,7 +68,16 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let data = Data::new(global);
     let (kind, wanted) = (args.references, args.num_real_img.get());
-    let search = Search::new(Sought { global, network: &network, units: &units, data: &data, kind, wanted })?;
+    let sought = Sought {
+        global,
+        network: &network,
+        preprocessing: &weights_preprocessing,
+        units: &units,
+        data: &data,
+        kind,
+        wanted,
+    };
+    let search = Search::new(sought)?;
     let plan = || {
         let listed = (0..channels.len()).map(|unit| search.count(unit));
         let references = listed.sum::<anyhow::Result<usize>>()?;
@@ -117,11 +126,14 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let run = Run { report: &report, results: &results, inputs: identities.inputs() };
     let _claim = results.claim()?;
     let unfinished = match results.earlier_run(&identities, args.resume, global.overwrite)? {
-        EarlierRun::Complete => {
+        EarlierRun::Complete(records) => {
             global.say(0, || format!("already complete: {}", results.picture(0, 0).display()));
             if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
                 let message = "without the pictures that --save-every asks for: add --overwrite to make them";
                 global.say(0, || message.to_owned());
+            }
+            if global.json {
+                report::print_summary(&records, &results)?;
             }
             return Ok(outcome(&references));
         }
@@ -142,7 +154,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 fn nothing_to_do(global: &Global) -> anyhow::Result<Outcome> {
     global.say(0, || "this part has no units: there are more parts than units".to_owned());
     if global.json {
-        report::print_summary(&[])?;
+        report::print_pictures(&[])?;
     }
     Ok(Outcome::Done)
 }

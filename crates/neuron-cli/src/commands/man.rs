@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use serde_json::json;
 
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
@@ -35,8 +36,8 @@ enum Format {
 pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Result<Outcome> {
     let dir = args.dir.display();
     if global.dry_run {
-        global.say(0, || format!("man pages would be written to {dir}"));
-        return Ok(Outcome::Done);
+        let plan = json!({ "command": "man", "output": dir.to_string() });
+        return global.print_plan(&format!("man pages would be written to {dir}\n"), &plan);
     }
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create the folder {dir}"))?;
     let definition = (program.definition)();

@@ -77,16 +77,12 @@ fn plan(merged: &Checkpoint, shards: usize, args: &Args, global: &Global) -> any
     let command = merged.identity.get("command").cloned().unwrap_or_default();
     let images = merged.identity.get("images").cloned().unwrap_or_default();
     let (skipped, output) = (merged.skipped.len(), args.out.display().to_string());
-    if global.json {
-        let plan = json!({
-            "command": "merge", "shards": shards, "of": command, "images": images, "skipped": skipped, "output": output,
-        });
-        output::print(&format!("{plan:#}\n"))?;
-    } else {
-        let command = command.as_str().unwrap_or("another command");
-        output::print(&format!(
-            "shards      {shards} of {command}\nimages      {images}, {skipped} skipped\noutput      {output}\n"
-        ))?;
-    }
-    Ok(Outcome::Done)
+    let of = command.as_str().unwrap_or("another command");
+    let text = format!(
+        "shards      {shards} of {of}\nimages      {images}, {skipped} skipped\noutput      {output}\n"
+    );
+    let plan = json!({
+        "command": "merge", "shards": shards, "of": command, "images": images, "skipped": skipped, "output": output,
+    });
+    global.print_plan(&text, &plan)
 }

@@ -6,6 +6,9 @@ use anyhow::{Context, bail};
 use neuron_model::{Architecture, Weights};
 
 use self::summary::Summary;
+use serde_json::json;
+
+use crate::classifier::parse_labels;
 use crate::fetch::{self, Environment, FetchError, Request};
 use crate::global::{self, Global};
 use crate::outcome::Outcome;
@@ -101,13 +104,18 @@ fn convert(args: &Convert, global: &Global) -> anyhow::Result<Outcome> {
     let arch = arch.iter().map(|arch| ("arch".to_owned(), arch.clone()));
     let merged = weights.metadata().clone().into_iter().chain(arch).chain(metadata.iter().cloned()).collect();
     let weights = with_preprocessing(global, &weights.with_metadata(merged))?;
+    if let Some(labels) = weights.metadata().get("labels") {
+        parse_labels(labels)?;
+    }
     if let Some(architecture) = architecture {
         global.fit(&architecture, &weights).with_context(|| input.display().to_string())?;
     }
     let summary = Summary::new(output, &weights);
     if global.dry_run {
-        global.say(0, || format!("would write {} tensors to {}", summary.tensors.len(), output.display()));
-        return Ok(Outcome::Done);
+        let (tensors, place) = (summary.tensors.len(), output.display());
+        let text = format!("would write {tensors} tensors to {place}\n");
+        let plan = json!({ "command": "weights convert", "tensors": tensors, "output": place.to_string() });
+        return global.print_plan(&text, &plan);
     }
     weights.save(output)?;
     if global.json {
@@ -148,13 +156,11 @@ fn fetch(args: &Fetch, global: &Global) -> anyhow::Result<Outcome> {
     let place = fetch::place(&request, &environment);
     let there = !global.overwrite && fetch::is_there(&request, &place)?;
     if global.dry_run {
-        let what = if there {
-            "already exists".to_owned()
-        } else {
-            format!("would be fetched from {}", fetch::address(&request, &environment))
-        };
-        global.say(0, || format!("{}: {what}", place.display()));
-        return Ok(Outcome::Done);
+        let from = (!there).then(|| fetch::address(&request, &environment));
+        let what =
+            from.as_ref().map_or("already exists".to_owned(), |from| format!("would be fetched from {from}"));
+        let plan = json!({ "command": "weights fetch", "from": from, "output": place.display().to_string() });
+        return global.print_plan(&format!("{}: {what}\n", place.display()), &plan);
     }
     let _claim = if there { None } else { claim::take_file(&place, "weights fetch")? };
     if !there {

@@ -15,7 +15,7 @@ use crate::scan::SkippedImage;
 
 pub(crate) use boxes::Boxes;
 pub(crate) use drawing::{Drawing, DrawingFlags};
-pub(crate) use publishing::{MANIFEST, Publisher, disk_bytes, remove_published};
+pub(crate) use publishing::{MANIFEST, Publisher, disk_bytes, promised, remove_published};
 pub(crate) use scoring::{BestPlaces, WindowInput, WindowScorer};
 
 /// A patch that a unit keeps.

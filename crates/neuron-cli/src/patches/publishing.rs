@@ -1,5 +1,5 @@
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -34,6 +34,14 @@ pub(crate) struct Publisher<'a> {
 
 /// The file that is written last into a unit's folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// The best patches as one picture, and what is known of them.
+const GRID: &str = "patches.png";
+const TABLE: &str = "patches.parquet";
+
+/// What a unit's folder holds with its manifest, beside lists of these names.
+pub(crate) fn promised(folder: &Path, list_names: &[&str]) -> Vec<PathBuf> {
+    [GRID, TABLE].iter().chain(list_names).map(|name| folder.join(name)).collect()
+}
 
 /// About what the folders of so many units take on the disk.
 pub(crate) fn disk_bytes(units: usize, kept: usize, side_px: usize) -> f64 {
@@ -97,12 +105,12 @@ impl Publisher<'_> {
             return write_skipped(files, &folder.join("skipped.tsv"), unit.skipped.iter().copied());
         }
         let grid = self.drawing.grid(&unit.kept, cuts)?;
-        write_png(files, &folder.join("patches.png"), grid.as_raw(), grid.dimensions())?;
+        write_png(files, &folder.join(GRID), grid.as_raw(), grid.dimensions())?;
         self.save_patches(files, &folder.join("patches"), cuts)?;
         for name in self.list_names {
             files.write(&folder.join(name), |writer| self.write_list(unit, writer))?;
         }
-        table::write(files, &folder.join("patches.parquet"), unit, cuts, self.dataset)?;
+        table::write(files, &folder.join(TABLE), unit, cuts, self.dataset)?;
         write_skipped(files, &folder.join("skipped.tsv"), unit.skipped.iter().copied())
     }
 
@@ -149,7 +157,7 @@ fn unreadable(unit: &Unit<'_>) -> String {
 
 /// Removes what `publish` wrote into a unit's folder.
 pub(crate) fn remove_published(folder: &Path) -> anyhow::Result<()> {
-    for name in [MANIFEST, "patches.png", "topk_files.txt", "files.txt", "patches.parquet", "skipped.tsv"] {
+    for name in [MANIFEST, GRID, "topk_files.txt", "files.txt", TABLE, "skipped.tsv"] {
         output::remove(&folder.join(name))?;
     }
     remove_numbered(&folder.join("patches"))

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use neuron_data::Preprocessing;
+use neuron_data::{DataError, Preprocessing};
 
 /// Flags that say how images become the input; they come before what the weights say.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Preprocessing")]
 pub(crate) struct PreprocessingFlags {
     /// Side of the shorter edge that images are resized to, in pixels [default: what the weights say]
-    #[arg(long, global = true, value_name = "PX")]
+    #[arg(long, global = true, value_name = "PX", value_parser = side("resize"))]
     resize: Option<usize>,
     /// Side of the square that is cut from the middle, in pixels [default: what the weights say]
-    #[arg(long, global = true, value_name = "PX")]
+    #[arg(long, global = true, value_name = "PX", value_parser = side("crop"))]
     crop: Option<usize>,
     /// How images are resized: bilinear or bicubic [default: what the weights say]
     #[arg(long, global = true, value_name = "FILTER", value_parser = entry("interpolation"))]
@@ -47,7 +47,27 @@ fn entry(key: &'static str) -> impl Fn(&str) -> Result<String, String> + Clone +
         let metadata = BTreeMap::from([(key.to_owned(), text.to_owned())]);
         match Preprocessing::from_metadata(&metadata) {
             Ok(_) => Ok(text.to_owned()),
+            Err(DataError::Metadata { key: wrong, expected, .. }) if wrong == key => {
+                Err(format!("expected {expected}"))
+            }
             Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Checks a number of pixels as the metadata's would be.
+fn side(key: &'static str) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        // Beside the largest resize, any crop is small enough.
+        let metadata =
+            [(key, text), ("resize", "16384")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let own = BTreeMap::from([(key.to_owned(), text.to_owned())]);
+        let metadata = metadata.into_iter().chain(own).collect();
+        match Preprocessing::from_metadata(&metadata) {
+            Err(DataError::Metadata { key: wrong, expected, .. }) if wrong == key => {
+                Err(format!("expected {expected}"))
+            }
+            _ => text.trim().parse().map_err(|_| "expected a number of pixels".to_owned()),
         }
     }
 }

@@ -134,14 +134,14 @@ impl<'a> Search<'a> {
 
     /// The first images or patches of a list.
     fn listed(&self, (list, kind): (&Path, Kind), reader: &Reader<'_>) -> anyhow::Result<References> {
-        let Sought { network, units, wanted, .. } = self.sought;
+        let Sought { network, preprocessing, units, wanted, .. } = self.sought;
         let global = reader.global;
         let patches = Origin::of(list.parent().unwrap_or(Path::new("")))?;
-        if let Some(origin) = patches.as_ref().or(self.images.as_ref())
-            && let Some(note) = origin.check(network, &units.target)?
-            && !self.said.replace(true)
-        {
-            global.say(0, || note);
+        if let Some(origin) = patches.as_ref().or(self.images.as_ref()) {
+            let notes = origin.check(network, &units.target, preprocessing)?;
+            if !notes.is_empty() && !self.said.replace(true) {
+                notes.iter().for_each(|note| global.say(0, || note.clone()));
+            }
         }
         let text = neuron_data::read_list(list)?;
         // Lists of patches may not know where their images lay: then those of images do.

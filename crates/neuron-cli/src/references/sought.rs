@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use neuron_data::Preprocessing;
 use neuron_model::Network;
 
 use super::data::{ClassImages, Data};
@@ -21,6 +22,8 @@ const LIST_OF_IMAGES: &str = "files_all.txt";
 pub(crate) struct Sought<'a> {
     pub(crate) global: &'a Global,
     pub(crate) network: &'a Network,
+    /// That of the weights: lists that were made with another are told.
+    pub(crate) preprocessing: &'a Preprocessing,
     pub(crate) units: &'a Units,
     pub(crate) data: &'a Data<'a>,
     /// What they are made of; `None` for images of the class where there are any, otherwise listed images.

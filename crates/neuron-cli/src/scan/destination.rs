@@ -21,6 +21,8 @@ pub(crate) struct Destination {
     pub(crate) checkpoint: PathBuf,
     /// Files of which each is written last in its folder: where all are there, the results are complete.
     pub(crate) manifests: Vec<PathBuf>,
+    /// What else a complete result holds: some may have got lost, as in a copy of a part.
+    pub(crate) promised: Vec<PathBuf>,
     /// A folder with files of another origin that the results would replace.
     pub(crate) occupied: Option<PathBuf>,
     /// What no other run may write meanwhile: folders, and names in them.
@@ -36,18 +38,22 @@ impl Destination {
 
     /// Checks that merged shards may take the place: the same result, made before, is written once more.
     pub(crate) fn check_replaceable(&self, identity: &Identity, overwrite: Overwrite) -> anyhow::Result<()> {
-        let Self { checkpoint, manifests, occupied, .. } = self;
-        let leftovers = Leftovers { checkpoint, manifests, occupied: occupied.as_deref(), identity };
         match overwrite {
             Overwrite::Allowed => Ok(()),
-            Overwrite::Refused => leftovers.decide(true, false).map(|_| ()),
+            Overwrite::Refused => self.leftovers(identity).decide(true, false).map(|_| ()),
         }
+    }
+
+    /// What earlier runs may have left there.
+    pub(super) fn leftovers<'a>(&'a self, identity: &'a Identity) -> Leftovers<'a> {
+        let Self { checkpoint, manifests, promised, occupied, .. } = self;
+        Leftovers { checkpoint, manifests, promised, occupied: occupied.as_deref(), identity }
     }
 
     /// What a shard writes: one file.
     pub(crate) fn of_shard(folder: PathBuf, file: String) -> Self {
         let checkpoint = folder.join(&file);
         let claims = vec![(folder.clone(), vec![file])];
-        Self { folder, checkpoint, manifests: Vec::new(), occupied: None, claims }
+        Self { folder, checkpoint, manifests: Vec::new(), promised: Vec::new(), occupied: None, claims }
     }
 }

@@ -18,8 +18,19 @@ const LONGEST: usize = 60;
 pub(crate) fn between(old: &Value, new: &Value, same_images: &dyn Fn() -> bool) -> Vec<String> {
     let mut comparison = Comparison { same_images, lines: Vec::new() };
     comparison.compare("", old, new);
-    comparison.lines
+    let mut lines = comparison.lines;
+    // Other channels have other lists, and so other images: that says nothing more.
+    if old.pointer(CHANNELS) != new.pointer(CHANNELS) && old.get(LISTS).is_some() {
+        lines.retain(|line| !FOLLOWING.iter().any(|key| line.starts_with(&format!("{key}: "))));
+    }
+    lines
 }
+
+/// The channels of a run, and what it says of the lists it read.
+const CHANNELS: &str = "/settings/channels";
+const LISTS: &str = "lists_sha256";
+/// What differs where only the channels whose lists are read do.
+const FOLLOWING: [&str; 3] = [LISTS, "dataset_fingerprint", "images"];
 
 struct Comparison<'a> {
     same_images: &'a dyn Fn() -> bool,
@@ -121,6 +132,13 @@ mod tests {
         let long = "x".repeat(500);
         let lines = between(&json!({ "a": long }), &json!({ "a": null }));
         assert!(lines[0].len() < 100 && lines[0].ends_with("... -> nothing"), "{lines:?}");
+    }
+
+    #[test]
+    fn what_follows_from_other_channels_is_not_named() {
+        let run = |channels: &str, lists: &str| json!({ "settings": { "channels": channels, "layer": "layer4" }, "lists_sha256": lists, "images": lists.len() });
+        assert_eq!(between(&run("0-1", "abc"), &run("0", "d")), ["settings.channels: 0-1 -> 0"]);
+        assert_eq!(between(&run("0", "abc"), &run("0", "d")).len(), 2);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::destination::Destination;
 use super::job::Job;
 use super::run::{Scan, Scanned};
 use super::skipped::SkippedImage;
-use super::start::{Leftovers, Start};
+use super::start::Start;
 use super::timing::Timing;
 use crate::not_finite::NotFinite;
 use crate::numbers::counted;
@@ -32,7 +32,7 @@ impl Scan<'_> {
         let scanned = match self.start()? {
             Start::Complete { skipped } => {
                 global.say(0, || format!("already complete: {}", folder.display()));
-                return Ok(Outcome::with_skipped(skipped));
+                return self.report_complete(skipped, folder);
             }
             Start::Write(finished) => {
                 job.restore(finished.lists, finished.rest)?;
@@ -71,9 +71,7 @@ impl Scan<'_> {
     /// # Errors
     /// If something is there that it would destroy or could not continue.
     pub(crate) fn start(&self) -> anyhow::Result<Start> {
-        let Destination { checkpoint, manifests, occupied, .. } = &self.destination;
-        let leftovers =
-            Leftovers { checkpoint, manifests, occupied: occupied.as_deref(), identity: &self.identity };
+        let leftovers = self.destination.leftovers(&self.identity);
         leftovers.decide(self.flags.resume, self.global.overwrite)
     }
 
@@ -87,6 +85,22 @@ impl Scan<'_> {
             Err(refused) if self.flags.resume => Err(refused),
             Err(refused) => Ok(format!("refused: {}", describe(&refused))),
         }
+    }
+
+    /// For JSON on stdout: nothing was done, as all of it was there.
+    fn report_complete(&self, skipped: usize, place: &Path) -> anyhow::Result<Outcome> {
+        if self.global.json {
+            let summary = json!({
+                "command": self.label,
+                "already_complete": true,
+                "images": 0,
+                "skipped_before": skipped,
+                "forwards": 0,
+                "output": place.display().to_string(),
+            });
+            output::print(&format!("{summary:#}\n"))?;
+        }
+        Ok(Outcome::with_skipped(skipped))
     }
 
     /// Says what was done: one line on stderr, or JSON on stdout.

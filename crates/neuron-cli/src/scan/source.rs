@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::identity::Identity;
 use crate::numbers::count;
 use crate::place::Place;
+use crate::say;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceFlags {
@@ -79,6 +80,11 @@ impl Source {
 
     /// Lists the images once more, which must be those of `identity`.
     pub(crate) fn reopen(&self, identity: &Identity) -> anyhow::Result<Dataset> {
+        if *self.data == *Path::new("-") {
+            say::line(
+                "reading the list of images from stdin once more: pipe the same one in, as for the shards",
+            );
+        }
         let dataset = self.open()?;
         ensure!(
             identity.get("dataset_fingerprint") == Some(&json!(dataset.fingerprint())),

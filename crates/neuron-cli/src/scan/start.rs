@@ -76,6 +76,8 @@ pub(crate) struct Leftovers<'a> {
     pub(crate) checkpoint: &'a Path,
     /// Files of which each is written last in its folder: where all are there, the results are complete.
     pub(crate) manifests: &'a [PathBuf],
+    /// What else a complete result holds.
+    pub(crate) promised: &'a [PathBuf],
     /// A folder with files of another origin that the results would replace.
     pub(crate) occupied: Option<&'a Path>,
     pub(crate) identity: &'a Identity,
@@ -132,15 +134,20 @@ impl Leftovers<'_> {
             let differences = manifest.scan.differences(self.identity);
             if !differences.is_empty() {
                 bail!(
-                    "{} holds a result of other settings:\n  {}\nadd --overwrite to replace it, or choose another folder",
+                    "{} holds a result of other settings:\n  {}\nadd --overwrite to replace it{}, or choose another folder",
                     folder_of(path).display(),
-                    differences.join("\n  ")
+                    differences.join("\n  "),
+                    if differences.iter().all(|line| line.starts_with("settings.channels: ")) {
+                        ", pass only channels that are not there yet"
+                    } else {
+                        ""
+                    }
                 );
             }
             skipped = skipped.max(manifest.skipped);
         }
         // Where a part is missing, all of it is made again: what is there is replaced by the same bytes.
-        if present.len() < self.manifests.len() {
+        if present.len() < self.manifests.len() || !self.promised.iter().all(|file| file.is_file()) {
             Ok(Start::Scan(None))
         } else {
             Ok(Start::Complete { skipped })

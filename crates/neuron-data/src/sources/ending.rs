@@ -13,6 +13,16 @@ const OTHER_PICTURES: [&str; 30] = [
     "dib",
 ];
 
+/// Endings of archives that are compressed as a whole: no image in them can be reached by itself.
+const COMPRESSED: [&str; 10] =
+    [".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".7z", ".rar"];
+
+/// Whether a file is a compressed archive by its name.
+pub(crate) fn is_compressed_archive(name: &Path) -> bool {
+    let name = name.as_os_str().to_string_lossy().to_ascii_lowercase();
+    COMPRESSED.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending))
+}
+
 /// What the name of a file promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Promise {
@@ -42,6 +52,15 @@ impl Promise {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compressed_archives_are_told_by_their_whole_ending() {
+        for (name, expected) in
+            [("a.tar.gz", true), ("a.TGZ", true), ("a.gz", false), ("a.tar", false), (".7z", false)]
+        {
+            assert_eq!(is_compressed_archive(Path::new(name)), expected, "{name}");
+        }
+    }
 
     #[test]
     fn endings_tell_pictures_in_any_case() {

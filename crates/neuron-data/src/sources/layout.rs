@@ -87,7 +87,18 @@ fn beside_split(split: Split, folders: Vec<String>, loose: &Folder) -> Vec<Notic
         notices.push(Notice::BesideSplit { split, folders });
     }
     notices.extend(loose_images(loose, ""));
+    notices.extend(archives(&loose.left_out));
     notices
+}
+
+/// The archives that are not used.
+fn archives(left_out: &LeftOut) -> impl Iterator<Item = Notice> + use<> {
+    let LeftOut { archives, compressed, .. } = left_out.clone();
+    let others = Notice::OtherArchives { count: archives.count, example: archives.example };
+    let packed = Notice::CompressedArchives { count: compressed.count, example: compressed.example };
+    [(archives.count, others), (compressed.count, packed)]
+        .into_iter()
+        .filter_map(|(count, notice)| (count > 0).then_some(notice))
 }
 
 /// The images of a root that are not used; `prefix` leads to it from the data folder.
@@ -111,11 +122,9 @@ pub(super) fn notices(folders: &[Folder], has_classes: bool, split: Option<Split
         }
     }
     notices.extend(results(&left_out));
-    let LeftOut { other_pictures, dead_links, archives, .. } = left_out;
+    notices.extend(archives(&left_out));
+    let LeftOut { other_pictures, dead_links, .. } = left_out;
     notices.extend(self::other_pictures(other_pictures));
-    if archives.count > 0 {
-        notices.push(Notice::OtherArchives { count: archives.count, example: archives.example });
-    }
     if dead_links.count > 0 {
         notices.push(Notice::DeadLinks { count: dead_links.count, example: dead_links.example });
     }

@@ -128,8 +128,19 @@ impl Listed {
             true => "the current folder".to_owned(),
             false => format!("`{}`", base.display()),
         };
-        let hint = hint(entry, self.files.bases(), &self.archives);
-        let bases = self.files.bases().iter().map(name).collect::<Vec<_>>().join(" or ");
+        let mut hint = hint(entry, self.files.bases(), &self.archives);
+        let is_absolute = Path::new(entry).is_absolute();
+        let bases = match is_absolute {
+            true => String::new(),
+            false => {
+                format!(", below {}", self.files.bases().iter().map(name).collect::<Vec<_>>().join(" or "))
+            }
+        };
+        if !is_absolute && hint.is_empty() && Path::new(entry).exists() {
+            hint = "; it is there from the current folder, but the paths of a list count from the list's own: write it there, \
+                    or absolute paths"
+                .to_owned();
+        }
         DataError::MissingFile { list: list.into(), line, entry: entry.into(), bases, hint }
     }
 

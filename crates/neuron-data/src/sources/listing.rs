@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archives::kinds::is_archive;
-use super::ending::Promise;
+use super::ending::{Promise, is_compressed_archive};
 use super::tally::LeftOut;
 use crate::error::DataError;
 use crate::parallel;
@@ -76,6 +76,8 @@ impl Folder {
         if kind != Kind::DeadLink && promise == Promise::Nothing {
             if is_archive(name.as_ref()) {
                 self.left_out.archives.add(&self.path_of(&escaped(name)));
+            } else if is_compressed_archive(name.as_ref()) {
+                self.left_out.compressed.add(&self.path_of(&escaped(name)));
             }
             return;
         }

@@ -28,10 +28,12 @@ impl Opened {
         Err(DataError::NoImages {
             root: place.into(),
             other_files: left_out.other_files,
-            results: if results > 0 {
-                ", and results of neuron, which are left out unless their own folder is named"
-            } else {
-                ""
+            results: match (results, left_out.compressed.count) {
+                (0, 0) => "",
+                (0, _) => {
+                    ", among them compressed archives: unpack them, or pack their images as a plain .tar"
+                }
+                _ => ", and results of neuron, which are left out unless their own folder is named",
             },
             endings: ENDINGS.join(", "),
         })

@@ -31,6 +31,8 @@ pub(crate) struct LeftOut {
     pub(crate) other_pictures: BTreeMap<&'static str, Tally>,
     /// Archives beside images.
     pub(crate) archives: Tally,
+    /// Archives that are compressed as a whole.
+    pub(crate) compressed: Tally,
     /// Folders of results of `neuron`.
     pub(crate) result_folders: Tally,
     /// Pictures that `neuron` wrote into other folders.
@@ -42,8 +44,13 @@ pub(crate) struct LeftOut {
 impl LeftOut {
     /// Lets the names begin further above; `prefix` leads from there to the root of the walk.
     pub(crate) fn name_from_above(&mut self, prefix: &str) {
-        let tallies =
-            [&mut self.result_folders, &mut self.result_pictures, &mut self.dead_links, &mut self.archives];
+        let tallies = [
+            &mut self.result_folders,
+            &mut self.result_pictures,
+            &mut self.dead_links,
+            &mut self.archives,
+            &mut self.compressed,
+        ];
         for tally in tallies.into_iter().chain(self.other_pictures.values_mut()) {
             tally.example.insert_str(0, prefix);
         }
@@ -58,5 +65,6 @@ impl LeftOut {
         self.result_pictures.merge(&other.result_pictures);
         self.dead_links.merge(&other.dead_links);
         self.archives.merge(&other.archives);
+        self.compressed.merge(&other.compressed);
     }
 }

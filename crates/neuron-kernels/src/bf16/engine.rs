@@ -2,7 +2,7 @@
 use super::arithmetic::Bf16Arithmetic;
 use super::fused;
 use super::task::Task;
-use crate::microkernel::{Isa, wanted};
+use crate::microkernel::{Isa, UnknownIsa, wanted};
 use std::sync::OnceLock;
 
 /// Computes a task.
@@ -130,7 +130,18 @@ fn preferred() -> [Bf16Arithmetic; 2] {
 /// As [`wanted`].
 pub(super) fn detected() -> Engine {
     static DETECTED: OnceLock<Engine> = OnceLock::new();
-    *DETECTED.get_or_init(|| {
-        wanted(preferred().into_iter().flat_map(available), |engine| engine.name, |name| name)
-    })
+    *DETECTED.get_or_init(|| named().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Checks that this machine has the instructions that the environment variable `NEURON_ISA` names, if it names any: before
+/// anything is computed, which panics without them.
+///
+/// # Errors
+/// [`UnknownIsa`] with those that it has.
+pub fn check_isa() -> Result<(), UnknownIsa> {
+    named().map(|_| ())
+}
+
+fn named() -> Result<Engine, UnknownIsa> {
+    wanted(preferred().into_iter().flat_map(available), |engine| engine.name, |name| name)
 }

@@ -49,7 +49,7 @@ mod vectors;
 
 pub use arithmetic::Bf16Arithmetic;
 pub use convolution::{Bf16Convolution, Bf16Epilogue, Bf16Output, Bf16Residual};
-pub use engine::{bf16_arithmetic, bf16_is_fast, has_matrix_instructions};
+pub use engine::{bf16_arithmetic, bf16_is_fast, check_isa, has_matrix_instructions};
 pub use map::Bf16View;
 pub use number::Terms;
 pub use pool::bf16_max_pool;

@@ -99,7 +99,9 @@ impl Isa {
     /// As [`wanted`].
     pub(crate) fn detected() -> &'static Isa {
         static DETECTED: OnceLock<&'static Isa> = OnceLock::new();
-        DETECTED.get_or_init(|| wanted(Self::available(), |isa| isa.name, vectors_of))
+        DETECTED.get_or_init(|| {
+            wanted(Self::available(), |isa| isa.name, vectors_of).unwrap_or_else(|error| panic!("{error}"))
+        })
     }
 }
 
@@ -113,22 +115,30 @@ fn vectors_of(engine: &str) -> &str {
 
 /// The first of what this machine has, or the one that the environment variable `NEURON_ISA` names, read as `meant` says.
 ///
-/// # Panics
+/// # Errors
 /// If the machine lacks what the variable asks for: running something else would defeat its purpose.
 pub(crate) fn wanted<T>(
     available: impl Iterator<Item = T>,
     name: impl Fn(&T) -> &str,
     meant: fn(&str) -> &str,
-) -> T {
-    let wanted = std::env::var("NEURON_ISA").ok();
+) -> Result<T, UnknownIsa> {
+    let wanted = std::env::var("NEURON_ISA").ok().filter(|wanted| !wanted.is_empty());
     let mut others = Vec::new();
     for one in available {
         if wanted.as_ref().is_none_or(|wanted| meant(wanted) == name(&one)) {
-            return one;
+            return Ok(one);
         }
         others.push(name(&one).to_owned());
     }
-    panic!("NEURON_ISA={}: this machine has {}", wanted.unwrap_or_default(), others.join(", "))
+    Err(UnknownIsa { wanted: wanted.unwrap_or_default(), others })
+}
+
+/// The environment variable `NEURON_ISA` names instructions that this machine lacks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("NEURON_ISA={wanted}: this machine has {}; name one of these, or none", others.join(", "))]
+pub struct UnknownIsa {
+    wanted: String,
+    others: Vec<String>,
 }
 
 impl fmt::Debug for Isa {

@@ -40,6 +40,7 @@ pub use buffer::{Aligned, Bf16Buffer, Buffer, Number};
 pub(super) use epilogue::{FullEpilogue, Last};
 pub(super) use gemm::{Panels, Rows, Stage, gemm};
 pub(super) use heads::{Similarities, pack_flipped, pass_through_units, soften, to_slopes, to_units};
+pub use isa::UnknownIsa;
 pub(super) use isa::{Isa, wanted};
 pub(super) use line::{
     RowsInPlace, activate_line, add_line, apply_to_line, apply_to_rows, normalise_line, normalise_line_back,

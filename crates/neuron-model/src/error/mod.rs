@@ -124,6 +124,18 @@ pub enum ModelError {
         /// The disagreements.
         problems: WeightsProblems,
     },
+    /// The weights' metadata choose none of the forms that the network has.
+    #[error(
+        "the weights' metadata say {key} = {value:?}: expected {} or {}, or nothing", expected[0], expected[1]
+    )]
+    WrongMetadata {
+        /// The key.
+        key: &'static str,
+        /// What the weights say.
+        value: String,
+        /// What they may say.
+        expected: [&'static str; 2],
+    },
     /// No network of that name is known.
     #[error("unknown architecture {name}; the nearest names are {}", nearest.join(", "))]
     UnknownArchitecture {
@@ -332,7 +344,11 @@ impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, name) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{name:?}")?;
+            if name.is_empty() {
+                write!(f, "{comma}no name (ask for none)")?;
+            } else {
+                write!(f, "{comma}{name:?}")?;
+            }
         }
         Ok(())
     }

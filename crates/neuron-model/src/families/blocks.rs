@@ -3,6 +3,7 @@
 use neuron_geometry::Window;
 use neuron_kernels::{Activation as Function, ConvGeometry};
 
+use super::choice::Choice;
 use crate::graph::GraphBuilder;
 use crate::ops::{Activation, Gate, GlobalAveragePool, LayerNorm, Linear, Operation, Relu, Rescale};
 use crate::value::NodeId;
@@ -123,10 +124,13 @@ pub(super) fn squeeze_excitation(
     graph.module(name, Gate, &[input, gate])
 }
 
+/// Whether pixels that are normalised as usual are transformed.
+pub(super) const TRANSFORM_INPUT: Choice = Choice::new("transform_input", ["true", "false"]);
+
 /// The pixels as networks read them that were trained with a mean and deviation of 0.5, from pixels normalised as usual,
 /// unless the weights' metadata `transform_input` is `false` (torchvision's weights want it).
 pub(super) fn transformed_input(graph: &mut GraphBuilder, image: NodeId, weights: &Weights) -> NodeId {
-    if weights.metadata().get("transform_input").is_some_and(|value| value == "false") {
+    if TRANSFORM_INPUT.is_second(weights) {
         return image;
     }
     const MEAN: [f32; 3] = [0.485, 0.456, 0.406];

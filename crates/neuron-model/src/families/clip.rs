@@ -5,6 +5,7 @@
 use neuron_kernels::Activation;
 
 use super::blocks::layer_norm;
+use super::choice::Choice;
 use super::tower::{Learned, Sizes, Style, TowerNames, quarters};
 use super::transformer::{AttentionInputs, AttentionNames, Names};
 use super::{Description, Family, Member};
@@ -97,7 +98,7 @@ const EPS: f64 = 1e-5;
 
 /// The metadata that say which function is inside of the blocks: `gelu`, or `quick_gelu`, which OpenAI's weights want and
 /// all others are taken to want.
-const ACTIVATION: &str = "activation";
+const ACTIVATION: Choice = Choice::new("activation", ["quick_gelu", "gelu"]);
 
 const fn tower(patch: usize, image: usize, depth: usize, width: usize, shared: usize) -> Clip {
     Clip { sizes: Sizes::usual([patch, image], depth, width), shared }
@@ -136,6 +137,10 @@ impl Family for Clips {
         MEMBERS
     }
 
+    fn choices(&self) -> &'static [Choice] {
+        &[ACTIVATION]
+    }
+
     fn hub_repository(&self, name: &str) -> Option<String> {
         let (size, rest) = match name.trim_start_matches("clip_vit_").split_once('_')? {
             ("b", patch) => ("base", patch.to_owned()),
@@ -148,7 +153,7 @@ impl Family for Clips {
 impl Clip {
     fn spelled(&self, spelling: &Spelling, weights: &Weights) -> Graph {
         let (mut graph, image) = GraphBuilder::new(3);
-        let is_exact = weights.metadata().get(ACTIVATION).is_some_and(|function| function == "gelu");
+        let is_exact = ACTIVATION.is_second(weights);
         let style = Style {
             names: spelling.tower,
             activation: if is_exact { Activation::Gelu } else { Activation::QuickGelu },

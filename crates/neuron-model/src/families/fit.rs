@@ -25,7 +25,7 @@ impl Architecture {
     ///
     /// # Errors
     /// [`ModelError::WrongWeights`] with everything that is missing, extra or misshapen, and with the networks whose
-    /// weights they are instead.
+    /// weights they are instead; [`ModelError::WrongMetadata`].
     pub fn fit(&self, weights: &Weights) -> Result<Fit, ModelError> {
         let mut wrong = match self.fit_only(weights) {
             Err(ModelError::WrongWeights { problems }) => problems,
@@ -39,8 +39,9 @@ impl Architecture {
     /// As [`Architecture::fit`], without a look at other networks, which takes a moment where weights do not fit.
     ///
     /// # Errors
-    /// [`ModelError::WrongWeights`] with everything that is missing, extra or misshapen.
+    /// [`ModelError::WrongWeights`] with everything that is missing, extra or misshapen; [`ModelError::WrongMetadata`].
     pub fn fit_only(&self, weights: &Weights) -> Result<Fit, ModelError> {
+        self.family.choices().iter().try_for_each(|choice| choice.check(weights))?;
         let graph = self.graph(weights);
         let mut expected = graph.expected_tensors();
         let mut modules: BTreeSet<String> =

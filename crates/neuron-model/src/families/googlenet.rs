@@ -3,7 +3,8 @@
 
 use neuron_geometry::Window;
 
-use super::blocks::{conv_norm_relu, transformed_input};
+use super::blocks::{TRANSFORM_INPUT, conv_norm_relu, transformed_input};
+use super::choice::Choice;
 use super::classifier::classifier;
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
@@ -16,6 +17,10 @@ use crate::weights::Weights;
 pub(super) struct GoogLeNets;
 
 impl Family for GoogLeNets {
+    fn choices(&self) -> &'static [Choice] {
+        &[TRANSFORM_INPUT]
+    }
+
     fn members(&self) -> &'static [Member] {
         const FEATURES: &[(&str, f64)] = &[
             ("conv1", 0.1),

@@ -4,7 +4,8 @@
 use neuron_geometry::Window;
 use neuron_kernels::Divisor;
 
-use super::blocks::{conv_norm_relu, transformed_input};
+use super::blocks::{TRANSFORM_INPUT, conv_norm_relu, transformed_input};
+use super::choice::Choice;
 use super::classifier::classifier;
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
@@ -17,6 +18,10 @@ use crate::weights::Weights;
 pub(super) struct Inceptions;
 
 impl Family for Inceptions {
+    fn choices(&self) -> &'static [Choice] {
+        &[TRANSFORM_INPUT]
+    }
+
     fn members(&self) -> &'static [Member] {
         const FEATURES: &[(&str, f64)] = &[
             ("Conv2d_2b_3x3", 0.1),

@@ -2,6 +2,7 @@
 
 mod alexnet;
 mod blocks;
+mod choice;
 mod classifier;
 mod clip;
 mod convnext;
@@ -30,6 +31,7 @@ pub use fit::Fit;
 
 use std::fmt;
 
+use self::choice::Choice;
 use crate::error::ModelError;
 use crate::graph::{Graph, UsualLayers};
 use crate::nearest::nearest;
@@ -67,6 +69,11 @@ trait Family: fmt::Debug + Sync {
     /// The repository on the Hugging Face Hub that holds the weights of one of its networks, if there is one.
     fn hub_repository(&self, _name: &str) -> Option<String> {
         None
+    }
+
+    /// What the weights' metadata choose.
+    fn choices(&self) -> &'static [Choice] {
+        &[]
     }
 
     /// Today's name of a tensor that checkpoints of older versions call otherwise, as torchvision renames it when it

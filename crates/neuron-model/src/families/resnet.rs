@@ -4,6 +4,7 @@
 
 use neuron_geometry::Window;
 
+use super::choice::Choice;
 use super::classifier::classifier;
 use super::{Description, Family, Layers, Member};
 use crate::graph::{Graph, GraphBuilder};
@@ -82,10 +83,17 @@ impl Family for ResNets {
         MEMBERS
     }
 
+    fn choices(&self) -> &'static [Choice] {
+        &[STRIDE_IN_1X1]
+    }
+
     fn hub_repository(&self, name: &str) -> Option<String> {
         Some(format!("timm/{name}.tv_in1k"))
     }
 }
+
+/// Where the stride of a bottleneck sits.
+const STRIDE_IN_1X1: Choice = Choice::new("stride_in_1x1", ["false", "true"]);
 
 const STEM_POOL: Window = Window::square(3, 2, 1);
 
@@ -93,7 +101,7 @@ impl Description for ResNet {
     /// The weights' metadata `stride_in_1x1` says whether the stride of a bottleneck sits in its first convolution,
     /// as in the paper, or in its second, as in torchvision.
     fn graph(&self, weights: &Weights) -> Graph {
-        let stride_in_1x1 = weights.metadata().get("stride_in_1x1").is_some_and(|value| value == "true");
+        let stride_in_1x1 = STRIDE_IN_1X1.is_second(weights);
 
         let (mut graph, image) = GraphBuilder::new(3);
         let stem = ConvGeometry {

@@ -9,7 +9,7 @@ use crate::channels;
 use crate::exported;
 use crate::global::Global;
 use crate::outcome::Outcome;
-use crate::patches::{Kept, MANIFEST, Publisher, Unit};
+use crate::patches::{Kept, MANIFEST, Publisher, Unit, promised};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage};
 use crate::shard::Shard;
 
@@ -24,6 +24,9 @@ pub(super) struct Results<'a> {
     pub(super) limits: Limits,
     pub(super) quiet: bool,
 }
+
+/// What the lists of the patches' images are called.
+const LIST_NAMES: &[&str] = &["files.txt", "topk_files.txt"];
 
 impl Results<'_> {
     /// `<out>/<arch>`.
@@ -56,7 +59,8 @@ impl Results<'_> {
         Destination {
             folder: self.folder(),
             checkpoint: self.folder().join(file),
-            manifests: channels.map(|channel| self.unit_folder(channel).join(MANIFEST)).collect(),
+            manifests: channels.clone().map(|channel| self.unit_folder(channel).join(MANIFEST)).collect(),
+            promised: channels.flat_map(|channel| promised(&self.unit_folder(channel), LIST_NAMES)).collect(),
             occupied: None,
             claims: vec![(self.layer_folder(), names)],
         }
@@ -79,7 +83,7 @@ impl Results<'_> {
             preprocessing: self.preprocessing,
             drawing: &self.settings.drawing,
             identity: self.identity,
-            list_names: &["files.txt", "topk_files.txt"],
+            list_names: LIST_NAMES,
             limits: self.limits,
             quiet: self.quiet,
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use neuron_data::{Dataset, Lookup, Moved};
+use neuron_data::{Dataset, Lookup, Moved, Preprocessing};
 use neuron_model::{Images, Network, NodeId, Tap};
 
 use super::flags::Args;
@@ -225,7 +225,7 @@ impl<'a> EvaluatedUnits<'a> {
         lists: &'a [Units],
         args: &Args,
         global: &'a Global,
-        (network, data): (&'a Network, &'a Data<'a>),
+        (network, preprocessing, data): (&'a Network, &'a Preprocessing, &'a Data<'a>),
     ) -> anyhow::Result<Self> {
         let mut sources = Vec::new();
         for unit in &units {
@@ -254,7 +254,15 @@ impl<'a> EvaluatedUnits<'a> {
             };
             let kind = if units.iter().any(is_of_patches) { Kind::Patches } else { Kind::Images };
             let wanted = args.num_real_img.get();
-            Search::new(Sought { global, network, units: lists, data, kind: Some(kind), wanted })
+            Search::new(Sought {
+                global,
+                network,
+                preprocessing,
+                units: lists,
+                data,
+                kind: Some(kind),
+                wanted,
+            })
         };
         let searches = lists.iter().map(search).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self { all: units, sources, searches, global })

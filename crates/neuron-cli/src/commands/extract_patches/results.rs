@@ -11,7 +11,7 @@ use crate::channels;
 use crate::global::Global;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::patches::{Kept, MANIFEST, Publisher, Unit};
+use crate::patches::{Kept, MANIFEST, Publisher, Unit, promised};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage};
 use crate::shard::Shard;
 
@@ -27,6 +27,9 @@ pub(super) struct Results<'a> {
     pub(super) quiet: bool,
 }
 
+/// What the lists of the patches' images are called.
+const LIST_NAMES: &[&str] = &["topk_files.txt"];
+
 impl Results<'_> {
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
@@ -41,7 +44,8 @@ impl Results<'_> {
         Destination {
             folder: self.folder.to_owned(),
             checkpoint: self.folder.join(file),
-            manifests: units.map(|unit| self.unit_folder(unit).join(MANIFEST)).collect(),
+            manifests: units.clone().map(|unit| self.unit_folder(unit).join(MANIFEST)).collect(),
+            promised: units.flat_map(|unit| promised(&self.unit_folder(unit), LIST_NAMES)).collect(),
             occupied: None,
             claims: vec![(self.folder.to_owned(), names)],
         }
@@ -63,7 +67,7 @@ impl Results<'_> {
             preprocessing: self.preprocessing,
             drawing: &self.settings.drawing,
             identity: self.identity,
-            list_names: &["topk_files.txt"],
+            list_names: LIST_NAMES,
             limits: self.limits,
             quiet: self.quiet,
         };

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use clap::builder::ArgPredicate;
+use clap::builder::{ArgPredicate, NonEmptyStringValueParser};
 use neuron_fvis::{Aim, FacetCount, FeatureWeighting, LayerWeights, Parametrisation};
 
 use super::mask::MaskFlag;
@@ -115,7 +115,7 @@ pub(crate) struct Args {
     #[arg(long, alias = "folder-name", default_value = "images", value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Name of the result files [default: <arch>_<layer>_unit<channel>]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) exp_name: Option<String>,
     /// Layers whose features are matched, separated by commas: any below the unit's [default: those of the network's
     /// family]

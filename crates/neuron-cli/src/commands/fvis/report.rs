@@ -1,12 +1,13 @@
 //! Makes the records of a run's pictures, and sums them up.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use neuron_data::Preprocessing;
 use neuron_eval::{Achievement, TapScores};
 use neuron_fvis::{Aim, FeatureWeighting, Item, Optimizer, Settings};
 use neuron_model::{ChannelsLast, Images, Network, Positions};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::flags::Args;
 use super::record::{OfItem, Record, best};
@@ -188,29 +189,34 @@ impl Report<'_> {
             }
         }
         if self.global.json {
-            let pictures = records.iter().zip(results.pictures()).map(|(OfItem { record, .. }, picture)| {
-                json!({
-                    "layer": record.layer,
-                    "channel": record.channel,
-                    "class": record.class,
-                    "facet": record.facet,
-                    "copy": record.copy,
-                    "steps": record.steps,
-                    "finished": record.finished,
-                    "silent_steps": record.silent_steps,
-                    "loss": record.loss.last(),
-                    "activation": record.activation,
-                    "picture": picture.display().to_string(),
-                })
-            });
-            print_summary(&pictures.collect::<Vec<_>>())?;
+            let records = records.iter().map(|OfItem { record, .. }| serde_json::to_value(record));
+            let records = records.collect::<Result<Vec<_>, _>>()?;
+            print_summary(&records, results)?;
         }
         Ok(())
     }
 }
 
-/// What was made, as JSON on stdout.
-pub(super) fn print_summary(pictures: &[Value]) -> anyhow::Result<()> {
+/// What was made, or is there, as JSON on stdout; the records are those of the results' first pictures.
+pub(super) fn print_summary(records: &[Value], results: &Results<'_>) -> anyhow::Result<()> {
+    const SAID: [&str; 9] =
+        ["layer", "channel", "class", "facet", "copy", "steps", "finished", "silent_steps", "activation"];
+    let picture = |(record, picture): (&Value, PathBuf)| {
+        let part = |key: &str| record.get(key).cloned().unwrap_or(Value::Null);
+        let mut said: Map<String, Value> = SAID.iter().map(|key| ((*key).to_owned(), part(key))).collect();
+        said.insert(
+            "loss".to_owned(),
+            record.pointer("/loss").and_then(|loss| loss.as_array()?.last().cloned()).into(),
+        );
+        said.insert("picture".to_owned(), picture.display().to_string().into());
+        Value::Object(said)
+    };
+    let pictures: Vec<Value> = records.iter().zip(results.pictures()).map(picture).collect();
+    print_pictures(&pictures)
+}
+
+/// The summary of some pictures, each as JSON.
+pub(super) fn print_pictures(pictures: &[Value]) -> anyhow::Result<()> {
     let summary = json!({ "command": "fvis", "pictures": pictures });
     output::print(&format!("{summary:#}\n"))
 }

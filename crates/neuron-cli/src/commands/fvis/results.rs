@@ -34,8 +34,8 @@ pub(super) struct Results<'a> {
 pub(super) enum EarlierRun {
     Nothing,
     Unfinished(Unfinished),
-    /// Everything is there.
-    Complete,
+    /// Everything is there: the records of all pictures.
+    Complete(Vec<Value>),
 }
 
 /// The checkpoint of this very run.
@@ -86,7 +86,8 @@ impl<'a> Results<'a> {
         }
         let present: Vec<_> =
             self.names.pictures().filter(|(unit, copy)| self.picture(*unit, *copy).exists()).collect();
-        if overwrite && !(resume && self.is_complete(&present, identities).unwrap_or(false)) {
+        let complete = || self.complete(&present, identities);
+        if overwrite && !(resume && matches!(complete(), Ok(Some(_)))) {
             output::remove(&checkpoint)?;
             return Ok(EarlierRun::Nothing);
         }
@@ -97,9 +98,8 @@ impl<'a> Results<'a> {
             );
         }
         match (present.first(), resume) {
-            (Some(_), true) if self.is_complete(&present, identities)? => Ok(EarlierRun::Complete),
-            // Some pictures of this very run are there: the others are made, and these again, with the same bytes.
-            (Some(_), true) => Ok(EarlierRun::Nothing),
+            // Where only some pictures of this very run are there, the others are made, and these again, with the same bytes.
+            (Some(_), true) => Ok(complete()?.map_or(EarlierRun::Nothing, EarlierRun::Complete)),
             (Some((unit, copy)), false) => bail!(
                 "{} already exists: add --overwrite to replace it, or choose another --exp-name",
                 self.picture(*unit, *copy).display()
@@ -149,12 +149,17 @@ impl<'a> Results<'a> {
         )
     }
 
-    /// Whether the pictures that are there are all, and finished.
+    /// The records of the pictures that are there, if they are all, and finished.
     ///
     /// # Errors
     /// If one is of other settings than this run's.
-    fn is_complete(&self, present: &[(usize, usize)], identities: &Identities) -> anyhow::Result<bool> {
+    fn complete(
+        &self,
+        present: &[(usize, usize)],
+        identities: &Identities,
+    ) -> anyhow::Result<Option<Vec<Value>>> {
         let mut finished = true;
+        let mut records = Vec::new();
         for (unit, copy) in present {
             let path = self.names.path(*unit, *copy, ".json");
             let way_out = "add --overwrite to replace it, or choose another --exp-name";
@@ -173,8 +178,9 @@ impl<'a> Results<'a> {
                 );
             }
             finished &= part("finished") == Value::Bool(true);
+            records.push(record);
         }
-        Ok(finished && present.len() == self.names.pictures().count())
+        Ok((finished && present.len() == self.names.pictures().count()).then_some(records))
     }
 
     /// Removes what an earlier run of this name left and this one will not replace.

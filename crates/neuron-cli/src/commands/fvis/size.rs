@@ -28,7 +28,7 @@ pub(super) fn resolution(args: &Args, network: &Network, target: &Tap) -> Result
     }
 }
 
-/// Refuses a schedule that begins with smaller pictures than the network takes.
+/// Refuses a schedule with smaller pictures than the network takes.
 pub(super) fn check_schedule(settings: &Settings, network: &Network, target: &Tap) -> Result<(), WrongUsage> {
     match network.graph().fixed_size(target.node) {
         Some([height, width]) if settings.schedule.phases().iter().any(|phase| phase.pooling > 1) => {
@@ -38,7 +38,17 @@ pub(super) fn check_schedule(settings: &Settings, network: &Network, target: &Ta
                  only: take another schedule"
             )))
         }
-        _ => Ok(()),
+        _ => settings.schedule.phases().iter().try_for_each(|phase| {
+            let (side, seen) = (phase.pooling, settings.size.0 / phase.pooling.max(1));
+            let fits = network.graph().shape(target, (seen, seen));
+            fits.map(|_| ()).map_err(|error| {
+                let message = format!(
+                    "a phase that averages squares of {side} x {side} pixels leaves {seen} x {seen} of them, and {error}: \
+                     take smaller squares in --phases, or another --schedule"
+                );
+                WrongUsage(message)
+            })
+        }),
     }
 }
 

@@ -41,6 +41,14 @@ pub(super) struct Results<'a> {
     pub(super) out: &'a Path,
 }
 
+/// The table of all lists of a layer.
+const TABLE: &str = "topk.parquet";
+
+/// The list of a channel, in the folder of its layer.
+fn list_in(folder: &Path, channel: usize) -> PathBuf {
+    folder.join(channel.to_string()).join("files_all.txt")
+}
+
 impl Results<'_> {
     /// `<out>/<arch>`, which holds one folder for each layer.
     pub(super) fn folder(&self) -> PathBuf {
@@ -65,10 +73,19 @@ impl Results<'_> {
             folder: self.folder(),
             checkpoint: self.folder().join(file),
             manifests: self.manifest_paths(),
+            promised: self.settings.layers.iter().flat_map(|layer| self.promised(layer)).collect(),
             occupied: folders.clone().find(unmarked),
             // Patches are made from the lists and go away with them.
             claims: folders.map(|folder| (folder, vec!["lists".to_owned()])).collect(),
         }
+    }
+
+    /// What a layer's folder holds beside its manifest.
+    fn promised(&self, layer: &Layer) -> impl Iterator<Item = PathBuf> {
+        let folder = self.layer_folder(layer);
+        let list = |channel: &usize| list_in(&folder, *channel);
+        let lists: Vec<PathBuf> = layer.channels.iter().map(list).collect();
+        lists.into_iter().chain([folder.join(TABLE)])
     }
 
     /// The files that are written last.
@@ -86,7 +103,7 @@ impl Results<'_> {
             let folder = self.layer_folder(layer);
             stale::remove(&folder)?;
             let files = Together::new();
-            let table = folder.join("topk.parquet");
+            let table = folder.join(TABLE);
             std::thread::scope(|scope| {
                 let table =
                     scope.spawn(|| table::write(&files, &table, SCHEMA, self.row_groups(layer, &list)));
@@ -117,8 +134,7 @@ impl Results<'_> {
         list: &TopK,
     ) -> anyhow::Result<()> {
         for (place, channel) in layer.channels.iter().enumerate() {
-            let path = folder.join(channel.to_string()).join("files_all.txt");
-            files.write(&path, |writer| {
+            files.write(&list_in(folder, *channel), |writer| {
                 for entry in list.channel(place) {
                     writeln!(writer, "{}", self.dataset.entry(entry.index as usize))?;
                 }

@@ -9,8 +9,9 @@ use crate::address::is_address;
 use crate::error::DataError;
 use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
-use crate::sources::ending::Promise;
+use crate::sources::ending::{Promise, is_compressed_archive};
 use crate::sources::listing;
+use crate::sources::tally::Tally;
 
 /// Where the Hugging Face Hub keeps the files of a data set.
 const HUB_FOLDER: &str = "data";
@@ -85,7 +86,22 @@ fn of_folder(folder: &Path, options: &DatasetOptions) -> Result<Option<Set>, Dat
     };
     let [train, val] = [Split::Train, Split::Val].map(|split| below(split.name()));
     let near = Near { direct: archives_in(folder), train, val, hub: below(HUB_FOLDER) };
-    near.chosen(folder, || holds_images(folder), options)
+    let set = near.chosen(folder, || holds_images(folder), options)?;
+    Ok(set.map(|mut set| {
+        set.notices.extend(compressed_in(folder));
+        set
+    }))
+}
+
+/// The compressed archives in a folder, which are not read.
+fn compressed_in(folder: &Path) -> Option<Notice> {
+    let mut found = Tally::default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_compressed_archive(entry.file_name().as_ref()) {
+            found.add(&entry.file_name().to_string_lossy());
+        }
+    }
+    (found.count > 0).then_some(Notice::CompressedArchives { count: found.count, example: found.example })
 }
 
 /// As for a folder, by the names of all that lies below a place.

@@ -38,10 +38,12 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse() -> anyhow::Result<Cli> {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let file = config::path(&typed);
-    let typed = config::expand(typed, commands::Command::has_subcommand)?;
+    let flags = config::Flags::read(&typed, commands::Command::has_subcommand)?;
     // Before the definition is made: its defaults are those of the network.
-    exported::look_for(&typed);
-    let matches = definition().try_get_matches_from(typed);
+    exported::look_for(&flags.before(&typed));
+    let definition = definition();
+    let typed = flags.unless_typed(&typed, &definition).before(&typed);
+    let matches = definition.try_get_matches_from(typed);
     Ok(matches.and_then(|matches| Cli::from_arg_matches(&matches)).unwrap_or_else(|error| {
         if let Some(file) = file.filter(|_| error.use_stderr()) {
             say::line(format_args!("note: flags are also read from {}", file.display()));
@@ -82,9 +84,11 @@ fn plan(tasks: Tasks, as_json: bool) -> anyhow::Result<Outcome> {
 /// # Errors
 /// If it is no valid command line.
 fn parse_line(arguments: &[&str]) -> anyhow::Result<Cli> {
-    let typed = arguments.iter().map(OsString::from).collect();
-    let typed = config::expand(typed, commands::Command::has_subcommand)?;
-    Ok(Cli::from_arg_matches(&definition().try_get_matches_from(typed)?)?)
+    let typed: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    let flags = config::Flags::read(&typed, commands::Command::has_subcommand)?;
+    let definition = definition();
+    let typed = flags.unless_typed(&typed, &definition).before(&typed);
+    Ok(Cli::from_arg_matches(&definition.try_get_matches_from(typed)?)?)
 }
 
 /// Adds the snake_case spelling of every name of every flag, so that command lines written for the reference run

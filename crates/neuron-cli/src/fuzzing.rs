@@ -64,14 +64,13 @@ pub fn evaluated_record(picture: &Path) -> bool {
 /// A file of flags, for a command that has many.
 pub fn flags(file: &Path) -> bool {
     let definition = cli::definition();
-    let commands: Vec<String> =
-        definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let mut configuration = OsString::from("--config=");
     configuration.push(file);
-    let typed = vec!["neuron".into(), "fvis".into(), configuration];
-    let Ok(arguments) = config::expand(typed, |name| commands.iter().any(|command| command == name)) else {
+    let typed = ["neuron".into(), "fvis".into(), configuration];
+    let Ok(flags) = config::Flags::read(&typed, |name| definition.find_subcommand(name).is_some()) else {
         return false;
     };
+    let arguments = flags.unless_typed(&typed, &definition).before(&typed);
     let matches = definition.try_get_matches_from(arguments);
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).is_ok()
 }

@@ -94,7 +94,7 @@ fn a_configuration_may_use_published_names() {
             .into_iter()
             .chain([format!("--config={}", file.display()).into()])
             .collect();
-        let expanded = config::expand(typed, |name| name == "fvis").unwrap();
+        let expanded = config::Flags::read(&typed, |name| name == "fvis").unwrap().before(&typed);
         format!(
             "{:?}",
             Cli::from_arg_matches(&definition().try_get_matches_from(expanded).unwrap()).unwrap().command

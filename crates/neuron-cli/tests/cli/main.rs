@@ -19,6 +19,7 @@ mod fvis;
 mod hostile;
 mod kills;
 mod merge;
+mod mistakes;
 mod networks;
 mod not_finite;
 mod packed;

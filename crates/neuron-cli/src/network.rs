@@ -174,8 +174,8 @@ impl Global {
         let Arithmetic { engine, precision } = device.arithmetic();
         if engine != Engine::Cuda && precision == Precision::Bf16 {
             let message = format!(
-                "--precision {precision}: on the CPU, only scans (select-images, extract-patches, baseline, activations) \
-                 compute in {precision}; here, take f32, or bf16x3 where there is AMX"
+                "--precision {precision}: on the CPU, only forward passes compute in {precision} (select-images, \
+                 extract-patches, baseline, activations, eval); here, take f32, or bf16x3 where there is AMX"
             );
             return Err(WrongUsage(message).into());
         }

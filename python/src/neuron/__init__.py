@@ -5,7 +5,7 @@
 >>> results = neuron.open("neuron-demo")            # doctest: +SKIP
 >>> layer = results.layers["layer4"]                # doctest: +SKIP
 >>> layer.topk(73)["score"][:3]                     # doctest: +SKIP
-array([8.252764 , 8.237601 , 8.1739235], dtype=float32)
+array([8.451102, 8.328931, 8.252764], dtype=float32)
 
 A *unit* is a channel of a named layer, an *image* a file of the data set, a *picture* something that `neuron` made.
 """

@@ -131,7 +131,10 @@ impl AtlasError {
     /// The message with all that lies behind it.
     pub(crate) fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
-        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+        // Some say their cause themselves.
+        causes.map(ToString::to_string).fold(self.to_string(), |text, cause| {
+            if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+        })
     }
 
     /// For `map_err`: a path that could not be read.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::Args;
 use neuron_data::{Dataset, Limits};
 use neuron_model::{DeviceRequest, Precision};
@@ -125,22 +126,20 @@ impl Global {
     /// # Errors
     /// [`WrongUsage`] if results, which are lists of lines of text, cannot hold their path.
     pub(crate) fn data_if_any(&self) -> anyhow::Result<Option<&Path>> {
-        match self.data.as_deref() {
-            Some(data) if unlistable(data).is_some() => {
-                let message = format!(
-                    "--data {:?}: the path {}, and lists of files cannot hold it: rename the folder, or reach it \
-                     through a link with a plain name",
-                    data,
-                    unlistable(data).unwrap_or_default()
-                );
-                Err(WrongUsage(message).into())
-            }
-            Some(data) if data != Path::new("-") && !neuron_data::is_there(data) => Err(anyhow::anyhow!(
-                "there is no folder, list or archive {}: pass the place of the images with --data",
-                data.display()
-            )),
-            data => Ok(data),
+        let Some(data) = self.data.as_deref() else { return Ok(None) };
+        if let Some(fault) = unlistable(data) {
+            let message = format!(
+                "--data {data:?}: the path {fault}, and lists of files cannot hold it: rename the folder, or reach it through a \
+                 link with a plain name"
+            );
+            return Err(WrongUsage(message).into());
         }
+        ensure!(
+            data == Path::new("-") || neuron_data::is_there(data),
+            "there is no folder, list or archive {}: pass the place of the images with --data",
+            data.display()
+        );
+        Ok(Some(data))
     }
 
     /// Prints what a command would do, on stdout: as text, or as JSON if asked.

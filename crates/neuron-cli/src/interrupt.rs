@@ -22,6 +22,18 @@ pub(crate) fn install() -> anyhow::Result<()> {
             .and_then(|_| flag::register(signal, REQUESTED.clone()))
             .context("cannot catch signals")?;
     }
+    fail_beyond_limits().context("cannot catch signals")
+}
+
+/// A file that grows beyond the limit of its size (`ulimit -f`) then is an error that names it, as a full disk is; else the
+/// process would be killed.
+#[cfg(unix)]
+fn fail_beyond_limits() -> std::io::Result<()> {
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn fail_beyond_limits() -> std::io::Result<()> {
     Ok(())
 }
 

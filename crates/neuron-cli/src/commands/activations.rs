@@ -118,7 +118,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if global.dry_run {
         let (images, taps) = (args.images.len(), collected.len());
         let text = format!(
-            "images      {images}\nforward     {images} passes\nlayers      {taps}\ndisk        about {:.1} MB\n",
+            "images      {images}\nforward     {}\nlayers      {taps}\ndisk        about {:.1} MB\n",
+            if images == 1 { "1 pass".to_owned() } else { format!("{images} passes") },
             bytes as f64 / 1e6
         );
         let plan = json!({

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use neuron_demo::{Dataset, DemoError, Existing};
+use serde_json::json;
 
 use crate::command_line::CommandLine;
 use crate::demo_network::DemoNetwork;
@@ -93,16 +94,18 @@ pub(crate) fn run(args: &Args, global: &Global, program: &Program) -> anyhow::Re
 /// What would be done, as far as it can be known: the units are chosen by what the first command finds.
 fn plan(lines: &Lines<'_>) -> anyhow::Result<Outcome> {
     let dataset = dataset(lines.args, lines.global);
-    let mut text = format!("# {} pictures would be drawn into {}\n", dataset.len(), lines.places.data);
-    text += &format!(
-        "{}\n# UNITS: the channels that this command shows to be the most class-selective\n",
-        lines.select_images()
+    let (pictures, place) = (dataset.len(), &lines.places.data);
+    let first = lines.select_images().to_string();
+    let rest: Vec<String> =
+        lines.about("UNITS").into_iter().chain([lines.atlas()]).map(|line| line.to_string()).collect();
+    let text = format!(
+        "# {pictures} pictures would be drawn into {place}\n{first}\n\
+         # UNITS: the channels that this command shows to be the most class-selective\n{}\n",
+        rest.join("\n")
     );
-    for line in lines.about("UNITS").into_iter().chain([lines.atlas()]) {
-        text += &format!("{line}\n");
-    }
-    output::print(&text)?;
-    Ok(Outcome::Done)
+    let commands: Vec<&String> = [&first].into_iter().chain(&rest).collect();
+    let plan = json!({ "command": "demo", "images": pictures, "data": place, "commands": commands });
+    lines.global.print_plan(&text, &plan)
 }
 
 fn dataset(args: &Args, global: &Global) -> Dataset {

@@ -7,6 +7,7 @@ mod identities;
 mod magnitudes;
 mod mask;
 mod names;
+mod no_effect;
 mod plan;
 mod record;
 mod report;
@@ -63,6 +64,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check_schedule(&settings, &network, target)?;
     check_layers(args, &network, target)?;
     check_accentuated(args)?;
+    no_effect::told(args).into_iter().for_each(|told| global.say(0, || told));
     if settings.aim != Aim::Activation {
         settings.layer_weights.below(&network, target).map_err(wrong)?;
     }

@@ -59,10 +59,8 @@ fn entry(key: &'static str) -> impl Fn(&str) -> Result<String, String> + Clone +
 fn side(key: &'static str) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync + 'static {
     move |text| {
         // Beside the largest resize, any crop is small enough.
-        let metadata =
-            [(key, text), ("resize", "16384")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let own = BTreeMap::from([(key.to_owned(), text.to_owned())]);
-        let metadata = metadata.into_iter().chain(own).collect();
+        let mut metadata = BTreeMap::from([("resize".to_owned(), "16384".to_owned())]);
+        metadata.insert(key.to_owned(), text.to_owned());
         match Preprocessing::from_metadata(&metadata) {
             Err(DataError::Metadata { key: wrong, expected, .. }) if wrong == key => {
                 Err(format!("expected {expected}"))

@@ -295,8 +295,8 @@ fn a_dry_run_writes_nothing() {
         "--dry-run",
     ];
     let output = neuron(folder.path(), &arguments);
-    stdout(&output, 0);
-    assert_eq!(stderr(&output), "1 images, 1 forward passes, 1 layers, 2048 bytes\n");
+    let plan = "images      1\nforward     1 pass\nlayers      1\ndisk        about 0.0 MB\n";
+    assert_eq!((&*stdout(&output, 0), &*stderr(&output)), (plan, ""));
     assert!(!folder.path().join("a.st").exists());
 }
 

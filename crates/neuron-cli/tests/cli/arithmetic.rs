@@ -185,7 +185,7 @@ fn what_the_cpu_does_not_compute_in_a_precision_is_refused() {
     let attribute = "attribute photos/class0/photo000.png --channel 3 --layer layer4 --out heat";
     for line in [fvis, attribute] {
         let said = room.run(2, &format!("{line} --device cpu --precision bf16"));
-        assert!(said.contains("only scans") && said.contains("take f32"), "{said}");
+        assert!(said.contains("only forward passes") && said.contains("take f32"), "{said}");
     }
     let code = if has_matrix_instructions() { 0 } else { 2 };
     let said = room.run(code, &format!("{LISTS} --out nearly --device cpu --precision bf16x3"));

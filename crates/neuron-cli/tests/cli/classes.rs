@@ -178,7 +178,7 @@ fn names_of_the_weights_are_the_names_of_the_classes() {
     assert!(stderr.contains("photos has no folder 8"), "a name of two classes is no folder's: {stderr}");
     setup.named_weights(Some("[\"one\"]"));
     let (_, stderr) = setup.fvis(1, "none", &["--class", "one"]);
-    assert!(stderr.contains("names 1 classes, but the classifier has 20"), "{stderr}");
+    assert!(stderr.contains("name 1 classes, but the classifier has 20"), "{stderr}");
     assert!(!setup.path("none").exists());
 }
 

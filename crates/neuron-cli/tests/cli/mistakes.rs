@@ -148,6 +148,9 @@ fn lists_of_another_preprocessing_are_told() {
         format!("extract-patches --data photos --channels 0 --layer layer4 --topk-patches 2 --out {lists}");
     let (_, stderr) = expecting(0, &mut line(&room, &patches));
     assert!(stderr.contains("another preprocessing") && stderr.contains("crop: 40 -> "), "{stderr}");
+    let milan = ["export", "--format", "milan", &*lists, "--out", "milan", "--data", "photos"];
+    let (_, stderr) = expecting(1, neuron(&milan).current_dir(room.path("")));
+    assert!(stderr.contains("another preprocessing") && stderr.contains("extract-patches"), "{stderr}");
     let (_, stderr) = expecting(0, &mut line(&room, &(patches + " --resize 48 --crop 40 --overwrite")));
     assert!(!stderr.contains("another preprocessing"), "{stderr}");
 }
@@ -173,6 +176,34 @@ fn flags_are_named_by_what_is_wrong_with_them() {
 }
 
 #[test]
+fn flags_without_effect_are_told() {
+    let room = Room::new(1, 2);
+    let fvis = "fvis --layer layer4 --channels 0 --steps 1 --resolution 32 --data photos --dry-run";
+    expecting(0, &mut line(&room, "select-images --data photos --channels 0 --layer layer4 --out ."));
+    let patches = "extract-patches --data photos --channels 0 --layer layer4 --topk-patches 2";
+    expecting(0, &mut line(&room, &format!("{patches} --out {ARCH}/neuron_layer4")));
+    let told = |flags: &str| {
+        expecting(0, &mut line(&room, &format!("{fvis} --topk-dir {ARCH}/neuron_layer4 {flags}"))).1
+    };
+    for (flags, named) in [
+        ("--objective activation --layers layer1 --method none", "--layers, --method"),
+        ("--activation-goal 2 --specificity 1", "--activation-goal, --specificity"),
+        ("--magnitudes 1/f", "--magnitudes"),
+    ] {
+        assert!(told(flags).contains(&format!("no effect of {named}")), "{flags}: {}", told(flags));
+    }
+    for flags in [
+        "",
+        "--preset clear",
+        "--objective maco",
+        "--objective activation",
+        "--activation 1 --activation-goal 2",
+    ] {
+        assert!(!told(flags).contains("no effect"), "{flags}: {}", told(flags));
+    }
+}
+
+#[test]
 fn resumed_patches_of_other_channels_are_told_by_the_channels_alone() {
     let room = Room::new(1, 3);
     expecting(0, &mut line(&room, "select-images --data photos --channels 0-2 --layer layer4 --out ."));
@@ -188,6 +219,19 @@ fn resumed_patches_of_other_channels_are_told_by_the_channels_alone() {
     assert!(stderr.contains("settings.channels: 0-1 -> 0-2") && !stderr.contains("lists_sha256"), "{stderr}");
     assert!(stderr.contains("pass only channels that are not there yet"), "{stderr}");
     patches("2", 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_that_names_one() {
+    let room = Room::new(1, 1);
+    let words = "activations photos/class0/photo000.png --layer layer1 --out maps.safetensors";
+    let neuron = line(&room, words);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]).arg(neuron.get_program()).args(neuron.get_args());
+    let (_, stderr) = expecting(1, shell.current_dir(room.path("")));
+    assert!(stderr.contains("maps.safetensors") && stderr.contains("too large"), "{stderr}");
+    assert!(!room.path("maps.safetensors").exists());
 }
 
 #[cfg(unix)]

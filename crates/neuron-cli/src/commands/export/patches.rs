@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use neuron_geometry::PixelBox;
+use serde_json::{Value, json};
 
 use super::layer::{Layer, Unit};
+use crate::input;
 use crate::rows::Selection;
 
 const TABLE: &str = "patches.parquet";
@@ -29,10 +31,31 @@ pub(super) struct Patch {
 pub(super) fn of(unit: &Unit, layer: &Layer) -> anyhow::Result<Vec<Patch>> {
     let folder = layer.folder.join(unit.channel.to_string());
     let path = folder.join(TABLE);
-    if !path.is_file() || !folder.join("manifest.json").is_file() {
+    let manifest = folder.join("manifest.json");
+    if !path.is_file() || !manifest.is_file() {
         return Ok(Vec::new());
     }
+    check_crop(&manifest, layer)?;
     read(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Refuses patches whose windows count in another crop than that of the lists.
+fn check_crop(manifest: &Path, layer: &Layer) -> anyhow::Result<()> {
+    let read = || -> anyhow::Result<Value> {
+        Ok(serde_json::from_slice(&input::read(manifest, input::JSON_BYTES)?)?)
+    };
+    let manifest = read().with_context(|| format!("cannot read {}", manifest.display()))?;
+    let Some(cut) = manifest.pointer("/scan/preprocessing") else { return Ok(()) };
+    if *cut != json!(layer.preprocessing) {
+        bail!(
+            "the patches in {} were cut with another preprocessing than the lists beside them were made with (crop {} and {}): \
+             run `neuron extract-patches` again with the flags that `select-images` had",
+            layer.folder.display(),
+            cut.get("crop").unwrap_or(&Value::Null),
+            layer.preprocessing.crop
+        );
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Patch>> {

@@ -21,6 +21,34 @@ const TABLE: &str = "topk.parquet";
 /// Letters of a hash that are shown.
 const HASH_SHOWN: usize = 12;
 
+/// So many images are listed once more to see whether they are still those that were scanned: more would take long where
+/// files are far away.
+const MOST_LISTED_AGAIN: u64 = 50_000;
+
+/// The images that a scan went through.
+#[derive(Debug)]
+struct Images {
+    source: Source,
+    count: u64,
+    fingerprint: String,
+}
+
+impl Images {
+    /// What a manifest says of them.
+    fn of(manifest: &Value) -> Option<Self> {
+        Some(Self {
+            source: Source::from_json(manifest.pointer("/scan/settings")?)?,
+            count: manifest.pointer("/scan/images")?.as_u64()?,
+            fingerprint: manifest.pointer("/scan/dataset_fingerprint")?.as_str()?.to_owned(),
+        })
+    }
+
+    /// Whether all of a source have the same names and sizes; `None` if it cannot be listed.
+    fn are_those_of(&self, source: &Source) -> Option<bool> {
+        source.open().ok().map(|images| images.fingerprint() == self.fingerprint)
+    }
+}
+
 /// What a manifest says of the run that made the lists beside it.
 #[derive(Debug)]
 pub(crate) struct Origin {
@@ -31,8 +59,8 @@ pub(crate) struct Origin {
     weights_sha256: Option<String>,
     preprocessing: Option<Value>,
     data: Option<Place>,
-    /// Which images of the data it went through, and their fingerprint.
-    images: Option<(Source, String)>,
+    /// Which images of the data it went through.
+    images: Option<Images>,
 }
 
 impl Origin {
@@ -66,7 +94,7 @@ impl Origin {
             weights_sha256: text("/scan/weights_sha256"),
             preprocessing: manifest.pointer("/scan/preprocessing").cloned(),
             data: manifest.pointer("/scan/settings/data").and_then(Place::from_json),
-            images: images_of(&manifest),
+            images: Images::of(&manifest),
         }))
     }
 
@@ -99,10 +127,11 @@ impl Origin {
         Lookup { moved: from.zip(data).map(moved), ..Lookup::below(data) }
     }
 
-    /// Says where the images are taken from, if that is not what `data` or the lists say.
+    /// Says where the images are taken from, if that is not what `data` or the lists say, or that they are no longer those
+    /// that were scanned.
     pub(crate) fn say_moved(&self, data: Option<&Path>, global: &Global) {
         let moved = self.data.as_ref().zip(data).filter(|(from, to)| !from.is_same(&Place::new(to)));
-        let Some((from, to)) = moved else { return };
+        let Some((from, to)) = moved else { return self.say_changed(global) };
         let (old, new) = (from.display(), to.display());
         if neuron_data::is_address(from) {
             global
@@ -113,16 +142,29 @@ impl Origin {
                 global.say(0, || format!("reading images from {old}, the folder in the lists, which still exists, and not from {new}"));
             }
         } else if neuron_data::is_there(to) {
-            let same = self.images.as_ref().is_some_and(|(source, fingerprint)| {
-                source.moved_to(to).open().is_ok_and(|images| images.fingerprint() == *fingerprint)
-            });
-            let doubt = if same {
-                ""
-            } else {
-                "; not all images have the same names and sizes: do the lists belong to them?"
+            let same =
+                self.images.as_ref().and_then(|images| images.are_those_of(&images.source.moved_to(to)));
+            let doubt = match same {
+                Some(true) => "",
+                _ => "; not all images have the same names and sizes: do the lists belong to them?",
             };
             global.say(0, || {
                 format!("reading images from {new}: {old}, the folder in the lists, no longer exists{doubt}")
+            });
+        }
+    }
+
+    /// Says that images have come, gone or become others since the scan.
+    fn say_changed(&self, global: &Global) {
+        let Some((place, images)) = self.data.as_ref().zip(self.images.as_ref()) else { return };
+        let is_near = images.count <= MOST_LISTED_AGAIN && place.is_dir();
+        if is_near && images.are_those_of(&images.source) == Some(false) {
+            let (place, command) = (place.display(), &self.command);
+            global.say(0, || {
+                format!(
+                    "note: the images in {place} are not all those that were scanned, by their names and sizes: the lists and \
+                     their scores are of the former ones, unless {command} is run again"
+                )
             });
         }
     }
@@ -182,13 +224,6 @@ fn differences(listed: &Value, now: &Preprocessing) -> Vec<String> {
     let differing = now
         .filter_map(|(key, now)| Some((key, listed.get(key)?, now)).filter(|(_, listed, now)| listed != now));
     differing.map(|(key, listed, now)| format!("{key}: {listed} -> {now}")).collect()
-}
-
-/// Which images a manifest's scan went through.
-fn images_of(manifest: &Value) -> Option<(Source, String)> {
-    let source = Source::from_json(manifest.pointer("/scan/settings")?)?;
-    let fingerprint = manifest.pointer("/scan/dataset_fingerprint")?.as_str()?.to_owned();
-    Some((source, fingerprint))
 }
 
 /// Whether a place lies below a folder, by the file system.

@@ -156,6 +156,29 @@ fn lists_of_another_preprocessing_are_told() {
 }
 
 #[test]
+fn images_that_were_replaced_since_the_scan_are_told() {
+    let room = Room::new(2, 2);
+    expecting(0, &mut line(&room, "select-images --data photos --channels 0,1 --layer layer4 --out ."));
+    let patches = |channel: usize| {
+        let words = format!(
+            "extract-patches --data photos --channels {channel} --layer layer4 --topk-patches 2 --out {ARCH}/neuron_layer4"
+        );
+        expecting(0, &mut line(&room, &words)).1
+    };
+    assert!(!patches(0).contains("not all those"));
+    fs::write(room.path("photos/class0/photo000.png"), png(40)).unwrap();
+    assert!(patches(1).contains("not all those that were scanned"));
+}
+
+/// A picture of so many grey pixels each way.
+fn png(side: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let grey = image::RgbImage::from_pixel(side, side, image::Rgb([90; 3]));
+    grey.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+    bytes
+}
+
+#[test]
 fn flags_are_named_by_what_is_wrong_with_them() {
     let room = Room::new(1, 2);
     for (words, code, named) in [

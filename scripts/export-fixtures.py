@@ -273,6 +273,26 @@ class Shapes(nn.Module):
         return self.head(tokens.amax(1)) + self.halves(halves)
 
 
+class Resized(nn.Module):
+    """Maps of sizes that are no multiples, normed and softened along all axes, and windows that hang over one edge."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.larger = nn.Upsample(scale_factor=1.3, mode="bilinear")
+        self.nearest = nn.Upsample(scale_factor=0.7)
+        self.corners = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        self.norm = nn.LayerNorm([6, 16, 16])
+        self.soft = nn.Softmax(dim=3)
+        self.hanging = nn.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False)
+        self.head = nn.Conv2d(6, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        parts = [self.larger(x), self.nearest(x), self.corners(x), self.soft(self.norm(x)), self.hanging(x)]
+        return self.head(sum(part[:, :, :8, :8] for part in parts))
+
+
 def mobilenet():
     block = torchvision.models.mobilenetv3.InvertedResidualConfig
     blocks = [block(8, 5, 16, 8, True, "RE", 1, 1, 1.0)]
@@ -309,6 +329,7 @@ NETWORKS = {
     "convnext": (convnext, ".pt2 .onnx"),
     "attentions": (Attentions, ".pt2 -core.pt2 .onnx"),
     "shapes": (Shapes, ".pt2 -core.pt2 .onnx"),
+    "resized": (Resized, ".pt2 -script.onnx"),
     "vit": (vit, ".pt2 .onnx"),
     "swin": (Swin, ".pt2 .onnx"),
     "swin-v2": (SwinV2, ".pt2 .onnx"),

@@ -94,3 +94,13 @@ def test_an_image_that_has_changed(demo: Demo, tmp_path: Path) -> None:
     moved = neuron.open(demo.folder, data=tmp_path / "data").layers["layer4"]
     with pytest.raises(neuron.MissingImage, match="has 9 x 9 pixels, where a patch was found in"):
         moved.patches(73).image(0)
+
+
+def test_units_that_are_none(demo: Demo) -> None:
+    for unit in (10**20, -1, 4096):
+        with pytest.raises(neuron.UnknownUnit):
+            demo.layer.topk(unit)
+    with pytest.raises(TypeError):
+        demo.layer.topk("73")
+    with pytest.raises(ValueError, match="extract-patches or baseline"):
+        demo.layer.patches(73, by="fvis")

@@ -14,6 +14,17 @@ use neuron_model::UsualLayers;
 /// Files that were opened.
 static OPENED: LazyLock<Mutex<HashMap<PathBuf, Imported>>> = LazyLock::new(Mutex::default);
 
+/// What was typed for the network of a name, for command lines that people can copy.
+pub(crate) fn as_typed(network: &str) -> &str {
+    NAMED.get().map(|(arch, _)| &**arch).filter(|arch| name(arch) == network).unwrap_or(network)
+}
+
+/// Whether two spellings of an architecture name files that give the network the same name. What they hold is compared by the
+/// hash of their weights.
+pub(crate) fn are_one(arch: &str, other: &str) -> bool {
+    path(arch).is_some() && path(other).is_some() && name(arch) == name(other)
+}
+
 /// The file that the command line names, and its usual layers.
 static NAMED: OnceLock<(String, UsualLayers)> = OnceLock::new();
 
@@ -28,6 +39,19 @@ pub(crate) fn path(arch: &str) -> Option<&Path> {
 pub(crate) fn name(arch: &str) -> String {
     let stem = path(arch).and_then(Path::file_stem).and_then(|stem| stem.to_str());
     stem.unwrap_or(arch).to_owned()
+}
+
+/// A layer in the name of a file or a folder: one part of a path, whatever a network calls it.
+pub(crate) fn in_file_name(layer: &str) -> String {
+    match &*layer.trim().replace(['/', '\\'], "-") {
+        "." | ".." => "-".to_owned(),
+        plain => plain.to_owned(),
+    }
+}
+
+/// The folder of a layer's results, below that of its network.
+pub(crate) fn folder_of(layer: &str) -> String {
+    format!("neuron_{}", in_file_name(layer))
 }
 
 /// The network in a file.
@@ -47,8 +71,8 @@ pub(crate) fn open(path: &Path) -> Result<Imported, ImportError> {
 /// Looks for a file among the arguments, of which the last counts. What is wrong with it is told by the command.
 pub(crate) fn look_for(arguments: &[OsString]) {
     let mut arch = None;
-    let mut left =
-        arguments.iter().take_while(|argument| *argument != "--").filter_map(|argument| argument.to_str());
+    // Behind `--`, too: there `plan` has another command.
+    let mut left = arguments.iter().filter_map(|argument| argument.to_str());
     while let Some(argument) = left.next() {
         match argument.split_once('=') {
             Some(("--arch" | "--arch_name" | "--arch-name", value)) => arch = Some(value),
@@ -87,6 +111,16 @@ pub(crate) fn told(missing: &[Missing]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_layer_is_one_part_of_a_path() {
+        for (layer, expected) in
+            [("layer4", "neuron_layer4"), ("x/../../esc", "neuron_x-..-..-esc"), ("a\\b", "neuron_a-b")]
+        {
+            assert_eq!(folder_of(layer), expected);
+        }
+        assert_eq!((&*in_file_name(".."), &*in_file_name(" a ")), ("-", "a"));
+    }
 
     #[test]
     fn a_file_has_the_name_that_it_is_called() {

@@ -57,7 +57,8 @@ impl Usual {
             known.chain(exported::usual().map(|(arch, usual)| (arch, usual.target_block.as_str()))).collect()
         });
         static FOLDERS: LazyLock<Values> = LazyLock::new(|| {
-            let folder = |arch: &str, layer: &str| -> &str { format!("{arch}/neuron_{layer}").leak() };
+            let folder =
+                |arch: &str, layer: &str| -> &str { format!("{arch}/{}", exported::folder_of(layer)).leak() };
             let known =
                 Architecture::all().map(|known| (known.name(), folder(known.name(), known.target_layer())));
             let exported =

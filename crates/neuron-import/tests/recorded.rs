@@ -77,6 +77,18 @@ fn what_was_imported_comes_back_from_one_file() {
 }
 
 #[test]
+fn units_are_the_channels_of_a_tensor_whatever_an_operation_works_along() {
+    for file in ["resized.pt2", "resized-script.onnx"] {
+        let imported = neuron_import::open(&data().join(file)).unwrap();
+        let infos = imported.graph.tap_infos(imported.size[0], imported.size[1]).unwrap();
+        for layer in ["larger", "nearest", "corners", "norm", "soft", "hanging"] {
+            let channels = infos.iter().find(|info| info.name == layer).map(|info| info.channels);
+            assert_eq!(channels, Some(6), "{layer} in {file}");
+        }
+    }
+}
+
+#[test]
 fn usual_layers_are_found() {
     let usual = |name: &str| neuron_import::open(&data().join(name)).unwrap().graph.usual_layers();
     let resnet = usual("resnet.pt2");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,8 @@ from neuron.unit import Unit
 
 # The patches of a unit's listed images come first: they are there for all units, and of images that tell most.
 PATCHES_BY = ("extract-patches", "baseline")
+# Tables hold channels as int32.
+_LAST_UNIT = 2**31 - 1
 
 
 class Layer:
@@ -61,7 +64,8 @@ class Layer:
         Raises:
             UnknownUnit: if it has no list.
         """
-        if self._table is not None:
+        unit = operator.index(unit)
+        if self._table is not None and 0 <= unit <= _LAST_UNIT:
             images = TopImages.read(self._table, unit, self._data_set)
             if len(images) > 0:
                 return images
@@ -75,7 +79,11 @@ class Layer:
 
         Raises:
             UnknownUnit: if that command has found none.
+            ValueError: if there is no such command.
         """
+        if by is not None and by not in PATCHES_BY:
+            raise ValueError(f"by={by!r}: patches are found by {' or '.join(PATCHES_BY)}")
+        unit = operator.index(unit)
         folders = self._patches.get(unit, {})
         for command in PATCHES_BY if by is None else (by,):
             if command in folders:
@@ -85,7 +93,7 @@ class Layer:
 
     def pictures(self, unit: int) -> tuple[Picture, ...]:
         """The pictures of a unit; none if `neuron fvis` has made none."""
-        return tuple(self._pictures.get(unit, ()))
+        return tuple(self._pictures.get(operator.index(unit), ()))
 
     def stats(self, first: int = 20) -> Columns:
         """What the results say about each unit in a few numbers; a row for each of `units`.

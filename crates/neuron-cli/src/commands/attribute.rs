@@ -9,6 +9,7 @@ use neuron_model::{
 use serde_json::json;
 
 use crate::classifier::Classifier;
+use crate::exported;
 use crate::global::Global;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::positions::PositionsFlag;
@@ -117,7 +118,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         )
     };
     for map in maps.iter().filter(|map| map.shape.extra > 0) {
-        write(&args.out.join(format!("heatmap_{}.png", map.tap.name)), &map.over_crop(&network, side))?;
+        write(
+            &args.out.join(format!("heatmap_{}.png", exported::in_file_name(&map.tap.name))),
+            &map.over_crop(&network, side),
+        )?;
     }
     let at_pixels = found.at(&network.graph().image_tap()).map_or(&[][..], |signal| signal.data);
     write(&heat_map, &sums(at_pixels, 3))?;

@@ -156,6 +156,15 @@ fn taps(network: &Network, names: &[String]) -> anyhow::Result<Vec<Tap>> {
         if taps[..index].iter().any(|earlier| earlier.name == tap.name) {
             return Err(WrongUsage(format!("--layer names {} twice", tap.name)).into());
         }
+        let folder = |name: &String| exported::folder_of(name);
+        if let Some(earlier) = names[..index].iter().find(|earlier| folder(earlier) == folder(&names[index]))
+        {
+            let message = format!(
+                "{earlier} and {} would have the same folder: scan one at a time, each with its own --out",
+                names[index]
+            );
+            return Err(WrongUsage(message).into());
+        }
     }
     Ok(taps)
 }

@@ -9,6 +9,7 @@ use neuron_model::Network;
 use super::data::{ClassImages, Data};
 use super::kind::Kind;
 use super::units::Units;
+use crate::exported;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
 
@@ -85,7 +86,7 @@ impl Sought<'_> {
         if kind == Kind::Images && self.network.graph().cell(self.units.target.node).is_none() {
             return self.list_of_images(channel, &folder);
         }
-        let (layer, arch) = (&self.units.layer, self.network.name());
+        let (layer, arch) = (&self.units.layer, exported::as_typed(self.network.name()));
         bail!(
             "no reference images for {layer}:{channel}: neither {} nor {} is there; make one with \
              `neuron extract-patches --arch {arch} --layer {layer} --channels {channel} --out {}` or \
@@ -102,7 +103,7 @@ impl Sought<'_> {
         if list.is_file() {
             return Ok(list);
         }
-        let (layer, arch) = (&self.units.layer, self.network.name());
+        let (layer, arch) = (&self.units.layer, exported::as_typed(self.network.name()));
         let why = match self.kind {
             None => self.without_folder(channel)? + ", and ",
             Some(_) => String::new(),

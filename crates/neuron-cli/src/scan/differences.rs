@@ -3,10 +3,14 @@
 use serde_json::{Map, Value};
 
 use crate::channels;
+use crate::exported;
 use crate::place::Place;
 
 /// Where settings remember folders and files: places that are the same however they are spelled.
 const PLACES: [&str; 2] = ["settings.data", "settings.save_dir"];
+
+/// Where settings remember the architecture, which may be a file.
+const ARCHS: [&str; 2] = ["settings.arch", "arch"];
 
 /// More of a value says no more about what differs.
 const LONGEST: usize = 60;
@@ -47,6 +51,8 @@ impl Comparison<'_> {
                 }
             }
             _ if old == new => {}
+            (Value::String(old), Value::String(new))
+                if ARCHS.contains(&path) && exported::are_one(old, new) => {}
             _ if PLACES.contains(&path) => self.compare_places(path, old, new),
             _ => self.lines.push(format!("{path}: {} -> {}", shown(old), shown(new))),
         }

@@ -53,6 +53,26 @@ fn lists_patches_and_pictures_of_an_exported_network() {
 }
 
 #[test]
+fn a_file_is_the_same_network_however_its_path_is_spelled() {
+    let room = Room::new();
+    let select = "--data photos --topk-images 4 --channels 0,1";
+    room.run(0, &format!("select-images --arch resnet.pt2 {select}"));
+    let (_, told) = room.run(0, &format!("select-images --arch ./resnet.pt2 {select} --resume"));
+    assert!(told.contains("already complete"), "{told}");
+    let (_, told) = room.run(1, "fvis --arch ./resnet.pt2 --data photos --channels 0 --steps 2");
+    assert!(told.contains("extract-patches --arch ./resnet.pt2"), "a command that can be copied: {told}");
+    room.run(
+        0,
+        "extract-patches --arch resnet.pt2 --data photos --channels 0 --patch-size 16 --topk-patches 3",
+    );
+    room.run(0, "fvis --arch ./resnet.pt2 --data photos --channels 0 --steps 2 --num-real-img 3");
+    let (table, _) = room.run(0, "eval images --data photos --arch resnet.pt2 --num-real-img 3");
+    assert!(table.contains("rank"), "{table}");
+    let (plan, _) = room.run(0, "plan --shards 2 -- select-images --arch resnet.pt2 --data photos");
+    assert!(plan.contains("resnet.pt2"), "{plan}");
+}
+
+#[test]
 fn one_file_without_its_import_gives_the_same_lists() {
     let room = Room::new();
     let flags = "--mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --resize 36 --crop 32";

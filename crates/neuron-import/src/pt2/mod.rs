@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
     fn nodes(&mut self, graph: &Graph) -> Result<Vec<Operand>, ImportError> {
         for node in &graph.nodes {
             let scopes = scopes::of(node);
-            if let Some(inner) = arguments::subgraph(&node.inputs) {
+            if let Some(inner) = arguments::subgraph(&node.inputs).filter(|_| runs_once(&node.target)) {
                 let operands = Arguments::new(&node.inputs, &self.by_name).all_values();
                 self.inline(inner, &operands, node)?;
                 continue;
@@ -165,5 +165,40 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an operator on a graph computes that graph, once and whatever the values: others choose among graphs or repeat one
+/// (`cond`, `while_loop`, `scan`).
+fn runs_once(target: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "wrap",
+        "wrap_with_set_grad_enabled",
+        "wrap_with_autocast",
+        "wrap_activation_checkpoint",
+        "tag_activation_checkpoint",
+        "strict_mode",
+        "hints_wrapper",
+        "invoke_subgraph",
+    ];
+    let name = target.rsplit('.').find(|part| *part != "default").unwrap_or_default();
+    NAMES.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_computes_a_graph_once_is_inlined() {
+        for (target, expected) in [
+            ("torch.ops.higher_order.wrap_with_set_grad_enabled", true),
+            ("torch.ops.higher_order.wrap_with_autocast", true),
+            ("torch.ops.higher_order.cond", false),
+            ("torch.ops.higher_order.while_loop", false),
+            ("torch.ops.higher_order.scan", false),
+        ] {
+            assert_eq!(runs_once(target), expected, "{target}");
+        }
     }
 }

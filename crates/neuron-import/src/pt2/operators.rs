@@ -60,7 +60,7 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         | "native_batch_norm" => {
             if args.flag("training", false) {
                 let eps = args.float("eps").unwrap_or(EPS);
-                return Some((Op::Standardise { eps }, of(&["input", "weight", "bias"])));
+                return Some((Op::Standardise { eps }, of(&["input", "weight", "bias", "running_mean"])));
             }
             let eps = args.float("eps").unwrap_or(EPS);
             Some((Op::BatchNorm { eps }, of(&["input", "weight", "bias", "running_mean", "running_var"])))

@@ -52,6 +52,7 @@ impl Translator<'_> {
         }
         self.afford(matrix.data.len())?;
         let at = self.at.clone();
+        let before = map;
         let map = self.rearranged(map, &[dim], Grid::Kept)?;
         let (in_features, out_features) = (matrix.columns, matrix.rows);
         let layer = Linear { in_features, out_features, stored: Stored::WithoutBias };
@@ -60,6 +61,15 @@ impl Translator<'_> {
         self.at = at;
         let mut after = Map { node, shape, ..map };
         after.dims[dim] = stepping(Axis::Channel, out_features, 1);
-        Ok(after)
+        self.with_units_of(before, after)
+    }
+
+    /// A value with its channels in the dimension in which another had them: what the units of a layer are is not for an
+    /// operation to say that works along other dimensions.
+    pub(super) fn with_units_of(&mut self, before: &Map, after: Map) -> Result<Map, Obstacle> {
+        match before.channel_dim() {
+            Some(dim) if after.channel_dim() != Some(dim) => self.rearranged(&after, &[dim], Grid::Kept),
+            _ => Ok(after),
+        }
     }
 }

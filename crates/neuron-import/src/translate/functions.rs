@@ -106,6 +106,7 @@ impl Translator<'_> {
     /// Places along a dimension as parts of a whole.
     pub(super) fn softmax_along(&mut self, map: &Map, dim: usize) -> Result<Map, Obstacle> {
         let at = self.at.clone();
+        let before = map;
         let channels = map.shape.channels;
         let is_complete = map.covers(Axis::Channel) && map.has_all_positions() && !map.is_unit;
         let (apart, map) = match map.dims[dim][..] {
@@ -116,7 +117,7 @@ impl Translator<'_> {
         };
         let map = self.scaled(&map)?;
         let (node, shape) = self.push_as(&at, Softmax { apart }, &[map.node])?;
-        Ok(Map { node, shape, ..map })
+        self.with_units_of(before, Map { node, shape, ..map })
     }
 
     /// What an activation is applied to, if a node is one.

@@ -8,7 +8,7 @@ use neuron_model::{NodeId, Shape};
 use super::map::{Axis, Factor, whole};
 use super::pools::wrapped;
 use super::rearrange::Grid;
-use super::resizing;
+use super::resizing::{self, Growth};
 use super::value::Value;
 use super::weights::tensor;
 use super::{Map, Obstacle, Translator};
@@ -267,7 +267,8 @@ impl Translator<'_> {
         let at = self.at.clone();
         let sizes = input.sizes();
         let [.., height, width] = sizes[..] else { return Err("maps without rows and columns".to_owned()) };
-        let times = self.growth(resize, [height, width])?;
+        let growth = self.growth(resize, [height, width])?;
+        let times = growth.times;
         if times == [1.0; 2] {
             return Ok(Value::Map(input));
         }
@@ -281,8 +282,8 @@ impl Translator<'_> {
         let Some(interpolation) = interpolation else {
             let mut resized = input;
             let dims = resized.dims.len();
-            for (dim, from, times) in [(dims - 2, height, times[0]), (dims - 1, width, times[1])] {
-                let matrix = resizing::matrix(resize, from, times)?;
+            for (dim, from, at) in [(dims - 2, height, 0), (dims - 1, width, 1)] {
+                let matrix = resizing::matrix(resize, from, growth.along(at))?;
                 resized = self.along(&resized, dim, matrix)?;
             }
             return Ok(Value::Map(resized));
@@ -294,7 +295,7 @@ impl Translator<'_> {
     }
 
     /// How many times rows and columns of these numbers grow.
-    pub(super) fn growth(&self, resize: &Resize, [height, width]: [usize; 2]) -> Result<[f64; 2], Obstacle> {
+    pub(super) fn growth(&self, resize: &Resize, [height, width]: [usize; 2]) -> Result<Growth, Obstacle> {
         let last_two = |all: Vec<f64>| match all[..] {
             [] => None,
             [both] => Some([both; 2]),
@@ -318,8 +319,10 @@ impl Translator<'_> {
             Ok(last_two(all))
         };
         match (numbers(&resize.scales)?, numbers(&resize.sizes)?) {
-            (Some(scales), _) => Ok(scales),
-            (None, Some([down, right])) => Ok([down / height as f64, right / width as f64]),
+            (Some(times), _) => Ok(Growth { times, is_told: true }),
+            (None, Some([down, right])) => {
+                Ok(Growth { times: [down / height as f64, right / width as f64], is_told: false })
+            }
             (None, None) => Err("a size that is not there".to_owned()),
         }
     }

@@ -127,6 +127,13 @@ impl Map {
         }
     }
 
+    /// Whether it is an image whose rows and columns have changed places.
+    pub(super) fn is_turned(&self) -> bool {
+        let Shape { height, width, .. } = self.shape;
+        let grid = [whole(Axis::Column, width), whole(Axis::Row, height)];
+        self.dims.len() == 4 && self.channel_dim() == Some(1) && self.dims[2..] == grid && height * width > 1
+    }
+
     /// Whether it is all of the node's map, however its positions are arranged.
     pub(super) fn is_whole(&self) -> bool {
         self.has_all_channels() && self.has_all_positions() && self.scale == 1.0 && !self.is_unit

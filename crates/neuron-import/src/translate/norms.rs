@@ -33,9 +33,9 @@ impl Translator<'_> {
         inputs: &[Operand],
         (axes, eps): (usize, f64),
     ) -> Result<Value, Obstacle> {
-        let input = self.map(inputs, 0)?;
+        let before = self.map(inputs, 0)?;
         let at = self.at.clone();
-        let input = self.over_channels(&input, axes)?;
+        let input = self.over_channels(&before, axes)?;
         let channels = input.shape.channels;
         let tensors = [
             ("weight", self.vector(operand(inputs, 1), channels, 1.0)?),
@@ -43,7 +43,7 @@ impl Translator<'_> {
         ];
         let (node, shape) = self.push_as(&at, LayerNorm { channels, eps }, &[input.node])?;
         self.give(tensors);
-        Ok(Value::Map(Map { node, shape, ..input }))
+        self.with_units_of(&before, Map { node, shape, ..input }).map(Value::Map)
     }
 
     pub(super) fn rms_norm(
@@ -51,14 +51,14 @@ impl Translator<'_> {
         inputs: &[Operand],
         (axes, eps): (usize, f64),
     ) -> Result<Value, Obstacle> {
-        let input = self.map(inputs, 0)?;
+        let before = self.map(inputs, 0)?;
         let at = self.at.clone();
-        let input = self.over_channels(&input, axes)?;
+        let input = self.over_channels(&before, axes)?;
         let channels = input.shape.channels;
         let weight = self.vector(operand(inputs, 1), channels, 1.0)?;
         let (node, shape) = self.push_as(&at, RmsNorm { channels, eps }, &[input.node])?;
         self.give([("weight", weight)]);
-        Ok(Value::Map(Map { node, shape, ..input }))
+        self.with_units_of(&before, Map { node, shape, ..input }).map(Value::Map)
     }
 
     pub(super) fn instance_norm(&mut self, inputs: &[Operand], eps: f64) -> Result<Value, Obstacle> {
@@ -72,8 +72,11 @@ impl Translator<'_> {
         let channels = input.shape.channels;
         let of_items = [whole(Axis::Item, self.items), whole(Axis::Channel, channels)].concat();
         let is_complete = input.covers(Axis::Channel) && input.has_all_positions() && input.scale == 1.0;
-        if input.dims.get(1) != Some(&of_items) || !is_complete {
-            return Err("a batch norm in training, whose values differ among batches".to_owned());
+        // With statistics to be updated, it is a batch norm also where the batch is one image.
+        let is_updated = !matches!(operand(inputs, 3), Operand::Nothing);
+        if input.dims.get(1) != Some(&of_items) || !is_complete || is_updated {
+            let why = "a batch norm in training, whose values differ among batches: call model.eval() before exporting";
+            return Err(why.to_owned());
         }
         let mut first = |operand: Operand, default: f32| -> Result<WeightTensor, Obstacle> {
             // The same for every item.
@@ -145,7 +148,7 @@ impl Translator<'_> {
                 }
             }
         }
-        Ok(normed)
+        self.with_units_of(input, normed)
     }
 
     /// A group norm as an instance norm of groups, `[items, groups, everything in one]`, by whose weights groups are multiplied.

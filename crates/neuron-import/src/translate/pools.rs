@@ -83,13 +83,17 @@ impl Translator<'_> {
             return Err("windows of size 0".to_owned());
         }
         let value = if kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
-        let (node, padding) = self.padded_for(node, (padding, window, size), value)?;
-        let window = Window { padding, ..window };
-        let (node, shape) = match kind {
-            PoolKind::Max => self.max_pool(&at, node, window)?,
-            PoolKind::Average { counts_padding } => {
-                let divisor = if counts_padding { Divisor::Padded } else { Divisor::Inside };
-                self.push_as(&at, AveragePool { window, divisor }, &[node])?
+        let (node, shape) = if kind == (PoolKind::Average { counts_padding: false }) {
+            let window = windows_of_what_is_inside((padding, window, size))?;
+            self.push_as(&at, AveragePool { window, divisor: Divisor::Inside }, &[node])?
+        } else {
+            let (node, padding) = self.padded_for(node, (padding, window, size), value)?;
+            let window = Window { padding, ..window };
+            match kind {
+                PoolKind::Max => self.max_pool(&at, node, window)?,
+                PoolKind::Average { .. } => {
+                    self.push_as(&at, AveragePool { window, divisor: Divisor::Padded }, &[node])?
+                }
             }
         };
         let mut pooled = Map::image(node, shape, self.items);
@@ -129,18 +133,7 @@ impl Translator<'_> {
         (padding, window, size): (&Padding, Window, [usize; 2]),
         value: f32,
     ) -> Result<(NodeId, [usize; 2]), Obstacle> {
-        let (before, after) = match padding {
-            Padding::Explicit { before, after } => (pair(before)?, pair(after)?),
-            Padding::Same { odd_comes_first } => {
-                let extent = window.extent();
-                let missing = [0, 1].map(|axis| {
-                    let count = size[axis].div_ceil(window.stride[axis]);
-                    ((count.max(1) - 1) * window.stride[axis] + extent[axis]).saturating_sub(size[axis])
-                });
-                let (less, more) = (missing.map(|all| all / 2), missing.map(|all| all.div_ceil(2)));
-                if *odd_comes_first { (more, less) } else { (less, more) }
-            }
-        };
+        let [before, after] = sides(padding, window, size)?;
         if before == after {
             return Ok((node, before));
         }
@@ -173,6 +166,8 @@ impl Translator<'_> {
                     return Err("maxima of bins that overlap".to_owned());
                 }
                 let side = [0, 1].map(|axis| size[axis] / positions[axis]);
+                // So many bins are windows of this side at this size of the map alone, which the order of a copy fixes.
+                let node = self.image_of(&input)?;
                 let window = Window { kernel: side, stride: side, ..Window::square(1, 1, 0) };
                 self.max_pool(&at, node, window)?
             }
@@ -183,6 +178,46 @@ impl Translator<'_> {
     }
 }
 
+/// What is added before and after the rows and columns of a map.
+fn sides(padding: &Padding, window: Window, size: [usize; 2]) -> Result<[[usize; 2]; 2], Obstacle> {
+    Ok(match padding {
+        Padding::Explicit { before, after } => [pair(before)?, pair(after)?],
+        Padding::Same { odd_comes_first } => {
+            let extent = window.extent();
+            let missing = [0, 1].map(|axis| {
+                let count = size[axis].div_ceil(window.stride[axis]);
+                ((count.max(1) - 1) * window.stride[axis] + extent[axis]).saturating_sub(size[axis])
+            });
+            let (less, more) = (missing.map(|all| all / 2), missing.map(|all| all.div_ceil(2)));
+            if *odd_comes_first { [more, less] } else { [less, more] }
+        }
+    })
+}
+
+/// Windows of means of what lies inside of the map. What is added around it does not count, so that it only matters where
+/// windows begin, and how many there are: padding that is the same on both sides may give the same ones.
+fn windows_of_what_is_inside(
+    (padding, window, size): (&Padding, Window, [usize; 2]),
+) -> Result<Window, Obstacle> {
+    let [before, after] = sides(padding, window, size)?;
+    if before == after {
+        return Ok(Window { padding: before, ..window });
+    }
+    let extent = window.extent();
+    let count = |axis: usize, padded: usize| {
+        let room = padded.checked_sub(extent[axis])?;
+        let stride = window.stride[axis];
+        let all = if window.ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
+        // A window that begins behind the map and the padding before it is none.
+        let last_begins = (all - 1) * stride;
+        Some(if window.ceil_mode && last_begins >= size[axis] + before[axis] { all - 1 } else { all })
+    };
+    let wanted = [0, 1].map(|axis| count(axis, before[axis] + size[axis] + after[axis]));
+    let same = [false, true].into_iter().map(|ceil_mode| Window { padding: before, ceil_mode, ..window });
+    let fitting = same.into_iter().find(|window| window.positions(size).map(Some) == wanted);
+    fitting.ok_or_else(|| "a mean over uneven padding that does not count".to_owned())
+}
+
 /// An axis that may be counted from the end.
 pub(super) fn wrapped(axis: i64, rank: usize) -> Result<usize, Obstacle> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
@@ -190,4 +225,24 @@ pub(super) fn wrapped(axis: i64, rank: usize) -> Result<usize, Obstacle> {
         .ok()
         .filter(|axis| *axis < rank)
         .ok_or_else(|| format!("axis {axis} of a tensor of {rank} axes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_of_what_is_inside_begin_where_they_would_with_uneven_padding() {
+        let windows = |size: usize, (kernel, stride): (usize, usize), (before, after): (usize, usize)| {
+            let padding = Padding::Explicit { before: vec![before; 2], after: vec![after; 2] };
+            windows_of_what_is_inside((&padding, Window::square(kernel, stride, 0), [size; 2]))
+        };
+        // As `SAME` pads even sizes: the last window hangs over.
+        let hanging = windows(16, (3, 2), (0, 1)).unwrap();
+        assert_eq!((hanging.padding, hanging.ceil_mode, hanging.positions([16; 2])), ([0; 2], true, [8; 2]));
+        let even = windows(15, (3, 2), (1, 1)).unwrap();
+        assert_eq!((even.padding, even.positions([15; 2])), ([1; 2], [8; 2]));
+        // One more window than any even padding before it gives.
+        assert!(windows(16, (2, 1), (0, 1)).is_err());
+    }
 }

@@ -13,9 +13,9 @@ impl Translator<'_> {
         let mut x = self.first(node)?;
         let rank = x.shape().len();
         let [.., height, width] = x.shape()[..] else { return Err("a vector of another size".to_owned()) };
-        let times = self.growth(resize, [height, width])?;
-        for (axis, from, times) in [(rank - 2, height, times[0]), (rank - 1, width, times[1])] {
-            let weights = matrix(resize, from, times)?;
+        let growth = self.growth(resize, [height, width])?;
+        for (axis, from, at) in [(rank - 2, height, 0), (rank - 1, width, 1)] {
+            let weights = matrix(resize, from, growth.along(at))?;
             let data = weights.data.iter().map(|value| f64::from(*value)).collect();
             let matrix = Constant::new(data, &[weights.rows, weights.columns], Kind::Float)?;
             let last = x.with(x.tensor.transpose(axis, rank - 1).and_then(|tensor| tensor.contiguous()))?;
@@ -26,8 +26,28 @@ impl Translator<'_> {
     }
 }
 
-/// The weights of an axis of `from` places that grows so many times.
-pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix, Obstacle> {
+/// How many times rows and columns grow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Growth {
+    pub(super) times: [f64; 2],
+    /// Whether it is told: then places lie so far apart, also where the new size is rounded down. Else both sizes are told, and
+    /// the new places are spread over the old ones.
+    pub(super) is_told: bool,
+}
+
+impl Growth {
+    /// Along rows (0) or columns (1).
+    pub(super) fn along(&self, axis: usize) -> (f64, bool) {
+        (self.times[axis], self.is_told)
+    }
+}
+
+/// The weights of an axis of `from` places that grows so many times, which are told or follow from sizes.
+pub(super) fn matrix(
+    resize: &Resize,
+    from: usize,
+    (times, is_told): (f64, bool),
+) -> Result<Matrix, Obstacle> {
     let to = (from as f64 * times + 1e-6).floor();
     if from == 0 || !(1.0..1e6).contains(&to) {
         return Err(format!("a map that grows {times} times"));
@@ -37,7 +57,13 @@ pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix,
     let step = match resize.align_corners {
         true if to > 1 => (from - 1) as f64 / (to - 1) as f64,
         true => 0.0,
+        false if is_told => 1.0 / times,
         false => from as f64 / to as f64,
+    };
+    // Which is nearest, torch and ONNX Runtime find in f32.
+    let nearest = |at: usize| match is_told {
+        true => f64::from((at as f32 * step as f32).floor()),
+        false => (at as f64 * from as f64 / to as f64).floor(),
     };
     let middle = |at: usize| {
         let at = at as f64;
@@ -49,7 +75,7 @@ pub(super) fn matrix(resize: &Resize, from: usize, times: f64) -> Result<Matrix,
     for at in 0..to {
         match (resize.kind, resize.antialias) {
             (ResizeKind::Nearest, _) => {
-                matrix.add(at, place((at as f64 * from as f64 / to as f64).floor()), 1.0);
+                matrix.add(at, place(nearest(at)), 1.0);
             }
             (kind, true) => averaged(&mut matrix, at, (step, kind == ResizeKind::Cubic)),
             (ResizeKind::Linear, false) => {

@@ -35,7 +35,7 @@ impl Results<'_> {
     }
 
     fn layer_folder(&self) -> PathBuf {
-        self.folder().join(format!("neuron_{}", self.settings.typed_layer))
+        self.folder().join(exported::folder_of(&self.settings.typed_layer))
     }
 
     /// The name of a unit's folder in that of the layer.
@@ -50,7 +50,8 @@ impl Results<'_> {
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         let channels = channels::in_file_name(&self.settings.channels);
-        let file = format!("baseline_{}_{channels}.{part}", self.settings.typed_layer);
+        let layer = exported::in_file_name(&self.settings.typed_layer);
+        let file = format!("baseline_{layer}_{channels}.{part}");
         if shard.is_some() {
             return Destination::of_shard(self.folder(), file);
         }

@@ -12,6 +12,7 @@ use super::flags::Args;
 use super::found::{File, Found, channel_in_name};
 use super::record::Record;
 use crate::classifier::Classifier;
+use crate::exported;
 use crate::global::Global;
 use crate::outcome::WrongUsage;
 use crate::references::{Data, Kind, Reader, References, Search, Sought, Units, unreadable};
@@ -135,7 +136,7 @@ impl RecordedReferences {
 fn unit_of(file: &File, args: &Args, flag: Option<&Tap>, network: &Network) -> Result<Unit, String> {
     let record = file.record.as_ref().map_err(Clone::clone)?.as_ref();
     let (tap, layer, channel) = match record {
-        Some(Record { arch, .. }) if arch != network.name() => {
+        Some(Record { arch, .. }) if exported::name(arch) != network.name() => {
             return Err(format!("its record is of {arch}, not of {}: pass --arch {arch}", network.name()));
         }
         Some(record) => {
@@ -196,9 +197,9 @@ fn usual_lists(unit: &Unit, network: &Network) -> PathBuf {
     let arch = network.name();
     let target = &network.usual_layers().target;
     if network.tap(target).is_ok_and(|usual| usual.node == unit.tap.node) {
-        return Path::new(arch).join(format!("neuron_{target}"));
+        return Path::new(arch).join(exported::folder_of(target));
     }
-    Path::new(arch).join(format!("neuron_{}", unit.layer.trim()))
+    Path::new(arch).join(exported::folder_of(&unit.layer))
 }
 
 /// Where the references of a unit come from.

@@ -44,7 +44,7 @@ fn of_classes(args: &Args, typed: &str, network: &Network) -> anyhow::Result<Uni
         None => classifier.tap().clone(),
     };
     let layer = args.layer.clone().unwrap_or_else(|| target.name.clone());
-    let usual = || PathBuf::from(exported::name(&args.arch)).join(format!("neuron_{}", layer.trim()));
+    let usual = || PathBuf::from(exported::name(&args.arch)).join(exported::folder_of(&layer));
     let topk_dir = args.topk_dir.clone().unwrap_or_else(usual);
     let channels = classifier.find_all(typed)?;
     Ok(Units { target, layer, channels, topk_dir, classifier: Some(classifier) })

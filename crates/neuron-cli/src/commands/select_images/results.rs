@@ -56,11 +56,12 @@ impl Results<'_> {
     }
 
     fn layer_folder(&self, layer: &Layer) -> PathBuf {
-        self.folder().join(format!("neuron_{}", layer.typed))
+        self.folder().join(exported::folder_of(&layer.typed))
     }
 
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
-        let layers: Vec<&str> = self.settings.layers.iter().map(|layer| &*layer.typed).collect();
+        let layers = self.settings.layers.iter().map(|layer| exported::in_file_name(&layer.typed));
+        let layers: Vec<String> = layers.collect();
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         // Beside the layers' folders, so that scans of other layers have a state of their own.
         let file = format!("select-images_{}.{part}", layers.join("+"));

@@ -168,9 +168,12 @@ impl Near {
         let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
         let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
         let is_asked = |file: &&String| part_of(file) == Some(wanted);
+        // Without a split, files for tests are no part of the one that is read by default.
+        let has_tests = parts == [wanted] && files.iter().any(|file| is_for_tests(file));
+        // Names without parts, or all of one that nobody asked for.
+        let are_one = parts.is_empty() || parts.len() == 1 && options.split.is_none() && !has_tests;
         match (&*parts, options.split) {
-            // Names without parts, or all of one that nobody asked for.
-            ([], _) | ([_], None) => Ok(Some(set(files, true, notices))),
+            _ if are_one => Ok(Some(set(files, true, notices))),
             ([only], Some(asked)) if *only != asked => {
                 let (wanted, present) = (asked.name(), only.name());
                 Err(DataError::MissingPart { root: folder.into(), wanted, present })
@@ -192,15 +195,22 @@ impl Near {
 /// The split that the name of a file begins with: `train-00000-of-00002.parquet`.
 fn part_of(file: &str) -> Option<Split> {
     let name = file.rsplit('/').next().unwrap_or_default();
-    let begins = |part: &str| {
-        name.strip_prefix(part)
-            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
-    };
+    let begins = |part: &str| begins_with(name, part);
     match () {
         () if begins("train") => Some(Split::Train),
         () if ["val", "valid", "validation"].into_iter().any(begins) => Some(Split::Val),
         () => None,
     }
+}
+
+/// Whether the name of a file begins as one of images for tests: `test-00000-of-00001.parquet`.
+fn is_for_tests(file: &str) -> bool {
+    ["test", "testing"].into_iter().any(|part| begins_with(file.rsplit('/').next().unwrap_or_default(), part))
+}
+
+/// Whether a name begins with a word.
+fn begins_with(name: &str, word: &str) -> bool {
+    name.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
 }
 
 /// Files directly in a folder that are archives by their names; a folder that cannot be read has none.
@@ -255,6 +265,8 @@ mod tests {
             (&["train-0.tar", "validation-0.tar"], val, Some((&["validation-0.tar"], 0))),
             (&["val-0.tar", "val-1.tar"], None, Some((&["val-0.tar", "val-1.tar"], 0))),
             (&["data/train-0.tar", "data/test-0.tar"], train, Some((&["data/train-0.tar"], 1))),
+            (&["data/train-0.tar", "data/test-0.tar"], None, Some((&["data/train-0.tar"], 1))),
+            (&["train-0.tar", "testimony.tar"], None, Some((&["testimony.tar", "train-0.tar"], 0))),
         ] {
             let folder = made(names);
             let expected = expected

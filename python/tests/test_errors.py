@@ -101,6 +101,6 @@ def test_units_that_are_none(demo: Demo) -> None:
         with pytest.raises(neuron.UnknownUnit):
             demo.layer.topk(unit)
     with pytest.raises(TypeError):
-        demo.layer.topk("73")
+        demo.layer.topk("73")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="extract-patches or baseline"):
         demo.layer.patches(73, by="fvis")

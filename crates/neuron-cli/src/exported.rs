@@ -41,19 +41,6 @@ pub(crate) fn name(arch: &str) -> String {
     stem.unwrap_or(arch).to_owned()
 }
 
-/// A layer in the name of a file or a folder: one part of a path, whatever a network calls it.
-pub(crate) fn in_file_name(layer: &str) -> String {
-    match &*layer.trim().replace(['/', '\\'], "-") {
-        "." | ".." => "-".to_owned(),
-        plain => plain.to_owned(),
-    }
-}
-
-/// The folder of a layer's results, below that of its network.
-pub(crate) fn folder_of(layer: &str) -> String {
-    format!("neuron_{}", in_file_name(layer))
-}
-
 /// The network in a file.
 ///
 /// # Errors
@@ -111,16 +98,6 @@ pub(crate) fn told(missing: &[Missing]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_layer_is_one_part_of_a_path() {
-        for (layer, expected) in
-            [("layer4", "neuron_layer4"), ("x/../../esc", "neuron_x-..-..-esc"), ("a\\b", "neuron_a-b")]
-        {
-            assert_eq!(folder_of(layer), expected);
-        }
-        assert_eq!((&*in_file_name(".."), &*in_file_name(" a ")), ("-", "a"));
-    }
 
     #[test]
     fn a_file_has_the_name_that_it_is_called() {

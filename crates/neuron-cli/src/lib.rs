@@ -23,6 +23,7 @@ mod global;
 mod indices;
 mod input;
 mod interrupt;
+mod layer_folder;
 mod memory;
 mod network;
 mod not_finite;

@@ -6,6 +6,7 @@ use clap::builder::{OsStr, Resettable};
 use neuron_model::Architecture;
 
 use crate::exported;
+use crate::layer_folder;
 
 /// The network, if none is named.
 pub(crate) const ARCH: &str = "resnet50";
@@ -58,7 +59,7 @@ impl Usual {
         });
         static FOLDERS: LazyLock<Values> = LazyLock::new(|| {
             let folder =
-                |arch: &str, layer: &str| -> &str { format!("{arch}/{}", exported::folder_of(layer)).leak() };
+                |arch: &str, layer: &str| -> &str { format!("{arch}/{}", layer_folder::of(layer)).leak() };
             let known =
                 Architecture::all().map(|known| (known.name(), folder(known.name(), known.target_layer())));
             let exported =

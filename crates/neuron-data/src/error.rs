@@ -50,7 +50,7 @@ pub enum DataError {
 
     /// Nothing to work on.
     #[error(
-        "no images under `{root}` ({other_files} other files{results}): a data folder holds `train/` or `val/`, \
+        "no images under `{root}` ({other_files} other files{left_out}): a data folder holds `train/` or `val/`, \
          class folders or images, and the names of images end in {endings}"
     )]
     NoImages {
@@ -59,7 +59,7 @@ pub enum DataError {
         /// Files that were seen and are not images by their ending.
         other_files: usize,
         /// Says that results of `neuron` or compressed archives were left out, with `, ` before it; else empty.
-        results: &'static str,
+        left_out: &'static str,
         /// The endings that count as images.
         endings: String,
     },

@@ -9,8 +9,8 @@ use neuron_model::{
 use serde_json::json;
 
 use crate::classifier::Classifier;
-use crate::exported;
 use crate::global::Global;
+use crate::layer_folder;
 use crate::outcome::{Outcome, WrongUsage};
 use crate::positions::PositionsFlag;
 use crate::{claim, not_finite, output};
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     for map in maps.iter().filter(|map| map.shape.extra > 0) {
         write(
-            &args.out.join(format!("heatmap_{}.png", exported::in_file_name(&map.tap.name))),
+            &args.out.join(format!("heatmap_{}.png", layer_folder::in_file_name(&map.tap.name))),
             &map.over_crop(&network, side),
         )?;
     }

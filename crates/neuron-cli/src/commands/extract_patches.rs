@@ -171,8 +171,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     indices::beside_lists(&args.out, global);
     let origin = Origin::of(&args.out)?;
     if let Some(origin) = &origin {
-        let notes = origin.check(&network, &tap, &preprocessing)?;
-        notes.iter().for_each(|note| global.say(0, || note.clone()));
+        for note in origin.check(&network, &tap, &preprocessing)? {
+            global.say(0, || note);
+        }
         origin.say_moved(global.data_if_any()?, global);
     }
     let channels = lists::channels_with_lists(&args.channels, &args.out)?;

@@ -18,7 +18,7 @@ use crate::outcome::{Outcome, WrongUsage};
 use crate::positions::{self, PositionsFlag};
 use crate::scan::{Identity, Scan, ScanFlags, Source, SourceFlags, loaded_together};
 use crate::usual::{ARCH, Usual};
-use crate::{exported, indices};
+use crate::{exported, indices, layer_folder};
 
 pub(super) use results::write_merged;
 
@@ -156,12 +156,11 @@ fn taps(network: &Network, names: &[String]) -> anyhow::Result<Vec<Tap>> {
         if taps[..index].iter().any(|earlier| earlier.name == tap.name) {
             return Err(WrongUsage(format!("--layer names {} twice", tap.name)).into());
         }
-        let folder = |name: &String| exported::folder_of(name);
-        if let Some(earlier) = names[..index].iter().find(|earlier| folder(earlier) == folder(&names[index]))
-        {
+        let name = &names[index];
+        let has_its_folder = |earlier: &&String| layer_folder::of(earlier) == layer_folder::of(name);
+        if let Some(earlier) = names[..index].iter().find(has_its_folder) {
             let message = format!(
-                "{earlier} and {} would have the same folder: scan one at a time, each with its own --out",
-                names[index]
+                "{earlier} and {name} would have the same folder: scan one at a time, each with its own --out"
             );
             return Err(WrongUsage(message).into());
         }

@@ -140,7 +140,7 @@ impl<'a> Search<'a> {
         if let Some(origin) = patches.as_ref().or(self.images.as_ref()) {
             let notes = origin.check(network, &units.target, preprocessing)?;
             if !notes.is_empty() && !self.said.replace(true) {
-                notes.iter().for_each(|note| global.say(0, || note.clone()));
+                notes.into_iter().for_each(|note| global.say(0, || note));
             }
         }
         let text = neuron_data::read_list(list)?;

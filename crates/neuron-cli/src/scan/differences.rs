@@ -20,24 +20,24 @@ const LONGEST: usize = 60;
 /// `same_images` says whether both describe the same images by name and size: then a place that is gone is one that
 /// they were moved from.
 pub(crate) fn between(old: &Value, new: &Value, same_images: &dyn Fn() -> bool) -> Vec<String> {
-    let mut comparison = Comparison { same_images, lines: Vec::new() };
-    comparison.compare("", old, new);
-    let mut lines = comparison.lines;
     // Other channels have other lists, and so other images: that says nothing more.
-    if old.pointer(CHANNELS) != new.pointer(CHANNELS) && old.get(LISTS).is_some() {
-        lines.retain(|line| !FOLLOWING.iter().any(|key| line.starts_with(&format!("{key}: "))));
-    }
-    lines
+    let has_other_lists = old.get(LISTS).is_some() && old.pointer(CHANNELS) != new.pointer(CHANNELS);
+    let implied: &[&str] = if has_other_lists { &OF_OTHER_LISTS } else { &[] };
+    let mut comparison = Comparison { same_images, implied, lines: Vec::new() };
+    comparison.compare("", old, new);
+    comparison.lines
 }
 
 /// The channels of a run, and what it says of the lists it read.
 const CHANNELS: &str = "/settings/channels";
 const LISTS: &str = "lists_sha256";
-/// What differs where only the channels whose lists are read do.
-const FOLLOWING: [&str; 3] = [LISTS, "dataset_fingerprint", "images"];
+/// What differs where the lists are those of other channels.
+const OF_OTHER_LISTS: [&str; 3] = [LISTS, "dataset_fingerprint", "images"];
 
 struct Comparison<'a> {
     same_images: &'a dyn Fn() -> bool,
+    /// What follows from other differences, and is not named.
+    implied: &'a [&'a str],
     lines: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Comparison<'_> {
                     self.compare(&format!("{path}[{at}]"), old, new);
                 }
             }
-            _ if old == new => {}
+            _ if old == new || self.implied.contains(&path) => {}
             (Value::String(old), Value::String(new))
                 if ARCHS.contains(&path) && exported::are_one(old, new) => {}
             _ if PLACES.contains(&path) => self.compare_places(path, old, new),

@@ -133,15 +133,12 @@ impl Leftovers<'_> {
             let manifest = Manifest::read(path)?;
             let differences = manifest.scan.differences(self.identity);
             if !differences.is_empty() {
+                let is_of_channels = differences.iter().all(|line| line.starts_with("settings.channels: "));
+                let way_out = if is_of_channels { ", pass only channels that are not there yet" } else { "" };
                 bail!(
-                    "{} holds a result of other settings:\n  {}\nadd --overwrite to replace it{}, or choose another folder",
+                    "{} holds a result of other settings:\n  {}\nadd --overwrite to replace it{way_out}, or choose another folder",
                     folder_of(path).display(),
-                    differences.join("\n  "),
-                    if differences.iter().all(|line| line.starts_with("settings.channels: ")) {
-                        ", pass only channels that are not there yet"
-                    } else {
-                        ""
-                    }
+                    differences.join("\n  ")
                 );
             }
             skipped = skipped.max(manifest.skipped);

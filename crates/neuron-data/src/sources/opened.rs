@@ -28,7 +28,7 @@ impl Opened {
         Err(DataError::NoImages {
             root: place.into(),
             other_files: left_out.other_files,
-            results: match (results, left_out.compressed.count) {
+            left_out: match (results, left_out.compressed.count) {
                 (0, 0) => "",
                 (0, _) => {
                     ", among them compressed archives: unpack them, or pack their images as a plain .tar"

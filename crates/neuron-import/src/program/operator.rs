@@ -29,8 +29,8 @@ pub(crate) enum Operator {
     BatchNorm { eps: f64 },
     /// `x, weight, bias`: each channel of each item by the mean and variance of its positions.
     InstanceNorm { eps: f64 },
-    /// `x, weight, bias`: each place of axis 1 by its own mean and variance: weights that are standardised, and instance norms
-    /// that are spelled out.
+    /// `x, weight, bias, running_mean`: each place of axis 1 by its own mean and variance: weights that are standardised, and
+    /// instance norms that are spelled out. With a running mean it is a batch norm in training.
     Standardise { eps: f64 },
     /// `x, weight, bias`, over so many of the last axes.
     LayerNorm { axes: usize, eps: f64 },

@@ -427,7 +427,8 @@ impl<'p> Translator<'p> {
     fn tapped(&mut self, value: ValueId) -> Option<NodeId> {
         let Value::Map(map) = self.values[value.0].clone() else { return None };
         let map = self.arranged(&map).ok()?;
-        let node = if map.is_turned() { self.as_image(&map).ok()? } else { map.node };
+        let turned = if map.is_turned() { self.as_image(&map).ok() } else { None };
+        let node = turned.unwrap_or(map.node);
         // The image is a layer of its own.
         self.made.contains_key(&node).then_some(node)
     }

@@ -62,7 +62,7 @@ pub(super) fn matrix(
     };
     // Which is nearest, torch and ONNX Runtime find in f32.
     let nearest = |at: usize| match is_told {
-        true => f64::from((at as f32 * step as f32).floor()),
+        true => f64::from((at as f32 * (1.0 / times) as f32).floor()),
         false => (at as f64 * from as f64 / to as f64).floor(),
     };
     let middle = |at: usize| {

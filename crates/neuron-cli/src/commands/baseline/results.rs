@@ -8,6 +8,7 @@ use super::{Settings, job};
 use crate::channels;
 use crate::exported;
 use crate::global::Global;
+use crate::layer_folder;
 use crate::outcome::Outcome;
 use crate::patches::{Kept, MANIFEST, Publisher, Unit, promised};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage};
@@ -35,7 +36,7 @@ impl Results<'_> {
     }
 
     fn layer_folder(&self) -> PathBuf {
-        self.folder().join(exported::folder_of(&self.settings.typed_layer))
+        self.folder().join(layer_folder::of(&self.settings.typed_layer))
     }
 
     /// The name of a unit's folder in that of the layer.
@@ -50,7 +51,7 @@ impl Results<'_> {
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         let channels = channels::in_file_name(&self.settings.channels);
-        let layer = exported::in_file_name(&self.settings.typed_layer);
+        let layer = layer_folder::in_file_name(&self.settings.typed_layer);
         let file = format!("baseline_{layer}_{channels}.{part}");
         if shard.is_some() {
             return Destination::of_shard(self.folder(), file);

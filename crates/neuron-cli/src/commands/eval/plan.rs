@@ -11,7 +11,6 @@ use super::units::EvaluatedUnits;
 use super::witness::Witness;
 use crate::global::Global;
 use crate::outcome::Outcome;
-use crate::output;
 use crate::references::Data;
 
 /// What a plan is made from.
@@ -40,23 +39,19 @@ impl Plan<'_> {
                 * seconds_an_image(witness.network(), witness.preprocessing().crop)?;
         }
         let count = units.all.len();
-        if global.json {
-            let plan = json!({
-                "command": "eval",
-                "units": count,
-                "pictures": pictures,
-                "images": references + population,
-                "forwards": passes,
-                "seconds": seconds,
-            });
-            output::print(&format!("{plan:#}\n"))?;
-        } else {
-            output::print(&format!(
-                "units       {count}\npictures    {pictures}\nimages      {references} references, {population} in general\n\
-                 forward     {passes} passes\ntime        about {seconds:.0} seconds\n"
-            ))?;
-        }
-        Ok(Outcome::Done)
+        let text = format!(
+            "units       {count}\npictures    {pictures}\nimages      {references} references, {population} in general\n\
+             forward     {passes} passes\ntime        about {seconds:.0} seconds\n"
+        );
+        let plan = json!({
+            "command": "eval",
+            "units": count,
+            "pictures": pictures,
+            "images": references + population,
+            "forwards": passes,
+            "seconds": seconds,
+        });
+        global.print_plan(&text, &plan)
     }
 }
 

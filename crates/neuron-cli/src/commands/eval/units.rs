@@ -14,6 +14,7 @@ use super::record::Record;
 use crate::classifier::Classifier;
 use crate::exported;
 use crate::global::Global;
+use crate::layer_folder;
 use crate::outcome::WrongUsage;
 use crate::references::{Data, Kind, Reader, References, Search, Sought, Units, unreadable};
 use crate::scan::SkippedImage;
@@ -197,9 +198,9 @@ fn usual_lists(unit: &Unit, network: &Network) -> PathBuf {
     let arch = network.name();
     let target = &network.usual_layers().target;
     if network.tap(target).is_ok_and(|usual| usual.node == unit.tap.node) {
-        return Path::new(arch).join(exported::folder_of(target));
+        return Path::new(arch).join(layer_folder::of(target));
     }
-    Path::new(arch).join(exported::folder_of(&unit.layer))
+    Path::new(arch).join(layer_folder::of(&unit.layer))
 }
 
 /// Where the references of a unit come from.

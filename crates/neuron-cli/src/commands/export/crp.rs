@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::format::{Export, Format};
 use super::layer::{Layer, Listed};
 use super::npy;
-use crate::exported;
+use crate::layer_folder;
 use crate::output;
 
 /// 40 is its `SAMPLE_SIZE`.
@@ -38,7 +38,7 @@ fn write(export: &Export<'_>) -> anyhow::Result<usize> {
 
 /// Three arrays of shape `[rank, channel]`: indices in the data set, positions in the flattened map, scores.
 fn write_layer(export: &Export<'_>, layer: &Layer) -> anyhow::Result<()> {
-    let name = |what: &str| format!("{}_{what}.npy", exported::in_file_name(&layer.name));
+    let name = |what: &str| format!("{}_{what}.npy", layer_folder::in_file_name(&layer.name));
     let names = [name("data"), name("rf"), name("rel")];
     let [data, rf, rel] = export.places(FOLDER, names.each_ref().map(String::as_str))?;
     let (ranks, units) = (layer.shortest(), &layer.units);

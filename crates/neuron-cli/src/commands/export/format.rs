@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use super::layer::Layer;
-use crate::exported;
 use crate::global::Global;
+use crate::layer_folder;
 use crate::output;
 
 /// What another tool reads.
@@ -44,7 +44,7 @@ impl Export<'_> {
         folder: &str,
         names: [&str; N],
     ) -> anyhow::Result<[PathBuf; N]> {
-        let places = names.map(|name| self.out.join(exported::in_file_name(folder)).join(name));
+        let places = names.map(|name| self.out.join(layer_folder::in_file_name(folder)).join(name));
         for place in &places {
             if output::is_result(place) && !self.global.overwrite {
                 bail!(

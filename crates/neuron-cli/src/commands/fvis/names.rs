@@ -7,6 +7,7 @@ use super::subject::Subject;
 use super::units::Part;
 use crate::channels;
 use crate::exported;
+use crate::layer_folder;
 
 /// What a picture's files end in, and the ending of one after some steps.
 const SUFFIXES: [&str; 4] = [".png", "_masked.png", ".json", "_loss.svg"];
@@ -29,7 +30,8 @@ impl<'a> Names<'a> {
     /// For some units of a layer, as it was typed, or their facets.
     pub(super) fn new(args: &'a Args, layer: &str, subjects: &'a [Subject]) -> Self {
         // A name is one part of a path, whatever the layer's or the architecture's is.
-        let usual = || format!("{}_{}", exported::name(&args.arch), layer.trim()).replace(['/', '\\'], "-");
+        let usual =
+            || layer_folder::in_file_name(&format!("{}_{}", exported::name(&args.arch), layer.trim()));
         let base = args.exp_name.clone().unwrap_or_else(usual);
         Self { args, subjects, part: None, base }
     }

@@ -10,7 +10,6 @@ use super::flags::Args;
 use crate::global::Global;
 use crate::memory;
 use crate::outcome::Outcome;
-use crate::output;
 
 /// What a step takes without its gradients, in passes of one picture, and so what a reference takes: measured by the bench
 /// `step` of neuron-fvis.
@@ -70,31 +69,27 @@ impl Plan<'_> {
         let doubt = memory::doubt(memory);
         let disk = (pictures * (7 * height * width + 100 * steps)) as f64;
         let seconds = passes * seconds_a_pass(network, target, (height, width))?;
-        if global.json {
-            let plan = json!({
-                "command": "fvis",
-                "pictures": pictures,
-                "images": references,
-                "steps": steps,
-                "forwards": passes.round(),
-                "memory_bytes": memory.round(),
-                "disk_bytes": disk,
-                "seconds": seconds,
-                "notices": doubt.as_slice(),
-            });
-            output::print(&format!("{plan:#}\n"))?;
-        } else {
-            output::print(&format!(
-                "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
+        let plan = json!({
+            "command": "fvis",
+            "pictures": pictures,
+            "images": references,
+            "steps": steps,
+            "forwards": passes.round(),
+            "memory_bytes": memory.round(),
+            "disk_bytes": disk,
+            "seconds": seconds,
+            "notices": doubt.as_slice(),
+        });
+        let text = format!(
+            "pictures    {pictures}, {steps} steps each\nimages      {references} references\n\
              forward     {passes:.0} passes, or the equivalent\nmemory      about {:.1} GB\n\
              disk        about {:.1} MB in {}\ntime        about {seconds:.0} seconds\n{}",
-                memory / 1e9,
-                disk / 1e6,
-                args.out.display(),
-                doubt.map_or_else(String::new, |doubt| format!("note        {doubt}\n")),
-            ))?;
-        }
-        Ok(Outcome::Done)
+            memory / 1e9,
+            disk / 1e6,
+            args.out.display(),
+            doubt.map_or_else(String::new, |doubt| format!("note        {doubt}\n")),
+        );
+        global.print_plan(&text, &plan)
     }
 
     /// Memory for so many units with their pictures, and references of all of them.

@@ -7,6 +7,7 @@ use neuron_model::Network;
 use super::flags::Args;
 use crate::classifier::Classifier;
 use crate::exported;
+use crate::layer_folder;
 use crate::outcome::WrongUsage;
 use crate::references::Units;
 use crate::shard::Shard;
@@ -44,7 +45,7 @@ fn of_classes(args: &Args, typed: &str, network: &Network) -> anyhow::Result<Uni
         None => classifier.tap().clone(),
     };
     let layer = args.layer.clone().unwrap_or_else(|| target.name.clone());
-    let usual = || PathBuf::from(exported::name(&args.arch)).join(exported::folder_of(&layer));
+    let usual = || PathBuf::from(exported::name(&args.arch)).join(layer_folder::of(&layer));
     let topk_dir = args.topk_dir.clone().unwrap_or_else(usual);
     let channels = classifier.find_all(typed)?;
     Ok(Units { target, layer, channels, topk_dir, classifier: Some(classifier) })

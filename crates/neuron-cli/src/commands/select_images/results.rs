@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Layer, Settings, stale};
 use crate::exported;
+use crate::layer_folder;
 use crate::outcome::Outcome;
 use crate::output::{self, Files};
 use crate::scan::{Checkpoint, Destination, Identity, Overwrite, SkippedImage, write_skipped};
@@ -56,11 +57,11 @@ impl Results<'_> {
     }
 
     fn layer_folder(&self, layer: &Layer) -> PathBuf {
-        self.folder().join(exported::folder_of(&layer.typed))
+        self.folder().join(layer_folder::of(&layer.typed))
     }
 
     pub(super) fn destination(&self, shard: Option<Shard>) -> Destination {
-        let layers = self.settings.layers.iter().map(|layer| exported::in_file_name(&layer.typed));
+        let layers = self.settings.layers.iter().map(|layer| layer_folder::in_file_name(&layer.typed));
         let layers: Vec<String> = layers.collect();
         let part = shard.map_or_else(|| "checkpoint".to_owned(), Shard::file_part);
         // Beside the layers' folders, so that scans of other layers have a state of their own.

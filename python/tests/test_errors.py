@@ -73,8 +73,36 @@ def test_a_record_without_its_picture_is_unfinished(demo: Demo, tmp_path: Path) 
 def test_a_damaged_manifest(demo: Demo, tmp_path: Path, wrong: str) -> None:
     manifest = demo.copy(tmp_path / "results") / "neuron_layer4" / "manifest.json"
     manifest.write_text(wrong)
-    with pytest.raises(neuron.DamagedResult, match=r"manifest.json cannot be read \(.*\): run .* --overwrite"):
+    said = r"manifest.json cannot be read \(.*\): run .* --overwrite"
+    with pytest.warns(neuron.DamagedFiles, match=said):
+        results = neuron.open(tmp_path)
+    assert [damaged.path for damaged in results.damaged] == [manifest]
+    layer = results.layers["layer4"]
+    assert len(layer.listed) == 0
+    assert len(layer.patches(73)) > 0
+    with pytest.raises(neuron.DamagedResult, match=said):
+        neuron.open(_alone(manifest))
+
+
+def _alone(manifest: Path) -> Path:
+    """A folder with nothing else of its kind."""
+    folder = manifest.parent.parent.parent / "alone"
+    folder.mkdir()
+    manifest.rename(folder / manifest.name)
+    (folder / "topk.parquet").touch()
+    return folder
+
+
+def test_results_of_two_runs(demo: Demo, tmp_path: Path) -> None:
+    demo.copy(tmp_path / "one")
+    two = demo.copy(tmp_path / "two")
+    with pytest.raises(neuron.FoundTwice, match=r"one/.* and .*two/.* both list images for layer4 of resnet10_demo"):
         neuron.open(tmp_path)
+    (two / "neuron_layer4" / "topk.parquet").unlink()
+    layer = neuron.open(tmp_path).layers["layer4"]
+    assert len(layer.topk(73)) > 0
+    with pytest.raises(neuron.FoundTwice, match="both hold patches of unit 73 of layer4 by extract-patches"):
+        layer.patches(73)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 1000])

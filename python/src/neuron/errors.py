@@ -39,6 +39,15 @@ class DamagedResult(NeuronError):
         super().__init__(f"{path} cannot be read ({reason}): run the command that made it again, with --overwrite")
 
 
+class FoundTwice(NeuronError):
+    """Results of two runs where those of one can be shown."""
+
+    def __init__(self, first: Path, second: Path, what: str) -> None:
+        self.first = first
+        self.second = second
+        super().__init__(f"{first} and {second} both {what}: open a folder that holds only one of them")
+
+
 class UnknownLayer(NeuronError, KeyError):
     """A layer of which there are no results."""
 
@@ -58,6 +67,10 @@ class UnknownUnit(NeuronError, KeyError):
         self.unit = unit
         self.layer = layer
         super().__init__(f"unit {unit} of {layer} has no {missing}: {way_out}")
+
+
+class DamagedFiles(UserWarning):
+    """Some files of results cannot be read and are left out; `Results.damaged` lists them."""
 
 
 class MissingImage(NeuronError, FileNotFoundError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neuron.errors import DamagedResult
+from neuron.errors import DamagedResult, FoundTwice
 from neuron.picture import Picture
 from neuron.unfinished import Unfinished
 
@@ -36,13 +36,15 @@ class Found:
 
     lists: dict[LayerId, Path] = field(default_factory=dict)
     """Folders with `topk.parquet`."""
-    patches: dict[LayerId, dict[int, dict[str, Path]]] = field(default_factory=dict)
+    patches: dict[LayerId, dict[int, dict[str, list[Path]]]] = field(default_factory=dict)
     """Folders with `patches.parquet`, by unit and by the command that found them."""
     pictures: dict[LayerId, dict[int, list[Picture]]] = field(default_factory=dict)
     """Finished pictures, by unit."""
     data: dict[LayerId, str | None] = field(default_factory=dict)
     """Where the images of the layer's scans lay, as it was typed."""
     unfinished: list[Unfinished] = field(default_factory=list)
+    damaged: list[DamagedResult] = field(default_factory=list)
+    """What is wrong with files that are left out."""
 
     @property
     def layers(self) -> list[LayerId]:
@@ -50,20 +52,38 @@ class Found:
         return list(dict.fromkeys([*self.lists, *self.patches, *self.pictures]))
 
     def rename(self, layer: LayerId, to: LayerId) -> None:
-        """Adds what was found of a layer to what was found of another; of two lists, that of the other stays."""
+        """Adds what was found of a layer to what was found of another."""
         if layer in self.lists:
-            self.lists.setdefault(to, self.lists.pop(layer))
+            self.add_list(to, self.lists.pop(layer))
         if layer in self.data:
             self.data.setdefault(to, self.data.pop(layer))
         for unit, folders in self.patches.pop(layer, {}).items():
-            of_unit = self.patches.setdefault(to, {}).setdefault(unit, {})
-            of_unit.update({command: folder for command, folder in folders.items() if command not in of_unit})
+            for command, places in folders.items():
+                self.patches_of(to, unit, command).extend(places)
         for unit, pictures in self.pictures.pop(layer, {}).items():
             self.pictures.setdefault(to, {}).setdefault(unit, []).extend(pictures)
 
+    def add_list(self, layer: LayerId, folder: Path) -> None:
+        """Adds the lists of a layer, of which there can be those of one scan only.
+
+        Raises:
+            FoundTwice: if there are others.
+        """
+        other = self.lists.setdefault(layer, folder)
+        if other != folder:
+            raise FoundTwice(other, folder, f"list images for {layer.layer} of {layer.arch}")
+
+    def patches_of(self, layer: LayerId, unit: int, command: str) -> list[Path]:
+        """The folders of one unit's patches, to be added to."""
+        return self.patches.setdefault(layer, {}).setdefault(unit, {}).setdefault(command, [])
+
 
 def find(root: Path) -> Found:
-    """All results in `root`, but for hidden folders and those of atlases."""
+    """All results in `root`, but for hidden folders and those of atlases.
+
+    Raises:
+        FoundTwice: if two scans list images for the same layer.
+    """
     found = Found()
     for folder, names in _folders(root):
         if "topk.parquet" in names:
@@ -95,27 +115,27 @@ def _take_scan(found: Found, folder: Path, take: Callable[[Found, Path, dict[str
     if not manifest.is_file():
         found.unfinished.append(Unfinished(folder, RESUME))
         return
-    with _reading(manifest):
+    with _reading(found, manifest):
         take(found, folder, json.loads(manifest.read_bytes()))
 
 
 def _take_list(found: Found, folder: Path, manifest: dict[str, Any]) -> None:
     settings = manifest["scan"]["settings"]
     layer = LayerId(_arch(settings["arch"]), manifest["layer"])
-    found.lists[layer] = folder
+    found.add_list(layer, folder)
     found.data[layer] = settings["data"]
 
 
 def _take_patches(found: Found, folder: Path, manifest: dict[str, Any]) -> None:
     settings = manifest["scan"]["settings"]
     layer = LayerId(_arch(settings["arch"]), settings["layer"])
-    of_unit = found.patches.setdefault(layer, {}).setdefault(manifest["channel"], {})
-    of_unit[manifest["scan"]["command"]] = folder
-    found.data.setdefault(layer, settings["data"])
+    channel, command, data = manifest["channel"], manifest["scan"]["command"], settings["data"]
+    found.patches_of(layer, channel, command).append(folder)
+    found.data.setdefault(layer, data)
 
 
 def _take_picture(found: Found, path: Path) -> None:
-    with _reading(path):
+    with _reading(found, path):
         record = json.loads(path.read_bytes())
         if not isinstance(record, dict) or "references_are" not in record:
             return
@@ -127,14 +147,14 @@ def _take_picture(found: Found, path: Path) -> None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever is wrong with what a file holds is told with its name."""
+def _reading(found: Found, path: Path) -> Iterator[None]:
+    """A file that holds something else than it should is left out and noted: the others can be shown."""
     try:
         yield
     except KeyError as error:
-        raise DamagedResult(path, f"it lacks {error}") from error
+        found.damaged.append(DamagedResult(path, f"it lacks {error}"))
     except (OSError, TypeError, ValueError) as error:
-        raise DamagedResult(path, error) from error
+        found.damaged.append(DamagedResult(path, error))
 
 
 def _arch(arch: str) -> str:

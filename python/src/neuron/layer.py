@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuron import statistics, table
 from neuron.columns import Columns
-from neuron.errors import UnknownUnit
+from neuron.errors import FoundTwice, UnknownUnit
 from neuron.found import Found, LayerId
 from neuron.images import DataSet
 from neuron.patches import Patches
@@ -79,6 +79,7 @@ class Layer:
 
         Raises:
             UnknownUnit: if that command has found none.
+            FoundTwice: if two runs of it have, with results of both in the folder that was opened.
             ValueError: if there is no such command.
         """
         if by is not None and by not in PATCHES_BY:
@@ -86,8 +87,10 @@ class Layer:
         unit = operator.index(unit)
         folders = self._patches.get(unit, {})
         for command in PATCHES_BY if by is None else (by,):
-            if command in folders:
-                return Patches.read(folders[command], self._data_set)
+            if places := folders.get(command):
+                if len(places) > 1:
+                    raise FoundTwice(places[0], places[1], f"hold patches of unit {unit} of {self.name} by {command}")
+                return Patches.read(places[0], self._data_set)
         makers = " or ".join(PATCHES_BY) if by is None else by
         raise self._missing(unit, "patches", f"neuron {makers} finds them")
 

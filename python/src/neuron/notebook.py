@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from neuron.errors import MissingImage, UnknownUnit
+from neuron.errors import FoundTwice, MissingImage, UnknownUnit
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,6 +71,8 @@ def _patches(unit: Unit) -> str:
         patches = unit.patches
     except UnknownUnit:
         return _images(unit)
+    except FoundTwice as twice:
+        return f"<p>{_escaped(str(twice))}</p>"
     shown = range(min(PATCHES, len(patches)))
     try:
         figures = [_patch(patches, rank) for rank in shown]

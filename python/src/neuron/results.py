@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from neuron import found, same
-from neuron.errors import NoResults, UnfinishedResults, UnknownLayer
+from neuron.errors import DamagedFiles, DamagedResult, NoResults, UnfinishedResults, UnknownLayer
 from neuron.found import Found
 from neuron.layer import Layer
 from neuron.unfinished import Unfinished
@@ -51,10 +52,13 @@ class Results:
         self.layers = Layers(results, data)
         self.unfinished: tuple[Unfinished, ...] = tuple(results.unfinished)
         """Runs that have begun and not ended; of these, nothing is shown."""
+        self.damaged: tuple[DamagedResult, ...] = tuple(results.damaged)
+        """Files that cannot be read; of these, nothing is shown."""
 
     def __repr__(self) -> str:
-        begun = f", {len(self.unfinished)} unfinished" if self.unfinished else ""
-        return f"Results({self.folder}: {', '.join(self.layers)}{begun})"
+        kinds = {"unfinished": len(self.unfinished), "damaged": len(self.damaged)}
+        others = "".join(f", {count} {kind}" for kind, count in kinds.items() if count > 0)
+        return f"Results({self.folder}: {', '.join(self.layers)}{others})"
 
 
 def open(folder: str | os.PathLike[str], data: str | os.PathLike[str] | None = None) -> Results:
@@ -67,13 +71,22 @@ def open(folder: str | os.PathLike[str], data: str | os.PathLike[str] | None = N
     Raises:
         NoResults: if there are none.
         UnfinishedResults: if there are none but those of runs that have not ended.
-        DamagedResult: if a manifest or record cannot be read.
+        DamagedResult: if there are none but what cannot be read.
+        FoundTwice: if two scans list images for the same layer.
+
+    Warns:
+        DamagedFiles: if a manifest or record cannot be read; what it tells of is left out.
     """
     place = Path(folder)
     results = found.find(place)
     if not results.layers:
+        if results.damaged:
+            raise results.damaged[0]
         if results.unfinished:
             raise UnfinishedResults(place, results.unfinished)
         raise NoResults(place)
     same.join(results)
+    if results.damaged:
+        more = f" (and {len(results.damaged) - 1} more, see .damaged)" if len(results.damaged) > 1 else ""
+        warnings.warn(f"{results.damaged[0]}{more}", DamagedFiles, stacklevel=2)
     return Results(place, results, None if data is None else Path(data))

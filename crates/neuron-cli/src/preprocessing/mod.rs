@@ -75,8 +75,7 @@ impl Known {
         let crop = self.preprocessing.crop;
         let only = graph.image_size().filter(|only| *only != [crop, crop]);
         let Some([height, width]) = only else { return Ok(self.sized_by_export(graph)) };
-        let only =
-            format!("the network takes images of {height} x {width} pixels only, by its table of positions");
+        let only = format!("the network takes images of {height} x {width} pixels only");
         if height != width {
             bail!("{only}, and crops are square");
         }

@@ -212,6 +212,7 @@ fn flags_without_effect_are_told() {
         ("--objective activation --layers layer1 --method none", "--layers, --method"),
         ("--activation-goal 2 --specificity 1", "--activation-goal, --specificity"),
         ("--magnitudes 1/f", "--magnitudes"),
+        ("--schedule unclamped", "--steps"),
     ] {
         assert!(told(flags).contains(&format!("no effect of {named}")), "{flags}: {}", told(flags));
     }

@@ -185,7 +185,7 @@ pub enum ModelError {
     },
     /// The network takes images of one size, and these are of another.
     #[error(
-        "the network takes images of {} x {} pixels only, by its table of positions, and these are {height} x {width}",
+        "the network takes images of {} x {} pixels only, and these are {height} x {width}",
         only[0],
         only[1]
     )]

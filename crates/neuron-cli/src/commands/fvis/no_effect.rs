@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use neuron_fvis::{Aim, FeatureWeighting, Parametrisation};
 
 use super::flags::{Args, MagnitudesFlag, PresetFlag};
+use super::schedule_flag::ScheduleFlag;
 
 /// A line for the flags that have no effect beside the others, as far as their values tell that they were typed.
 pub(super) fn told(args: &Args) -> Vec<String> {
@@ -22,6 +23,9 @@ pub(super) fn told(args: &Args) -> Vec<String> {
         ("--specificity", args.specificity > 0.0 && !of_preset),
     ];
     let magnitudes = [("--magnitudes", args.magnitudes == MagnitudesFlag::Falling)];
+    let steps = [("--steps", args.steps != USUAL_STEPS)];
+    let schedule = args.schedule.to_possible_value();
+    let schedule = schedule.as_ref().map_or("", |value| value.get_name());
     let aim = Aim::from(args.objective);
     let cases = [
         (aim == Aim::Activation, &features[..], format!("--objective {objective} matches no features")),
@@ -34,6 +38,11 @@ pub(super) fn told(args: &Args) -> Vec<String> {
             args.parametrisation != Parametrisation::Phases,
             &magnitudes[..],
             "only --parametrisation phases keeps magnitudes".to_owned(),
+        ),
+        (
+            args.schedule != ScheduleFlag::Single,
+            &steps[..],
+            format!("the number of steps is that of --schedule {schedule}"),
         ),
     ];
     let mut told = Vec::new();
@@ -48,3 +57,5 @@ pub(super) fn told(args: &Args) -> Vec<String> {
 
 /// The default of `--activation-goal`.
 const USUAL_GOAL: f64 = 1.25;
+/// The default of `--steps`.
+const USUAL_STEPS: usize = 2000;

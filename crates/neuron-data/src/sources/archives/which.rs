@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
 use crate::sources::ending::{Promise, is_compressed_archive};
 use crate::sources::listing;
-use crate::sources::tally::Tally;
+use crate::sources::tally::{LeftOut, Tally};
 
 /// Where the Hugging Face Hub keeps the files of a data set.
 const HUB_FOLDER: &str = "data";
@@ -86,22 +86,16 @@ fn of_folder(folder: &Path, options: &DatasetOptions) -> Result<Option<Set>, Dat
     };
     let [train, val] = [Split::Train, Split::Val].map(|split| below(split.name()));
     let near = Near { direct: archives_in(folder), train, val, hub: below(HUB_FOLDER) };
-    let set = near.chosen(folder, || holds_images(folder), options)?;
-    Ok(set.map(|mut set| {
-        set.notices.extend(compressed_in(folder));
-        set
-    }))
-}
-
-/// The compressed archives in a folder, which are not read.
-fn compressed_in(folder: &Path) -> Option<Notice> {
-    let mut found = Tally::default();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_compressed_archive(entry.file_name().as_ref()) {
-            found.add(&entry.file_name().to_string_lossy());
+    let Some(mut chosen) = near.chosen(folder, || holds_images(folder), options)? else { return Ok(None) };
+    let mut left_out = LeftOut::default();
+    for deeper in listing::walk(folder)? {
+        left_out.compressed.merge(&deeper.left_out.compressed);
+        if chosen.leaves_out(&deeper.relative) {
+            left_out.archives.merge(&deeper.left_out.archives);
         }
     }
-    (found.count > 0).then_some(Notice::CompressedArchives { count: found.count, example: found.example })
+    chosen.left_out.merge(&left_out.archives);
+    Ok(Some(chosen.into_set(folder, &left_out.compressed)))
 }
 
 /// As for a folder, by the names of all that lies below a place.
@@ -121,7 +115,20 @@ pub(in crate::sources) fn among<'n>(
     let [train, val] = [Split::Train, Split::Val].map(|split| archives_in(split.name()));
     let near = Near { direct: archives_in(""), train, val, hub: archives_in(HUB_FOLDER) };
     let is_image = |name: &str| Promise::of(Path::new(name)) == Promise::Image;
-    near.chosen(place, || Ok(names.clone().any(is_image)), options)
+    let Some(mut chosen) = near.chosen(place, || Ok(names.clone().any(is_image)), options)? else {
+        return Ok(None);
+    };
+    let (mut deeper, mut compressed) = (Tally::default(), Tally::default());
+    for name in names {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if is_archive(Path::new(name)) && chosen.leaves_out(folder) {
+            deeper.add(name);
+        } else if is_compressed_archive(Path::new(name)) {
+            compressed.add(name);
+        }
+    }
+    chosen.left_out.merge(&deeper);
+    Ok(Some(chosen.into_set(place, &compressed)))
 }
 
 /// The archives in a folder, and in those of its folders that are looked into, in bytewise order.
@@ -139,17 +146,15 @@ impl Near {
         folder: &Path,
         holds_images: impl FnOnce() -> Result<bool, DataError>,
         options: &DatasetOptions,
-    ) -> Result<Option<Set>, DataError> {
+    ) -> Result<Option<Chosen>, DataError> {
         let Self { direct, train, val, hub } = self;
-        let set = |files, looks_inside, notices| Set { root: folder.into(), files, looks_inside, notices };
         if [&direct, &train, &val, &hub].iter().all(|files| files.is_empty()) || holds_images()? {
             return Ok(None);
         }
-        let others = |files: &[&Vec<String>]| {
-            let mut left_out: Vec<&String> = files.iter().copied().flatten().collect();
-            left_out.sort();
-            let example = left_out.first().map(|example| (*example).clone());
-            example.map(|example| Notice::OtherArchives { count: left_out.len(), example })
+        let tally = |files: &[&[String]]| {
+            let mut tally = Tally::default();
+            files.concat().iter().for_each(|file| tally.add(file));
+            tally
         };
         let wanted = options.split.unwrap_or_default();
         let (chosen, other, present) = match wanted {
@@ -161,34 +166,58 @@ impl Near {
                 let (wanted, present) = (wanted.name(), present.name());
                 return Err(DataError::MissingSplit { root: folder.into(), wanted, present });
             }
-            return Ok(Some(set(chosen.clone(), false, others(&[&direct, &hub]).into_iter().collect())));
+            let (files, other) = (chosen.clone(), Some(present));
+            return Ok(Some(Chosen { files, looks_inside: false, other, left_out: tally(&[&direct, &hub]) }));
         }
         let (files, beside) = if direct.is_empty() { (hub, Vec::new()) } else { (direct, hub) };
-        let mut notices: Vec<Notice> = others(&[&beside]).into_iter().collect();
+        let mut left_out = tally(&[&beside]);
         let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
         let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
-        let is_asked = |file: &&String| part_of(file) == Some(wanted);
+        let is_asked = |file: &String| part_of(file) == Some(wanted);
         // Without a split, files for tests are no part of the one that is read by default.
         let has_tests = parts == [wanted] && files.iter().any(|file| is_for_tests(file));
         // Names without parts, or all of one that nobody asked for.
         let are_one = parts.is_empty() || parts.len() == 1 && options.split.is_none() && !has_tests;
         match (&*parts, options.split) {
-            _ if are_one => Ok(Some(set(files, true, notices))),
+            _ if are_one => Ok(Some(Chosen { files, looks_inside: true, other: None, left_out })),
             ([only], Some(asked)) if *only != asked => {
                 let (wanted, present) = (asked.name(), only.name());
                 Err(DataError::MissingPart { root: folder.into(), wanted, present })
             }
             _ => {
-                let (files, rest): (Vec<&String>, Vec<&String>) = files.iter().partition(is_asked);
-                let files = files.into_iter().cloned().collect();
-                notices.extend(others(&[&rest
-                    .into_iter()
-                    .filter(|file| part_of(file).is_none())
-                    .cloned()
-                    .collect()]));
-                Ok(Some(set(files, false, notices)))
+                let (files, rest): (Vec<String>, Vec<String>) = files.into_iter().partition(is_asked);
+                rest.iter().filter(|file| part_of(file).is_none()).for_each(|file| left_out.add(file));
+                Ok(Some(Chosen { files, looks_inside: false, other: None, left_out }))
             }
         }
+    }
+}
+
+/// Archives near a folder that are read.
+struct Chosen {
+    files: Vec<String>,
+    looks_inside: bool,
+    /// The split that is not read, where each lies in a folder of its own.
+    other: Option<Split>,
+    /// Those near it that are read by nobody.
+    left_out: Tally,
+}
+
+impl Chosen {
+    /// Whether archives in a folder are read by nobody: it is none that is looked into, and of no other split.
+    fn leaves_out(&self, folder: &str) -> bool {
+        let is_near = ["", HUB_FOLDER, Split::Train.name(), Split::Val.name()].contains(&folder);
+        let of_other = self.other.is_some_and(|other| folder.split('/').next() == Some(other.name()));
+        !is_near && !of_other
+    }
+
+    fn into_set(self, root: &Path, compressed: &Tally) -> Set {
+        let Tally { count, example } = self.left_out;
+        let others = (count > 0).then_some(Notice::OtherArchives { count, example });
+        let Tally { count, example } = compressed.clone();
+        let packed = (count > 0).then_some(Notice::CompressedArchives { count, example });
+        let notices = others.into_iter().chain(packed).collect();
+        Set { root: root.into(), files: self.files, looks_inside: self.looks_inside, notices }
     }
 }
 
@@ -261,6 +290,8 @@ mod tests {
             (&["x/a.tar"], None, None),
             (&["train/1.tar", "val/2.tar", "3.tar"], None, Some((&["train/1.tar"], 1))),
             (&["train/1.tar", "val/2.tar"], val, Some((&["val/2.tar"], 0))),
+            (&["train/1.tar", "train/more/2.tar", "val/more/3.tar"], train, Some((&["train/1.tar"], 1))),
+            (&["1.tar", "more/2.tar", "more/still/3.tar.gz"], None, Some((&["1.tar"], 2))),
             (&["train-0.tar", "val-0.tar", "more.tar"], train, Some((&["train-0.tar"], 1))),
             (&["train-0.tar", "validation-0.tar"], val, Some((&["validation-0.tar"], 0))),
             (&["val-0.tar", "val-1.tar"], None, Some((&["val-0.tar", "val-1.tar"], 0))),

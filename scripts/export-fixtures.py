@@ -68,6 +68,29 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
+class Grey(nn.Module):
+    """Of images with one channel."""
+
+    image_channels = 1
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(6, 8, 3, stride=2)
+        self.fc = nn.Linear(8, CLASSES)
+
+    def forward(self, x):
+        x = self.conv2(torch.relu(self.conv1(x)))
+        return self.fc(torch.relu(x).mean((2, 3)).view(x.size(0), -1))
+
+
+class GreyScaled(Grey):
+    """Something else than a convolution reads the image."""
+
+    def forward(self, x):
+        return super().forward((x - 0.25) * 2)
+
+
 class Small(nn.Module):
     """For free sizes, which make every shape of a file an expression, and for operators spelled out."""
 
@@ -320,6 +343,8 @@ def densenet():
 
 NETWORKS = {
     "resnet": (ResNet, ".pt2 .onnx -script.onnx -external.onnx"),
+    "grey": (Grey, ".pt2 .onnx -dynamic.pt2"),
+    "grey-scaled": (GreyScaled, ".pt2 -script.onnx"),
     "small": (Small, ".pt2 -core.pt2 -pure.pt2 -channels-last.pt2 -dynamic.pt2 -plain.onnx -dynamic.onnx"),
     "user": (User, ".pt2 .onnx"),
     "branches": (Branches, ".pt2 .onnx"),
@@ -340,7 +365,8 @@ NETWORKS = {
 
 def program_of(model, dynamic):
     """The example for free sizes has none of the values that are taken as fixed."""
-    example = torch.zeros(2, 3, 64, 96) if dynamic else torch.zeros(1, 3, SIZE, SIZE)
+    channels = getattr(model, "image_channels", 3)
+    example = torch.zeros(2, channels, 64, 96) if dynamic else torch.zeros(1, channels, SIZE, SIZE)
     free = {axis: torch.export.Dim.AUTO for axis in (0, 2, 3)} if dynamic else None
     program = torch.export.export(model, (example,), dynamic_shapes=(free,) if dynamic else None, strict=False)
     return without_sources(program)
@@ -376,7 +402,7 @@ def save(model, name, suffix):
     if kind == "channels-last":
         model = model.to(memory_format=torch.channels_last)
     if kind == "script":
-        example = torch.zeros(1, 3, SIZE, SIZE)
+        example = torch.zeros(1, getattr(model, "image_channels", 3), SIZE, SIZE)
         torch.onnx.export(model, (example,), path, dynamo=False, opset_version=17, input_names=["image"])
     else:
         program = program_of(model, kind == "dynamic")
@@ -404,7 +430,7 @@ def chosen(tensors):
 def save_references(model, name, image, files):
     idle = random_networks.idle_modules(model)
     wanted = lambda tap: tap not in idle
-    tensors = chosen(random_networks.references(model, random_networks.normalised(image), wanted=wanted))
+    tensors = chosen(random_networks.references(model, random_networks.normalised(image, model), wanted=wanted))
     height, width, _ = image.shape
     # In one entry, because the order of several changes from run to run.
     metadata = {"about": json.dumps({"network": name, "height": height, "width": width, "files": files})}

@@ -72,11 +72,12 @@ def image_of(name, size):
     return numpy.clip(total, 0, 255).astype(numpy.uint8).transpose(1, 2, 0).copy()
 
 
-def normalised(image):
-    """[1, 3, height, width] of an image of bytes."""
+def normalised(image, model=None):
+    """[1, 3, height, width] of an image of bytes; of those channels, as many as a model says that it takes."""
     mean, std = (torch.tensor(values, dtype=torch.float32).reshape(3, 1, 1) for values in (MEAN, STD))
     pixels = torch.from_numpy(image).permute(2, 0, 1).to(torch.float32)
-    return ((pixels / 255 - mean) / std).unsqueeze(0).contiguous()
+    channels = getattr(model, "image_channels", 3)
+    return ((pixels / 255 - mean) / std)[:channels].unsqueeze(0).contiguous()
 
 
 @torch.no_grad()
@@ -99,7 +100,7 @@ def fill(model, name, size):
         for norm in norms:
             norm.momentum = 1.0
             norm.train()
-        model(torch.cat([normalised(image_of(f"{name} {n}", size)) for n in (1, 2)]))
+        model(torch.cat([normalised(image_of(f"{name} {n}", size), model) for n in (1, 2)]))
         for norm, momentum in zip(norms, momenta):
             norm.momentum = momentum
             norm.eval()
@@ -114,7 +115,7 @@ def fill(model, name, size):
 @torch.no_grad()
 def liveness(model, name, size):
     """How far the outputs of two images are apart, as a share of their size. Near 0, the network hardly sees its image."""
-    outputs = [model(normalised(image_of(f"{name} {n}", size))) for n in (3, 4)]
+    outputs = [model(normalised(image_of(f"{name} {n}", size), model)) for n in (3, 4)]
     first, second = (output[0] if isinstance(output, (tuple, list)) else output for output in outputs)
     return ((first - second).norm() / first.norm()).item()
 

@@ -157,11 +157,15 @@ fn parse_colours(key: &'static str, value: &str, valid: fn(f32) -> bool) -> Resu
     let numbers = value.trim().trim_matches(['[', ']', '(', ')']).split(',');
     let numbers: Option<Vec<f32>> =
         numbers.map(|number| number.trim().parse().ok().filter(|&number| valid(number))).collect();
-    let colours = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+    let colours = numbers.and_then(|numbers| match numbers[..] {
+        [grey] => Some([grey; 3]),
+        ref colours => <[f32; 3]>::try_from(colours).ok(),
+    });
     colours.ok_or_else(|| DataError::Metadata {
         key,
         value: value.into(),
-        expected: "three numbers from 0 to 1 (`std` above 0), such as 0.5,0.5,0.5; divide those of 0..255 by 255",
+        expected: "three numbers from 0 to 1 (`std` above 0), such as 0.5,0.5,0.5, or one for all colours; divide those of \
+                   0..255 by 255",
     })
 }
 
@@ -184,10 +188,9 @@ mod tests {
 
     #[test]
     fn both_ways_to_write_a_list_are_read() {
-        let written =
-            [("mean", "[0.5, 0.25, 0.125]"), ("std", "1,0.5, 0.25"), ("crop", "288"), ("resize", "320")];
+        let written = [("mean", "[0.5, 0.25, 0.125]"), ("std", "0.25"), ("crop", "288"), ("resize", "320")];
         let found = Preprocessing::from_metadata(&metadata(&written)).unwrap();
-        assert_eq!((found.mean, found.std), ([0.5, 0.25, 0.125], [1.0, 0.5, 0.25]));
+        assert_eq!((found.mean, found.std), ([0.5, 0.25, 0.125], [0.25; 3]));
         assert_eq!((found.crop, found.resize), (288, 320));
     }
 

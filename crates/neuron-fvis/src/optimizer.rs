@@ -9,6 +9,7 @@ use crate::item::{FeatureStep, Item};
 use crate::objective::Objective;
 use crate::parametrisation::Canvas;
 use crate::random;
+use crate::rendering::Rendering;
 use crate::schedule::Phase;
 use crate::settings::{Settings, Unit};
 use crate::start::{self, Start};
@@ -133,6 +134,12 @@ impl<'r> Optimizer<'r> {
     /// What the pictures are compared with.
     pub fn objective(&self) -> &Objective {
         &self.objective
+    }
+
+    /// How the pictures are shown.
+    pub fn rendering(&self) -> Rendering {
+        let grey = self.objective.network().weights().reads_luminance();
+        Rendering { range: self.settings.pixels, grey }
     }
 
     /// The pictures: the copies of the first unit, then those of the next.

@@ -1,4 +1,5 @@
 use neuron_model::PixelRange;
+use neuron_model::weights::LUMINANCE;
 
 /// Percentiles that the masked picture's colours are clipped to.
 const COLOURS: (f64, f64) = (1.0, 99.0);
@@ -10,6 +11,8 @@ const OPACITY: f64 = 98.0;
 pub struct Rendering {
     /// The values of black and white.
     pub range: PixelRange,
+    /// Whether the network sees the luminance alone: then it is what is shown.
+    pub grey: bool,
 }
 
 impl Rendering {
@@ -19,7 +22,7 @@ impl Rendering {
     /// * `picture`: `[height, width, 3]`, normalised
     /// * returns: `[height, width, 3]`, RGB
     pub fn rgb(&self, picture: &[f32]) -> Vec<u8> {
-        picture.iter().enumerate().map(|(at, value)| level(f64::from(self.brightness(at, *value)))).collect()
+        self.brightness(picture).into_iter().map(level).collect()
     }
 
     /// The picture with what the optimisation never changed made transparent.
@@ -32,8 +35,7 @@ impl Rendering {
     /// * `gradient`: `[height, width, 3]`, the accumulated absolute values
     /// * returns: `[height, width, 4]`, RGBA
     pub fn masked(&self, picture: &[f32], gradient: &[f32]) -> Vec<u8> {
-        let brightness: Vec<f64> =
-            picture.iter().enumerate().map(|(at, value)| f64::from(self.brightness(at, *value))).collect();
+        let brightness = self.brightness(picture);
         let (low, high) = (percentile(&brightness, COLOURS.0), percentile(&brightness, COLOURS.1));
         let stretched =
             |value: f64| if high > low { (value.clamp(low, high) - low) / (high - low) } else { 0.0 };
@@ -53,9 +55,20 @@ impl Rendering {
     }
 
     /// 0 for black, 1 for white.
-    fn brightness(&self, at: usize, value: f32) -> f32 {
-        let (lowest, highest) = (self.range.lowest[at % 3], self.range.highest[at % 3]);
-        (value - lowest) / (highest - lowest)
+    fn brightness(&self, picture: &[f32]) -> Vec<f64> {
+        let brightness = |(at, value): (usize, &f32)| {
+            let (lowest, highest) = (self.range.lowest[at % 3], self.range.highest[at % 3]);
+            f64::from((value - lowest) / (highest - lowest))
+        };
+        let mut values: Vec<f64> = picture.iter().enumerate().map(brightness).collect();
+        if self.grey {
+            for pixel in values.chunks_exact_mut(3) {
+                let luminance =
+                    pixel.iter().zip(LUMINANCE).map(|(value, share)| value * f64::from(share)).sum();
+                pixel.fill(luminance);
+            }
+        }
+        values
     }
 }
 
@@ -78,7 +91,8 @@ mod tests {
     use super::*;
 
     fn rendering() -> Rendering {
-        Rendering { range: PixelRange { lowest: [-1.0, -2.0, 0.0], highest: [1.0, 2.0, 4.0] } }
+        let range = PixelRange { lowest: [-1.0, -2.0, 0.0], highest: [1.0, 2.0, 4.0] };
+        Rendering { range, grey: false }
     }
 
     #[test]
@@ -91,6 +105,20 @@ mod tests {
     #[test]
     fn colours_are_denormalised_and_clamped() {
         assert_eq!(rendering().rgb(&[-1.0, 0.0, 4.0, 9.0, -9.0, 1.0]), [0, 128, 255, 255, 0, 64]);
+    }
+
+    #[test]
+    fn what_a_network_of_grey_images_sees_is_grey() {
+        let rendering = Rendering { grey: true, ..rendering() };
+        // Red, green and white.
+        let picture = [1.0, -2.0, 0.0, -1.0, 2.0, 0.0, 1.0, 2.0, 4.0];
+        let levels = [76, 150, 255];
+        assert_eq!(rendering.rgb(&picture), levels.map(|level| [level; 3]).concat());
+        let masked = rendering.masked(&picture, &[1.0; 9]);
+        assert!(
+            masked.chunks_exact(4).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]),
+            "{masked:?}"
+        );
     }
 
     #[test]

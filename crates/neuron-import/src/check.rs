@@ -24,7 +24,7 @@ pub struct Difference {
 /// names of taps.
 ///
 /// # Shapes
-/// * `input`: `[items, 3, height, width]`, as the network reads it
+/// * `input`: `[items, 3, height, width]`, as the network reads it; grey images may have one channel
 /// * the others: as the network's author has them; channels may be last, or the only axis beside that of items
 ///
 /// # Errors
@@ -36,7 +36,7 @@ pub fn check(network: &Network, path: &Path) -> Result<Vec<Difference>, ImportEr
         |error: candle_core::Error| wrong(error.to_string().lines().next().unwrap_or_default().to_owned());
     let mut values = candle_core::safetensors::load(path, &candle_core::Device::Cpu).map_err(words)?;
     let input = values.remove(INPUT).ok_or_else(|| wrong(format!("it holds no tensor called {INPUT}")))?;
-    let input = input.to_dtype(DType::F32).map_err(words)?;
+    let input = input.to_dtype(DType::F32).and_then(in_colours).map_err(words)?;
     let mut names: Vec<&String> = values.keys().filter(|name| network.tap(name).is_ok()).collect();
     names.sort();
     if names.is_empty() {
@@ -49,6 +49,14 @@ pub fn check(network: &Network, path: &Path) -> Result<Vec<Difference>, ImportEr
         largest: largest(&values[*name], &found[*name]).ok().flatten(),
     };
     Ok(names.iter().map(difference).collect())
+}
+
+/// Grey images as coloured ones, whose channels are alike.
+fn in_colours(images: Tensor) -> candle_core::Result<Tensor> {
+    match *images.dims() {
+        [items, 1, height, width] => images.broadcast_as((items, 3, height, width))?.contiguous(),
+        _ => Ok(images),
+    }
 }
 
 /// The largest difference in units of the largest magnitude; `None` if the shapes cannot be brought together.

@@ -3,6 +3,7 @@
 mod check;
 mod constant;
 mod error;
+mod grey;
 mod imported;
 mod modules;
 mod onnx;

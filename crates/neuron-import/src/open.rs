@@ -1,5 +1,6 @@
 //! A file as a network.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::error::ImportError;
 use crate::imported::{Format, Imported};
 use crate::program::Program;
 use crate::translate::{self, Translation};
-use crate::{onnx, patterns, pt2, stored};
+use crate::{grey, onnx, patterns, pt2, stored};
 
 /// Whether a name is that of an exported network, by its ending: `.pt2`, `.onnx` or `.neuron`.
 pub fn is_exported(name: &Path) -> bool {
@@ -61,18 +62,22 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
         return Err(ImportError::Damaged { path: path.into(), what });
     }
     let size = match program.image.1[..] {
-        [_, 3, height, width] => [height, width],
-        [_, height, width, 3] => {
+        [_, 1 | 3, height, width] => [height, width],
+        [_, height, width, channels @ (1 | 3)] => {
             let what = format!(
-                "it takes images of {height} x {width} pixels with the colours last; export it with [1, 3, height, width]"
+                "it takes images of {height} x {width} pixels with the channels last; export it with [1, {channels}, height, \
+                 width]"
             );
             return Err(ImportError::Unsupported { path: path.into(), what });
         }
         ref other => {
-            let what = format!("it takes a tensor of {other:?}, and images are [1, 3, height, width]");
+            let what = format!(
+                "it takes a tensor of {other:?}, and images are [1, 3, height, width], or [1, 1, height, width] if they are grey"
+            );
             return Err(ImportError::Unsupported { path: path.into(), what });
         }
     };
+    let is_of_grey = grey::in_colours(&mut program)?;
     patterns::simplify(&mut program);
     let translated = translate::translate(&program, elements(&program, format, path));
     let Translation { graph, tensors, missing, .. } =
@@ -90,7 +95,8 @@ fn imported(mut program: Program, format: Format, path: &Path) -> Result<Importe
             what: format!("its weights do not fit {name}"),
         });
     }
-    let weights = Weights::from_file(tensors, std::collections::BTreeMap::new(), path, hash(path)?);
+    let metadata = if is_of_grey { Weights::luminance_metadata() } else { BTreeMap::new() };
+    let weights = Weights::from_file(tensors, metadata, path, hash(path)?);
     Ok(Imported { graph, weights, missing, size, format })
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use neuron_import::{Difference, Imported};
 use neuron_model::{Device, Network};
 
@@ -86,6 +87,29 @@ fn units_are_the_channels_of_a_tensor_whatever_an_operation_works_along() {
             assert_eq!(channels, Some(6), "{layer} in {file}");
         }
     }
+}
+
+#[test]
+fn networks_of_grey_images_read_the_luminance() {
+    // Of the last two, what is computed of the image first is no convolution.
+    for file in ["grey.pt2", "grey.onnx", "grey-dynamic.pt2", "grey-scaled.pt2", "grey-scaled-script.onnx"] {
+        let imported = neuron_import::open(&data().join(file)).unwrap();
+        assert!(imported.weights.reads_luminance(), "{file}");
+        let layers: Vec<String> = imported.graph.taps().map(|tap| tap.name.clone()).collect();
+        assert_eq!(layers, ["conv1", "conv2", "fc", "output"], "{file}");
+        let network = network(&imported);
+        let value = |image: [f32; 3]| {
+            let image = image.iter().flat_map(|colour| vec![*colour; 32 * 32]).collect::<Vec<f32>>();
+            let image = Tensor::from_vec(image, (1, 3, 32, 32), &candle_core::Device::Cpu).unwrap();
+            let values = network.activations(&image, &["conv1"]).unwrap();
+            values[0].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let (coloured, grey) = (value([1.0, 0.0, -1.0]), value([0.299 - 0.114; 3]));
+        for (coloured, grey) in coloured.iter().zip(&grey) {
+            assert!((coloured - grey).abs() < 1e-5, "{file}: {coloured} is not {grey}");
+        }
+    }
+    assert!(!neuron_import::open(&data().join("small.pt2")).unwrap().weights.reads_luminance());
 }
 
 #[test]

@@ -50,12 +50,15 @@ impl Weights {
 impl Architecture {
     /// As [`Weights::open`] and [`Weights::open_key`], for weights of this network where a file holds several.
     ///
-    /// They may still be another's: [`Architecture::fit`] says so.
+    /// They may still be another's: [`Architecture::fit`] says so. Those that were made for grey images read the luminance
+    /// of coloured ones ([`Weights::reads_luminance`]).
     ///
     /// # Errors
     /// Those of [`Weights::open_key`].
     pub fn open(&self, path: &Path, key: Option<&str>) -> Result<Weights, ModelError> {
-        weights::open(path, &Choice { key, wanted: &self.expected(), known: known() })
+        let expected = self.expected();
+        let weights = weights::open(path, &Choice { key, wanted: &expected, known: known() })?;
+        Ok(weights.in_colours(&expected))
     }
 
     /// The tensors of this network, in every spelling of their names.
@@ -74,4 +77,34 @@ fn known() -> &'static [Expected] {
     static KNOWN: LazyLock<Vec<Expected>> =
         LazyLock::new(|| Architecture::all().flat_map(|architecture| architecture.expected()).collect());
     &KNOWN
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::weights::WeightTensor;
+
+    #[test]
+    fn weights_for_grey_images_read_the_luminance() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grey.safetensors");
+        let architecture = Architecture::from_name("resnet10_demo").unwrap();
+        let tensors = architecture.expected().swap_remove(0).tensors.into_iter().map(|(name, mut shape)| {
+            if name == "conv1.weight" {
+                assert_eq!(shape[1], 3);
+                shape[1] = 1;
+            }
+            let elements = shape.iter().product();
+            (name, WeightTensor::new(shape, vec![0.5; elements]))
+        });
+        Weights::from_tensors(tensors, BTreeMap::new()).save(&path).unwrap();
+        let weights = architecture.open(&path, None).unwrap();
+        assert!(weights.reads_luminance());
+        assert_eq!(weights.tensor("conv1.weight").unwrap().shape[1], 3);
+        architecture.fit(&weights).unwrap();
+        // Without the network, nobody knows that it is its first convolution.
+        assert!(!Weights::open(&path).unwrap().reads_luminance());
+    }
 }

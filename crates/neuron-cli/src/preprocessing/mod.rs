@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use neuron_data::Preprocessing;
+use neuron_model::weights::LUMINANCE;
 use neuron_model::{Graph, Weights};
 
 use self::beside::Beside;
@@ -59,6 +60,9 @@ impl Known {
             }
         }
         known.assumed = Preprocessing::missing_from(&metadata);
+        if weights.reads_luminance() {
+            metadata.extend(of_grey(&known.assumed));
+        }
         let read = Preprocessing::from_metadata(&metadata);
         known.preprocessing = match &known.configuration {
             None => read?,
@@ -148,6 +152,16 @@ impl Known {
             weights.display()
         ))
     }
+}
+
+/// ImageNet's mean and deviation as those of the luminance, of what is assumed: a network of grey images has no other.
+fn of_grey(assumed: &[&'static str]) -> impl Iterator<Item = (String, String)> {
+    let usual = Preprocessing::default();
+    let luminance =
+        |colours: [f32; 3]| colours.iter().zip(LUMINANCE).map(|(colour, share)| colour * share).sum::<f32>();
+    let values = [("mean", luminance(usual.mean)), ("std", luminance(usual.std))];
+    let assumed = values.into_iter().filter(|(key, _)| assumed.contains(key));
+    assumed.map(|(key, value)| (key.to_owned(), value.to_string()))
 }
 
 /// Takes out of a configuration what the weights' own metadata say better. Resize and crop belong together: the

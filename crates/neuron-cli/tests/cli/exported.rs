@@ -53,6 +53,35 @@ fn lists_patches_and_pictures_of_an_exported_network() {
 }
 
 #[test]
+fn pictures_of_a_network_of_grey_images_are_grey() {
+    let room = Room::new();
+    fs::copy(Path::new(NETWORKS).join("grey.pt2"), room.at("grey.pt2")).unwrap();
+    let grey = "--arch grey.pt2 --layer conv2 --data photos --mean 0.5 --std 0.25";
+    room.run(0, &format!("select-images {grey} --topk-images 4 --out grey"));
+    room.run(
+        0,
+        &format!("extract-patches {grey} --channels 0,1 --topk-patches 3 --out grey/grey/neuron_conv2"),
+    );
+    let fvis = "--channels 0,1 --topk-dir grey/grey/neuron_conv2 --num-real-img 3";
+    for (preset, steps) in [("published", 2), ("clear", 4)] {
+        room.run(0, &format!("fvis {grey} {fvis} --preset {preset} --steps {steps} --exp-name {preset}"));
+        for suffix in ["", "_masked"] {
+            let picture = image::open(room.at(&format!("images/{preset}_unit0{suffix}.png")));
+            let picture = picture.unwrap().to_rgb8();
+            assert!(
+                picture.pixels().all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]),
+                "{preset}{suffix}"
+            );
+            assert!(picture.pixels().any(|pixel| pixel != picture.get_pixel(0, 0)), "{preset}{suffix}");
+        }
+    }
+    // What is not said is ImageNet's luminance.
+    let (_, told) =
+        room.run(0, "activations photos/class0/photo000.png --arch grey.pt2 --layer conv2 --top 1");
+    assert!(told.contains("mean 0.458971,0.458971,0.458971, std 0.225609,0.225609,0.225609"), "{told}");
+}
+
+#[test]
 fn a_file_is_the_same_network_however_its_path_is_spelled() {
     let room = Room::new();
     let select = "--data photos --topk-images 4 --channels 0,1";

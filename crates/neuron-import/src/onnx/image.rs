@@ -20,7 +20,7 @@ pub(super) fn declared(info: &ValueInfoProto) -> Declared {
     Declared { element: tensor::element(tensor.elem_type), shape }
 }
 
-/// The shape `[images, 3, height, width]` of an input: one image, and [`USUAL_SIDE`], where they are open.
+/// The shape `[images, channels, height, width]` of an input, with 3 channels or, of grey images, 1: one image, and [`USUAL_SIDE`], where they are open.
 ///
 /// # Errors
 /// Why it is no image.
@@ -41,22 +41,26 @@ pub(super) fn shape(input: &ValueInfoProto) -> Result<Vec<usize>, String> {
             shape.len()
         ));
     };
-    match (channels, width) {
-        (Some(3), _) => {}
-        (_, Some(3)) => {
+    let channels = match (channels, width) {
+        (Some(channels @ (1 | 3)), _) => channels,
+        (_, Some(1 | 3)) => {
             return Err(format!(
                 "its input {name} has channels last; convert it to images, channels, height, width (tf2onnx: \
                  --inputs-as-nchw {name})"
             ));
         }
         (None, _) => {
-            return Err(format!("it leaves open how many channels its input {name} has; export it with 3"));
+            return Err(format!(
+                "it leaves open how many channels its input {name} has; export it with 3, or 1"
+            ));
         }
         (Some(channels), _) => {
-            return Err(format!("its input {name} has {channels} channels, and an image has 3"));
+            return Err(format!(
+                "its input {name} has {channels} channels, and an image has 3, or 1 if it is grey"
+            ));
         }
-    }
-    let shape = [images.unwrap_or(1), 3, height.unwrap_or(USUAL_SIDE), width.unwrap_or(USUAL_SIDE)];
+    };
+    let shape = [images.unwrap_or(1), channels, height.unwrap_or(USUAL_SIDE), width.unwrap_or(USUAL_SIDE)];
     if shape.contains(&0) {
         return Err(format!("its input {name} has the shape {shape:?}, which is empty"));
     }
@@ -87,13 +91,15 @@ mod tests {
         assert_eq!(of(&[2, 3, 160, 192]).unwrap(), [2, 3, 160, 192]);
         assert_eq!(of(&[0, 3, 0, 96]).unwrap(), [1, 3, 224, 96]);
         assert_eq!(of(&[0, 3, 0, 3]).unwrap(), [1, 3, 224, 3]);
+        assert_eq!(of(&[0, 1, 28, 28]).unwrap(), [1, 1, 28, 28]);
     }
 
     #[test]
     fn what_is_no_image_is_refused_with_the_reason() {
         for (elements, lengths, told) in [
             (data_type::FLOAT, &[1, 224, 224, 3][..], "channels last"),
-            (data_type::FLOAT, &[1, 1, 28, 28], "1 channels"),
+            (data_type::FLOAT, &[1, 28, 28, 1], "channels last"),
+            (data_type::FLOAT, &[1, 2, 28, 28], "2 channels"),
             (data_type::FLOAT, &[0, 0, 0, 0], "leaves open how many channels"),
             (data_type::FLOAT, &[1, 128], "2 axes"),
             (data_type::UINT8, &[1, 3, 8, 8], "of type u8"),

@@ -115,6 +115,20 @@ impl Weights {
         Self::of(Inner { tensors, left_out, metadata, origin, sha256, path })
     }
 
+    /// The weights of the same file, some of them in another form, with metadata that something beside the file says.
+    pub(super) fn in_another_form(
+        &self,
+        forms: BTreeMap<String, WeightTensor>,
+        more: BTreeMap<String, String>,
+    ) -> Self {
+        let Inner { tensors, left_out, metadata, origin, sha256, path } = &*self.inner;
+        let (left_out, origin) = (left_out.clone(), origin.clone());
+        let (sha256, path) = (sha256.clone(), path.clone());
+        let tensors = tensors.clone().into_iter().chain(forms).collect();
+        let metadata = more.into_iter().chain(metadata.clone()).collect();
+        Self::of(Inner { tensors, left_out, metadata, origin, sha256, path })
+    }
+
     /// The tensor of that name.
     pub fn tensor(&self, name: &str) -> Option<&WeightTensor> {
         self.inner.tensors.get(name)

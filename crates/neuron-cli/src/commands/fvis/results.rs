@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use image::ExtendedColorType;
 use neuron_files::Claim;
-use neuron_fvis::{CheckpointState, Item, Optimizer, Rendering};
+use neuron_fvis::{CheckpointState, Item, Optimizer};
 use serde_json::Value;
 
 use super::curve;
@@ -238,7 +238,7 @@ impl<'a> Results<'a> {
         mut masks: Masks,
     ) -> anyhow::Result<()> {
         let (height, width) = optimizer.settings().size;
-        let rendering = Rendering { range: optimizer.settings().pixels };
+        let rendering = optimizer.rendering();
         for OfItem { item, record } in records {
             let item = &optimizer.items()[*item];
             let path = |suffix: &str| self.names.path(item.unit, item.copy, suffix);
@@ -264,7 +264,7 @@ impl<'a> Results<'a> {
     /// The pictures of each unit's facets side by side, the copies of each below one another.
     fn write_facets(&self, optimizer: &Optimizer<'_>, records: &[OfItem]) -> anyhow::Result<()> {
         let (height, width) = optimizer.settings().size;
-        let rendering = Rendering { range: optimizer.settings().pixels };
+        let rendering = optimizer.rendering();
         for channel in self.names.with_facets() {
             let own: Vec<&OfItem> = records.iter().filter(|of| of.record.channel == channel).collect();
             let copies = own.iter().filter(|of| of.record.facet == own[0].record.facet).count();
@@ -286,7 +286,7 @@ impl<'a> Results<'a> {
 }
 
 fn write_rgb(path: &Path, optimizer: &Optimizer<'_>, item: &Item) -> anyhow::Result<()> {
-    let rendering = Rendering { range: optimizer.settings().pixels };
+    let rendering = optimizer.rendering();
     let pixels = rendering.rgb(&item.picture);
     output::write_png(&Alone, path, &pixels, optimizer.settings().size, ExtendedColorType::Rgb8)
 }

@@ -16,7 +16,8 @@ const INPUT: &str = "input";
 pub struct Difference {
     /// The layer.
     pub layer: String,
-    /// The largest difference in units of the largest recorded magnitude; `None` if the shapes differ.
+    /// The largest difference in units of the largest recorded magnitude, infinite where one of two values is not finite; `None`
+    /// if the shapes differ.
     pub largest: Option<f64>,
 }
 
@@ -51,6 +52,17 @@ pub fn check(network: &Network, path: &Path) -> Result<Vec<Difference>, ImportEr
     Ok(names.iter().map(difference).collect())
 }
 
+/// How far two values are apart: without an end where only one of them is a number, or is finite.
+fn distance(expected: f32, found: f32) -> f64 {
+    let are_same = expected == found || expected.is_nan() && found.is_nan();
+    let apart = f64::from(expected) - f64::from(found);
+    match are_same {
+        true => 0.0,
+        false if apart.is_finite() => apart.abs(),
+        false => f64::INFINITY,
+    }
+}
+
 /// Grey images as coloured ones, whose channels are alike.
 fn in_colours(images: Tensor) -> candle_core::Result<Tensor> {
     match *images.dims() {
@@ -75,7 +87,28 @@ fn largest(expected: &Tensor, found: &Tensor) -> candle_core::Result<Option<f64>
     if arranged.dims() != dims {
         return Ok(None);
     }
-    let greatest = |tensor: &Tensor| tensor.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>().map(f64::from);
-    let difference = greatest(&(found - &arranged)?)?;
-    Ok(Some(difference / greatest(&arranged)?.max(f64::from(f32::MIN_POSITIVE))))
+    let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+    let (expected, found) = (numbers(&arranged)?, numbers(found)?);
+    let finite = expected.iter().map(|value| f64::from(value.abs())).filter(|value| value.is_finite());
+    let magnitude = finite.fold(f64::from(f32::MIN_POSITIVE), f64::max);
+    let apart = expected.iter().zip(&found).map(|(expected, found)| distance(*expected, *found));
+    Ok(Some(apart.fold(0.0, f64::max) / magnitude))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_as_far_as_can_be() {
+        let tensor = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu).unwrap();
+        let between = |expected, found| largest(&tensor(expected), &tensor(found)).unwrap().unwrap();
+        assert_eq!(between([4.0, -8.0, 0.0], [4.0, -7.0, 0.0]), 0.125);
+        assert_eq!(between([1.0, 2.0, 3.0], [f32::NAN, 2.0, 3.0]), f64::INFINITY);
+        assert_eq!(between([f32::NAN, 2.0, 3.0], [1.0, 2.0, 3.0]), f64::INFINITY);
+        assert_eq!(between([1.0, 2.0, f32::INFINITY], [1.0, 2.0, 3.0]), f64::INFINITY);
+        assert_eq!(between([f32::NAN, 2.0, 4.0], [f32::NAN, 2.0, 3.0]), 0.25);
+    }
 }

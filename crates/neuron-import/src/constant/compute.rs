@@ -8,6 +8,9 @@ pub(crate) fn unary(function: Unary, x: &Constant) -> Result<Constant> {
     let kind = match function {
         Unary::Neg | Unary::Abs | Unary::Sign | Unary::Square | Unary::Relu => x.kind,
         Unary::Not => Kind::Bool,
+        Unary::BitNot if x.kind == Kind::Bool => return unary(Unary::Not, x),
+        Unary::BitNot if x.kind == Kind::Int => x.kind,
+        Unary::BitNot => return Err("bits of numbers with a fraction".to_owned()),
         _ => Kind::Float,
     };
     let values = x.values()?.into_iter().map(|value| function.of(value)).collect();
@@ -73,6 +76,8 @@ impl Unary {
                 }
             }
             Self::Not => f64::from(u8::from(x == 0.0)),
+            // Of a whole number.
+            Self::BitNot => -x - 1.0,
         }
     }
 }
@@ -98,6 +103,9 @@ impl Binary {
             Self::GreaterEqual => truth(a >= b),
             Self::And => truth(a != 0.0 && b != 0.0),
             Self::Or => truth(a != 0.0 || b != 0.0),
+            // Of whole numbers.
+            Self::BitAnd => (a as i64 & b as i64) as f64,
+            Self::BitOr => (a as i64 | b as i64) as f64,
         }
     }
 
@@ -110,6 +118,8 @@ impl Binary {
             | Self::Greater
             | Self::GreaterEqual => Kind::Bool,
             Self::And | Self::Or => Kind::Bool,
+            // Truth values are whole numbers of one bit.
+            Self::BitAnd | Self::BitOr if a == Kind::Bool && b == Kind::Bool => Kind::Bool,
             Self::Div => Kind::Float,
             _ if a == Kind::Float || b == Kind::Float => Kind::Float,
             _ => Kind::Int,
@@ -119,14 +129,41 @@ impl Binary {
 
 /// A function of two tensors, of which axes of size 1 are repeated. Quotients of whole numbers are whole with `truncates`.
 pub(crate) fn binary(function: Binary, a: &Constant, b: &Constant, truncates: bool) -> Result<Constant> {
+    let are_whole = a.kind != Kind::Float && b.kind != Kind::Float;
+    if matches!(function, Binary::BitAnd | Binary::BitOr) && !are_whole {
+        return Err("bits of numbers with a fraction".to_owned());
+    }
     let shape = a.tensor.shape().broadcast_shape_binary_op(b.tensor.shape(), "elements").map_err(text)?;
     super::within(shape.dims())?;
     let values = |of: &Constant| -> Result<Vec<f64>> {
         if of.shape() == shape.dims() { of.values() } else { of.expanded(shape.dims())?.values() }
     };
-    let whole = truncates && function == Binary::Div && a.kind != Kind::Float && b.kind != Kind::Float;
+    let whole = truncates && function == Binary::Div && are_whole;
     let quotient = |value: f64| if whole { value.trunc() } else { value };
     let values = values(a)?.into_iter().zip(values(b)?).map(|(a, b)| quotient(function.of(a, b)));
     let kind = if whole { Kind::Int } else { function.kind(a.kind, b.kind) };
     Constant::new(values.collect(), shape.dims(), kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_whole_numbers() {
+        let of = |value: f64, kind| Constant::scalar(value, kind);
+        let both = |function, a: &Constant, b: &Constant| {
+            binary(function, a, b, false).map(|x| (x.single(), x.kind))
+        };
+        let (five, four) = (of(5.0, Kind::Int), of(4.0, Kind::Int));
+        assert_eq!(both(Binary::BitAnd, &five, &four), Ok((Some(4.0), Kind::Int)));
+        assert_eq!(both(Binary::BitOr, &five, &of(-2.0, Kind::Int)), Ok((Some(-1.0), Kind::Int)));
+        let (yes, no) = (of(1.0, Kind::Bool), of(0.0, Kind::Bool));
+        assert_eq!(both(Binary::BitAnd, &yes, &no), Ok((Some(0.0), Kind::Bool)));
+        assert!(both(Binary::BitOr, &five, &of(0.5, Kind::Float)).is_err());
+        let not = |x: &Constant| unary(Unary::BitNot, x).map(|x| (x.single(), x.kind));
+        assert_eq!(not(&five), Ok((Some(-6.0), Kind::Int)));
+        assert_eq!(not(&yes), Ok((Some(0.0), Kind::Bool)));
+        assert!(not(&of(0.5, Kind::Float)).is_err());
+    }
 }

@@ -78,9 +78,9 @@ impl Constant {
         let mut tiled = self.reshaped(&shape)?;
         // Fewer numbers than axes are those of the last ones.
         let times = [vec![1; shape.len() - times.len()], times.to_vec()].concat();
-        within(
-            &shape.iter().zip(&times).map(|(size, times)| size.saturating_mul(*times)).collect::<Vec<_>>(),
-        )?;
+        // As if no size were 0: there are as many copies of nothing.
+        let sizes = shape.iter().zip(&times).map(|(size, times)| (*size).max(1).saturating_mul(*times));
+        within(&sizes.collect::<Vec<_>>())?;
         for (axis, times) in times.iter().enumerate() {
             let copies = vec![tiled.clone(); *times];
             tiled = Self::joined(&copies, axis)?;
@@ -159,6 +159,7 @@ mod tests {
         let tables = [column.reshaped(&[1 << 14, 1]).unwrap(), row.clone()];
         for made in [
             column.tiled(&[1 << 40, 1 << 40]),
+            counted(&[0]).tiled(&[1 << 62]),
             column.padded(0, [1 << 40, 0], 0.0),
             column.expanded(&[1 << 14, 1 << 14]),
             column.matmul(&row),

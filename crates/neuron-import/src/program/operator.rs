@@ -315,8 +315,12 @@ pub(crate) enum ResizeKind {
 pub(crate) enum Unary {
     Relu,
     Relu6,
-    LeakyRelu { slope: f64 },
-    Elu { alpha: f64 },
+    LeakyRelu {
+        slope: f64,
+    },
+    Elu {
+        alpha: f64,
+    },
     Selu,
     Gelu,
     GeluTanh,
@@ -343,6 +347,8 @@ pub(crate) enum Unary {
     Round,
     Sign,
     Not,
+    /// Of each bit of whole numbers; of truth values, [`Unary::Not`].
+    BitNot,
 }
 
 /// A function of two numbers.
@@ -365,4 +371,7 @@ pub(crate) enum Binary {
     GreaterEqual,
     And,
     Or,
+    /// Of each bit of whole numbers; of truth values, [`Binary::And`].
+    BitAnd,
+    BitOr,
 }

@@ -98,7 +98,7 @@ impl<'a> Arguments<'a> {
     /// Every value among the arguments.
     pub(super) fn all_values(&self) -> Vec<Operand> {
         let names = self.inputs.iter().flat_map(|input| input.arg.names());
-        names.filter_map(|name| self.by_name.get(name)).map(|id| Operand::Value(*id)).collect()
+        names.map(|name| self.value(name)).collect()
     }
 
     /// A whole number.

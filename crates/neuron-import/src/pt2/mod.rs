@@ -101,7 +101,9 @@ impl<'a> Reader<'a> {
         for node in &graph.nodes {
             let scopes = scopes::of(node);
             if let Some(inner) = arguments::subgraph(&node.inputs).filter(|_| runs_once(&node.target)) {
-                let operands = Arguments::new(&node.inputs, &self.by_name).all_values();
+                let arguments = Arguments::new(&node.inputs, &self.by_name);
+                let operands = arguments.all_values();
+                self.check(&arguments, node)?;
                 self.inline(inner, &operands, node)?;
                 continue;
             }
@@ -113,13 +115,11 @@ impl<'a> Reader<'a> {
             }
             let arguments = Arguments::new(&node.inputs, &self.by_name);
             let translated = operators::translate(&node.target, &arguments);
-            if let Some(unknown) = arguments.undefined() {
-                return Err(self.damaged(format!("{} reads {unknown}, which nothing makes", node.name())));
-            }
             let (operator, inputs) = translated.unwrap_or_else(|| {
                 let operator = node.target.trim_start_matches("torch.ops.").to_owned();
                 (Operator::Unknown { operator }, arguments.all_values())
             });
+            self.check(&arguments, node)?;
             let outputs: Vec<ValueId> =
                 node.outputs.iter().flat_map(Argument::names).map(|name| self.define(name)).collect();
             let written = match (operators::is_in_place(&node.target), inputs.first(), &outputs[..]) {
@@ -139,9 +139,19 @@ impl<'a> Reader<'a> {
                 self.program.nodes.push(Node { name, operator, inputs, outputs: Vec::new(), scopes });
             }
         }
-        let by_name = &self.by_name;
-        let outputs = graph.outputs.iter().flat_map(Argument::names);
-        Ok(outputs.map(|name| by_name.get(name).map_or(Operand::Nothing, |id| Operand::Value(*id))).collect())
+        let defined = |name: &str| match self.by_name.get(name) {
+            Some(id) => Ok(Operand::Value(*id)),
+            None => Err(self.damaged(format!("it returns {name}, which nothing makes"))),
+        };
+        graph.outputs.iter().flat_map(Argument::names).map(defined).collect()
+    }
+
+    /// Checks that all that an operator reads is there.
+    fn check(&self, arguments: &Arguments<'_>, node: &schema::Node) -> Result<(), ImportError> {
+        let unknown = arguments.undefined();
+        unknown.map_or(Ok(()), |unknown| {
+            Err(self.damaged(format!("{} reads {unknown}, which nothing makes", node.name())))
+        })
     }
 
     /// Puts the operators of a graph in the place of the one that calls it (`no_grad` and `autocast` blocks).

@@ -136,9 +136,10 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "cos" => unary(Unary::Cos),
         "floor" => unary(Unary::Floor),
         "ceil" => unary(Unary::Ceil),
-        "round" => unary(Unary::Round),
+        "round" if args.int("decimals", 0) == 0 => unary(Unary::Round),
         "sign" => unary(Unary::Sign),
-        "logical_not" | "bitwise_not" => unary(Unary::Not),
+        "logical_not" => unary(Unary::Not),
+        "bitwise_not" => unary(Unary::BitNot),
         "hardtanh" => {
             let low = args.float("min_val").unwrap_or(-1.0);
             let high = args.float("max_val").unwrap_or(1.0);
@@ -159,7 +160,7 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             Some(_) => None,
         },
         "floor_divide" => binary(Binary::FloorDiv),
-        "remainder" | "fmod" => binary(Binary::Remainder),
+        "remainder" => binary(Binary::Remainder),
         "pow" => binary(Binary::Pow),
         "maximum" => binary(Binary::Max),
         "minimum" => binary(Binary::Min),
@@ -169,8 +170,10 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "le" => binary(Binary::LessEqual),
         "gt" => binary(Binary::Greater),
         "ge" => binary(Binary::GreaterEqual),
-        "logical_and" | "bitwise_and" => binary(Binary::And),
-        "logical_or" | "bitwise_or" => binary(Binary::Or),
+        "logical_and" => binary(Binary::And),
+        "logical_or" => binary(Binary::Or),
+        "bitwise_and" | "__and" => binary(Binary::BitAnd),
+        "bitwise_or" | "__or" => binary(Binary::BitOr),
         "max_pool1d" | "max_pool2d" | "max_pool2d_with_indices" => pool(PoolKind::Max, args),
         "avg_pool1d" | "avg_pool2d" => {
             if args.has("divisor_override") {
@@ -204,7 +207,9 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
         "flatten" => one(Op::Flatten { first: axis("start_dim", 0), last: axis("end_dim", -1) }),
         "unflatten" => one(Op::Unflatten { axis: axis("dim", 0), sizes: args.sizes("sizes")? }),
         "permute" | "permute_copy" => one(Op::Permute { axes: args.ints("dims")? }),
-        "numpy_T" | "t" => one(Op::Transpose { axes: [0, 1] }),
+        // All axes in reverse.
+        "numpy_T" => one(Op::Permute { axes: Vec::new() }),
+        "t" => one(Op::Transpose { axes: [0, 1] }),
         "mT" | "adjoint" => one(Op::Transpose { axes: [-2, -1] }),
         "transpose" => one(Op::Transpose { axes: [axis("dim0", 0), axis("dim1", 0)] }),
         "swapaxes" => one(Op::Transpose { axes: [axis("axis0", 0), axis("axis1", 0)] }),
@@ -359,7 +364,8 @@ pub(super) fn translate(target: &str, args: &Arguments<'_>) -> Option<(Op, Vec<O
             let columns = if args.has("m") { args.operand("m") } else { args.operand("n") };
             Some((Op::Eye { rows: args.operand("n"), columns }, Vec::new()))
         }
-        "repeat_interleave" if args.has("repeats") => {
+        // Without an axis, of all elements in a row.
+        "repeat_interleave" if args.has("repeats") && args.has("dim") => {
             one(Op::RepeatInterleave { times: args.operand("repeats"), axis: args.int("dim", 0) })
         }
         "tril" | "triu" => one(Op::Triangle { upper: base == "triu", diagonal: args.int("diagonal", 0) }),

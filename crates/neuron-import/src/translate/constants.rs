@@ -92,7 +92,8 @@ impl Translator<'_> {
                 else {
                     return Err("an unusual convolution of constants".to_owned());
                 };
-                let is_even = before.iter().chain(after).all(|amount| *amount == before[0]);
+                let amount = before.first().copied().unwrap_or(0);
+                let is_even = before.iter().chain(after).all(|other| *other == amount);
                 if !is_even
                     || stride.iter().any(|step| step != rows)
                     || dilation.iter().any(|step| step != down)
@@ -100,8 +101,8 @@ impl Translator<'_> {
                     return Err("an unusual convolution of constants".to_owned());
                 }
                 let x = x()?;
-                fits((x.shape(), weight.shape()), (before[0], *rows, *down, *groups))?;
-                let sums = x.tensor.conv2d(&weight.tensor, before[0], *rows, *down, *groups);
+                fits((x.shape(), weight.shape()), (amount, *rows, *down, *groups))?;
+                let sums = x.tensor.conv2d(&weight.tensor, amount, *rows, *down, *groups);
                 let sums = Constant { kind: Kind::Float, ..x.with(sums)? };
                 match self.constant(bias)? {
                     None => Ok(sums),
@@ -380,7 +381,6 @@ impl Translator<'_> {
         }
     }
 
-    /// Each place of axis 1 by its own mean and variance.
     /// A batch norm of a constant, by means and variances that were computed before.
     fn normed(&self, node: &Node, eps: f64) -> Result<Constant, Obstacle> {
         let x = self.first(node)?;
@@ -399,6 +399,7 @@ impl Translator<'_> {
         constant::binary(Binary::Add, &constant::binary(Binary::Mul, &apart, &factor, false)?, &by(2)?, false)
     }
 
+    /// Each place of axis 1 by its own mean and variance.
     fn standardised(&self, node: &Node, eps: f64) -> Result<Constant, Obstacle> {
         let x = self.first(node)?;
         let rank = x.shape().len();
@@ -453,12 +454,13 @@ impl Translator<'_> {
     fn indexed(&self, node: &Node) -> Result<Constant, Obstacle> {
         let x = self.first(node)?;
         let mut tables = Vec::new();
-        let mut skipped = 0;
+        let (mut skipped, mut is_over) = (0, false);
         for operand in &node.inputs[1..] {
             match self.constant(*operand)? {
                 None if tables.is_empty() => skipped += 1,
-                // All places of the last axes.
-                None => break,
+                // All places of an axis behind, as a rule of the last ones.
+                None => is_over = true,
+                Some(_) if is_over => return Err("places of axes that are no neighbours".to_owned()),
                 Some(table) if table.kind == Kind::Bool => {
                     let places = table.values()?.into_iter().enumerate().filter(|(_, is)| *is != 0.0);
                     let places: Vec<f64> = places.map(|(at, _)| at as f64).collect();
@@ -519,23 +521,29 @@ fn fits(
     (x, weight): (&[usize], &[usize]),
     (padding, stride, dilation, groups): (usize, usize, usize, usize),
 ) -> Result<(), Obstacle> {
-    let (&[_, channels, ref sizes @ ..], &[out, per_group, ref kernel @ ..]) = (x, weight) else {
+    let (&[items, channels, ref sizes @ ..], &[out, per_group, ref kernel @ ..]) = (x, weight) else {
         return Err("a convolution of a vector".to_owned());
     };
     let fits_along = |(size, kernel): (&usize, &usize)| {
         let reach = kernel.checked_sub(1)?.checked_mul(dilation)?;
         let room = padding.checked_mul(2)?.checked_add(*size)?;
-        (room < 1 << 20 && reach < room).then_some(())
+        (room < 1 << 20 && reach < room).then(|| (room - reach - 1) / stride.max(1) + 1)
     };
+    let places: Option<Vec<usize>> = sizes.iter().zip(kernel).map(fits_along).collect();
     let are_sound = sizes.len() == 2
         && kernel.len() == 2
-        && sizes.iter().zip(kernel).map(fits_along).all(|fits| fits.is_some())
         && groups > 0
         && stride > 0
         && dilation > 0
         && per_group.checked_mul(groups) == Some(channels)
         && out.is_multiple_of(groups);
-    if are_sound { Ok(()) } else { Err("a convolution of constants that do not fit".to_owned()) }
+    let Some(places) = places.filter(|_| are_sound) else {
+        return Err("a convolution of constants that do not fit".to_owned());
+    };
+    constant::within(&[&[items, out][..], &places].concat())?;
+    // What each window covers is laid out beside the others.
+    let covered = kernel.iter().fold(channels, |product, size| product.saturating_mul(*size));
+    constant::within(&[&[items, covered][..], &places].concat())
 }
 
 fn without(part: &Constant, axis: usize) -> Result<Constant, Obstacle> {

@@ -217,7 +217,8 @@ impl Translator<'_> {
             return Err("padding that is wider than the windows".to_owned());
         }
         let window = Window { padding: [reach[0] - padding[0], reach[1] - padding[1]], ..window };
-        let (of_group, places, out_channels) = (in_channels / groups, down * right, per_group * groups);
+        let (of_group, places) = (in_channels / groups, down * right);
+        let out_channels = per_group.checked_mul(groups).ok_or("too many groups")?;
         let mut data = Vec::with_capacity(weight.data.len());
         for to in 0..out_channels {
             for from in 0..of_group {
@@ -268,7 +269,9 @@ impl Translator<'_> {
                 }
             }
         }
-        let bias = bias.map(|bias| WeightTensor::new([channels], vec![bias.data[0]; channels]));
+        let one = |bias: WeightTensor| bias.data.first().copied().ok_or("a bias without values");
+        let bias = bias.map(one).transpose()?;
+        let bias = bias.map(|bias| WeightTensor::new([channels], vec![bias; channels]));
         self.fully_connected(input, WeightTensor::new([channels, channels], rows), bias)
     }
 }

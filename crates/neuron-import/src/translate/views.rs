@@ -406,7 +406,7 @@ pub(super) fn resolved(from: &[usize], sizes: &[i64], copies_zero: bool) -> Resu
 fn resolved_parts(sizes: &[i64], length: usize) -> Result<Vec<usize>, Obstacle> {
     let counts = sizes.iter().map(|size| usize::try_from(*size)).collect::<Result<Vec<_>, _>>();
     let counts = counts.map_err(|_| "parts of a size below 0")?;
-    if counts.iter().sum::<usize>() == length {
+    if counts.iter().try_fold(0usize, |sum, count| sum.checked_add(*count)) == Some(length) {
         Ok(counts)
     } else {
         Err(format!("parts of {counts:?} of {length}"))

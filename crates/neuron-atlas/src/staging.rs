@@ -1,7 +1,10 @@
 //! A folder that is there completely or not at all.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use neuron_files::Together;
 
 use crate::error::AtlasError;
 
@@ -44,6 +47,7 @@ pub(crate) fn check(place: &Path, overwrite: bool) -> Result<(), AtlasError> {
 pub(crate) struct Staging {
     place: PathBuf,
     folder: PathBuf,
+    files: Together,
 }
 
 impl Staging {
@@ -59,7 +63,7 @@ impl Staging {
         }
         keep_foreign(&old, &place)?;
         fs::create_dir_all(&folder).map_err(AtlasError::write(&folder))?;
-        Ok(Self { place, folder })
+        Ok(Self { place, folder, files: Together::new() })
     }
 
     /// Writes a file, and the folders above it.
@@ -69,14 +73,13 @@ impl Staging {
             "{file} is not listed as the site's own"
         );
         let path = self.folder.join(file);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(AtlasError::write(folder))?;
-        }
-        fs::write(&path, bytes).map_err(AtlasError::write(path))
+        self.files.write(&path, |writer| writer.write_all(bytes)).map_err(AtlasError::write(path))
     }
 
     /// Puts the site in its place, and the one that was there out of the way.
-    pub(crate) fn finish(self) -> Result<(), AtlasError> {
+    pub(crate) fn finish(mut self) -> Result<(), AtlasError> {
+        // The site that was there goes away: this one must outlast a power cut by then.
+        std::mem::take(&mut self.files).settle().map_err(AtlasError::write(&self.folder))?;
         let old = sibling(&self.place, "old");
         remove(&old)?;
         let moved = self.place.exists();

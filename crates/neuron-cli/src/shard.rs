@@ -12,10 +12,29 @@ use crate::outcome::WrongUsage;
 
 /// One of several parts; they count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Numbers")]
 pub(crate) struct Shard {
     pub(crate) index: usize,
     pub(crate) count: usize,
 }
+
+/// A shard as a file has it, which may be none.
+#[derive(Deserialize)]
+struct Numbers {
+    index: usize,
+    count: usize,
+}
+
+impl TryFrom<Numbers> for Shard {
+    type Error = ShardError;
+
+    fn try_from(Numbers { index, count }: Numbers) -> Result<Self, ShardError> {
+        Self::new(index, count)
+    }
+}
+
+/// No machine room has as many tasks.
+const MOST: usize = 1 << 24;
 
 /// The items that belong to one part, or to all.
 pub(crate) fn range_of(shard: Option<Shard>, items: usize) -> Range<usize> {
@@ -53,6 +72,9 @@ impl Shard {
         if index == 0 || index > count {
             return Err(ShardError::None { index, count });
         }
+        if count > MOST {
+            return Err(ShardError::TooMany { count });
+        }
         Ok(Self { index, count })
     }
 }
@@ -74,6 +96,8 @@ pub(crate) enum ShardError {
     Unknown,
     #[error("there is no shard {index} of {count}: shards are numbered from 1 (1/3, 2/3, 3/3)")]
     None { index: usize, count: usize },
+    #[error("{count} shards are more than {MOST}")]
+    TooMany { count: usize },
     #[error(
         "neither {} (Slurm, in array jobs) nor {} (Kubernetes, in Indexed Jobs) is set: run it in one of these, or pass \
          --shard I/N",
@@ -153,6 +177,11 @@ mod tests {
         assert_eq!("0/3".parse::<ShardFlag>(), Err(ShardError::None { index: 0, count: 3 }));
         assert_eq!("auto".parse(), Ok(ShardFlag::Auto { count: None }));
         assert_eq!("auto/8".parse(), Ok(ShardFlag::Auto { count: Some(8) }));
+        for wrong in
+            [r#"{"index":0,"count":2}"#, r#"{"index":1,"count":0}"#, r#"{"index":1,"count":99999999}"#]
+        {
+            assert!(serde_json::from_str::<Shard>(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["4/3", "half", "auto/0", "auto/", "auto/x", "1/2/3", "2/auto"] {
             assert!(wrong.parse::<ShardFlag>().is_err(), "{wrong}");
         }

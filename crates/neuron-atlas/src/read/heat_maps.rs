@@ -40,7 +40,11 @@ fn metadata(path: &Path) -> Result<BTreeMap<String, String>, AtlasError> {
     let mut file = File::open(path).map_err(AtlasError::read(path))?;
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(AtlasError::read(path))?;
-    let length = u64::from_le_bytes(length).min(MAX_HEADER_BYTES);
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER_BYTES {
+        let limit = MAX_HEADER_BYTES as usize;
+        return Err(AtlasError::TooLarge { path: path.to_owned(), what: "bytes of its header", limit });
+    }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(AtlasError::read(path))?;
     let header: Header = serde_json::from_slice(&header)

@@ -111,7 +111,7 @@ impl Place {
         let at = names.iter().rposition(|name| name.starts_with("neuron_"))?;
         let channel = names.get(at + 1)?.parse().ok()?;
         let arch = at.checked_sub(1).map_or("network", |above| names[above]);
-        let layer = names[at].trim_start_matches("neuron_");
+        let layer = names[at].strip_prefix("neuron_")?;
         Some(Self { arch: arch.to_owned(), layer: layer.to_owned(), channel })
     }
 }
@@ -124,6 +124,7 @@ mod tests {
     fn folders_name_units() {
         let place = Place::of_folder(Path::new("runs/resnet50/neuron_layer4_2/54/top50")).unwrap();
         assert_eq!((&*place.arch, &*place.layer, place.channel), ("resnet50", "layer4_2", 54));
+        assert_eq!(Place::of_folder(Path::new("net/neuron_neuron_a/3")).unwrap().layer, "neuron_a");
         assert!(Place::of_folder(Path::new("runs/resnet50/54")).is_none());
         assert!(Place::of_folder(Path::new("resnet50/neuron_layer4/beetles")).is_none());
     }

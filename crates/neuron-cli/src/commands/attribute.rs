@@ -61,11 +61,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let (tensors, heat_map) = (args.out.join("relevance.safetensors"), args.out.join("heatmap.png"));
-    if let Some(present) =
-        [&tensors, &heat_map].into_iter().find(|path| output::is_result(path) && !global.overwrite)
-    {
-        bail!("{} already exists; pass --overwrite to replace it", present.display());
-    }
+    let check_place = || match [&tensors, &heat_map].into_iter().find(|path| output::is_result(path)) {
+        Some(present) if !global.overwrite => {
+            bail!("{} already exists; pass --overwrite to replace it", present.display())
+        }
+        _ => Ok(()),
+    };
+    check_place()?;
     if args.out.is_file() {
         bail!("{} is a file; name a folder for the results with --out", args.out.display());
     }
@@ -88,6 +90,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
 
     let _claim = claim::take(&args.out, "attribute", &["heatmap".to_owned()])?;
+    // Another run may have ended since.
+    check_place()?;
     let preprocessing = global.preprocessing(&network)?;
     let crop = preprocessing.load_crop(&args.image, &global.limits())?;
     let pixels = preprocessing.normalize(&crop);

@@ -8,14 +8,11 @@ use serde_json::Value;
 
 use super::identity::Identity;
 use super::skipped::SkippedImage;
-use crate::shard::Shard;
+use crate::shard::{self, Shard};
 use crate::{input, output};
 
 const MAGIC: [u8; 8] = *b"neurscan";
 const VERSION: u32 = 1;
-/// A longer header is damage: it lists skipped files, and a data set of which a quarter of a million cannot be
-/// read is not one.
-const MAX_HEADER_BYTES: u64 = 64 << 20;
 
 /// The state of a scan, as it was saved.
 pub(crate) struct Checkpoint {
@@ -40,6 +37,9 @@ pub(super) struct Header {
     pub(super) complete: bool,
     pub(super) skipped: Vec<SkippedImage>,
     pub(super) rest: Value,
+    /// How many lists follow; earlier builds did not say it here.
+    #[serde(default)]
+    pub(super) lists: Option<u64>,
 }
 
 /// Writes a checkpoint atomically; `docs/formats.md` specifies the bytes.
@@ -71,8 +71,7 @@ impl Checkpoint {
             file => file.with_context(|| format!("cannot read {}", path.display()))?,
         };
         let read = Self::read(BufReader::new(file));
-        let way_out = || format!("{} cannot be used; remove it to start over", path.display());
-        read.with_context(way_out).map(Some)
+        read.with_context(|| unusable(path)).map(Some)
     }
 
     /// Reads a checkpoint's bytes; memory grows with those that are there, never with what they claim.
@@ -85,20 +84,46 @@ impl Checkpoint {
             bail!("it has format version {version}, but this build reads version {VERSION}");
         }
         let len = u64::from_le_bytes(array(&mut reader)?);
-        if len > MAX_HEADER_BYTES {
-            bail!("it is damaged: a header of {len} bytes");
-        }
         let mut json = Vec::new();
         reader.by_ref().take(len).read_to_end(&mut json)?;
         if u32::from_le_bytes(array(&mut reader)?) != crc32fast::hash(&json) {
             bail!("it is damaged: the header's checksum does not match");
         }
-        let Header { identity, shard, next, complete, skipped, rest } =
+        let Header { identity, shard, next, complete, skipped, rest, lists } =
             serde_json::from_slice(&json).context("its header is not understood")?;
         let count = u64::from_le_bytes(array(&mut reader)?);
+        if lists.is_some_and(|lists| lists != count) {
+            bail!("it is damaged: {count} lists");
+        }
         let lists = (0..count).map(|_| TopK::read_from(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+        if reader.read(&mut [0])? > 0 {
+            bail!("it is damaged: something follows its lists");
+        }
         Ok(Self { identity, shard, next, complete, skipped, lists, rest })
     }
+
+    /// Checks that it is the state of this part of a scan of so many images: of a file that was renamed, the name does not tell.
+    ///
+    /// # Errors
+    /// If it is of another part, or came to where that part has no image.
+    pub(crate) fn check_part(&self, shard: Option<Shard>, images: usize) -> anyhow::Result<()> {
+        let named =
+            |shard: Option<Shard>| shard.map_or("all images".to_owned(), |shard| format!("shard {shard}"));
+        if self.shard != shard {
+            bail!("it is the state of {}, and not of {}", named(self.shard), named(shard));
+        }
+        let range = shard::range_of(shard, images);
+        let is_inside = (range.start..=range.end).contains(&self.next);
+        if !is_inside || (self.complete && self.next != range.end) {
+            bail!("it is damaged: it came to image {} of {images}", self.next);
+        }
+        Ok(())
+    }
+}
+
+/// The way out where a checkpoint cannot be used.
+pub(crate) fn unusable(path: &Path) -> String {
+    format!("{} cannot be used; remove it to start over", path.display())
 }
 
 fn array<const N: usize>(reader: &mut impl Read) -> anyhow::Result<[u8; N]> {
@@ -123,6 +148,7 @@ mod tests {
             complete: false,
             skipped: vec![SkippedImage { index: 3, image: "a/b".into(), reason: "empty".into() }],
             rest: [1, 2].into(),
+            lists: Some(2),
         };
         let path = folder.join("state");
         save(&path, &header, &[&list, &list]).unwrap();
@@ -149,7 +175,7 @@ mod tests {
                 self.0.read(buffer)
             }
         }
-        let claim = [&MAGIC[..], &VERSION.to_le_bytes(), &MAX_HEADER_BYTES.to_le_bytes(), b"{}"].concat();
+        let claim = [&MAGIC[..], &VERSION.to_le_bytes(), &(1u64 << 62).to_le_bytes(), b"{}"].concat();
         let error = Checkpoint::read(Bounded(&claim)).err().unwrap();
         assert!(error.to_string().contains("truncated"), "{error}");
     }
@@ -160,10 +186,33 @@ mod tests {
         let path = saved(folder.path());
         let bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert!(Checkpoint::read(&damaged[..]).is_err(), "byte {at} may be anything");
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(Checkpoint::read(&damaged[..]).is_err(), "bit {bit} of byte {at} may be anything");
+            }
             assert!(Checkpoint::read(&bytes[..at]).is_err(), "{at} bytes are enough");
         }
+        assert!(Checkpoint::read(&[&bytes[..], b"x"].concat()[..]).is_err());
+    }
+
+    #[test]
+    fn a_state_belongs_to_its_part() {
+        let folder = tempfile::tempdir().unwrap();
+        // Of the first of two shards, stopped before image 5.
+        let mut state = Checkpoint::open(&saved(folder.path())).unwrap().unwrap();
+        let first = state.shard;
+        state.check_part(first, 20).unwrap();
+        for (shard, images, told) in [
+            (None, 20, "the state of shard 1/2, and not of all images"),
+            (Some(Shard { index: 2, count: 2 }), 20, "not of shard 2/2"),
+            (first, 8, "came to image 5 of 8"),
+        ] {
+            let error = state.check_part(shard, images).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        state.complete = true;
+        state.check_part(first, 10).unwrap();
+        assert!(state.check_part(first, 20).unwrap_err().to_string().contains("came to image 5 of 20"));
     }
 }

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use serde_json::json;
 
+use super::checkpoint::unusable;
 use super::destination::Destination;
 use super::job::Job;
 use super::run::{Scan, Scanned};
@@ -72,7 +74,12 @@ impl Scan<'_> {
     /// If something is there that it would destroy or could not continue.
     pub(crate) fn start(&self) -> anyhow::Result<Start> {
         let leftovers = self.destination.leftovers(&self.identity);
-        leftovers.decide(self.flags.resume, self.global.overwrite)
+        let start = leftovers.decide(self.flags.resume, self.global.overwrite)?;
+        if let Start::Scan(Some(checkpoint)) | Start::Write(checkpoint) = &start {
+            let of_part = checkpoint.check_part(self.shard, self.dataset.len());
+            of_part.with_context(|| unusable(&self.destination.checkpoint))?;
+        }
+        Ok(start)
     }
 
     /// For a plan: how the scan would start, or why it would be refused.

@@ -19,7 +19,7 @@ mod start;
 mod tasks;
 mod timing;
 
-pub(crate) use checkpoint::Checkpoint;
+pub(crate) use checkpoint::{Checkpoint, unusable};
 pub(crate) use crops::crops;
 pub(crate) use destination::{Destination, Overwrite};
 pub(crate) use differences::between as differences_between;

@@ -160,6 +160,7 @@ impl Scan<'_> {
         complete: bool,
         skipped: &[SkippedImage],
     ) -> anyhow::Result<()> {
+        let lists = job.lists();
         let header = checkpoint::Header {
             identity: self.identity.clone(),
             shard: self.shard,
@@ -167,7 +168,8 @@ impl Scan<'_> {
             complete,
             skipped: skipped.to_vec(),
             rest: job.rest(),
+            lists: Some(lists.len() as u64),
         };
-        checkpoint::save(&self.destination.checkpoint, &header, &job.lists())
+        checkpoint::save(&self.destination.checkpoint, &header, &lists)
     }
 }

@@ -104,6 +104,10 @@ impl Run<'_> {
         preprocessing: &Preprocessing,
     ) -> anyhow::Result<Outcome> {
         let report = self.report;
+        // First: who asked it to stop may not wait for the pictures.
+        if !matches!(ended, Ended::Finished) {
+            self.results.write_checkpoint(optimizer, &self.inputs)?;
+        }
         if optimizer.steps_done() > 0 {
             let records = report.records(optimizer, preprocessing)?;
             let masks =
@@ -113,9 +117,8 @@ impl Run<'_> {
         }
         match ended {
             Ended::Finished => self.results.remove_checkpoint()?,
-            Ended::Stopped => self.results.write_checkpoint(optimizer, &self.inputs)?,
+            Ended::Stopped => {}
             Ended::Interrupted => {
-                self.results.write_checkpoint(optimizer, &self.inputs)?;
                 self.report.global.say(0, || "interrupted; continue with --resume".to_owned());
                 return Ok(Outcome::Interrupted);
             }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use super::missing::{Given, check};
-use crate::scan::{Checkpoint, SkippedImage};
+use crate::scan::{Checkpoint, SkippedImage, unusable};
 
 /// Joins the shards' states into that of one run.
 ///
@@ -23,6 +24,8 @@ pub(super) fn all(files: &[PathBuf]) -> anyhow::Result<Checkpoint> {
         if let Some(first) = given.iter().find(|other| other.shard == shard) {
             bail!("shard {shard} was given twice: {} and {}", first.path.display(), path.display());
         }
+        let images = part.identity.get("images").and_then(Value::as_u64).unwrap_or_default();
+        part.check_part(Some(shard), images as usize).with_context(|| unusable(path))?;
         given.push(Given { path, shard, next: part.next, complete: part.complete });
         match &mut merged {
             // What is not finished is only told of, but it has to be of the same run.
@@ -62,7 +65,6 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use neuron_topk::TopK;
-    use serde_json::Value;
 
     use super::*;
     use crate::scan::Identity;

@@ -64,6 +64,8 @@ impl Inside {
     ) -> Result<Self, DataError> {
         Self::at(archives, (0, Level::of(archives, 0)), place, asked)
     }
+
+    /// What lies in the folders of a level.
     fn at(
         archives: &[impl AsRef<Contents>],
         (depth, level): (usize, Level<'_>),

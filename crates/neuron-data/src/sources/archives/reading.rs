@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::blocks;
 use super::handle::Handle;
@@ -24,16 +24,17 @@ pub(super) struct ArchiveFile {
     number: u64,
     /// As it was when it was listed.
     stamp: Stamp,
+    /// While it is being listed: what knows of all that was read, and stays open however many others are.
+    listing: Mutex<Option<Arc<Handle>>>,
 }
 
 impl ArchiveFile {
     /// Opens a regular file, or an object of a store.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let file =
-            Self { path: path.into(), number: NEXT.fetch_add(1, Ordering::Relaxed), stamp: Stamp::of(path)? };
-        let handle = file.handle().map_err(|source| DataError::unreadable(path, source))?;
-        handle.begin_listing(path, &file.stamp);
-        Ok(file)
+        let (number, stamp) = (NEXT.fetch_add(1, Ordering::Relaxed), Stamp::of(path)?);
+        let handle = Handle::open(path, stamp.bytes).map_err(|source| DataError::unreadable(path, source))?;
+        handle.begin_listing(path, &stamp);
+        Ok(Self { path: path.into(), number, stamp, listing: Mutex::new(Some(Arc::new(handle))) })
     }
 
     /// Says that all was read that is needed to list it.
@@ -41,7 +42,9 @@ impl ArchiveFile {
     /// # Errors
     /// [`DataError::Store`] if its store has failed meanwhile: what it holds is not known then.
     pub(super) fn listed(&self) -> Result<(), DataError> {
-        let ended = self.handle().and_then(|handle| handle.end_listing(&self.path, &self.stamp));
+        let Some(handle) = lock(&self.listing).take() else { return Ok(()) };
+        let ended = handle.end_listing(&self.path, &self.stamp);
+        keep_open(self.number, handle);
         ended.map_err(|source| DataError::Store { source })
     }
 
@@ -71,8 +74,10 @@ impl ArchiveFile {
 
     /// What reads it, opened if it is not.
     fn handle(&self) -> io::Result<Arc<Handle>> {
-        let lock = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut open = lock();
+        if let Some(listing) = &*lock(&self.listing) {
+            return Ok(Arc::clone(listing));
+        }
+        let mut open = lock(&OPEN);
         if let Some(at) = open.iter().rposition(|(number, _)| *number == self.number) {
             let found = open.remove(at);
             let file = Arc::clone(&found.1);
@@ -81,18 +86,27 @@ impl ArchiveFile {
         }
         drop(open);
         let file = Arc::new(Handle::open(&self.path, self.bytes())?);
-        let mut open = lock();
-        if open.len() >= MOST_OPEN {
-            open.remove(0);
-        }
-        open.push((self.number, Arc::clone(&file)));
+        keep_open(self.number, Arc::clone(&file));
         Ok(file)
     }
 }
 
+/// Keeps an archive open, in the place of the one that was read longest ago.
+fn keep_open(number: u64, handle: Arc<Handle>) {
+    let mut open = lock(&OPEN);
+    if open.len() >= MOST_OPEN {
+        open.remove(0);
+    }
+    open.push((number, handle));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for ArchiveFile {
     fn drop(&mut self) {
-        OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|(number, _)| *number != self.number);
+        lock(&OPEN).retain(|(number, _)| *number != self.number);
         blocks::forget(self.number);
     }
 }
@@ -187,13 +201,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_listed_stays_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "a").unwrap();
+        let open = || ArchiveFile::open(&path).unwrap();
+        let listing = open();
+        // What it knows of a store's failure must not be lost.
+        let handle = listing.handle().unwrap();
+        for _ in 0..=MOST_OPEN {
+            let other = open();
+            other.listed().unwrap();
+            other.read_at(0, &mut [0]).unwrap();
+        }
+        assert!(Arc::ptr_eq(&handle, &listing.handle().unwrap()));
+        listing.listed().unwrap();
+    }
+
+    #[test]
     fn few_files_are_open_and_what_changed_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |at: usize| folder.path().join(at.to_string());
         let files: Vec<ArchiveFile> = (0..MOST_OPEN + 3)
             .map(|at| {
                 std::fs::write(path(at), at.to_string()).unwrap();
-                ArchiveFile::open(&path(at)).unwrap()
+                let file = ArchiveFile::open(&path(at)).unwrap();
+                file.listed().unwrap();
+                file
             })
             .collect();
         let mut buffer = Vec::new();
@@ -205,7 +239,7 @@ mod tests {
         assert!(files[0].read_into(0, u64::MAX, &mut buffer).is_err());
         let mut stamp = Stamp::of(&path(3)).unwrap();
         stamp.bytes = 7;
-        let gone = ArchiveFile { number: u64::MAX, path: path(3), stamp };
+        let gone = ArchiveFile { number: u64::MAX, path: path(3), stamp, listing: Mutex::default() };
         assert!(gone.read_into(0, 7, &mut buffer).unwrap_err().to_string().contains("has changed"));
     }
 }

@@ -127,11 +127,12 @@ impl Region {
             ordered.extend_from_slice(&covered[at * size..(at + 1) * size]);
             for axis in (0..shape.len()).rev() {
                 index[axis] += 1;
-                at += strides[axis];
+                // Back to where it was, however far an axis of one place says that the next is.
+                at = at.wrapping_add(strides[axis]);
                 if index[axis] < shape[axis] {
                     break;
                 }
-                at -= index[axis] * strides[axis];
+                at = at.wrapping_sub(index[axis].wrapping_mul(strides[axis]));
                 index[axis] = 0;
             }
         }

@@ -1,5 +1,6 @@
-//! SIGINT, SIGTERM, and where nobody ignores them SIGHUP and SIGUSR1: they end a command at once, but for one that is [`caught`]. That is asked by the first to stop at
-//! the next safe place, and ended by the second.
+//! SIGINT, SIGTERM, and where nobody ignores them SIGHUP and SIGUSR1.
+//!
+//! They end a command at once. While [`caught`] is held, the first asks it to stop at the next safe place, and the second ends it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};

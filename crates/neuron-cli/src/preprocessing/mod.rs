@@ -106,8 +106,9 @@ impl Known {
         if height != width || !["resize", "crop"].iter().all(|side| self.assumed.contains(side)) {
             return self;
         }
-        // As much around it as the usual crop has.
-        let resize = (height * usual.resize).div_ceil(usual.crop);
+        // As much around it as the usual crop has; networks of small images (CIFAR's, MNIST's) see all of them.
+        let is_small = height < usual.crop / 2;
+        let resize = if is_small { height } else { (height * usual.resize).div_ceil(usual.crop) };
         (self.preprocessing.resize, self.preprocessing.crop) = (resize, height);
         self.assumed.retain(|key| !["resize", "crop"].contains(key));
         self.by_export = true;

@@ -36,6 +36,7 @@ fn lists_patches_and_pictures_of_an_exported_network() {
     // Nothing is named but the file: layer and folders follow from it.
     let (_, told) = room.run(0, "select-images --arch resnet.pt2 --data photos --topk-images 4");
     assert!(told.contains("resize, crop by the image with which it was exported"), "{told}");
+    assert!(told.contains("resize 32, crop 32"), "{told}");
     assert!(room.at("resnet/neuron_layer2/0/files_all.txt").is_file());
     room.run(
         0,

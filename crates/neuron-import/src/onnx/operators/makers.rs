@@ -84,7 +84,7 @@ fn eye(call: &Call, work: &mut Work) -> Result<Mapped, Refusal> {
 }
 
 fn element(target: i64) -> Result<Element, Refusal> {
-    let target = i32::try_from(target).map_err(|_| Refusal::damaged("its type is none"))?;
+    let target = i32::try_from(target).map_err(|_| Refusal::damaged("its type is no number of one"))?;
     match tensor::element(target) {
         Some(element) => Ok(element),
         // Lengths and indices, which are far from the ends of these types.

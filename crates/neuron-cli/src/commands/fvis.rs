@@ -22,7 +22,10 @@ mod start_flag;
 mod subject;
 mod units;
 
+use neuron_data::Preprocessing;
 use neuron_fvis::{Aim, FvisError, Settings};
+use neuron_model::{Network, Tap};
+use serde_json::Value;
 
 use crate::global::Global;
 use crate::interrupt;
@@ -53,21 +56,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let Units { target, channels, .. } = &units;
     let weights_preprocessing = global.preprocessing(&network)?;
     let preprocessing = at_resolution(&weights_preprocessing, resolution(args, &network, target)?);
-    let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
-    let mut settings = Settings { at_once, ..settings(args, global, &preprocessing)? };
-    settings.positions = args.positions.of(&network, std::slice::from_ref(target), preprocessing.crop)?;
-    // Before anything is read or computed: a layer below which there are no features is an error of usage.
-    let wrong = |error: FvisError| WrongUsage(error.to_string());
-    settings.check()?;
-    let settings = with_matched_layers(settings, args, (&network, target)).map_err(wrong)?;
-    let settings = with_finish(settings, (args, global), (&network, target))?;
-    check_schedule(&settings, &network, target)?;
-    check_layers(args, &network, target)?;
-    check_accentuated(args)?;
+    let settings = checked_settings((args, global), (&network, target), &preprocessing)?;
     no_effect::told(args).into_iter().for_each(|told| global.say(0, || told));
-    if settings.aim != Aim::Activation {
-        settings.layer_weights.below(&network, target).map_err(wrong)?;
-    }
     let data = Data::new(global);
     let (kind, wanted) = (args.references, args.num_real_img.get());
     let sought = Sought {
@@ -129,14 +119,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let _claim = results.claim()?;
     let unfinished = match results.earlier_run(&identities, args.resume, global.overwrite)? {
         EarlierRun::Complete(records) => {
-            global.say(0, || format!("already complete: {}", results.picture(0, 0).display()));
-            if args.save_every.is_some() && !results.has_intermediate(settings.schedule.steps()) {
-                let message = "without the pictures that --save-every asks for: add --overwrite to make them";
-                global.say(0, || message.to_owned());
-            }
-            if global.json {
-                report::print_summary(&records, &results)?;
-            }
+            say_complete((args, global), &results, (&records, settings.schedule.steps()))?;
             return Ok(outcome(&references));
         }
         EarlierRun::Unfinished(unfinished) => Some(unfinished),
@@ -150,6 +133,48 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut optimizer = run.optimizer(settings, start.start, unfinished)?;
     let ended = run.optimize(&mut optimizer)?;
     run.finish(&mut optimizer, ended, &weights_preprocessing)
+}
+
+/// How the pictures are optimised, checked before anything is read or computed.
+///
+/// # Errors
+/// [`WrongUsage`] where flags do not fit one another or the network: a layer below which there are no features is one.
+fn checked_settings(
+    (args, global): (&Args, &Global),
+    (network, target): (&Network, &Tap),
+    preprocessing: &Preprocessing,
+) -> anyhow::Result<Settings> {
+    let at_once = if network.device().is_cpu() { Settings::default().at_once } else { AT_ONCE_ON_A_GPU };
+    let mut settings = Settings { at_once, ..settings(args, global, preprocessing)? };
+    settings.positions = args.positions.of(network, std::slice::from_ref(target), preprocessing.crop)?;
+    let wrong = |error: FvisError| WrongUsage(error.to_string());
+    settings.check()?;
+    let settings = with_matched_layers(settings, args, (network, target)).map_err(wrong)?;
+    let settings = with_finish(settings, (args, global), (network, target))?;
+    check_schedule(&settings, network, target)?;
+    check_layers(args, network, target)?;
+    check_accentuated(args)?;
+    if settings.aim != Aim::Activation {
+        settings.layer_weights.below(network, target).map_err(wrong)?;
+    }
+    Ok(settings)
+}
+
+/// Nothing is left to do for a run of so many steps.
+fn say_complete(
+    (args, global): (&Args, &Global),
+    results: &Results<'_>,
+    (records, steps): (&[Value], usize),
+) -> anyhow::Result<()> {
+    global.say(0, || format!("already complete: {}", results.picture(0, 0).display()));
+    if args.save_every.is_some() && !results.has_intermediate(steps) {
+        let message = "without the pictures that --save-every asks for: add --overwrite to make them";
+        global.say(0, || message.to_owned());
+    }
+    if global.json {
+        report::print_summary(records, results)?;
+    }
+    Ok(())
 }
 
 /// Of fewer units than parts, some parts have none.

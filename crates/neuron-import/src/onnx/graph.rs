@@ -78,7 +78,8 @@ impl<'a> Reader<'a> {
         imports: &'a [OperatorSetIdProto],
     ) -> Result<Program, ImportError> {
         let versions = versions(imports);
-        let version = *versions.get("").ok_or_else(|| self.damaged("it imports no set of operators (opset)"))?;
+        let version =
+            *versions.get("").ok_or_else(|| self.damaged("it imports no set of operators (opset)"))?;
         if version < OLDEST {
             return Err(self.unsupported(format!(
                 "its operators are those of opset {version}, and {OLDEST} is the oldest that is read; convert it with \

@@ -58,6 +58,9 @@ impl Translator<'_> {
 
     /// Every channel of a node times a factor, plus a number: a batch norm, which steps below take along.
     pub(super) fn affine(&mut self, map: &Map, scale: Vec<f32>, shift: Vec<f32>) -> Result<Map, Obstacle> {
+        if let Some(pixels) = self.affine_of_pixels(map, &scale, &shift)? {
+            return Ok(pixels);
+        }
         let channels = map.shape.channels;
         let (node, shape) = self.push(BatchNorm { channels, eps: 0.0 }, &[map.node])?;
         let one = |value: f32| tensor(&[channels], vec![value; channels]);

@@ -147,6 +147,9 @@ impl Translator<'_> {
     fn put_beside(&mut self, at: &str, function: Binary, a: &Map, b: &Map) -> Result<Map, Obstacle> {
         let sizes = broadcast(&a.sizes(), &b.sizes())?;
         let [a, b] = [a, b].map(|map| repeated(map, &sizes, self.items));
+        if let Some(joined) = self.of_tokens(at, function, [&a, &b])? {
+            return Ok(joined);
+        }
         // As one of them is, if that is a grid.
         let is_like = |map: &Map| is_grid(map) && map.sizes() == sizes;
         let (channels, grid) = match [&a, &b].into_iter().find(|map| is_like(map)) {
@@ -173,6 +176,23 @@ impl Translator<'_> {
         let nodes = [ordered[0].node, ordered[1].node];
         let (node, shape) = self.together(at, function, nodes)?;
         Ok(Map { node, shape, ..ordered.swap_remove(0) })
+    }
+
+    /// Two values of which one has extra positions before its grid: so does what comes of both.
+    fn of_tokens(&mut self, at: &str, function: Binary, [a, b]: [&Map; 2]) -> Result<Option<Map>, Obstacle> {
+        let (tokens, other) = match (a.shape.extra, b.shape.extra) {
+            (1.., 0) => (a, b),
+            (0, 1..) => (b, a),
+            _ => return Ok(None),
+        };
+        let Some(other) = self.in_tokens(other)? else { return Ok(None) };
+        if !tokens.is_whole() || !tokens.is_arranged_as(&other) {
+            return Ok(None);
+        }
+        let nodes =
+            if std::ptr::eq(tokens, a) { [tokens.node, other.node] } else { [other.node, tokens.node] };
+        let (node, shape) = self.together(at, function, nodes)?;
+        Ok(Some(Map { node, shape, ..other }))
     }
 
     /// A constant as a map, computed beside another one.

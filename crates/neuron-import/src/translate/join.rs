@@ -31,6 +31,9 @@ impl Translator<'_> {
             if let [only] = &maps[..] {
                 return Ok(Value::Map(only.clone()));
             }
+            if let Some(pixels) = self.pixels_joined(&maps, axis)? {
+                return Ok(Value::Map(pixels));
+            }
             if let Some(rolled) = rolled(&maps, axis) {
                 return Ok(Value::Map(rolled));
             }

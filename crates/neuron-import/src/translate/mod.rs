@@ -19,12 +19,14 @@ mod map;
 mod norms;
 mod paddings;
 mod pick;
+mod pixels;
 mod pools;
 mod products;
 mod rearrange;
 mod reductions;
 mod resizing;
 mod scores;
+mod tokens;
 mod value;
 mod views;
 mod weights;
@@ -81,6 +83,8 @@ fn elements(value: &Value) -> usize {
 struct Translator<'p> {
     program: &'p Program,
     graph: GraphBuilder,
+    /// The node that is the image.
+    image: NodeId,
     shapes: HashMap<NodeId, Shape>,
     values: Vec<Value>,
     /// Values that are stored where another one is, which whoever writes to them changes.
@@ -93,6 +97,8 @@ struct Translator<'p> {
     same: HashMap<(String, Vec<NodeId>), NodeId>,
     node_names: HashMap<NodeId, String>,
     items: usize,
+    /// The shape of the last map with extra positions before its grid.
+    tokens: Option<Shape>,
     /// Elements that constants may have that are yet to be computed.
     left: usize,
     missing: Vec<Missing>,
@@ -117,6 +123,7 @@ impl<'p> Translator<'p> {
         Self {
             program,
             graph,
+            image: input,
             shapes: HashMap::from([(input, shape)]),
             values,
             views: HashMap::new(),
@@ -127,6 +134,7 @@ impl<'p> Translator<'p> {
             same: HashMap::new(),
             node_names: HashMap::new(),
             items,
+            tokens: None,
             left,
             missing: Vec::new(),
             at: String::new(),
@@ -351,6 +359,7 @@ impl<'p> Translator<'p> {
         let name = self.unique(name);
         let node = self.graph.push(&name, operation, inputs);
         self.shapes.insert(node, shape);
+        self.tokens = Some(shape).filter(|shape| shape.extra > 0).or(self.tokens);
         self.made.insert(node, (operation, inputs.to_vec()));
         self.same.insert((format!("{operation:?}"), inputs.to_vec()), node);
         self.node_names.insert(node, name.clone());

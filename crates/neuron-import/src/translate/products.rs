@@ -30,6 +30,8 @@ impl Translator<'_> {
         };
         let at = self.at.clone();
         let last = input.dims.len().checked_sub(1).ok_or("a map without dimensions")?;
+        let tokens = self.in_tokens(input)?;
+        let input = tokens.as_ref().unwrap_or(input);
         let whole = self.arranged(input)?;
         let whole = if whole.channel_dim() == Some(last) { whole } else { self.exchanged(&whole)? };
         let fits =

@@ -88,8 +88,6 @@ impl OnDevice<'_> {
     /// [`ModelError::UnknownChannel`] if the tap has fewer channels; [`ModelError::Items`] if there are not as many
     /// channels as images; [`ModelError::Device`] if the GPU fails.
     ///
-    /// # Panics
-    /// If a wanted tap does not lie strictly below the target.
     pub fn relevance(
         &mut self,
         (method, composite): (RelevanceMethod, &Composite),
@@ -119,7 +117,7 @@ impl OnDevice<'_> {
     /// [`ModelError::Device`] if the GPU fails.
     ///
     /// # Panics
-    /// If no signal lies above a wanted tap, or a signal is not as long as its tap's maps.
+    /// If a signal is not as long as its tap's maps.
     pub fn gradients(
         &self,
         seeds: Vec<DeviceSignal>,
@@ -221,10 +219,18 @@ fn signals(
     let nodes: Vec<NodeId> = wanted.iter().map(|tap| tap.node).collect();
     let seeds = seeds.into_iter().map(|signal| (signal.node, signal.values)).collect();
     let mut found = pass_there(run, composite, seeds, &nodes)?;
-    let signal = |node: NodeId| {
-        let at = found.iter().position(|(found, _)| *found == node).expect("every wanted tap is reached");
-        let (node, values) = found.swap_remove(at);
-        DeviceSignal { node, values }
+    let signal = |node: NodeId| match found.iter().position(|(found, _)| *found == node) {
+        Some(at) => {
+            let (node, values) = found.swap_remove(at);
+            Ok(DeviceSignal { node, values })
+        }
+        // Rules let nothing through to it, as below a gate that is a constant.
+        None => {
+            let values = run.gpu().upload(&vec![0.0; run.value(node).len()])?;
+            // The copy reads the host's memory until it is done.
+            run.gpu().wait()?;
+            Ok(DeviceSignal { node, values })
+        }
     };
-    Ok(nodes.into_iter().map(signal).collect())
+    nodes.into_iter().map(signal).collect()
 }

@@ -68,6 +68,7 @@ impl BackwardPass {
         }
         let seeds: Vec<(NodeId, Buffer)> = seeds.into_iter().map(|(tap, seed)| (tap.node, seed)).collect();
         let wanted: Vec<NodeId> = wanted.iter().map(|tap| tap.node).collect();
+        let below = session.graph().ancestors(seeds.iter().map(|(node, _)| *node));
         self.results = match session.backward(composite, &seeds, &wanted)? {
             Some(results) => {
                 seeds.into_iter().for_each(|(_, buffer)| self.pool.give(buffer));
@@ -75,6 +76,14 @@ impl BackwardPass {
             }
             None => self.run_on_host(session, composite, seeds, &wanted)?,
         };
+        for node in wanted {
+            let is_reached = self.results.iter().any(|(reached, _)| *reached == node);
+            if below[node.0] && !is_reached {
+                let mut nothing = self.pool.take(session.batch() * session.shape(node).len());
+                nothing.fill(0.0);
+                self.results.push((node, nothing));
+            }
+        }
         Ok(())
     }
 
@@ -99,7 +108,8 @@ impl BackwardPass {
         Ok(results.into_iter().map(|(node, signal)| (node, Arc::unwrap_or_clone(signal))).collect())
     }
 
-    /// The signal at a wanted tap; `None` where no seed reaches it.
+    /// The signal at a wanted tap; `None` where it lies below no seed. It is 0 where rules let nothing through, as below a gate
+    /// that is a constant.
     ///
     /// # Shapes
     /// * returns: `[batch, height, width, channels]`

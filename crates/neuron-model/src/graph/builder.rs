@@ -155,8 +155,10 @@ impl GraphBuilder {
         };
         let looked_at = inputs.iter().enumerate().filter(|(index, _)| operation.op().looks_at(*index));
         let looked_at: Vec<NodeId> = looked_at.map(|(_, input)| *input).collect();
-        let joined = |of: &[Option<ReceptiveField>]| union(looked_at.iter().map(|input| of[input.0]));
-        let (fields, cells) = (joined(&self.graph.fields), joined(&self.graph.cells));
+        let fields = union(looked_at.iter().map(|input| self.graph.fields[input.0]));
+        // A position keeps its place beside what has none, as behind attention that is computed in another order.
+        let places = looked_at.iter().map(|input| self.graph.cells[input.0]).filter(Option::is_some);
+        let cells = union(places);
         let (Some(field), Some(cell)) = (fields, cells) else { return Err(GraphError::Strides { node }) };
         let op = operation.op();
         Ok(Checked {

@@ -91,6 +91,22 @@ class GreyScaled(Grey):
         return super().forward((x - 0.25) * 2)
 
 
+class Normalised(nn.Module):
+    """Normalises the image itself, all colours at once and then each by itself, as torchvision's GoogLeNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.fc = nn.Linear(6, CLASSES)
+        self.register_buffer("mean", torch.tensor([0.1, -0.2, 0.3]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.5, 0.8, 1.25]).view(1, 3, 1, 1))
+
+    def forward(self, x):
+        x = (x - self.mean) / self.std
+        x = torch.cat([x[:, colour].unsqueeze(1) * (0.5 + colour) - 0.1 for colour in range(3)], 1)
+        return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+
+
 class Small(nn.Module):
     """For free sizes, which make every shape of a file an expression, and for operators spelled out."""
 
@@ -332,8 +348,8 @@ def vit():
     return torchvision.models.VisionTransformer(SIZE, 8, num_classes=CLASSES, **sizes)
 
 
-def timm_vit(depth):
-    sizes = {"embed_dim": 12, "depth": depth, "num_heads": 2, "mlp_ratio": 2.0, "init_values": 1e-5}
+def timm_vit(depth, **more):
+    sizes = {"embed_dim": 12, "depth": depth, "num_heads": 2, "mlp_ratio": 2.0, "init_values": 1e-5, **more}
     return timm.models.VisionTransformer(img_size=SIZE, patch_size=8, num_classes=CLASSES, **sizes)
 
 
@@ -345,6 +361,7 @@ NETWORKS = {
     "resnet": (ResNet, ".pt2 .onnx -script.onnx -external.onnx"),
     "grey": (Grey, ".pt2 .onnx -dynamic.pt2"),
     "grey-scaled": (GreyScaled, ".pt2 -script.onnx"),
+    "normalised": (Normalised, ".pt2 -script.onnx"),
     "small": (Small, ".pt2 -core.pt2 -pure.pt2 -channels-last.pt2 -dynamic.pt2 -plain.onnx -dynamic.onnx"),
     "user": (User, ".pt2 .onnx"),
     "branches": (Branches, ".pt2 .onnx"),
@@ -359,6 +376,7 @@ NETWORKS = {
     "swin": (Swin, ".pt2 .onnx"),
     "swin-v2": (SwinV2, ".pt2 .onnx"),
     "timm-vit": (lambda: timm_vit(2), ".pt2 .onnx"),
+    "timm-qk-norm": (lambda: timm_vit(1, qk_norm=True), ".pt2 -script.onnx"),
     "timm-block": (lambda: timm_vit(1), "-core.pt2 -script.onnx"),
 }
 

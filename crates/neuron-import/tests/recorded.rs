@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 use neuron_import::{Difference, Imported};
-use neuron_model::{Device, Network};
+use neuron_model::{Device, Network, Operation};
 
 /// Rounding in another order.
 const CLOSE: f64 = 1e-5;
@@ -110,6 +110,39 @@ fn networks_of_grey_images_read_the_luminance() {
         }
     }
     assert!(!neuron_import::open(&data().join("small.pt2")).unwrap().weights.reads_luminance());
+}
+
+#[test]
+fn pixels_stay_pixels_where_a_network_normalises_them() {
+    for file in ["normalised.pt2", "normalised-script.onnx"] {
+        let graph = neuron_import::open(&data().join(file)).unwrap().graph;
+        let conv = graph.taps().find(|tap| tap.name == "conv").unwrap();
+        let below = graph.node(graph.node(conv.node).inputs[0]);
+        let Operation::Rescale(rescale) = below.operation else { panic!("{file}: {below:?}") };
+        assert_eq!(below.inputs, [graph.input()]);
+        for (colour, (mean, std)) in [(0.1, 0.5), (-0.2, 0.8), (0.3, 1.25)].into_iter().enumerate() {
+            let factor = 0.5 + colour as f32;
+            assert!((rescale.scale[colour] - factor / std).abs() < 1e-6, "{file}: {rescale:?}");
+            assert!((rescale.shift[colour] + factor * mean / std + 0.1).abs() < 1e-6, "{file}: {rescale:?}");
+        }
+        assert_eq!(graph.image_size(), None, "{file}");
+    }
+}
+
+#[test]
+fn class_tokens_stay_apart_behind_attention_that_is_computed_as_written() {
+    for file in ["timm-qk-norm.pt2", "timm-qk-norm-script.onnx"] {
+        let imported = neuron_import::open(&data().join(file)).unwrap();
+        let infos = imported.graph.tap_infos(imported.size[0], imported.size[1]).unwrap();
+        let of = |name: &str| infos.iter().find(|info| info.name == name);
+        for layer in ["blocks.0", "blocks.0.mlp.fc1", "norm"] {
+            let info = of(layer).unwrap_or_else(|| panic!("{file} has no {layer}"));
+            assert_eq!((info.extra, info.height, info.width), (1, 4, 4), "{layer} in {file}");
+            assert_eq!(info.cell.map(|cell| cell.stride_px), Some([8, 8]), "{layer} in {file}");
+        }
+        let attention = of("blocks.0.attn.proj").unwrap();
+        assert_eq!((attention.extra, attention.height, attention.width), (1, 4, 4), "{file}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use neuron_model::Weights;
+
 use crate::support::{self, assert_same_files, draw_photos, neuron};
 
 /// A folder with exported networks and photos.
@@ -51,6 +53,36 @@ fn lists_patches_and_pictures_of_an_exported_network() {
     let (lines, _) =
         room.run(0, "activations photos/class0/photo000.png --arch resnet.pt2 --layer output --top 1");
     assert!(lines.contains("output"), "{lines}");
+}
+
+/// By relevance a gate is a constant: what lies inside of it has none.
+#[test]
+fn layers_inside_of_gates_have_no_relevance() {
+    let room = Room::new();
+    fs::copy(Path::new(NETWORKS).join("mobilenet.pt2"), room.at("gated.pt2")).unwrap();
+    let unit = "--arch gated.pt2 --layer features.1 --channel 0";
+    room.run(0, &format!("attribute photos/class0/photo000.png {unit} --at all --out heat"));
+    let relevance = Weights::open(&room.at("heat/relevance.safetensors")).unwrap();
+    let largest = |layer: &str| {
+        let values = &relevance.tensor(layer).unwrap_or_else(|| panic!("nothing of {layer}")).data;
+        values.iter().fold(0f32, |largest, value| largest.max(value.abs()))
+    };
+    assert_eq!(largest("features.1.block.2.fc1"), 0.0);
+    assert!(largest("features.1.block.1") > 0.0);
+
+    room.run(0, "select-images --arch gated.pt2 --layer features.1 --data photos --topk-images 4");
+    room.run(
+        0,
+        "extract-patches --arch gated.pt2 --layer features.1 --data photos --channels 0 --patch-size 16 --topk-patches 3 \
+         --out gated/neuron_features.1",
+    );
+    room.run(
+        0,
+        &format!(
+            "fvis {unit} --data photos --steps 2 --num-real-img 2 --layers features.1.block.2.fc1,features.0 --topk-dir \
+             gated/neuron_features.1"
+        ),
+    );
 }
 
 #[test]

@@ -185,10 +185,11 @@ impl Manifest {
         let scan = manifest.get("scan").cloned().unwrap_or_else(|| json!({}));
         let scan = serde_json::from_value(scan).with_context(damaged)?;
         // One manifest lists them, another counts them.
-        let skipped = manifest.get("skipped").map_or(0, |skipped| match skipped {
-            Value::Array(listed) => listed.len(),
-            counted => counted.as_u64().unwrap_or(0) as usize,
-        });
+        let skipped = match manifest.get("skipped") {
+            None => 0,
+            Some(Value::Array(listed)) => listed.len(),
+            Some(counted) => counted.as_u64().with_context(damaged)? as usize,
+        };
         Ok(Self { scan, skipped })
     }
 }

@@ -7,7 +7,7 @@ use super::Operand;
 pub(crate) enum Operator {
     /// Hands its input on: dropout at inference, copies, changes of memory.
     Identity,
-    /// `image, weight, bias`: a convolution over one or two axes.
+    /// `image, weight, bias`: a convolution over one, two or three axes.
     Convolution { stride: Vec<usize>, padding: Padding, dilation: Vec<usize>, groups: usize },
     /// `image, weight [in, out / groups, ..], bias`: the transpose of a convolution.
     TransposedConvolution {

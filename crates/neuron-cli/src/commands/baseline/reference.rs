@@ -89,6 +89,8 @@ impl ReferenceLists {
         let window =
             |[bits, image, window]: [u32; 3]| ScoredWindow { score: f32::from_bits(bits), image, window };
         let windows = |words: Vec<[u32; 3]>| words.into_iter().map(window).collect::<Vec<_>>();
+        let flushes = |[_, waiting]: &[Vec<[u32; 3]>; 2]| waiting.len() < self.keep;
+        anyhow::ensure!(units.iter().all(flushes), broken);
         self.batch = batch as usize;
         for (unit, [patches, waiting]) in units.into_iter().enumerate() {
             self.lists[unit] = ReferenceBaseline::resume(self.keep, windows(patches))?;
@@ -137,5 +139,14 @@ mod tests {
             assert_eq!(found[unit], expected.patches());
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_state_with_more_waiting_than_are_kept_is_refused() {
+        let mut lists = ReferenceLists::new(1, 2, 4).unwrap();
+        let state =
+            |waiting: usize| serde_json::json!({ "batch": 0, "units": [[[], vec![[0, 0, 0]; waiting]]] });
+        lists.restore(&state(1)).unwrap();
+        assert!(lists.restore(&state(2)).is_err());
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn declared(info: &ValueInfoProto) -> Declared {
     Declared { element: tensor::element(tensor.elem_type), shape }
 }
 
-/// The shape `[images, channels, height, width]` of an input, with 3 channels or, of grey images, 1: one image, and [`USUAL_SIDE`], where they are open.
+/// The shape `[images, channels, height, width]` of an input, with 3 channels or, of grey images, 1: one image, and
+/// [`USUAL_SIDE`], where they are open.
 ///
 /// # Errors
 /// Why it is no image.

@@ -20,10 +20,14 @@ pub struct Rescale {
 impl Rescale {
     /// A rule for pixels that has to hold for what comes out.
     pub(crate) fn rule_behind(&self, rule: &Rule) -> Rule {
-        let at = |values: [f32; 3]| std::array::from_fn(|c| values[c] * self.scale[c] + self.shift[c]);
+        let at = |values: &[f32; 3], c: usize| values[c] * self.scale[c] + self.shift[c];
         match rule {
-            Rule::ZBox { pixels, eps } => {
-                let pixels = PixelRange { lowest: at(pixels.lowest), highest: at(pixels.highest) };
+            Rule::ZBox { pixels: PixelRange { lowest, highest }, eps } => {
+                // A factor below 0 makes the darkest the brightest.
+                let pixels = PixelRange {
+                    lowest: std::array::from_fn(|c| at(lowest, c).min(at(highest, c))),
+                    highest: std::array::from_fn(|c| at(lowest, c).max(at(highest, c))),
+                };
                 Rule::ZBox { pixels, eps: *eps }
             }
             rule => rule.clone(),
@@ -61,5 +65,20 @@ impl HostOp for Rescale {
             _ => scale_by_channel(pool.own(&mut signal), &self.scale),
         }
         vec![signal]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_pixels_stays_one() {
+        let rescale = Rescale { scale: [2.0, -1.0, 0.0], shift: [1.0, 1.0, 3.0] };
+        let pixels = PixelRange { lowest: [-1.0, 0.0, 0.0], highest: [1.0, 0.25, 1.0] };
+        let behind = rescale.rule_behind(&Rule::ZBox { pixels, eps: 0.5 });
+        let pixels = PixelRange { lowest: [-1.0, 0.75, 3.0], highest: [3.0, 1.0, 3.0] };
+        assert_eq!(behind, Rule::ZBox { pixels, eps: 0.5 });
+        assert_eq!(rescale.rule_behind(&Rule::Gradient), Rule::Gradient);
     }
 }

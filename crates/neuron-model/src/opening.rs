@@ -61,6 +61,13 @@ impl Architecture {
         Ok(weights.in_colours(&expected))
     }
 
+    /// Weights that were opened without a network as [`Architecture::open`] gives them for this one: those that were made for
+    /// grey images read the luminance of coloured ones.
+    #[must_use]
+    pub fn in_colours(&self, weights: &Weights) -> Weights {
+        weights.clone().in_colours(&self.expected())
+    }
+
     /// The tensors of this network, in every spelling of their names.
     fn expected(&self) -> Vec<Expected> {
         let architecture = *self;
@@ -105,6 +112,9 @@ mod tests {
         assert_eq!(weights.tensor("conv1.weight").unwrap().shape[1], 3);
         architecture.fit(&weights).unwrap();
         // Without the network, nobody knows that it is its first convolution.
-        assert!(!Weights::open(&path).unwrap().reads_luminance());
+        let alone = Weights::open(&path).unwrap();
+        assert!(!alone.reads_luminance());
+        assert!(architecture.in_colours(&alone).reads_luminance());
+        assert!(!Architecture::from_name("densenet121").unwrap().in_colours(&alone).reads_luminance());
     }
 }

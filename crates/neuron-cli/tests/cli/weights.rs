@@ -70,6 +70,34 @@ fn inspect_as_json() {
 }
 
 #[test]
+fn weights_for_grey_images_are_known() {
+    let (folder, _) = folder();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../weights/demo.safetensors");
+    let demo = Weights::open(&demo).unwrap();
+    let grey = demo.iter().map(|(name, tensor)| {
+        let tensor = match (name, &tensor.shape[..]) {
+            // One colour in the place of three.
+            ("conv1.weight", &[out, 3, height, width]) => {
+                let of_one = tensor.data.chunks(height * width).step_by(3).flatten().copied();
+                WeightTensor::new([out, 1, height, width], of_one.collect::<Vec<f32>>())
+            }
+            _ => tensor.clone(),
+        };
+        (name.to_owned(), tensor)
+    });
+    Weights::from_tensors(grey, Default::default()).save(&folder.path().join("grey.safetensors")).unwrap();
+    let told = stdout(&neuron(folder.path(), &["inspect", "grey.safetensors"]));
+    assert!(told.contains("resnet10_demo") && told.contains(", for grey images\n"), "{told}");
+    assert!(told.contains("mean 0.458971,0.458971,0.458971"), "{told}");
+    stdout(&neuron(
+        folder.path(),
+        &["convert", "grey.safetensors", "out.safetensors", "--arch", "resnet10_demo"],
+    ));
+    let written = Weights::open(&folder.path().join("out.safetensors")).unwrap();
+    assert_eq!((written.tensor("conv1.weight").unwrap().shape[1], written.reads_luminance()), (3, true));
+}
+
+#[test]
 fn convert_writes_metadata_and_keeps_what_is_there_already() {
     let (folder, path) = folder();
     let convert = ["convert", "in.safetensors", "new/out.safetensors", "--metadata", "stride_in_1x1=true"];

@@ -23,6 +23,8 @@ pub(super) struct Summary {
     fits: Vec<&'static str>,
     /// Their layers that are left out because the file does not hold them.
     absent: Vec<String>,
+    /// Whether they were made for grey images.
+    for_grey_images: bool,
     /// The names that lead to the tensors in the file, joined by dots.
     dictionary: String,
     /// What was dropped from the start of their names.
@@ -70,12 +72,13 @@ impl Summary {
             shape: tensor.shape.clone(),
         };
         let (mut fits, mut absent) = (Vec::new(), Vec::new());
-        for name in Architecture::names() {
-            if let Ok(fit) =
-                Architecture::from_name(name).and_then(|architecture| architecture.fit_only(weights))
-            {
-                fits.push(name);
+        let mut of_grey = None;
+        for architecture in Architecture::all() {
+            let read = architecture.in_colours(weights);
+            if let Ok(fit) = architecture.fit_only(&read) {
+                fits.push(architecture.name());
                 absent = fit.graph.absent().iter().map(|absent| absent.name.clone()).collect();
+                of_grey = Some(read).filter(Weights::reads_luminance);
             }
         }
         let origin = weights.origin().clone();
@@ -91,7 +94,8 @@ impl Summary {
             renamed: origin.renamed,
             others: origin.others,
             passed_over: origin.passed_over,
-            preprocessing: Described::of(path, weights),
+            for_grey_images: of_grey.is_some(),
+            preprocessing: Described::of(path, of_grey.as_ref().unwrap_or(weights)),
             metadata: weights.metadata().clone(),
             tensors: weights.iter().map(summary).collect(),
             left_out: weights.left_out().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect(),
@@ -113,8 +117,9 @@ impl Summary {
         } else {
             format!(" (without {})", self.absent.join(", "))
         };
+        let grey = if self.for_grey_images { ", for grey images" } else { "" };
         writeln!(text, "{}", self.path.display())?;
-        writeln!(text, "fits        {fits}{without}")?;
+        writeln!(text, "fits        {fits}{without}{grey}")?;
         writeln!(text, "tensors     {} ({} parameters)", self.tensors.len(), self.parameters)?;
         if let Some(sha256) = &self.sha256 {
             writeln!(text, "sha256      {sha256}")?;

@@ -122,8 +122,9 @@ def _take_scan(found: Found, folder: Path, take: Callable[[Found, Path, dict[str
 def _take_list(found: Found, folder: Path, manifest: dict[str, Any]) -> None:
     settings = manifest["scan"]["settings"]
     layer = LayerId(_arch(settings["arch"]), manifest["layer"])
+    data = settings["data"]
     found.add_list(layer, folder)
-    found.data[layer] = settings["data"]
+    found.data[layer] = data
 
 
 def _take_patches(found: Found, folder: Path, manifest: dict[str, Any]) -> None:

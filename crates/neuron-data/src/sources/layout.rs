@@ -92,7 +92,7 @@ fn beside_split(split: Split, folders: Vec<String>, loose: &Folder) -> Vec<Notic
 }
 
 /// The archives that are not used.
-fn archives(left_out: &LeftOut) -> impl Iterator<Item = Notice> + use<> {
+pub(super) fn archives(left_out: &LeftOut) -> impl Iterator<Item = Notice> + use<> {
     let LeftOut { archives, compressed, .. } = left_out.clone();
     let others = Notice::OtherArchives { count: archives.count, example: archives.example };
     let packed = Notice::CompressedArchives { count: compressed.count, example: compressed.example };

@@ -18,6 +18,11 @@ use crate::scan::seconds;
 use crate::shard::ShardFlag;
 use crate::usual::{ARCH, NO_DEFAULT, Usual};
 
+/// The default of `--steps`.
+pub(super) const USUAL_STEPS: usize = 2000;
+/// The default of `--activation-goal`, as a multiple of the references' mean.
+pub(super) const USUAL_GOAL: f64 = 1.25;
+
 /// Optimise a picture whose features are distributed like those of a unit's images
 ///
 /// The picture starts as noise. In every step, the features that are relevant to the unit (by layer-wise relevance
@@ -56,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_if("class", ArgPredicate::IsPresent, NO_DEFAULT), default_value = Usual::Folder.value(), default_value_ifs = Usual::Folder.values_by_arch(), value_name = "DIR")]
     pub(super) topk_dir: Option<PathBuf>,
     /// Number of steps of --schedule single
-    #[arg(long, alias = "epochs", default_value_t = 2000, value_name = "N")]
+    #[arg(long, alias = "epochs", default_value_t = USUAL_STEPS, value_name = "N")]
     pub(super) steps: usize,
     /// Settings that go together; flags of your own come before them
     #[arg(long, value_enum, default_value = "published")]
@@ -74,7 +79,7 @@ pub(crate) struct Args {
     pub(super) activation: f64,
     /// Activation to be reached by that, as a multiple of the references' mean; about there its weight falls to 0. inf: the
     /// more, the better [default: 1.25; 1.4 with --preset clear; inf with --objective activation or maco]
-    #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf"), ("preset", "clear", "1.4")], default_value_t = 1.25, hide_default_value = true, value_name = "X")]
+    #[arg(long, default_value_ifs = [("objective", "maco", "inf"), ("objective", "activation", "inf"), ("preset", "clear", "1.4")], default_value_t = USUAL_GOAL, hide_default_value = true, value_name = "X")]
     pub(super) activation_goal: f64,
     /// How much the other channels are pushed down where the unit is active, for a picture that excites this unit more than
     /// others [default: 0; 1 with --preset clear]

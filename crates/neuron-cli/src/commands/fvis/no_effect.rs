@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use neuron_fvis::{Aim, FeatureWeighting, Parametrisation};
 
-use super::flags::{Args, MagnitudesFlag, PresetFlag};
+use super::flags::{Args, MagnitudesFlag, PresetFlag, USUAL_GOAL, USUAL_STEPS};
 use super::schedule_flag::ScheduleFlag;
 
 /// A line for the flags that have no effect beside the others, as far as their values tell that they were typed.
@@ -54,8 +54,3 @@ pub(super) fn told(args: &Args) -> Vec<String> {
     }
     told
 }
-
-/// The default of `--activation-goal`.
-const USUAL_GOAL: f64 = 1.25;
-/// The default of `--steps`.
-const USUAL_STEPS: usize = 2000;

@@ -10,8 +10,8 @@ use crate::error::DataError;
 use crate::notice::Notice;
 use crate::options::{DatasetOptions, Split};
 use crate::sources::ending::{Promise, is_compressed_archive};
-use crate::sources::listing;
-use crate::sources::tally::{LeftOut, Tally};
+use crate::sources::tally::LeftOut;
+use crate::sources::{layout, listing};
 
 /// Where the Hugging Face Hub keeps the files of a data set.
 const HUB_FOLDER: &str = "data";
@@ -87,15 +87,13 @@ fn of_folder(folder: &Path, options: &DatasetOptions) -> Result<Option<Set>, Dat
     let [train, val] = [Split::Train, Split::Val].map(|split| below(split.name()));
     let near = Near { direct: archives_in(folder), train, val, hub: below(HUB_FOLDER) };
     let Some(mut chosen) = near.chosen(folder, || holds_images(folder), options)? else { return Ok(None) };
-    let mut left_out = LeftOut::default();
     for deeper in listing::walk(folder)? {
-        left_out.compressed.merge(&deeper.left_out.compressed);
+        chosen.left_out.compressed.merge(&deeper.left_out.compressed);
         if chosen.leaves_out(&deeper.relative) {
-            left_out.archives.merge(&deeper.left_out.archives);
+            chosen.left_out.archives.merge(&deeper.left_out.archives);
         }
     }
-    chosen.left_out.merge(&left_out.archives);
-    Ok(Some(chosen.into_set(folder, &left_out.compressed)))
+    Ok(Some(chosen.into_set(folder)))
 }
 
 /// As for a folder, by the names of all that lies below a place.
@@ -118,17 +116,15 @@ pub(in crate::sources) fn among<'n>(
     let Some(mut chosen) = near.chosen(place, || Ok(names.clone().any(is_image)), options)? else {
         return Ok(None);
     };
-    let (mut deeper, mut compressed) = (Tally::default(), Tally::default());
     for name in names {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         if is_archive(Path::new(name)) && chosen.leaves_out(folder) {
-            deeper.add(name);
+            chosen.left_out.archives.add(name);
         } else if is_compressed_archive(Path::new(name)) {
-            compressed.add(name);
+            chosen.left_out.compressed.add(name);
         }
     }
-    chosen.left_out.merge(&deeper);
-    Ok(Some(chosen.into_set(place, &compressed)))
+    Ok(Some(chosen.into_set(place)))
 }
 
 /// The archives in a folder, and in those of its folders that are looked into, in bytewise order.
@@ -151,10 +147,10 @@ impl Near {
         if [&direct, &train, &val, &hub].iter().all(|files| files.is_empty()) || holds_images()? {
             return Ok(None);
         }
-        let tally = |files: &[&[String]]| {
-            let mut tally = Tally::default();
-            files.concat().iter().for_each(|file| tally.add(file));
-            tally
+        let leaving_out = |files: &[&[String]]| {
+            let mut left_out = LeftOut::default();
+            files.concat().iter().for_each(|file| left_out.archives.add(file));
+            left_out
         };
         let wanted = options.split.unwrap_or_default();
         let (chosen, other, present) = match wanted {
@@ -167,10 +163,15 @@ impl Near {
                 return Err(DataError::MissingSplit { root: folder.into(), wanted, present });
             }
             let (files, other) = (chosen.clone(), Some(present));
-            return Ok(Some(Chosen { files, looks_inside: false, other, left_out: tally(&[&direct, &hub]) }));
+            return Ok(Some(Chosen {
+                files,
+                looks_inside: false,
+                other,
+                left_out: leaving_out(&[&direct, &hub]),
+            }));
         }
         let (files, beside) = if direct.is_empty() { (hub, Vec::new()) } else { (direct, hub) };
-        let mut left_out = tally(&[&beside]);
+        let mut left_out = leaving_out(&[&beside]);
         let is_there = |part: &Split| files.iter().any(|file| part_of(file) == Some(*part));
         let parts: Vec<Split> = [Split::Train, Split::Val].into_iter().filter(is_there).collect();
         let is_asked = |file: &String| part_of(file) == Some(wanted);
@@ -186,7 +187,9 @@ impl Near {
             }
             _ => {
                 let (files, rest): (Vec<String>, Vec<String>) = files.into_iter().partition(is_asked);
-                rest.iter().filter(|file| part_of(file).is_none()).for_each(|file| left_out.add(file));
+                rest.iter()
+                    .filter(|file| part_of(file).is_none())
+                    .for_each(|file| left_out.archives.add(file));
                 Ok(Some(Chosen { files, looks_inside: false, other: None, left_out }))
             }
         }
@@ -199,8 +202,8 @@ struct Chosen {
     looks_inside: bool,
     /// The split that is not read, where each lies in a folder of its own.
     other: Option<Split>,
-    /// Those near it that are read by nobody.
-    left_out: Tally,
+    /// Archives that are read by nobody.
+    left_out: LeftOut,
 }
 
 impl Chosen {
@@ -211,12 +214,8 @@ impl Chosen {
         !is_near && !of_other
     }
 
-    fn into_set(self, root: &Path, compressed: &Tally) -> Set {
-        let Tally { count, example } = self.left_out;
-        let others = (count > 0).then_some(Notice::OtherArchives { count, example });
-        let Tally { count, example } = compressed.clone();
-        let packed = (count > 0).then_some(Notice::CompressedArchives { count, example });
-        let notices = others.into_iter().chain(packed).collect();
+    fn into_set(self, root: &Path) -> Set {
+        let notices = layout::archives(&self.left_out).collect();
         Set { root: root.into(), files: self.files, looks_inside: self.looks_inside, notices }
     }
 }
